@@ -1,0 +1,1 @@
+"""Train, search with, compare and look into recurrent translation models with swappable attention."""

@@ -1,0 +1,21 @@
+"""What can be wrong with what we were given. Each message says what was asked, what was found and the way out."""
+
+
+class NmtError(Exception):
+    """A problem that the person at the keyboard can mend; commands print its message and exit with status 2."""
+
+
+class ConfigError(NmtError):
+    """A setting has an unknown name, a wrong type, a missing value, or contradicts another setting."""
+
+
+class DataError(NmtError):
+    """A text, a corpus or a set of gold alignments cannot be used as it is."""
+
+
+class ModelError(NmtError):
+    """A model folder is incomplete, damaged, or not what it says."""
+
+
+class CheckpointError(NmtError):
+    """A run cannot be saved, or cannot be resumed from what is on disk."""

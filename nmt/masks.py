@@ -1,0 +1,15 @@
+"""Lengths -> mask -> log bias. The only file in which minus infinity is written."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def mask(lengths: Int[Tensor, " row"], size: int) -> Bool[Tensor, "row {size}"]:
+    """True where a position holds a real token: mask[row, i] = (i < lengths[row])."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(-1)
+
+
+def log_bias(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape"]:
+    """log(allowed): 0 where True, minus infinity where False, to be added to scores before normalizing."""
+    return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, -torch.inf)
