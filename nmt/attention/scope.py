@@ -1,0 +1,120 @@
+"""Where may attention look, and where should it?
+
+A scope answers with a `Window`: a summand for the scores (minus infinity outside) and, for Luong's Gaussian, a factor
+for the weights. Source and target positions count from 0; distances and `half_width` are in source pieces.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt import masks
+from nmt.errors import ConfigError
+
+
+class Window(NamedTuple):
+    """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do."""
+
+    bias: Float[Tensor, "row #head target source"] | None
+    gain: Float[Tensor, "row #head target source"] | None
+
+
+class Scope(nn.Module, ABC):
+    """One way of limiting attention; subclasses give the window of every query."""
+
+    @abstractmethod
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        """The window of each query. positions: target positions; lengths: source lengths; source: the padded length."""
+
+
+class Global(Scope):
+    """Every source position, all alike   (Bahdanau et al. 2015; Luong et al. 2015, section 3.1)"""
+
+    def __init__(self, *, query_size: int, heads: int) -> None:
+        super().__init__()
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        return Window(None, None)
+
+
+def checked_half_width(half_width: int) -> int:
+    """`half_width` unless it is below 1, which would leave nothing to choose from."""
+    if half_width < 1:
+        raise ConfigError(f"attention.scope.half_width must be at least 1 source piece; got {half_width}.")
+    return half_width
+
+
+def distances(centre: Float[Tensor, "row head target"], source: int) -> Float[Tensor, "row head target source"]:
+    """Source position minus centre."""
+    return torch.arange(source, device=centre.device, dtype=centre.dtype) - centre.unsqueeze(-1)
+
+
+class LocalMonotonic(Scope):
+    """|s - p_t| <= D with p_t = t   (Luong et al. 2015, section 3.2: local-m)
+
+    D is `half_width`. p_t is clamped to the last source position, so long targets keep seeing the sentence's end.
+    """
+
+    def __init__(self, *, query_size: int, heads: int, half_width: int = 10) -> None:
+        super().__init__()
+        self.half_width = checked_half_width(half_width)
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
+        return Window(masks.log_bias(distances(centre, source).abs() <= self.half_width, query.dtype), None)
+
+
+class LocalPredictive(Scope):
+    """|s - p_t| <= D with p_t = (S - 1) sigmoid(v . tanh(W q)), times exp(-(s - p_t)^2 / 2 sigma^2), sigma = D / 2
+
+    (Luong et al. 2015, section 3.2: local-p, equations 9 and 10.) S is the source length; the paper's S sigmoid(.)
+    counts positions from 1, ours from 0. As in the paper the Gaussian multiplies the weights after normalizing, which
+    then sum to at most one; with `renormalize` its logarithm is added to the scores instead, and weights sum to one.
+    Every head predicts a centre of its own.
+    """
+
+    def __init__(self, *, query_size: int, heads: int, half_width: int = 10, renormalize: bool = False) -> None:
+        super().__init__()
+        self.half_width = checked_half_width(half_width)
+        self.renormalize = renormalize
+        self.hidden = nn.Linear(query_size, query_size, bias=False)
+        self.centre = nn.Linear(query_size, heads, bias=False)
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        share = torch.sigmoid(self.centre(torch.tanh(self.hidden(query)))).transpose(1, 2)
+        away = distances(share * (lengths.view(-1, 1, 1) - 1), source)
+        bias = masks.log_bias(away.detach().abs() <= self.half_width, query.dtype)
+        log_gaussian = -2.0 * (away / self.half_width).square()
+        if self.renormalize:
+            return Window(bias + log_gaussian, None)
+        return Window(bias, log_gaussian.exp())
+
+
+SCOPES: dict[str, type[Scope]] = {"global": Global, "local_m": LocalMonotonic, "local_p": LocalPredictive}

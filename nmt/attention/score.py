@@ -1,0 +1,212 @@
+"""How well does a query match each key?
+
+Every score has two verbs: `remember` projects the encoder states to keys once a sentence, and `forward` compares
+queries with keys. With several heads each head has its own part of the projections (Vaswani et al. 2017), for every
+score.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.attention.memory import split_heads
+from nmt.errors import ConfigError
+
+States = Float[Tensor, "row source memory"]
+Queries = Float[Tensor, "row target query"]
+Keys = Float[Tensor, "row head source key"]
+Scores = Float[Tensor, "row head target source"]
+
+
+class Score(nn.Module, ABC):
+    """One way of comparing; subclasses say how states become keys and how queries meet them."""
+
+    def __init__(self, *, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    @abstractmethod
+    def remember(self, states: States) -> Keys:
+        """Keys from encoder states: all work that does not depend on the query."""
+
+    @abstractmethod
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        """One score for every head, target position and source position."""
+
+
+def divided(what: str, size: int, heads: int) -> int:
+    """`size / heads`; raises ConfigError unless it is a whole number above zero."""
+    if heads < 1 or size < 1:
+        raise ConfigError(
+            f"There must be at least 1 head, and {what} must be of at least size 1; got {heads} and {size}."
+        )
+    if size % heads:
+        raise ConfigError(
+            f"{heads} heads share {what} equally, so it must be a multiple of {heads}; got {size}. "
+            f"Choose attention.heads from the divisors of {size}, or another size."
+        )
+    return size // heads
+
+
+class Dot(Score):
+    """score(q, k) = q . k   (Luong, Pham and Manning 2015, equation 8: dot)
+
+    No parameters, so queries and keys must have one size. With n heads each compares its own n-th part.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
+        super().__init__(heads=heads)
+        if query_size != memory_size:
+            raise ConfigError(
+                "dot compares query and key directly, so their sizes must agree; "
+                f"got query {query_size} (the decoder's hidden_size) "
+                f"and key {memory_size} (the encoder's hidden_size times its directions). "
+                "Choose attention/score=general, which learns the map between them."
+            )
+        divided("the query", query_size, heads)
+
+    def remember(self, states: States) -> Keys:
+        return split_heads(states, self.heads)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+
+
+class General(Score):
+    """score(q, k) = q . W k   (Luong et al. 2015, equation 8: general)
+
+    W k is computed once a sentence. Cost per target position: source x query multiply-adds.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
+        super().__init__(heads=heads)
+        divided("the query", query_size, heads)
+        self.key = nn.Linear(memory_size, query_size, bias=False)
+
+    def remember(self, states: States) -> Keys:
+        return split_heads(self.key(states), self.heads)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+
+
+class ScaledDot(Score):
+    """score(q, k) = (W q) . (U k) / sqrt(d)   (Vaswani et al. 2017, section 3.2)
+
+    W and U map to `hidden_size`; d is what one head has of it.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
+        super().__init__(heads=heads)
+        self.scale = divided("attention.score.hidden_size", hidden_size, heads) ** -0.5
+        self.query = nn.Linear(query_size, hidden_size, bias=False)
+        self.key = nn.Linear(memory_size, hidden_size, bias=False)
+
+    def remember(self, states: States) -> Keys:
+        return split_heads(self.key(states), self.heads)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        return split_heads(self.query(query) * self.scale, self.heads) @ keys.transpose(-1, -2)
+
+
+class Cosine(Score):
+    """score(q, k) = beta(q) cos(W q, k),  beta(q) = softplus(b + u . q)
+
+    Content-based addressing of the Neural Turing Machine (Graves, Wayne and Danihelka 2014, section 3.3.1). The
+    sharpness beta starts at 8: a cosine spans only [-1, 1], so with a beta near one even a perfect match could not
+    stand out of twenty source positions.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
+        super().__init__(heads=heads)
+        divided("the memory", memory_size, heads)
+        self.query = nn.Linear(query_size, memory_size, bias=False)
+        self.sharpness = nn.Linear(query_size, heads)
+        nn.init.constant_(self.sharpness.bias, 8.0)
+
+    def remember(self, states: States) -> Keys:
+        return F.normalize(split_heads(states, self.heads), dim=-1)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        unit = F.normalize(split_heads(self.query(query), self.heads), dim=-1)
+        sharpness = F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
+        return (unit * sharpness) @ keys.transpose(-1, -2)
+
+
+class Additive(Score):
+    """score(q, k) = v . tanh(W q + U k)   (Bahdanau, Cho and Bengio 2015, appendix A.1.2)
+
+    U k is computed once a sentence. Cost per target position: source x hidden multiply-adds and as many tanh.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
+        super().__init__(heads=heads)
+        part = divided("attention.score.hidden_size", hidden_size, heads)
+        self.query = nn.Linear(query_size, hidden_size, bias=False)
+        self.key = nn.Linear(memory_size, hidden_size, bias=False)
+        self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
+
+    def remember(self, states: States) -> Keys:
+        return split_heads(self.key(states), self.heads)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        hidden = torch.tanh(split_heads(self.query(query), self.heads).unsqueeze(3) + keys.unsqueeze(2))
+        return torch.einsum("rhtsk,hk->rhts", hidden, self.v)
+
+
+class Concat(Score):
+    """score(q, k) = v . tanh(W [q; k])   (Luong et al. 2015, equation 8: concat)
+
+    W is one matrix of query_size rows, as in the paper; its two halves are applied apart, so that W k is computed once
+    a sentence. The same family as `additive`, whose hidden size is free.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
+        super().__init__(heads=heads)
+        part = divided("the query", query_size, heads)
+        self.query_size = query_size
+        self.joined = nn.Linear(query_size + memory_size, query_size, bias=False)
+        self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
+
+    def remember(self, states: States) -> Keys:
+        return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        queries = split_heads(F.linear(query, self.joined.weight[:, : self.query_size]), self.heads)
+        return torch.einsum("rhtsk,hk->rhts", torch.tanh(queries.unsqueeze(3) + keys.unsqueeze(2)), self.v)
+
+
+class Location(Score):
+    """score(q, position) = (W q)[position]   (Luong et al. 2015, equation 9)
+
+    Looks at no key at all: W has one row for each of the first `positions` source positions. Longer sentences share the
+    last row beyond it, where the paper ignores them, so that a window far to the right is never empty.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int, positions: int = 100) -> None:
+        super().__init__(heads=heads)
+        if positions < 1:
+            raise ConfigError(f"attention.score.positions must be at least 1; got {positions}.")
+        self.positions = positions
+        self.position = nn.Linear(query_size, heads * positions, bias=False)
+
+    def remember(self, states: States) -> Keys:
+        return states.new_empty(states.shape[0], self.heads, states.shape[1], 0)
+
+    def forward(self, query: Queries, keys: Keys) -> Scores:
+        places = torch.arange(keys.shape[2], device=query.device).clamp(max=self.positions - 1)
+        return split_heads(self.position(query), self.heads)[..., places]
+
+
+SCORES: dict[str, type[Score]] = {
+    "dot": Dot,
+    "scaled_dot": ScaledDot,
+    "general": General,
+    "additive": Additive,
+    "concat": Concat,
+    "location": Location,
+    "cosine": Cosine,
+}

@@ -1,0 +1,94 @@
+"""The one way into every command: Hydra composes, our checks answer, and what goes wrong is said in a sentence."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from nmt.cli.paths import configs
+from nmt.errors import NmtError
+
+USAGE = 2
+"""Exit status when the command, a config or a file must be mended by the person who gave it."""
+
+
+def open_door(name: str, task: Callable[[dict[str, Any]], None]) -> None:
+    """Runs `task` with the composed config of `configs/<name>.yaml`, as plain values.
+
+    Exit status: 0 done, 2 a mistake in what was given, 130 interrupted, 143 terminated; anything else is a traceback.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    mistakes: list[str] = []
+
+    def entered(composed: DictConfig) -> None:
+        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+        assert isinstance(plain, dict)
+        try:
+            task({str(key): value for key, value in plain.items()})
+        except NmtError as problem:  # past this line Hydra would add its own words to it
+            mistakes.append(str(problem))
+
+    # Without this Hydra prints its own errors and leaves; with it they reach us.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
+    except (HydraException, OmegaConfBaseException) as problem:
+        leave(name, explained(problem, name))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if mistakes:
+        leave(name, "\n".join(mistakes))
+
+
+def leave(name: str, message: str) -> None:
+    """Says what is wrong on stderr and exits."""
+    print(f"nmt-{name}: {message}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+def explained(problem: Exception, name: str) -> str:
+    """Hydra's message, with the nearest right key in place of its advice to add what does not exist."""
+    from nmt.config import nearest
+
+    text = str(problem)
+    unknown = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
+    if not unknown:
+        return text
+    key = unknown[1] or unknown[2]
+    return f"{key} is not a setting. {nearest(key, similar(key, keys(name)))}"
+
+
+def similar(key: str, options: list[str]) -> list[str]:
+    """The options that end alike, as people leave out the groups; else those that look alike; else all at the top."""
+    last = key.split(".")[-1]
+    alike = [option for option in options if option.split(".")[-1] == last]
+    return alike or difflib.get_close_matches(key, options, n=1) or [o for o in options if "." not in o]
+
+
+def keys(name: str) -> list[str]:
+    """Every dotted key of a command's default config."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import DictConfig
+
+    def walk(node: DictConfig, prefix: str) -> list[str]:
+        found = []
+        for key in node:
+            found.append(f"{prefix}{key}")
+            below = node._get_node(key)
+            if isinstance(below, DictConfig) and not below._is_none() and not below._is_missing():
+                found += walk(below, f"{prefix}{key}.")
+        return found
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(configs(), version_base="1.3"):
+        return walk(compose(name), "")

@@ -1,0 +1,54 @@
+"""nmt-train: from raw parallel text to a run folder with a model, its scores, and pictures of its attention."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.cli.door import open_door
+
+if TYPE_CHECKING:
+    from nmt.cli.training_run import Outcome
+
+
+def main() -> None:
+    """The command line: see `nmt-train --help`."""
+    open_door("train", task)
+
+
+def task(composed: dict[str, Any]) -> None:
+    """Checks everything, trains, and prints the scores."""
+    from nmt import build, config
+    from nmt.cli.training_run import run
+
+    settings = config.check(composed, build.TRAIN)
+    outcome = run(settings, output(settings))
+    print(table(outcome))
+    if outcome.status:
+        raise SystemExit(outcome.status)
+
+
+def output(settings: dict[str, Any]) -> Path:
+    """The run folder; in a sweep, a folder for each job below it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        return Path(HydraConfig.get().runtime.output_dir)
+    return Path(settings["output"])
+
+
+def table(outcome: "Outcome") -> str:
+    """The result for a person, and where to look."""
+    lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
+    lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
+    lines += [
+        f"ended by         {outcome.reason}",
+        f"run              {outcome.folder}",
+        f"model            {outcome.folder / 'checkpoints' / 'best'}",
+        f"heatmaps         {outcome.folder / 'checkpoints'}/step-*/alignments/*.png",
+        f"report           {outcome.folder / 'report.html'}",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

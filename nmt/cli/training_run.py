@@ -1,0 +1,265 @@
+"""One training run from checked settings to its scores; what `nmt-train` does once and `nmt-compare` many times."""
+
+import logging
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from nmt import build, config
+from nmt.config import Plain
+from nmt.data.batching import Batches, Batching
+from nmt.data.corpus import Bitext
+from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.errors import ConfigError
+from nmt.evaluation.alignment import parse
+from nmt.evaluation.bleu import scores
+from nmt.evaluation.literature import literature_bleu
+from nmt.evaluation.probes import Probes
+from nmt.evaluation.translation import Translator
+from nmt.evaluation.validation import Report, Validator, alignment_error
+from nmt.model.seq2seq import Seq2Seq
+from nmt.report.html import page
+from nmt.training import run_folder
+from nmt.training.average import Ema, average
+from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.files import write_json
+from nmt.training.journal import METRICS, Journal, rows
+from nmt.training.loop import Loop, worth
+from nmt.training.settings import Training
+from nmt.training.state import Progress, TrainingState, put_weights
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = "interrupted"
+
+
+class Outcome(NamedTuple):
+    """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status."""
+
+    folder: Path
+    reason: str
+    scores: list[dict[str, Any]]
+    alignment: dict[str, float]
+    status: int = 0
+
+
+def run(settings: Plain, folder: Path) -> Outcome:
+    """Trains as `settings` say, into `folder`; goes on where an earlier run with the same settings stopped."""
+    build.rehearse(settings)
+    device = build.device(settings["device"])
+    corpus = build.corpus(settings)
+    corpus.check()
+    run_folder.claim(folder, settings)
+    handlers = run_folder.open_log(folder)
+    try:
+        if settings["threads"] is not None:
+            torch.set_num_threads(settings["threads"])
+        filters = config.build(Filters, settings["filters"])
+        data = prepare(corpus, build.tokenizer(settings), filters, settings["cache"])
+        seed_everything(settings["seed"])
+        with signals() as interrupted:
+            return Run(settings, folder, device, corpus, data, interrupted).outcome()
+    finally:
+        run_folder.close_log(handlers)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds every generator that the program draws from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """Inside, SIGINT and SIGTERM are noted, and the run ends at its next step; a second one ends it at once."""
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        logger.warning("%s: saving a checkpoint and leaving after this step", signal.Signals(number).name)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # signals are for the main thread only
+        before = {}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Run:
+    """The parts of one run, put together."""
+
+    def __init__(
+        self,
+        settings: Plain,
+        folder: Path,
+        device: torch.device,
+        corpus: Any,
+        data: Prepared,
+        interrupted: list[int],
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.data = data
+        self.corpus = corpus
+        self.interrupted = interrupted
+        self.training = config.build(Training, settings["training"])
+        self.average: Average = config.make(build.AVERAGE, settings["average"])
+        tokenizers = data.tokenizers
+        self.model: Seq2Seq = build.model(
+            settings,
+            source_vocab=tokenizers.source.vocab_size,
+            target_vocab=tokenizers.target.vocab_size,
+            joint=tokenizers.source is tokenizers.target,
+        ).to(device)
+        ema = Ema(self.model, decay=self.average.decay) if isinstance(self.average, Moving) else None
+        optimizer = config.make(build.OPTIMIZER, settings["optimizer"]).optimizer(self.model)
+        self.state = TrainingState(self.model, optimizer, build.schedule(settings), ema, Progress())
+        kept = {type(self.average): getattr(self.average, "count", 1)}
+        self.checkpoints = Checkpoints(
+            folder / "checkpoints",
+            keep_last=max(self.training.keep.last, kept.get(LastCheckpoints, 1)),
+            keep_best=max(self.training.keep.best, kept.get(BestCheckpoints, 1)),
+        )
+        self.translator = Translator(self.model, tokenizers, build.search(settings))
+        self.validator = Validator(
+            self.translator,
+            data.validation,
+            data.validation_text,
+            config.build(Probes, settings["probes"]),
+            self.training.validation.sentences,
+        )
+
+    def outcome(self) -> Outcome:
+        """Trains, averages, scores the test set, and writes the report."""
+        reason = self.train()
+        if reason == INTERRUPTED:
+            return Outcome(self.folder, reason, [], {}, 128 + self.interrupted[0])
+        self.hand_on()
+        found, alignment = self.test()
+        write_json(self.folder / run_folder.SCORES, {"reason": reason, "test": found, "alignment": alignment})
+        self.report(found)
+        return Outcome(self.folder, reason, found, alignment)
+
+    def train(self) -> str:
+        """Runs the loop from the newest sound checkpoint, or from the start."""
+        self.checkpoints.tidy()
+        newest = self.checkpoints.newest()
+        if newest is not None:
+            self.state.load(newest)
+            logger.info("going on from %s", newest)
+        parameters = build.parameter_count(self.model)
+        logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)
+        facts = {"parameters": parameters, "device": str(self.model.output.weight.device), "data": self.data.report}
+        run_folder.describe(self.folder, self.settings, sys.argv, facts)
+        journal = Journal(self.folder, step=self.state.progress.step)
+        batching = config.build(Batching, self.settings["batching"])
+        metric = self.training.validation.metric
+        files = build.stored(self.settings, self.corpus, self.data.tokenizers)
+        loop = Loop(
+            model=self.model,
+            state=self.state,
+            batches=Batches(self.data.train, self.data.tokenizers, batching, seed=self.settings["seed"]),
+            settings=self.training,
+            journal=journal,
+            validate=self.validator,
+            save=run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric)),
+            interrupted=lambda: bool(self.interrupted),
+        )
+        try:
+            return loop.run()
+        finally:
+            journal.close()
+
+    def hand_on(self) -> None:
+        """Puts the weights that the run hands on into the model: the best checkpoint's, or an average if that is better."""
+        best = build.model_folder(self.folder)
+        if isinstance(self.average, LastCheckpoints | BestCheckpoints):
+            best = self.averaged()
+        loaded = build.load(best, device=self.model.output.weight.device)
+        put_weights(self.model, run_folder_weights(loaded.model), best)
+        self.model.eval()
+
+    def averaged(self) -> Path:
+        """The mean of several checkpoints as a checkpoint of the step after the last; returns the best of all."""
+        kept = self.checkpoints.kept()
+        if isinstance(self.average, BestCheckpoints):
+            kept = sorted((c for c in kept if c.value is not None), key=lambda c: -(c.value or 0.0))[: self.average.count]
+        elif isinstance(self.average, LastCheckpoints):
+            kept = kept[-self.average.count :]
+        metric = self.training.validation.metric
+        put_weights(self.model, average([checkpoint.folder for checkpoint in kept]), self.folder)
+        report: Report = self.validator()
+        value = worth(report, metric)
+        logger.info(
+            "average of steps %s: %s %.4g", [c.step for c in kept], metric, report.values[metric]
+        )
+        if value <= max((c.value for c in self.checkpoints.kept() if c.value is not None), default=float("-1e99")):
+            return build.model_folder(self.folder)
+        self.state.ema = None
+        self.state.progress.step += 1
+        files = build.stored(self.settings, self.corpus, self.data.tokenizers)
+        run_folder.saver(self.checkpoints, self.state, files, lambda found: worth(found, metric))(report)
+        return build.model_folder(self.folder)
+
+    def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
+        """Scores on the test split, or on the validation split where there is no other, said in their names."""
+        text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
+        hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
+        (self.folder / f"{name}.hypotheses.txt").write_text(
+            "".join(f"{line}\n" for line in hypotheses), encoding="utf-8"
+        )
+        found = [*scores(hypotheses, text.target).values()]
+        found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
+        listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
+        return listed, self.alignment(text)
+
+    def alignment(self, text: Bitext) -> dict[str, float]:
+        """AER on the pairs of a split, where it has gold links."""
+        if text.links is None:
+            return {}
+        gold = parse(text.links, name="the gold links")
+        return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
+
+    def report(self, found: list[dict[str, Any]]) -> None:
+        """Writes report.html."""
+        content = page(
+            {
+                "title": self.folder.name,
+                "command": " ".join(sys.argv),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "scores": found,
+                "metrics": rows(self.folder / METRICS),
+                "probes": run_folder.probes(self.folder),
+            }
+        )
+        (self.folder / "report.html").write_text(content, encoding="utf-8")
+
+
+def run_folder_weights(model: Seq2Seq) -> dict[str, torch.Tensor]:
+    """A model's weights, as a checkpoint names them."""
+    from nmt.training.state import weights
+
+    return weights(model)
+
+
+def check_minimum(settings: Plain) -> None:
+    """Raises ConfigError for a seed that generators do not take."""
+    if settings["seed"] < 0:
+        raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")

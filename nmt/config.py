@@ -1,0 +1,233 @@
+"""The constructor is the schema: configs are held against the signatures of what they will build.
+
+A schema is a tree. Its inner nodes are mappings from key to schema; its leaves are classes, whose keyword arguments are
+the keys, or `Variants`, where `name` picks the class. `check` walks config and schema side by side and reports every
+problem at once, each with its dotted path and the nearest right word, before anything is built or read.
+"""
+
+import dataclasses
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from nmt.errors import ConfigError
+
+T = TypeVar("T")
+
+MISSING = "???"
+"""How OmegaConf writes a value that must be given."""
+
+Plain = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variants:
+    """A choice by `name` from a table. `given` are the arguments that come from other settings, never from a config."""
+
+    table: Mapping[str, type]
+    given: frozenset[str] = frozenset()
+
+
+Schema = Mapping[str, Any] | Variants | type
+
+
+def check(config: Any, schema: Schema) -> Plain:
+    """The config with every value converted to its declared type. Raises ConfigError with all problems found."""
+    problems: list[str] = []
+    checked = _checked(config, schema, "", problems)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    assert isinstance(checked, dict)
+    return checked
+
+
+def make(variants: Variants, config: Mapping[str, Any], **given: Any) -> Any:
+    """The object that `config` names, made from its settings and what is `given` besides."""
+    leaf = {key: value for key, value in config.items() if key != "name"}
+    return build(variants.table[config["name"]], leaf, **given)
+
+
+def build(cls: type[T], config: Mapping[str, Any], **given: Any) -> T:
+    """An instance of `cls` from a checked config, with nested dataclasses built on the way."""
+    hints = parameters(cls)
+    arguments = {key: _instance(value, hints[key].annotation) for key, value in config.items()}
+    return cls(**arguments, **given)
+
+
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of a class's constructor, with resolved annotations."""
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    found = inspect.signature(cls).parameters.values()
+    named = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return {p.name: p.replace(annotation=hints.get(p.name, Any)) for p in named}
+
+
+def nearest(word: str, right: Iterable[str]) -> str:
+    """A hint that names the most similar right word, and otherwise all of them."""
+    options = sorted(right)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]}?"
+    return f"Choose from: {', '.join(options)}." if options else "Nothing can be set here."
+
+
+def paths(schema: Schema, prefix: str = "") -> list[str]:
+    """Every dotted path that some config of this schema may hold."""
+    if _is_annotation(schema):
+        inner = _dataclass_in(schema)
+        return [] if inner is None else paths(inner, prefix)
+    found = []
+    if isinstance(schema, Mapping):
+        for key, below in schema.items():
+            path = f"{prefix}{key}"
+            found += [path, *paths(below, f"{path}.")]
+    elif isinstance(schema, Variants):
+        found.append(f"{prefix}name")
+        for cls in schema.table.values():
+            found += [p for p in paths(cls, prefix) if p.removeprefix(prefix).split(".")[0] not in schema.given]
+    else:
+        for name, parameter in parameters(schema).items():
+            found.append(f"{prefix}{name}")
+            inner = _dataclass_in(parameter.annotation)
+            if inner is not None:
+                found += paths(inner, f"{prefix}{name}.")
+    return list(dict.fromkeys(found))
+
+
+def _checked(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
+    if _is_annotation(schema):
+        return _converted(value, schema, path, problems)
+    if not isinstance(value, Mapping):
+        keys = "name and settings" if isinstance(schema, Variants) else "settings"
+        problems.append(f"{path or 'The config'} must be a group of {keys}; got {_shown(value)}.")
+        return {}
+    if isinstance(schema, Variants):
+        return _variant(value, schema, path, problems)
+    if isinstance(schema, Mapping):
+        return _group(value, schema, path, problems)
+    return _arguments(value, schema, frozenset(), path, problems)
+
+
+def _group(value: Mapping[str, Any], schema: Mapping[str, Any], path: str, problems: list[str]) -> Plain:
+    for key in value:
+        if key not in schema:
+            problems.append(f"{_join(path, key)} is not a setting. {nearest(str(key), schema)}")
+    checked = {}
+    for key, below in schema.items():
+        if key in value:
+            checked[key] = _checked(value[key], below, _join(path, key), problems)
+        else:
+            problems.append(f"{_join(path, key)} is missing.")
+    return checked
+
+
+def _variant(value: Mapping[str, Any], schema: Variants, path: str, problems: list[str]) -> Plain:
+    name = value.get("name", MISSING)
+    if not isinstance(name, str) or name not in schema.table:
+        hint = nearest(str(name), schema.table)
+        problems.append(f"{_join(path, 'name')}={_shown(name)} is not one of its variants. {hint}")
+        return {}
+    rest = {key: below for key, below in value.items() if key != "name"}
+    return {"name": name, **_arguments(rest, schema.table[name], schema.given, path, problems, str(name))}
+
+
+def _arguments(
+    value: Mapping[str, Any], cls: type, given: frozenset[str], path: str, problems: list[str], name: str | None = None
+) -> Plain:
+    known = {key: p for key, p in parameters(cls).items() if key not in given}
+    owner = f" of {name}" if name else ""
+    checked: Plain = {}
+    for key, below in value.items():
+        if key not in known:
+            problems.append(f"{_join(path, key)} is not a setting{owner}. {nearest(str(key), known)}")
+        else:
+            checked[key] = _converted(below, known[key].annotation, _join(path, key), problems)
+    for key, parameter in known.items():
+        if key not in value and parameter.default is inspect.Parameter.empty:
+            problems.append(f"{_join(path, key)} is missing.")
+    return checked
+
+
+def _converted(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
+    """`value` as `annotation` says, or a problem."""
+    if isinstance(value, str) and value == MISSING:
+        problems.append(f"{path} must be given: write {path}=...")
+        return None
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _union(value, inner, path, problems)
+    if origin is typing.Literal:
+        if value in inner and not isinstance(value, bool):
+            return value
+        problems.append(f"{path}={_shown(value)} is not one of its values. {nearest(str(value), map(str, inner))}")
+        return None
+    if origin in (list, tuple) and isinstance(value, list | tuple):
+        return [_converted(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
+    if origin is dict and isinstance(value, Mapping):
+        return {str(key): _converted(v, inner[1], _join(path, str(key)), problems) for key, v in value.items()}
+    if inspect.isclass(annotation) and dataclasses.is_dataclass(annotation) and isinstance(value, Mapping):
+        return _arguments(value, annotation, frozenset(), path, problems)
+    return _scalar(value, annotation, path, problems)
+
+
+def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int and number and float(value).is_integer():
+        return int(value)
+    if annotation is float and number:
+        return float(value)
+    if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
+        return value
+    problems.append(f"{path}={_shown(value)} must be {_described(annotation)}.")
+    return None
+
+
+def _union(value: Any, options: tuple[Any, ...], path: str, problems: list[str]) -> Any:
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        attempt: list[str] = []
+        converted = _converted(value, option, path, attempt)
+        if not attempt:
+            return converted
+    real = [option for option in options if option is not type(None)]
+    if len(real) == 1:
+        return _converted(value, real[0], path, problems)
+    problems.append(f"{path}={_shown(value)} must be {' or '.join(_described(option) for option in options)}.")
+    return None
+
+
+def _instance(value: Any, annotation: Any) -> Any:
+    inner = _dataclass_in(annotation)
+    return build(inner, value) if inner is not None and isinstance(value, Mapping) else value
+
+
+def _dataclass_in(annotation: Any) -> type | None:
+    for option in (annotation, *typing.get_args(annotation)):
+        if inspect.isclass(option) and dataclasses.is_dataclass(option):
+            return option
+    return None
+
+
+def _is_annotation(schema: Any) -> bool:
+    return schema in (Any, int, float, bool, str) or typing.get_origin(schema) is not None
+
+
+def _described(annotation: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    if annotation in names:
+        return names[annotation]
+    if typing.get_origin(annotation) in (list, tuple):
+        return "a list"
+    return "a group of settings" if dataclasses.is_dataclass(annotation) else str(annotation)
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else "null" if value is None else str(value)
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)

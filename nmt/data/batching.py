@@ -1,0 +1,171 @@
+"""Batches by a budget of tokens, as a pure function of (seed, epoch, index): a run need only remember where it is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.data.tokenized import Ids, Tokenized, resample
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import ConfigError
+from nmt.symbols import END, PAD, START
+
+
+class Batch(NamedTuple):
+    """Pairs of sentences side by side, padded with PAD; all of them int64."""
+
+    source: Int[Tensor, "row source"]  # x1 .. xn </s>
+    read: Int[Tensor, "row target"]  # <s> y1 .. yn
+    wanted: Int[Tensor, "row target"]  # y1 .. yn </s>
+    source_lengths: Int[Tensor, " row"]  # </s> counted
+    lines: Int[Tensor, " row"]  # the index of each pair in its set
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How training pairs are put together.
+
+    tokens: the most positions, padding counted, that either side of a batch may have.
+    max_sentences: the most pairs in a batch; no limit where None.
+    pool: pairs of like length are sought among this many, drawn at random: more, and there is less padding; fewer,
+        and chance has more say in which pairs meet.
+    width_multiple: widths are rounded up to multiples of this; more, and there are fewer shapes but more padding.
+    """
+
+    tokens: int = 4096
+    max_sentences: int | None = None
+    pool: int = 100_000
+    width_multiple: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "pool", "width_multiple"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"batching.{name}={getattr(self, name)} must be at least 1.")
+        if self.max_sentences is not None and self.max_sentences < 1:
+            raise ConfigError(f"batching.max_sentences={self.max_sentences} must be at least 1, or null for no limit.")
+
+
+class Epoch:
+    """One pass over the training pairs: every pair in exactly one of `len(epoch)` batches."""
+
+    def __init__(self, tokenized: Tokenized, rows: Sequence[NDArray[np.int64]], width_multiple: int) -> None:
+        self.tokenized = tokenized
+        self.rows = rows
+        self.width_multiple = width_multiple
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, index: int) -> Batch:
+        return collate(self.tokenized, self.rows[index], self.width_multiple)
+
+
+class Batches:
+    """The training data as a sequence of epochs.
+
+    An epoch depends on the data, the settings, the seed and its number only (numbers and seed from 0). With tokenizers
+    that sample, each epoch sees its own segmentation of the whole training set. Raises ConfigError where the longest
+    sentence does not fit into the budget.
+    """
+
+    def __init__(self, train: Tokenized, tokenizers: Tokenizers, settings: Batching, *, seed: int) -> None:
+        self.train = train
+        self.tokenizers = tokenizers
+        self.settings = settings
+        self.seed = seed
+        longest = int(_widths(train, settings.width_multiple).max())
+        if longest > settings.tokens:
+            raise ConfigError(
+                f"batching.tokens={settings.tokens} has no room for the longest training sentence: {longest} tokens "
+                "with </s> and padding. Raise batching.tokens or lower filters.max_length."
+            )
+
+    def epoch(self, number: int) -> Epoch:
+        train = self.train
+        if any(tokenizer.sampling for tokenizer in self.tokenizers):
+            train = resample(train, self.tokenizers, [self.seed, number])
+        draw = np.random.default_rng([self.seed, number])
+        order = draw.permutation(train.pairs)
+        source, target, widths = (
+            train.source.lengths,
+            train.target.lengths,
+            _widths(train, self.settings.width_multiple),
+        )
+        rows: list[NDArray[np.int64]] = []
+        for start in range(0, train.pairs, self.settings.pool):
+            pool = order[start : start + self.settings.pool]
+            # By target, then by source length, up and down in turn, so that neighbours are alike where targets get
+            # longer; chance has ordered pairs that are equal in both.
+            snake = np.where(target[pool] % 2, source[pool], -source[pool])
+            pool = pool[np.lexsort((snake, target[pool]))]
+            rows += [pool[cut] for cut in _cuts(widths[pool], self.settings.tokens, self.settings.max_sentences)]
+        return Epoch(train, [rows[place] for place in draw.permutation(len(rows))], self.settings.width_multiple)
+
+
+def in_order(tokenized: Tokenized, tokens: int) -> Iterator[Batch]:
+    """Every pair once, in batches of like lengths and the given budget; for losses over a validation set."""
+    for rows in by_length(_widths(tokenized, 1), tokens):
+        yield collate(tokenized, rows)
+
+
+def by_length(lengths: Sequence[int] | NDArray[Any], tokens: int) -> list[NDArray[np.int64]]:
+    """Indices of sentences in batches of like lengths, the longest first, with rows x longest <= tokens.
+
+    A sentence longer than the budget has a batch of its own.
+    """
+    widths = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(-widths, kind="stable")
+    return [order[cut] for cut in _cuts(widths[order], tokens, None)]
+
+
+def collate(tokenized: Tokenized, rows: NDArray[np.int64], width_multiple: int = 1) -> Batch:
+    """The pairs at `rows` as one batch."""
+    source, source_lengths = _padded(tokenized.source, rows, width_multiple)
+    wanted, _ = _padded(tokenized.target, rows, width_multiple)
+    # read is wanted moved one to the right, with </s> left out: x y </s> pad -> <s> x y pad
+    read = np.full_like(wanted, START)
+    read[:, 1:] = np.where(wanted[:, :-1] == END, PAD, wanted[:, :-1])
+    arrays = (source, read, wanted, source_lengths, rows.astype(np.int64))
+    return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+def pad(sentences: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row source"], Int[Tensor, " row"]]:
+    """Sentences (ids without END) as a source: END is added, then padding; also their lengths, END counted."""
+    ids, lengths = _padded(Ids.of(sentences), np.arange(len(sentences)), 1)
+    return torch.from_numpy(ids), torch.from_numpy(lengths)
+
+
+def _padded(ids: Ids, rows: NDArray[np.int64], multiple: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    starts = ids.offsets[rows]
+    lengths = (ids.offsets[rows + 1] - starts)[:, None]
+    places = np.arange(_rounded(int(lengths.max(initial=0)) + 1, multiple))
+    # Positions past the end read any id at all, which is then overwritten; an array without ids has none to read.
+    flat = ids.flat[np.minimum(starts[:, None] + places, len(ids.flat) - 1)] if len(ids.flat) else np.zeros((1, 1))
+    padded = np.where(places < lengths, flat, np.where(places == lengths, END, PAD))
+    return padded.astype(np.int64), lengths[:, 0] + 1
+
+
+def _widths(tokenized: Tokenized, multiple: int) -> NDArray[np.int64]:
+    return _rounded(np.maximum(tokenized.source.lengths, tokenized.target.lengths) + 1, multiple)  # type: ignore[no-any-return]
+
+
+def _rounded(widths: Any, multiple: int) -> Any:
+    return -(-widths // multiple) * multiple
+
+
+def _cuts(widths: NDArray[np.int64], tokens: int, most: int | None) -> Iterator[slice]:
+    """Runs of neighbours, each as long as rows x widest <= tokens (and rows <= most) allows, but never empty."""
+    start = 0
+    while start < len(widths):
+        # No run has more rows than the budget has room for at the width of its first row.
+        limit = max(1, tokens // max(1, int(widths[start])))
+        widest = np.maximum.accumulate(widths[start : start + (limit if most is None else min(limit, most))])
+        rows = int(np.searchsorted(widest * np.arange(1, len(widest) + 1), tokens, side="right"))
+        stop = start + max(1, rows)
+        yield slice(start, stop)
+        start = stop

@@ -1,0 +1,147 @@
+"""A corpus: parallel text in up to three splits, and the one that lies in plain files."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from nmt.data import lines
+from nmt.errors import ConfigError, DataError
+
+Split = Literal["train", "validation", "test"]
+
+
+class Bitext(NamedTuple):
+    """Line n of `target` translates line n of `source`; `links`, where known, holds gold alignments of the words.
+
+    Links are Pharaoh strings, one a line: space-separated `i-j` (sure) or `ipj` (possible), where i counts the
+    whitespace-separated words of the source line and j those of the target line, both from 0.
+    """
+
+    source: Sequence[str]
+    target: Sequence[str]
+    links: Sequence[str] | None = None
+
+
+class Corpus(Protocol):
+    """What the rest of the project asks of a corpus."""
+
+    source_language: str
+    target_language: str
+
+    def check(self) -> None:
+        """Whether the corpus can be there at all, in well under a second; raises DataError."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that shapes the text, as JSON: two corpora of one identity load the same text."""
+
+    def load(self, split: Split) -> Bitext | None:
+        """The text of a split; None where the corpus has none. Every corpus has `train` and `validation`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The files of one split; `links` may name a file of gold alignments, in the form that `Bitext` says."""
+
+    source: str
+    target: str
+    links: str | None = None
+
+    def paths(self) -> dict[str, str]:
+        named = {"source": self.source, "target": self.target, "links": self.links}
+        return {name: path for name, path in named.items() if path is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSides:
+    """The files of the test split, which may be left out."""
+
+    source: str | None = None
+    target: str | None = None
+    links: str | None = None
+
+    def sides(self) -> Sides | None:
+        """The files as those of any split; None if there is no test split. Raises ConfigError if one side is missing."""
+        if self.source is None and self.target is None and self.links is None:
+            return None
+        if self.source is None or self.target is None:
+            raise ConfigError(
+                f"A test split needs both sides; got data.test.source={self.source}, data.test.target={self.target}."
+            )
+        return Sides(source=self.source, target=self.target, links=self.links)
+
+
+class Files:
+    """A corpus in text files, plain or gzip, one sentence a line: line n of a target file translates line n of its
+    source.
+
+    `errors` says what to do with bytes that are not UTF-8: "strict" raises, "replace" reads them as U+FFFD and counts
+    them. All methods raise DataError where a file is missing or unreadable; `load` also where the files of a split do
+    not have the same number of lines.
+    """
+
+    def __init__(
+        self,
+        *,
+        source_language: str,
+        target_language: str,
+        train: Sides,
+        validation: Sides,
+        test: TestSides | None = None,
+        errors: lines.Errors = "strict",
+    ) -> None:
+        self.source_language = source_language
+        self.target_language = target_language
+        self.errors = errors
+        self.splits: dict[Split, Sides] = {"train": train, "validation": validation}
+        test_sides = test.sides() if test is not None else None
+        if test_sides is not None:
+            self.splits["test"] = test_sides
+
+    def check(self) -> None:
+        for split, sides in self.splits.items():
+            for path in sides.paths().values():
+                lines.check(path)
+                if Path(path).expanduser().stat().st_size == 0:
+                    raise DataError(f"{path} (data.{split}) is empty; it should hold one sentence a line.")
+
+    def identity(self) -> dict[str, Any]:
+        """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
+        hashes: dict[str, Any] = {split: _hashes(sides) for split, sides in self.splits.items()}
+        return {"corpus": "files", "errors": self.errors} | hashes
+
+    def load(self, split: Split) -> Bitext | None:
+        sides = self.splits.get(split)
+        if sides is None:
+            return None
+        found = {name: lines.read(path, self.errors) for name, path in sides.paths().items()}
+        for name, path in sides.paths().items():
+            if not found[name]:
+                raise DataError(f"{path} (data.{split}) is empty; it should hold one sentence a line.")
+            if len(found[name]) != len(found["source"]):
+                raise DataError(_unequal(sides.source, found["source"], path, found[name]))
+        return Bitext(found["source"], found["target"], found.get("links"))
+
+
+def _hashes(sides: Sides) -> dict[str, str]:
+    found = {}
+    for name, path in sides.paths().items():
+        lines.check(path)
+        with Path(path).expanduser().open("rb") as opened:
+            found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return found
+
+
+def _unequal(first_path: str, first: Sequence[str], second_path: str, second: Sequence[str]) -> str:
+    shorter, longer = sorted([(first, first_path), (second, second_path)], key=lambda side: len(side[0]))
+    line = longer[0][len(shorter[0])]
+    message = (
+        f"{first_path} has {len(first)} lines and {second_path} has {len(second)}, but line n of one must belong "
+        f"to line n of the other. Line {len(shorter[0]) + 1} of {longer[1]} is the first without a partner: "
+        f"{line[:60]!r}."
+    )
+    odd = next(
+        (n for n, (a, b) in enumerate(zip(first, second, strict=False), 1) if bool(a.strip()) != bool(b.strip())), None
+    )
+    return message if odd is None else f"{message} Line {odd} is empty in only one of them: they may part there."

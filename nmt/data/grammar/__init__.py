@@ -1,0 +1,3 @@
+from nmt.data.grammar.generate import Grammar
+
+__all__ = ["Grammar"]

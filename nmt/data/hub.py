@@ -1,0 +1,216 @@
+"""A corpus that Hugging Face `datasets` loads: from its hub, or local JSON lines, CSV, TSV, Parquet and Arrow."""
+
+import csv
+import hashlib
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.data import lines
+from nmt.data.corpus import Bitext, Split
+from nmt.errors import ConfigError, DataError
+
+FORMATS = ("json", "csv", "parquet", "arrow")
+"""What `path` may be when `data_files` says where the data are."""
+
+_ROWS = 10_000
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk leaves
+_WITHOUT_NETWORK = (
+    "Without a network, give local data: data=files with text files, or data.path=json (csv, parquet) and "
+    "data.data_files, or data.path with a folder that save_to_disk wrote."
+)
+
+Dataset = Any
+"""A `datasets.Dataset`; the library is imported where it is used, since that takes a second."""
+
+Reader = Callable[[Any], list[list[str | None]]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The dataset's names for the splits, or slices of them such as "train[:90%]" and "train[90%:]"."""
+
+    train: str = "train"
+    validation: str = "validation"
+    test: str | None = "test"
+
+
+class Hub:
+    """A corpus that `datasets` loads; code that comes with a dataset is never run.
+
+    path: a name on the hub ("wmt/wmt14"), a local folder, or one of `FORMATS` together with `data_files`, which maps
+        the names of splits to files, globs or URLs.
+    source_column, target_column: where the text is. Where None, it is in the feature "translation", with one entry a
+        language ({"en": ..., "de": ...}), or else in the columns that bear the names of the languages.
+
+    CSV and TSV files begin with a line of column names; TSV (told by the name of the file) has no quoting, so that a
+    lone quotation mark is text. Line ends inside a text become spaces, missing texts become empty, and both are counted
+    in the log. All methods raise DataError; only `load` and `identity` import `datasets` and use the network.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        source_language: str,
+        target_language: str,
+        config: str | None = None,
+        revision: str | None = None,
+        splits: Splits | None = None,
+        data_files: dict[str, str] | None = None,
+        source_column: str | None = None,
+        target_column: str | None = None,
+    ) -> None:
+        if (source_column is None) != (target_column is None):
+            raise ConfigError("data.source_column and data.target_column go together: set both, or neither.")
+        if path in FORMATS and not data_files:
+            raise ConfigError(f"data.path={path} names a format; data.data_files must say where the data are.")
+        self.path = path
+        self.source_language = source_language
+        self.target_language = target_language
+        self.config = config
+        self.revision = revision
+        self.splits = splits or Splits()
+        self.data_files = data_files
+        self.source_column = source_column
+        self.target_column = target_column
+        self._opened: dict[str, Dataset] = {}
+        self._reported: set[Split] = set()
+
+    def check(self) -> None:
+        """That local data are there; what the hub has is only known on loading."""
+        if self.path in FORMATS:
+            for file in (self.data_files or {}).values():
+                if "://" not in file and not set("*?[") & set(file):
+                    lines.check(file)
+        elif not Path(self.path).expanduser().is_dir() and not _HUB_NAME.fullmatch(self.path):
+            raise DataError(
+                f"data.path={self.path} is neither a folder, nor one of {', '.join(FORMATS)} with data.data_files, nor "
+                "a name on the hub such as wmt/wmt14."
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Hashes of the text, since what a name stands for can change."""
+        hashes: dict[str, Any] = {}
+        for split in self._names():
+            found = hashlib.sha256()
+            for source, target in self._pairs(split):
+                found.update("\n".join((*source, *target, "")).encode("utf-8"))
+            hashes[split] = found.hexdigest()
+        return {"corpus": "hub"} | hashes
+
+    def load(self, split: Split) -> Bitext | None:
+        if split not in self._names():
+            return None
+        source: list[str] = []
+        target: list[str] = []
+        for sources, targets in self._pairs(split):
+            source += sources
+            target += targets
+        if not source:
+            raise DataError(f"{self._asked(split)} has no rows.")
+        return Bitext(source, target)
+
+    def _names(self) -> dict[Split, str]:
+        named: dict[Split, str] = {"train": self.splits.train, "validation": self.splits.validation}
+        return named if self.splits.test is None else {**named, "test": self.splits.test}
+
+    def _asked(self, split: Split) -> str:
+        """The split in the words of the person who asked for it."""
+        config = f", config {self.config}" if self.config else ""
+        revision = f", revision {self.revision}" if self.revision else ""
+        return f"data.path={self.path}{config}{revision}, split {self._names()[split]}"
+
+    def _pairs(self, split: Split) -> Iterator[tuple[list[str], list[str]]]:
+        """The text in pieces of equal size, one line a sentence; what had to be changed for that is logged once."""
+        data = self._open(split)
+        read = self._reader(split, data)
+        cleaned = missing = 0
+        for start in range(0, len(data), _ROWS):
+            sides: list[list[str]] = []
+            for texts in read(data[start : start + _ROWS]):
+                sides.append([lines.one_line(text or "") for text in texts])
+                missing += sum(text is None for text in texts)
+                cleaned += sum(text != line for text, line in zip(texts, sides[-1], strict=True) if text is not None)
+            yield sides[0], sides[1]
+        if (cleaned or missing) and split not in self._reported:
+            self._reported.add(split)
+            logger.warning(
+                "%s: %d texts had line ends inside, now spaces; %d were missing, now empty",
+                *(self._asked(split), cleaned, missing),
+            )
+
+    def _reader(self, split: Split, data: Dataset) -> Reader:
+        """How both sides are read from a slice of the dataset."""
+        from datasets import Translation, Value
+
+        wanted = (self.source_language, self.target_language)
+        features = data.features
+        nested = features.get("translation") if self.source_column is None else None
+        if nested is not None:
+            languages = nested.languages if isinstance(nested, Translation) else list(nested)
+            if not set(wanted) <= set(languages):
+                raise DataError(
+                    f"{self._asked(split)} has translations in {', '.join(sorted(languages))}; asked for were "
+                    f"{wanted[0]} and {wanted[1]}. Set data.source_language and data.target_language to two of these."
+                )
+            return lambda rows: [[pair and pair[language] for pair in rows["translation"]] for language in wanted]
+        columns = (self.source_column or wanted[0], self.target_column or wanted[1])
+        for column in columns:
+            feature = features.get(column)
+            if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "string_view", "null"):
+                found = ", ".join(f"{name} ({getattr(kind, 'dtype', 'nested')})" for name, kind in features.items())
+                raise DataError(
+                    f"{self._asked(split)} has no column of text called {column}; its columns are {found}. Set "
+                    "data.source_column and data.target_column to two columns of text."
+                )
+        return lambda rows: [rows[column] for column in columns]
+
+    def _open(self, split: Split) -> Dataset:
+        name = self._names()[split]
+        if name not in self._opened:
+            import datasets
+
+            if not sys.stderr.isatty():
+                datasets.disable_progress_bars()
+            # What `datasets` raises comes from the network, the hub, the file system, and the reader of each format.
+            problems = (OSError, ValueError, RuntimeError, KeyError, TypeError, datasets.exceptions.DatasetsError)
+            try:
+                self._opened[name] = self._saved(name) if self._is_saved() else self._fetched(name)
+            except problems as problem:
+                reason = " ".join(str(problem).split())[:300]
+                raise DataError(f"{self._asked(split)} could not be loaded: {reason}. {_WITHOUT_NETWORK}") from problem
+        return self._opened[name]
+
+    def _is_saved(self) -> bool:
+        return any((Path(self.path).expanduser() / file).is_file() for file in _SAVED)
+
+    def _saved(self, name: str) -> Dataset:
+        from datasets import DatasetDict, ReadInstruction, concatenate_datasets, load_from_disk
+
+        found = load_from_disk(str(Path(self.path).expanduser()))
+        # One dataset without names can be sliced as if it were called train.
+        parts = dict(found) if isinstance(found, DatasetDict) else {"train": found}
+        chosen = ReadInstruction.from_spec(name).to_absolute({part: len(rows) for part, rows in parts.items()})
+        return concatenate_datasets([parts[one.splitname].select(range(one.from_, one.to)) for one in chosen])
+
+    def _fetched(self, name: str) -> Dataset:
+        from datasets import load_dataset
+
+        options: dict[str, Any] = {}
+        if self.path == "csv":
+            # Else "NA" and "null", which are words, would be read as missing.
+            options["keep_default_na"] = False
+            if all(".tsv" in Path(file).suffixes for file in (self.data_files or {}).values()):
+                options |= {"sep": "\t", "quoting": csv.QUOTE_NONE}
+        path = str(Path(self.path).expanduser()) if self.path.startswith("~") else self.path
+        return load_dataset(
+            path, self.config, revision=self.revision, data_files=self.data_files, split=name, **options
+        )

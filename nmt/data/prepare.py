@@ -1,0 +1,235 @@
+"""From a corpus to ids, once: vocabularies, filters, and a folder that keeps the result for every later run.
+
+Only the training split is kept on disk, mapped into memory on reading; validation and test text are read each time.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.corpus import Bitext, Corpus
+from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
+from nmt.data.tokenizer import SentencePiece, Tokenizers
+from nmt.errors import ConfigError, DataError
+from nmt.symbols import UNKNOWN
+
+FORMAT = 1
+"""To be raised whenever what is kept, or how it comes about, changes."""
+
+_ARRAYS = ("flat", "offsets", "text", "text_offsets")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which training pairs are used, by their lengths in pieces (START and END not counted).
+
+    Both sides must have `min_length` to `max_length` pieces, and the longer no more than `max_ratio` times the shorter.
+    """
+
+    min_length: int = 1
+    max_length: int = 100
+    max_ratio: float = 9.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_length <= self.max_length:
+            raise ConfigError(
+                f"filters.min_length={self.min_length} and filters.max_length={self.max_length}: "
+                "1 <= min_length <= max_length must hold, or no pair could be used."
+            )
+        if self.max_ratio < 1.0:
+            raise ConfigError(f"filters.max_ratio={self.max_ratio} is below 1; no pair could be used.")
+
+    def keep(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+        """A mask of the pairs to use, and how many are left out for which reason (the first that holds for a pair)."""
+        shorter, longer = np.minimum(source, target), np.maximum(source, target)
+        reasons = {
+            "empty": shorter == 0,
+            "too_short": shorter < self.min_length,
+            "too_long": longer > self.max_length,
+            "unequal": longer > self.max_ratio * shorter,
+        }
+        kept = np.ones(len(source), dtype=bool)
+        counts = {"read": len(source)}
+        for reason, holds in reasons.items():
+            counts[reason] = int((kept & holds).sum())
+            kept &= ~holds
+        return kept, counts | {"kept": int(kept.sum())}
+
+
+class Prepared(NamedTuple):
+    """All that training needs to know of its data.
+
+    train: the pairs that passed the filters. validation: every pair, empty lines too, so that line n stays line n;
+    `validation_text` and `test` are their text. report: counts for people to read, as JSON.
+    """
+
+    tokenizers: Tokenizers
+    train: Tokenized
+    validation: Tokenized
+    validation_text: Bitext
+    test: Bitext | None
+    report: dict[str, Any]
+
+
+def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: str | Path) -> Prepared:
+    """The corpus ready for training; from `cache` where an earlier run with the same text and settings left it.
+
+    A folder in `cache` is named by a hash of all that shapes its content, is written under another name and then
+    renamed, and is made anew where its files do not have the sizes they were written with. Raises DataError where the
+    corpus cannot be used or the folder cannot be written.
+    """
+    corpus.check()
+    identity = {
+        "format": FORMAT,
+        "corpus": corpus.identity(),
+        "tokenizer": settings.identity(),
+        "filters": asdict(filters),
+    }
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+    folder = Path(cache).expanduser() / name
+    found = _opened(folder, settings)
+    if found is None:
+        tokenizers, train, report = _made(_split(corpus, "train"), settings, filters)
+        try:
+            _save(folder, identity, tokenizers, train, report)
+        except OSError as problem:
+            raise DataError(
+                f"Prepared data cannot be written to {folder}: {problem.strerror}. Choose another folder for the cache."
+            ) from None
+        found = _opened(folder, settings) or (tokenizers, train, report)
+    else:
+        logger.info("prepared data: %s", folder)
+    tokenizers, train, report = found
+    text = _split(corpus, "validation")
+    validation = tokenize(tokenizers, text.source, text.target)
+    _log(report)
+    return Prepared(tokenizers, train, validation, text, corpus.load("test"), report)
+
+
+def _split(corpus: Corpus, split: Any) -> Bitext:
+    text = corpus.load(split)
+    if text is None or len(text.source) == 0:
+        raise DataError(f"The corpus has no pairs in its {split} split, which training needs.")
+    return text
+
+
+def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Tokenizers, Tokenized, dict[str, Any]]:
+    logger.info("learning a vocabulary from %d pairs", len(text.source))
+    tokenizers = settings.train(text.source, text.target)
+    source, target = encode(tokenizers.source, text.source, "source"), encode(tokenizers.target, text.target, "target")
+    kept, counts = filters.keep(source.lengths, target.lengths)
+    if not kept.any():
+        raise DataError(
+            f"None of the {len(kept)} training pairs passed the filters {asdict(filters)}: {counts}. Lengths are in "
+            "pieces; widen filters.max_length or filters.max_ratio, or look at the training files."
+        )
+    source, target = source.chosen(kept), target.chosen(kept)
+    report = {
+        "pairs": counts,
+        "source": _about(source, tokenizers.source.vocab_size),
+        "target": _about(target, tokenizers.target.vocab_size),
+    }
+    rows = np.flatnonzero(kept)
+    source_text, target_text = (Text.of(side[int(row)] for row in rows) for side in (text.source, text.target))
+    return tokenizers, Tokenized(source, target, source_text, target_text), report
+
+
+def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocab_size,
+        "tokens": len(ids.flat),
+        "longest": int(ids.lengths.max()),
+        "unknown_share": float((ids.flat == UNKNOWN).mean()),
+    }
+
+
+def _log(report: dict[str, Any]) -> None:
+    pairs = report["pairs"]
+    dropped = ", ".join(
+        f"{count} {reason}" for reason, count in pairs.items() if reason not in ("read", "kept") and count
+    )
+    logger.info(
+        "training pairs: %d of %d kept%s", pairs["kept"], pairs["read"], f" (left out: {dropped})" if dropped else ""
+    )
+    for side in ("source", "target"):
+        about = report[side]
+        logger.info(
+            "%s: vocabulary %d, %d tokens, longest %d, unknown %.3f %%",
+            *(side, about["vocab_size"], about["tokens"], about["longest"], 100 * about["unknown_share"]),
+        )
+
+
+def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized, report: dict[str, Any]) -> None:
+    """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    written.mkdir()
+    try:
+        (written / "source.spm").write_bytes(tokenizers.source.serialized)
+        if tokenizers.target is not tokenizers.source:
+            (written / "target.spm").write_bytes(tokenizers.target.serialized)
+        for side, ids, text in (
+            ("source", train.source, train.source_text),
+            ("target", train.target, train.target_text),
+        ):
+            assert isinstance(text, Text)
+            arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
+            for name, array in zip(_ARRAYS, arrays, strict=True):
+                np.save(written / f"{side}.{name}.npy", array)
+        sizes = {file.name: file.stat().st_size for file in sorted(written.iterdir())}
+        about = {"identity": identity, "report": report, "sizes": sizes}
+        (written / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        _put(written, folder)
+    finally:
+        shutil.rmtree(written, ignore_errors=True)
+
+
+def _put(written: Path, folder: Path) -> None:
+    if folder.exists() and _sizes(folder) is None:
+        # Damaged. Moved away first, because a rename never replaces a folder that holds something.
+        with contextlib.suppress(OSError):
+            damaged = written.with_name(f"{written.name}.damaged")
+            folder.rename(damaged)
+            shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        written.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # otherwise another run was faster, with the same content
+            raise
+
+
+def _sizes(folder: Path) -> dict[str, Any] | None:
+    """What about.json says, if all files are there in the sizes it names."""
+    try:
+        about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        sound = all((folder / name).stat().st_size == size for name, size in about["sizes"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return about if sound else None
+
+
+def _opened(folder: Path, settings: SentencePiece) -> tuple[Tokenizers, Tokenized, dict[str, Any]] | None:
+    about = _sizes(folder)
+    if about is None:
+        if folder.exists():
+            logger.warning("prepared data in %s are damaged and will be made anew", folder)
+        return None
+    target = (folder / "target.spm").read_bytes() if "target.spm" in about["sizes"] else None
+    tokenizers = settings.load((folder / "source.spm").read_bytes(), target)
+    sides: list[Sequence[Any]] = [
+        [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
+    ]
+    (source, source_text), (target_ids, target_text) = ((Ids(*side[:2]), Text(*side[2:])) for side in sides)
+    return tokenizers, Tokenized(source, target_ids, source_text, target_text), about["report"]

@@ -1,0 +1,147 @@
+"""Sentences as ids: a whole side in one flat array, which may lie on disk, so many are no more objects than few."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from nmt.data.tokenizer import Tokenizer, Tokenizers
+
+CHUNK = 65_536
+"""Lines that are Python objects at one time."""
+
+
+class Ids(NamedTuple):
+    """The ids of many sentences, without START and END: sentence n is `flat[offsets[n]:offsets[n + 1]]`."""
+
+    flat: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[int]]) -> "Ids":
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(np.fromiter(itertools.chain.from_iterable(sentences), np.int32, int(offsets[-1])), offsets)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Ids"]) -> "Ids":
+        """One after the other."""
+        ends = np.cumsum([0] + [part.offsets[-1] for part in parts])
+        offsets = [part.offsets[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
+        return cls(np.concatenate([part.flat for part in parts]), np.concatenate([[0], *offsets]).astype(np.int64))
+
+    @property
+    def sentences(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    def sentence(self, index: int) -> list[int]:
+        return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
+
+    def chosen(self, rows: NDArray[Any]) -> "Ids":
+        """The sentences of `rows` (indices, or a mask), in that order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        return Ids(self.flat[places], offsets)
+
+
+class Text(Sequence[str]):
+    """Lines in one flat array of UTF-8 bytes, each ended by a line feed; line n begins at `offsets[n]`."""
+
+    def __init__(self, flat: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self.flat = flat
+        self.offsets = offsets
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> "Text":
+        encoded = [line.encode() + b"\n" for line in lines]
+        offsets = np.concatenate([[0], np.cumsum([len(line) for line in encoded])]).astype(np.int64)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return [self[place] for place in range(start, stop, step)]
+            return self._between(start, stop).split("\n")[:-1] if start < stop else []
+        place = range(len(self))[index]
+        return self._between(place, place + 1)[:-1]
+
+    def _between(self, start: int, stop: int) -> str:
+        return self.flat[self.offsets[start] : self.offsets[stop]].tobytes().decode()
+
+
+class Tokenized(NamedTuple):
+    """Pairs of sentences as ids, beside their text."""
+
+    source: Ids
+    target: Ids
+    source_text: Sequence[str]
+    target_text: Sequence[str]
+
+    @property
+    def pairs(self) -> int:
+        return self.source.sentences
+
+
+def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> Tokenized:
+    """The best segmentation of every line; a progress bar on a terminal's standard error while there is much to do."""
+    return Tokenized(
+        encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target"), source, target
+    )
+
+
+def resample(tokenized: Tokenized, tokenizers: Tokenizers, seed: Sequence[int]) -> Tokenized:
+    """The same pairs in segmentations drawn anew: a pure function of the text and the seed (numbers from 0).
+
+    A sentence whose sample is longer than every best segmentation of its side keeps its best one, so that the lengths
+    that filters and budgets rely on stay true.
+    """
+    source = _sampled(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0])
+    target = _sampled(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1])
+    return tokenized._replace(source=source, target=target)
+
+
+def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> Ids:
+    """The best segmentation of every line."""
+    return _by_chunks(lines, lambda chunk, start: tokenizer.encode(chunk), f"encoding {side}")
+
+
+def _sampled(tokenizer: Tokenizer, lines: Sequence[str], best: Ids, seed: Sequence[int]) -> Ids:
+    longest = int(best.lengths.max())
+
+    def sample(chunk: Sequence[str], start: int) -> list[list[int]]:
+        number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
+        drawn = tokenizer.sample(chunk, seed=number)
+        return [ids if len(ids) <= longest else best.sentence(start + place) for place, ids in enumerate(drawn)]
+
+    return _by_chunks(lines, sample, "sampling subwords")
+
+
+def _by_chunks(lines: Sequence[str], change: Callable[[Sequence[str], int], list[list[int]]], title: str) -> Ids:
+    return Ids.joined([Ids.of(change(chunk, start)) for start, chunk in _chunks(lines, title)] or [Ids.of([])])
+
+
+def _chunks(lines: Sequence[str], title: str) -> Iterator[tuple[int, Sequence[str]]]:
+    # disable=None shows the bar on terminals only
+    with tqdm(
+        total=len(lines), desc=title, unit=" lines", leave=False, disable=None if len(lines) > CHUNK else True
+    ) as bar:
+        for start in range(0, len(lines), CHUNK):
+            chunk = lines[start : start + CHUNK]
+            yield start, chunk
+            bar.update(len(chunk))

@@ -1,0 +1,246 @@
+"""Subwords by SentencePiece (Kudo and Richardson 2018): how they are learnt, and how lines become ids and ids lines."""
+
+import bisect
+import io
+import itertools
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import sentencepiece
+
+from nmt.data.lines import one_line
+from nmt.errors import ConfigError, DataError
+from nmt.symbols import END, PAD, START, UNKNOWN
+
+Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
+
+LEARNT_FROM = 2_000_000
+"""The most lines that one model is learnt from; of more lines, evenly spaced ones are taken, to bound memory."""
+
+_SEEDS = 2**32 - 1  # SentencePiece takes 32 bits, and reads the largest number as "no seed"
+_one_seed_at_a_time = threading.Lock()
+
+sentencepiece.set_min_log_level(2)
+
+
+class Tokenizer:
+    """One SentencePiece model. Ids are those of `nmt.symbols`, then pieces; `encode` adds neither START nor END.
+
+    Text that looks like a control symbol ("</s>") is ordinary text. Characters that the model has not seen become
+    UNKNOWN, which decodes to " ⁇ ". `sampling` is what `sample` does: the dropout probability of BPE (Provilkov et al.
+    2020), the inverse temperature of a unigram model's segmentations (Kudo 2018), or 0 for no sampling.
+    """
+
+    def __init__(self, serialized: bytes, *, sampling: float = 0.0) -> None:
+        self.serialized = serialized
+        self.sampling = sampling
+        self._model = sentencepiece.SentencePieceProcessor(model_proto=serialized)
+
+    @classmethod
+    def load(cls, model: bytes | str | Path, *, sampling: float = 0.0) -> "Tokenizer":
+        """From the bytes of a model or a file. Raises DataError for what is no SentencePiece model with our symbols."""
+        name = "These bytes are" if isinstance(model, bytes) else f"{model} is"
+        try:
+            tokenizer = cls(model if isinstance(model, bytes) else Path(model).read_bytes(), sampling=sampling)
+        except OSError as problem:
+            raise DataError(f"The SentencePiece model {model!r} cannot be read: {problem.strerror}.") from None
+        except (RuntimeError, ValueError):
+            raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
+        found = tokenizer._model
+        ids = [found.pad_id(), found.unk_id(), found.bos_id(), found.eos_id()]
+        if ids != [PAD, UNKNOWN, START, END]:
+            raise DataError(
+                f"{name} a SentencePiece model with pad, unk, bos and eos at ids {ids}; this project needs "
+                f"{[PAD, UNKNOWN, START, END]}: learn it with --pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3."
+            )
+        return tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        return int(self._model.vocab_size())
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """The best segmentation of each line; an empty line gives no ids."""
+        return self._model.encode(list(lines))  # type: ignore[no-any-return]
+
+    def sample(self, lines: Sequence[str], *, seed: int) -> list[list[int]]:
+        """A random segmentation of each line: a pure function of lines and seed; `encode` where sampling is 0."""
+        if self.sampling == 0.0:
+            return self.encode(lines)
+        sampled: list[list[int]] = []
+
+        def draw() -> None:
+            options: dict[str, Any] = {
+                "enable_sampling": True,
+                "alpha": self.sampling,
+                "nbest_size": -1,
+                "num_threads": 1,
+            }
+            sampled.extend(self._model.encode(list(lines), **options))
+
+        # SentencePiece has one generator a thread and reads the global seed when a thread first draws: only a new
+        # thread, with nobody changing the seed meanwhile, is sure to start from this seed.
+        with _one_seed_at_a_time:
+            sentencepiece.set_random_generator_seed(seed % _SEEDS)
+            thread = threading.Thread(target=draw)
+            thread.start()
+            thread.join()
+        if len(sampled) != len(lines):
+            raise RuntimeError(f"SentencePiece sampled {len(sampled)} of {len(lines)} lines")
+        return sampled
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each list of ids, one line each for every tool. PAD, START and END leave no trace."""
+        return [one_line(line) for line in self._model.decode([list(line) for line in ids])] if ids else []
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The piece behind each id; "▁" marks the beginning of a word."""
+        return list(self._model.id_to_piece([int(id) for id in ids]))
+
+    def words(self, line: str) -> tuple[list[int], list[int]]:
+        """The ids of a line and, for each, the index in `line.split()` of the word that it is a part of.
+
+        A piece belongs to the word of the last visible character of the line that it stands for; one that stands for a
+        space, or for nothing (normalization makes three pieces of "…"), to the word that follows or surrounds it. A
+        word has no piece only where normalization deletes it or joins it to the next.
+        """
+        encoded = self._model.encode(line, return_type="offset_mapping")
+        ends = list(itertools.accumulate(len(word) for word in line.split()))
+        visible = [place for place, character in enumerate(line) if not character.isspace()]
+        words = []
+        for start, end in encoded["offsets"]:
+            before = bisect.bisect_left(visible, end)  # visible characters before the end of the piece
+            inside = before > bisect.bisect_left(visible, start)
+            character = before - 1 if inside else before
+            words.append(min(bisect.bisect_right(ends, character), len(ends) - 1))
+        return encoded["ids"], words
+
+
+class Tokenizers(NamedTuple):
+    """One tokenizer a language; the same object twice when they share a vocabulary."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+
+class SentencePiece:
+    """How a vocabulary is learnt. The same lines and settings give the same model, byte for byte.
+
+    `vocab_size` counts the four control symbols; `joint` learns one model from both languages, and otherwise each gets
+    one of that size. `character_coverage` below one leaves the rarest characters to UNKNOWN; with `byte_fallback`
+    unseen characters become bytes instead. `sampling` does not change what is learnt; see `Tokenizer`.
+    """
+
+    model_type: ClassVar[str]
+    largest_sampling: ClassVar[float]
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int = 8000,
+        joint: bool = True,
+        character_coverage: float = 1.0,
+        byte_fallback: bool = False,
+        normalization: Normalization = "nmt_nfkc",
+        sampling: float = 0.0,
+    ) -> None:
+        if vocab_size < 5:
+            raise ConfigError(f"tokenizer.vocab_size={vocab_size} leaves no room beside the four control symbols.")
+        if not 0.98 <= character_coverage <= 1.0:
+            raise ConfigError(f"tokenizer.character_coverage={character_coverage} must lie between 0.98 and 1.")
+        if not 0.0 <= sampling <= self.largest_sampling:
+            raise ConfigError(f"tokenizer.sampling={sampling} must lie between 0 (off) and {self.largest_sampling:g}.")
+        self.joint = joint
+        self.sampling = sampling
+        self.options: dict[str, Any] = {
+            "model_type": self.model_type,
+            "vocab_size": vocab_size,
+            "character_coverage": character_coverage,
+            "byte_fallback": byte_fallback,
+            "normalization_rule_name": normalization,
+            "hard_vocab_limit": True,
+            "pad_id": PAD,
+            "unk_id": UNKNOWN,
+            "bos_id": START,
+            "eos_id": END,
+            "num_threads": 1,  # sums of floating-point numbers, and so the pieces, depend on the number of threads
+            "max_sentence_length": 4192,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """All that shapes the vocabulary, as JSON."""
+        return {
+            "sentencepiece": sentencepiece.__version__,
+            "joint": self.joint,
+            "learnt_from": LEARNT_FROM,
+            **self.options,
+        }
+
+    def train(self, source: Sequence[str], target: Sequence[str]) -> Tokenizers:
+        """Learns from the two sides of a corpus. Raises DataError where they cannot give a vocabulary of this size."""
+        if self.joint:
+            both = self._learn(
+                [*_spaced(source, LEARNT_FROM // 2), *_spaced(target, LEARNT_FROM // 2)], "source and target"
+            )
+            return Tokenizers(both, both)
+        return Tokenizers(
+            self._learn(_spaced(source, LEARNT_FROM), "source"), self._learn(_spaced(target, LEARNT_FROM), "target")
+        )
+
+    def load(self, source: bytes, target: bytes | None) -> Tokenizers:
+        """The tokenizers of models learnt before; None for a target that shares the source's."""
+        first = Tokenizer.load(source, sampling=self.sampling)
+        return Tokenizers(first, first if target is None else Tokenizer.load(target, sampling=self.sampling))
+
+    def _learn(self, lines: Sequence[str], side: str) -> Tokenizer:
+        written = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines), model_writer=written, minloglevel=2, **self.options
+            )
+        except RuntimeError as problem:
+            raise DataError(self._explained(str(problem), side, lines)) from None
+        return Tokenizer(written.getvalue(), sampling=self.sampling)
+
+    def _explained(self, problem: str, side: str, lines: Sequence[str]) -> str:
+        asked = f"tokenizer.vocab_size={self.options['vocab_size']}"
+        if largest := re.search(r"Please set it to a value <= (\d+)", problem):
+            return (
+                f"{asked} is too large for the {side} training data ({len(lines)} lines): the largest possible "
+                f"size is {largest[1]}. Set tokenizer.vocab_size to at most that, or use more data."
+            )
+        if smallest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", problem):
+            return (
+                f"{asked} is too small for the {side} training data: every character and control symbol needs "
+                f"a place, and there are {smallest[1]} of them, which is the smallest possible size. Set "
+                "tokenizer.vocab_size to more than that, or leave rare characters out with a lower "
+                "tokenizer.character_coverage."
+            )
+        return (
+            f"SentencePiece could learn no vocabulary from the {side} training data ({len(lines)} lines; empty "
+            f"ones and those of more than {self.options['max_sentence_length']} bytes do not count). It says: {problem}"
+        )
+
+
+class Unigram(SentencePiece):
+    """A unigram language model over pieces, pruned from a large vocabulary (Kudo 2018)."""
+
+    model_type = "unigram"
+    largest_sampling = 100.0
+
+
+class Bpe(SentencePiece):
+    """Byte-pair encoding: the most frequent pair is merged until the vocabulary is full (Sennrich et al. 2016)."""
+
+    model_type = "bpe"
+    largest_sampling = 1.0
+
+
+TOKENIZERS: dict[str, type[SentencePiece]] = {"unigram": Unigram, "bpe": Bpe}
+
+
+def _spaced(lines: Sequence[str], most: int) -> Sequence[str]:
+    return lines if len(lines) <= most else lines[:: -(-len(lines) // most)]

@@ -1,0 +1,216 @@
+"""Attention weights -> word links, and links against a gold alignment. A link is (source word, target word) from 0."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from nmt.errors import DataError
+
+LINK = re.compile(r"([0-9]+)([-p])([0-9]+)", re.ASCII)
+Link = tuple[int, int]
+
+
+class Gold(NamedTuple):
+    """The links that annotators gave one sentence pair. Every sure link is also possible."""
+
+    sure: frozenset[Link]
+    possible: frozenset[Link]
+
+
+class AlignmentScores(NamedTuple):
+    """Alignment error rate (lower is better), precision and recall as fractions, and how many links were judged."""
+
+    aer: float
+    precision: float
+    recall: float
+    links: int
+
+
+# Pharaoh format: one line per sentence pair -------------------------------------------------------------------------
+
+
+def parse(lines: Iterable[str], *, name: str) -> list[Gold]:
+    """Gold alignments from Pharaoh lines: `i-j` is a sure link, `ipj` a possible one; i source, j target, from 0.
+
+    An empty line is a sentence pair without links. Raises DataError with `name` (the file), line number and token.
+    """
+    return [parse_line(line, where=f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def parse_line(line: str, *, where: str) -> Gold:
+    """The gold alignment of one sentence pair; `where` begins the message of a DataError."""
+    links: dict[str, set[Link]] = {"-": set(), "p": set()}
+    for token in line.split():
+        match = LINK.fullmatch(token)
+        if match is None:
+            raise DataError(
+                f"{where}: a link is written i-j (sure) or ipj (possible), with i the source word and j the target "
+                f"word from 0, as in 0-0 1p2; got {token!r}."
+            )
+        links[match[2]].add((int(match[1]), int(match[3])))
+    return Gold(sure=frozenset(links["-"]), possible=frozenset(links["-"] | links["p"]))
+
+
+def check_sizes(gold: Sequence[Gold], sizes: Sequence[tuple[int, int]], *, name: str) -> None:
+    """Raise DataError unless every link lies inside its sentence pair; `sizes` are its (source, target) word counts."""
+    if len(gold) != len(sizes):
+        raise DataError(
+            f"{name} aligns {len(gold)} sentence pairs, but the text has {len(sizes)}. "
+            "Line n must align sentence pair n."
+        )
+    for number, (links, (source, target)) in enumerate(zip(gold, sizes, strict=True), start=1):
+        outside = sorted((i, j) for i, j in links.possible if i >= source or j >= target)
+        if outside:
+            i, j = outside[0]
+            raise DataError(
+                f"{name}, line {number}: link {i}-{j} lies outside its sentence pair of {source} source and {target} "
+                "target words (counted from 0). Check that line n aligns sentence pair n, and that the source word "
+                "comes first in a link."
+            )
+
+
+def pharaoh(links: Set[Link] | Gold) -> str:
+    """The Pharaoh line of some links, sorted; those of a Gold that are only possible are written ipj."""
+    sure, possible = (links.sure, links.possible) if isinstance(links, Gold) else (links, links)
+    return " ".join(f"{i}{'-' if (i, j) in sure else 'p'}{j}" for i, j in sorted(possible | sure))
+
+
+# Weights -> links ---------------------------------------------------------------------------------------------------
+
+
+def to_words(
+    weights: Float[np.ndarray, "target_piece source_piece"],
+    target_words: Sequence[int],
+    source_words: Sequence[int],
+) -> Float[np.ndarray, "target source"]:
+    """Weights between words: the sum over a source word's pieces, the mean over a target word's pieces.
+
+    `target_words[t]` is the word that target piece t belongs to, `source_words[s]` that of source piece s. Rows and
+    columns beyond the lists are dropped: END has no word. A word that owns no piece keeps zero weights; how many words
+    there are follows from the highest index. Raises ValueError if there are more pieces than weights.
+    """
+    rows, columns = np.asarray(target_words, dtype=np.intp), np.asarray(source_words, dtype=np.intp)
+    if len(rows) > weights.shape[0] or len(columns) > weights.shape[1]:
+        raise ValueError(
+            f"{len(rows)} target and {len(columns)} source pieces need as many rows and columns of weights; "
+            f"got weights of shape {weights.shape}."
+        )
+    words = np.zeros((rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), dtype=weights.dtype)
+    np.add.at(words, (rows[:, None], columns[None, :]), weights[: len(rows), : len(columns)])
+    pieces = np.bincount(rows, minlength=len(words))
+    return (words / np.maximum(pieces, 1)[:, None]).astype(weights.dtype)
+
+
+def extract(weights: Float[np.ndarray, "target source"]) -> set[Link]:
+    """One link for every target word: to the source word with the highest weight, the first of several such.
+
+    A target word whose weights are all zero (it owns no piece, or its window missed the sentence) has no link.
+    """
+    return {(int(row.argmax()), target) for target, row in enumerate(weights) if row.size > 0 and row.max() > 0}
+
+
+def extract_above(weights: Float[np.ndarray, "target source"], *, threshold: float) -> set[Link]:
+    """Every link whose weight is greater than `threshold`; so 0 takes the support of a sparse normalizer."""
+    return {(int(source), int(target)) for target, source in np.argwhere(weights > threshold)}
+
+
+# Both directions ----------------------------------------------------------------------------------------------------
+
+
+def reverse(links: Set[Link]) -> set[Link]:
+    """The links of the opposite translation direction: (i, j) becomes (j, i)."""
+    return {(j, i) for i, j in links}
+
+
+def intersection(forward: Set[Link], backward: Set[Link]) -> set[Link]:
+    """Links that both directions found: precise."""
+    return set(forward & backward)
+
+
+def union(forward: Set[Link], backward: Set[Link]) -> set[Link]:
+    """Links that either direction found: complete."""
+    return set(forward | backward)
+
+
+NEIGHBOURS: tuple[Link, ...] = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+
+
+def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
+    """The intersection, grown through neighbours in the union, then joined by links between two free words.
+
+    A neighbour (of eight) joins if its source or its target word is still free, as long as any can; then come links of
+    `forward`, then of `backward`, whose two words are both free. All are visited in order of source, then target word.
+    (Koehn et al. 2005, "Edinburgh system description for the 2005 IWSLT speech translation evaluation"; Moses)
+    """
+    links, candidates = set(forward & backward), forward | backward
+    sources, targets = {i for i, _ in links}, {j for _, j in links}
+
+    def add(link: Link) -> None:
+        links.add(link)
+        sources.add(link[0])
+        targets.add(link[1])
+
+    size = -1
+    while len(links) > size:
+        size = len(links)
+        for i, j in sorted(candidates):
+            # Asked now, not before the sweep: a link that has just joined spreads in the same sweep.
+            if (i, j) not in links:
+                continue
+            for down, right in NEIGHBOURS:
+                near = (i + down, j + right)
+                if near in candidates and (near[0] not in sources or near[1] not in targets):
+                    add(near)
+    for direction in (forward, backward):
+        for link in sorted(direction):
+            if link[0] not in sources and link[1] not in targets:
+                add(link)
+    return links
+
+
+SYMMETRIZATIONS: dict[str, Callable[[Set[Link], Set[Link]], set[Link]]] = {
+    "intersection": intersection,
+    "union": union,
+    "grow_diag_final_and": grow_diag_final_and,
+}
+
+
+def symmetrize(forward: Set[Link], backward: Set[Link], method: str) -> set[Link]:
+    """One set of links from two directions, by one of SYMMETRIZATIONS; `backward` must have been through `reverse`."""
+    return SYMMETRIZATIONS[method](forward, backward)
+
+
+# Judgement ----------------------------------------------------------------------------------------------------------
+
+
+def error_rate(hypotheses: Sequence[Set[Link]], gold: Sequence[Gold]) -> AlignmentScores:
+    """AER = 1 - (|A n S| + |A n P|) / (|A| + |S|) over all sentence pairs   (Och and Ney 2003)
+
+    A are the links of the hypotheses, S the sure ones and P the possible ones of the gold. Precision is |A n P| / |A|,
+    recall |A n S| / |S|. Where nothing was claimed precision is 1, where nothing is sure recall is 1. Raises DataError
+    unless every sentence pair has its gold alignment.
+    """
+    if len(hypotheses) != len(gold):
+        raise DataError(
+            f"every sentence pair needs its gold alignment, but {len(hypotheses)} were aligned and the gold has "
+            f"{len(gold)}. Line n of the gold must align sentence pair n."
+        )
+    pairs = list(zip(hypotheses, gold, strict=True))
+    claimed = sum(len(links) for links, _ in pairs)
+    sure = sum(len(truth.sure) for _, truth in pairs)
+    found_sure = sum(len(links & truth.sure) for links, truth in pairs)
+    found_possible = sum(len(links & truth.possible) for links, truth in pairs)
+    return AlignmentScores(
+        aer=1 - share(found_sure + found_possible, claimed + sure),
+        precision=share(found_possible, claimed),
+        recall=share(found_sure, sure),
+        links=claimed,
+    )
+
+
+def share(part: int, whole: int) -> float:
+    """part / whole, and 1 where there is nothing that could be missing."""
+    return part / whole if whole else 1.0

@@ -1,0 +1,67 @@
+"""Corpus scores by sacreBLEU, each with the signature that makes it comparable (Post 2018)."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.errors import DataError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+
+class Score(NamedTuple):
+    """A corpus score as sacreBLEU calls it, in percent and not rounded, with the settings it was computed under."""
+
+    name: str
+    value: float
+    signature: str
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """BLEU with sacreBLEU's defaults: 13a tokens, cased, exponential smoothing   (Papineni et al. 2002).
+
+    Raises DataError if there are no lines or the two sides are not equally long.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    return measure(BLEU(), hypotheses, references)
+
+
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """chrF2: the F2 score of character n-grams up to order 6   (Popovic 2015). Raises as `bleu` does."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return measure(CHRF(), hypotheses, references)
+
+
+def ter(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """Translation edit rate, lower is better; may exceed 100   (Snover et al. 2006). Raises as `bleu` does."""
+    from sacrebleu.metrics.ter import TER
+
+    return measure(TER(), hypotheses, references)
+
+
+METRICS: dict[str, Callable[[Sequence[str], Sequence[str]], Score]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
+
+
+def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
+    """Every score of METRICS under its key. Raises as `bleu` does."""
+    return {key: metric(hypotheses, references) for key, metric in METRICS.items()}
+
+
+def measure(metric: "Metric", hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """What `metric` says of the corpus, against one reference per line. Raises as `bleu` does."""
+    check_lines(hypotheses, references)
+    result = metric.corpus_score(hypotheses, [references])
+    return Score(result.name, float(result.score), str(metric.get_signature()))
+
+
+def check_lines(hypotheses: Sequence[str], references: Sequence[str], *, name: str = "the hypotheses") -> None:
+    """Raise DataError unless line n of `hypotheses` can be a translation with reference n, for at least one line."""
+    if len(hypotheses) != len(references):
+        raise DataError(
+            f"every hypothesis needs its reference, but {name} have {len(hypotheses)} lines and the references "
+            f"{len(references)}. Give the two texts in the same order, with an empty line where a translation is empty."
+        )
+    if not references:
+        raise DataError("a corpus score needs at least one line, but the references are empty.")

@@ -1,0 +1,91 @@
+"""From source ids to hypotheses in their order, and from given pairs to alignments: the model at work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from tqdm import tqdm
+
+from nmt.data.batching import by_length, pad
+from nmt.data.tokenizer import Tokenizers
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import over
+from nmt.search.hypothesis import Hypothesis, Search
+from nmt.symbols import PAD, START
+
+Position = Literal["predicted", "read"]
+"""Where a target word's weights are read: at the step that predicts the word, or at the next, which reads it."""
+
+
+class Translation(NamedTuple):
+    """A line's best translation, and all hypotheses that the search returned, best first."""
+
+    text: str
+    hypotheses: list[Hypothesis]
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A model with its tokenizers and a search. `tokens`: source positions a batch, padding counted."""
+
+    model: Seq2Seq
+    tokenizers: Tokenizers
+    search: Search
+    tokens: int = 2048
+
+    def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
+        """One translation a line, in the order of the lines. A line without words has an empty translation."""
+        ids = self.tokenizers.source.encode(lines)
+        found = self.search_all(ids, progress=progress)
+        texts = self.tokenizers.target.decode([hypotheses[0].tokens if hypotheses else [] for hypotheses in found])
+        return [Translation(text, hypotheses) for text, hypotheses in zip(texts, found, strict=True)]
+
+    @torch.inference_mode()
+    def search_all(self, ids: Sequence[Sequence[int]], *, progress: bool = False) -> list[list[Hypothesis]]:
+        """The hypotheses of every source, in the order of the sources; none for an empty one."""
+        found: list[list[Hypothesis]] = [[] for _ in ids]
+        device = self.model.output.weight.device
+        with tqdm(total=len(ids), unit=" sentences", desc="translating", disable=not progress, leave=False) as bar:
+            for rows in by_length([len(sentence) + 1 for sentence in ids], self.tokens):
+                some = [row for row in rows if ids[row]]
+                if some:
+                    source, lengths = pad([ids[row] for row in some])
+                    source, lengths = source.to(device), lengths.to(device)
+                    memory, state = self.model.encode(source, lengths)
+                    for row, hypotheses in zip(some, self.search(self.model.step, state, memory, lengths), strict=True):
+                        found[row] = hypotheses
+                bar.update(len(rows))
+        return found
+
+
+@torch.inference_mode()
+def forced(
+    model: Seq2Seq, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, position: Position, tokens: int = 2048
+) -> list[Float[np.ndarray, "target source"]]:
+    """Attention weights for given pairs of source and target ids, neither with END, in their order.
+
+    Row t belongs to target piece t; with `predicted` there is a last row for END, with `read` there is none. Columns are
+    the source pieces and END.
+    """
+    found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
+    device = model.output.weight.device
+    for rows in by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
+        source, lengths = pad([pairs[row][0] for row in rows])
+        read = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
+        read[:, 0] = START
+        for place, row in enumerate(rows):
+            read[place, 1 : len(pairs[row][1]) + 1] = torch.tensor(pairs[row][1], dtype=torch.long)
+        weights = model.align(source.to(device), lengths.to(device), read.to(device)).cpu().numpy()
+        for place, row in enumerate(rows):
+            steps = len(pairs[row][1]) + 1
+            first = 0 if position == "predicted" else 1
+            found[row] = weights[place, first:steps, : lengths[place]]
+    return found
+
+
+def to_device(batch: tuple[torch.Tensor, ...], device: torch.device) -> tuple[torch.Tensor, ...]:
+    """The same named tuple with every tensor on the device."""
+    return over(batch, lambda tensor: tensor.to(device, non_blocking=True))

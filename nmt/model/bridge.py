@@ -1,0 +1,103 @@
+"""From what the encoder ended with to what the decoder starts with."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt.errors import ConfigError
+from nmt.model.cell import Carry
+from nmt.model.encoder import Encoded
+
+
+class Bridge(nn.Module, ABC):
+    """Gives every decoder layer its first carry: `parts` tensors of `hidden_size`."""
+
+    def __init__(
+        self, *, memory_size: int, hidden_size: int, layers: int, parts: int, encoder_layers: int, encoder_parts: int
+    ) -> None:
+        super().__init__()
+        self.memory_size = memory_size
+        self.hidden_size = hidden_size
+        self.layers = layers
+        self.parts = parts
+        self.encoder_layers = encoder_layers
+        self.encoder_parts = encoder_parts
+
+    @abstractmethod
+    def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
+        """The decoder's first carries, one a layer."""
+
+
+class Zero(Bridge):
+    """s_0 = 0: all that the decoder learns of the source comes through attention."""
+
+    def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
+        zero = encoded.states.new_zeros(len(encoded.states), self.hidden_size)
+        return ((zero,) * self.parts,) * self.layers
+
+
+class Copy(Bridge):
+    """s_0 of layer l = the last carry of encoder layer l, both directions side by side   (Sutskever et al. 2014)"""
+
+    def __init__(
+        self, *, memory_size: int, hidden_size: int, layers: int, parts: int, encoder_layers: int, encoder_parts: int
+    ) -> None:
+        super().__init__(
+            memory_size=memory_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            parts=parts,
+            encoder_layers=encoder_layers,
+            encoder_parts=encoder_parts,
+        )
+        asked, found = (layers, parts, hidden_size), (encoder_layers, encoder_parts, memory_size)
+        if asked != found:
+            raise ConfigError(
+                "model/bridge=copy needs an encoder and a decoder of the same layers, the same kind of cell and the "
+                f"same size: the decoder has (layers, tensors a cell, size) = {asked}, the encoder {found} with its "
+                "directions side by side. Choose model/bridge=dense, which learns the map between them."
+            )
+
+    def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
+        return encoded.final
+
+
+class Learned(Bridge):
+    """s_0 = tanh(W x + b), a W for every tensor of every layer; subclasses say what x is."""
+
+    def __init__(
+        self, *, memory_size: int, hidden_size: int, layers: int, parts: int, encoder_layers: int, encoder_parts: int
+    ) -> None:
+        super().__init__(
+            memory_size=memory_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            parts=parts,
+            encoder_layers=encoder_layers,
+            encoder_parts=encoder_parts,
+        )
+        self.map = nn.Linear(memory_size, layers * parts * hidden_size)
+
+    def spread(self, summary: Float[Tensor, "row memory"]) -> tuple[Carry, ...]:
+        """tanh(W x + b), cut into layers and parts."""
+        pieces = torch.tanh(self.map(summary)).chunk(self.layers * self.parts, 1)
+        return tuple(tuple(pieces[i : i + self.parts]) for i in range(0, len(pieces), self.parts))
+
+
+class Dense(Learned):
+    """x = the last hidden states of the encoder's top layer   (Bahdanau et al. 2015, who use the backward one alone)"""
+
+    def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
+        return self.spread(encoded.final[-1][0])
+
+
+class Mean(Learned):
+    """x = the mean of the encoder's states over the sentence   (Sennrich et al. 2017, Nematus)"""
+
+    def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
+        return self.spread(encoded.states.sum(1) / mask.sum(1, keepdim=True))
+
+
+BRIDGES: dict[str, type[Bridge]] = {"zero": Zero, "copy": Copy, "dense": Dense, "mean": Mean}

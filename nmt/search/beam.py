@@ -1,0 +1,137 @@
+"""Beam search with exact stopping."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmt.errors import ConfigError
+from nmt.masks import log_bias, mask
+from nmt.model.state import over
+from nmt.search.best import best
+from nmt.search.constraints import IMPOSSIBLE, Constraints
+from nmt.search.explore import Frontier, Move, explore
+from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.penalties import LENGTH_PENALTIES, coverage_penalty
+from nmt.search.trellis import Ended
+from nmt.symbols import END
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam(Constraints):
+    """The `nbest` best complete hypotheses that a beam of `size` comes by.
+
+        score = log_prob / length_penalty(tokens with END) + coverage_penalty        (see penalties.py)
+
+    A step extends the live hypotheses of a sentence, all of one length, by every token, and orders what results by
+    log_prob. An END among the first `size` finishes a hypothesis, and finished ones are ranked by score; the first
+    `size` that are not END live on, so finished hypotheses take no place in the beam. A tie goes to the
+    higher-ranked hypothesis, then to the lower token.
+
+    A sentence ends when no live hypothesis can enter its `nbest` best any more. log_prob only falls as a hypothesis
+    grows, length penalties only rise and coverage penalties are at most 0, so what it can still reach is at most
+    log_prob / length_penalty(maximum with END). This is exact: running to the maximum gives the same.
+
+    `alpha` belongs to the length penalty gnmt, and `coverage` is beta of the coverage penalty, which needs a step that
+    gives weights. Results do not depend on the other sentences of a batch, but for what the step's own rounding adds.
+    A sentence may have fewer than `nbest` hypotheses where the constraints leave fewer, and has one at least.
+
+    Raises ConfigError for a setting out of its range.
+    """
+
+    size: int = 5
+    length_penalty: Literal["none", "average", "gnmt"] = "gnmt"
+    alpha: float = 0.6
+    coverage: float = 0.0
+    nbest: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size < 1:
+            raise ConfigError(f"a beam holds at least one hypothesis; got size {self.size}.")
+        if not 1 <= self.nbest <= self.size:
+            raise ConfigError(
+                f"a beam of size {self.size} can give 1 to {self.size} hypotheses a sentence; got nbest {self.nbest}. "
+                "Raise size or lower nbest."
+            )
+        if self.length_penalty not in LENGTH_PENALTIES:
+            raise ConfigError(f"length_penalty is one of {', '.join(LENGTH_PENALTIES)}; got {self.length_penalty!r}.")
+        for name, value in (("alpha", self.alpha), ("coverage", self.coverage)):
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{name} is a finite number, 0 or more; got {value}.")
+
+    def __call__(
+        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+    ) -> list[list[Hypothesis]]:
+        # At first all copies of a sentence are alike, so only one may be extended.
+        start = log_bias(torch.arange(self.size, device=lengths.device) == 0)
+        longest = max(self.limits(lengths).maximum.tolist(), default=0) + 1
+        counts = torch.arange(longest + 1, dtype=start.dtype, device=lengths.device)
+        penalties = LENGTH_PENALTIES[self.length_penalty](counts, self.alpha)
+        return explore(
+            step,
+            state,
+            memory,
+            lengths,
+            constraints=self,
+            start=start,
+            places=self.nbest,
+            choose=partial(self._choose, penalties),
+        )
+
+    def _choose(
+        self,
+        penalties: Float[Tensor, " length"],
+        frontier: Frontier,
+        candidates: Float[Tensor, "sentence beam vocab"],
+        rows: Int[Tensor, "sentence beam"],
+        weights: Float[Tensor, "row source"] | None,
+    ) -> Move:
+        sentences, _, vocab = candidates.shape
+        # Each hypothesis has one END, so of twice as many candidates at least `size` live on.
+        log_prob, place = best(candidates.flatten(1), 2 * self.size)
+        token = place % vocab
+        chosen = place // vocab + self.size * torch.arange(sentences, device=rows.device).unsqueeze(-1)
+        is_end = token == END
+
+        length = frontier.produced.shape[-1] + 1
+        score = log_prob / penalties[length]
+        covered = self._covered(frontier, weights)
+        if covered is not None:
+            real = mask(frontier.length, covered.shape[-1]).unsqueeze(1)
+            score = score + coverage_penalty(covered, real, self.coverage).flatten()[chosen]
+        first = slice(self.size)
+        new = Ended(score.where(is_end, IMPOSSIBLE)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]])
+        ended = _merge(frontier.ended, new)
+
+        going = is_end.byte().sort(dim=-1, stable=True).indices[:, first]
+        token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
+        attainable = log_prob[:, 0] / penalties[frontier.limits.maximum + 1]
+        done = (attainable <= ended.score[:, -1]) | (length > frontier.limits.maximum)
+        past = None if covered is None else covered.flatten(0, 1)[chosen]
+        return Move(token=token, chosen=chosen, log_prob=log_prob, ended=ended, past=past, done=done)
+
+    def _covered(
+        self, frontier: Frontier, weights: Float[Tensor, "row source"] | None
+    ) -> Float[Tensor, "sentence beam source"] | None:
+        """The sum of each hypothesis' weights so far, this step's included, where it is asked for."""
+        if self.coverage == 0:
+            return None
+        if weights is None:
+            raise ConfigError(
+                f"coverage {self.coverage} ranks hypotheses by their attention weights, and this model gives none. "
+                "Set coverage to 0."
+            )
+        before: Tensor | float = 0.0 if frontier.past is None else frontier.past
+        return before + weights.reshape(*frontier.token.shape, -1)
+
+
+def _merge(old: Ended, new: Ended) -> Ended:
+    """As many as there were, the best of both, best first; the older wins a tie."""
+    joined = Ended(*(torch.cat(parts, 1) for parts in zip(old, new, strict=True)))
+    order = joined.score.sort(dim=-1, descending=True, stable=True).indices[:, : old.score.shape[-1]]
+    return over(joined, lambda part: part.gather(1, order))

@@ -1,0 +1,95 @@
+"""What a search may produce: how long, which symbols, and whether it may repeat itself."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmt.errors import ConfigError
+from nmt.masks import log_bias
+from nmt.symbols import END, PAD, START, UNKNOWN
+
+IMPOSSIBLE = float(log_bias(torch.tensor(False)))
+
+
+class Limits(NamedTuple):
+    """The fewest and the most tokens that each sentence's hypotheses may have, END not counted."""
+
+    minimum: Int[Tensor, " sentence"]
+    maximum: Int[Tensor, " sentence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """What every search obeys. For a source of n tokens, END counted neither in n nor in the hypothesis,
+
+        min_ratio * n  <=  tokens  <=  max_ratio * n + max_extra        (rounded up, rounded down)
+
+    and where both cannot hold the maximum does. PAD and START are never produced, and UNKNOWN only with `unknown`. With
+    `no_repeat_ngram` = k no k tokens in a row occur twice in a hypothesis (Paulus, Xiong and Socher 2018, section 2.5).
+    A hypothesis at the maximum ends there, whatever END costs: its log_prob is counted, so every hypothesis that
+    a search returns is a complete one. A hypothesis that may neither end nor go on ends too.
+
+    Raises ConfigError for a setting out of its range.
+    """
+
+    min_ratio: float = 0.0
+    max_ratio: float = 2.0
+    max_extra: int = 10
+    no_repeat_ngram: int | None = None
+    unknown: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_ratio <= self.max_ratio < math.inf:
+            raise ConfigError(
+                "a search needs 0 <= min_ratio <= max_ratio, both finite; "
+                f"got min_ratio {self.min_ratio} and max_ratio {self.max_ratio}."
+            )
+        if self.max_extra < 0:
+            raise ConfigError(f"max_extra is a number of tokens, 0 or more; got {self.max_extra}.")
+        if self.no_repeat_ngram is not None and self.no_repeat_ngram < 1:
+            raise ConfigError(
+                f"no_repeat_ngram is the length of an n-gram, 1 or more; got {self.no_repeat_ngram}. "
+                "To allow repeats, set it to null."
+            )
+
+    def limits(self, lengths: Int[Tensor, " sentence"]) -> Limits:
+        """The limits of sentences whose sources have these lengths, END counted."""
+        sizes = [length - 1 for length in lengths.tolist()]
+        most = [math.floor(self.max_ratio * size + self.max_extra) for size in sizes]
+        least = [min(math.ceil(self.min_ratio * size), limit) for size, limit in zip(sizes, most, strict=True)]
+        return Limits(torch.tensor(least, device=lengths.device), torch.tensor(most, device=lengths.device))
+
+    def candidates(
+        self,
+        log_probs: Float[Tensor, "sentence copy vocab"],
+        totals: Float[Tensor, "sentence copy"],
+        produced: Int[Tensor, "sentence copy target"],
+        limits: Limits,
+        out: Float[Tensor, "sentence copy vocab"] | None = None,
+    ) -> Float[Tensor, "sentence copy vocab"]:
+        """totals + log_probs where the token may follow `produced`, minus infinity where it may not.
+
+        `out`, if given, is written and returned: a step's largest tensor need not be allocated anew.
+        """
+        length = produced.shape[-1]
+        continuing = totals + log_bias(length < limits.maximum).unsqueeze(-1)
+        result = torch.add(log_probs, continuing.unsqueeze(-1), out=out)
+        for symbol in (PAD, START, END) if self.unknown else (PAD, START, END, UNKNOWN):
+            result[..., symbol] = IMPOSSIBLE
+        if self.no_repeat_ngram is not None and length >= self.no_repeat_ngram:
+            result.scatter_(-1, _repeating(produced, self.no_repeat_ngram), IMPOSSIBLE)
+        stuck = result.amax(-1) == IMPOSSIBLE
+        may_end = stuck | (length >= limits.minimum).unsqueeze(-1)
+        result[..., END] = log_probs[..., END] + totals + log_bias(may_end)
+        return result
+
+
+def _repeating(produced: Int[Tensor, "sentence copy target"], size: int) -> Int[Tensor, "sentence copy ngram"]:
+    """For every n-gram produced, the token that would produce it again now, or PAD where none would."""
+    ngrams = produced.unfold(-1, size, 1)
+    prefix = produced[..., produced.shape[-1] - size + 1 :].unsqueeze(-2)
+    return ngrams[..., -1].where((ngrams[..., :-1] == prefix).all(-1), PAD)

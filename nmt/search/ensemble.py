@@ -1,0 +1,36 @@
+"""Several models as one."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmt.errors import ConfigError
+from nmt.search.hypothesis import Step
+
+
+def ensemble(steps: Sequence[Step]) -> Step:
+    """The step whose distribution is the arithmetic mean of those of `steps`, over one vocabulary.
+
+    p(token) = 1/n sum_i p_i(token). State and memory are tuples with one entry a step. The weights are the mean of
+    those that the steps give, None where none does.
+
+    Raises ConfigError where there is no step.
+    """
+    if not steps:
+        raise ConfigError("an ensemble needs at least one model; got none.")
+
+    def step(
+        tokens: Int[Tensor, " row"], state: Any, memory: Any
+    ) -> tuple[Float[Tensor, "row vocab"], Any, Float[Tensor, "row source"] | None]:
+        parts = [one(tokens, own, read) for one, own, read in zip(steps, state, memory, strict=True)]
+        log_probs, states, weights = zip(*parts, strict=True)
+        # Rounding can lift a mean of certainties above 0, and exact stopping needs log-probabilities that are not.
+        mean = (torch.stack(log_probs).logsumexp(0) - math.log(len(steps))).clamp(max=0.0)
+        given = [some for some in weights if some is not None]
+        return mean, states, torch.stack(given).mean(0) if given else None
+
+    return step

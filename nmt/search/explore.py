@@ -1,0 +1,143 @@
+"""The loop that every search is: ask for the next tokens, choose some, let finished sentences go."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nmt.model.state import repeat, take
+from nmt.search.constraints import IMPOSSIBLE, Constraints, Limits
+from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.trellis import ROOT, Ended, Trellis
+from nmt.symbols import END, START
+
+
+class Frontier(NamedTuple):
+    """The sentences still searched. Sentences come first everywhere, so `take` lets finished ones go.
+
+    `row` and `parent` are rows of the trellis; `log_prob` is that of `produced`; `past` is what the search
+    itself returned with its last move, None at first.
+    """
+
+    sentence: Int[Tensor, " sentence"]
+    length: Int[Tensor, " sentence"]
+    limits: Limits
+    token: Int[Tensor, "sentence copy"]
+    parent: Int[Tensor, "sentence copy"]
+    produced: Int[Tensor, "sentence copy target"]
+    log_prob: Float[Tensor, "sentence copy"]
+    ended: Ended
+    past: Any
+
+
+class Move(NamedTuple):
+    """What a search makes of a step: the next tokens, the rows of the step that they extend, the sentences now done."""
+
+    token: Int[Tensor, "sentence copy"]
+    chosen: Int[Tensor, "sentence copy"]
+    log_prob: Float[Tensor, "sentence copy"]
+    ended: Ended
+    past: Any
+    done: Bool[Tensor, " sentence"]
+
+
+Choose = Callable[
+    [Frontier, Float[Tensor, "sentence copy vocab"], Int[Tensor, "sentence copy"], Float[Tensor, "row source"] | None],
+    Move,
+]
+
+
+@torch.inference_mode()
+def explore(
+    step: Step,
+    state: Any,
+    memory: Any,
+    lengths: Int[Tensor, " sentence"],
+    *,
+    constraints: Constraints,
+    start: Float[Tensor, " copy"],
+    places: int,
+    choose: Choose,
+) -> list[list[Hypothesis]]:
+    """Hypotheses of every sentence, best first, at most `places` each.
+
+    `start` has the log_prob that each copy of a sentence begins with. `choose(frontier, candidates, rows, weights)`
+    sees candidates = log_prob + log-probability where the constraints allow a token, and this step's trellis rows.
+    """
+    if not len(lengths):
+        return []
+    frontier = _begin(lengths, constraints.limits(lengths), start, places)
+    state = repeat(state, len(start))
+    trellis = Trellis()
+    left: list[tuple[Tensor, Ended]] = []
+    scratch: Tensor | None = None
+    while len(frontier.sentence):
+        shape = frontier.token.shape
+        log_probs, state, weights = step(frontier.token.flatten(), state, memory)
+        rows = trellis.add(frontier.token.flatten(), frontier.parent.flatten(), weights).view(shape)
+        scratch = constraints.candidates(
+            log_probs.reshape(*shape, -1), frontier.log_prob, frontier.produced, frontier.limits, out=scratch
+        )
+        move = choose(frontier, scratch, rows, weights)
+        frontier, chosen = _follow(frontier, move, rows), move.chosen
+        if any(move.done.tolist()):  # the only moment of a step that waits for the device
+            left.append(take((frontier.sentence, frontier.ended), move.done.nonzero().flatten()))
+            kept = (~move.done).nonzero().flatten()
+            frontier, memory, chosen = take((frontier, memory, chosen), kept)
+            scratch = scratch[: len(kept)]
+        state = take(state, chosen.flatten())
+    order = torch.cat([sentences for sentences, _ in left]).argsort()
+    ended = Ended(*(torch.cat(parts)[order] for parts in zip(*(some for _, some in left), strict=True)))
+    return trellis.hypotheses(ended, lengths.tolist())
+
+
+def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, start: Float[Tensor, " copy"], places: int) -> Frontier:
+    sentences, copies = len(lengths), len(start)
+    numbers = torch.arange(sentences, device=lengths.device)
+    token = numbers.new_full((sentences, copies), START)
+    nothing = start.new_full((sentences, places), IMPOSSIBLE)
+    return Frontier(
+        sentence=numbers,
+        length=lengths,
+        limits=limits,
+        token=token,
+        parent=torch.full_like(token, ROOT),
+        produced=numbers.new_empty(sentences, copies, 0),
+        log_prob=start.expand(sentences, copies),
+        ended=Ended(nothing, nothing, (numbers * copies).unsqueeze(-1).expand(sentences, places)),
+        past=None,
+    )
+
+
+def _follow(frontier: Frontier, move: Move, rows: Int[Tensor, "sentence copy"]) -> Frontier:
+    produced = frontier.produced.flatten(0, 1)[move.chosen]
+    return frontier._replace(
+        token=move.token,
+        parent=rows.flatten()[move.chosen],
+        produced=torch.cat([produced, move.token.unsqueeze(-1)], -1),
+        log_prob=move.log_prob,
+        ended=move.ended,
+        past=move.past,
+    )
+
+
+def advance(
+    frontier: Frontier,
+    candidates: Float[Tensor, "sentence copy vocab"],
+    rows: Int[Tensor, "sentence copy"],
+    token: Int[Tensor, "sentence copy"],
+) -> Move:
+    """The move of a search whose copies never mix: each goes on with its own token, and has its own place to end in.
+
+    A copy that has ended goes on too, and is ignored, until all copies of its sentence have.
+    """
+    log_prob = candidates.gather(-1, token.unsqueeze(-1)).squeeze(-1)
+    last = frontier.produced.shape[-1] >= frontier.limits.maximum.unsqueeze(-1)
+    ends = (token == END) & (frontier.ended.score == IMPOSSIBLE)
+    new = Ended(log_prob, log_prob, rows)
+    ended = Ended(*(torch.where(ends, now, before) for now, before in zip(new, frontier.ended, strict=True)))
+    done = (ended.score != IMPOSSIBLE).all(-1) | last.squeeze(-1)
+    chosen = torch.arange(token.numel(), device=token.device).view_as(token)
+    return Move(token=token, chosen=chosen, log_prob=log_prob, ended=ended, past=None, done=done)

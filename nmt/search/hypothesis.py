@@ -1,0 +1,47 @@
+"""What a search works on and what it returns."""
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+
+class Hypothesis(NamedTuple):
+    """One complete translation.
+
+    `tokens` leaves out START and END; `score` is what the search ranked by (higher is better); `log_prob` is the sum
+    over the tokens and END, in nats; `weights` has one row for each token and one for END, float32, and one column
+    for each source token, END included. It is None where the step gives no weights.
+    """
+
+    tokens: list[int]
+    score: float
+    log_prob: float
+    weights: Float[ndarray, "target source"] | None
+
+
+@runtime_checkable
+class Step(Protocol):
+    """The next token's distribution: all that a search knows of a model.
+
+    Rows are sentence-major, row = sentence x copies + copy. `state` is a nested tuple of tensors with one entry a row;
+    `memory` has one entry a sentence, and the step itself finds the rows // sentences queries of each. The state that
+    comes back has read `tokens`. `log_probs` are at most 0; `weights` are zero past the end of a source.
+    """
+
+    def __call__(
+        self, tokens: Int[Tensor, " row"], state: Any, memory: Any
+    ) -> tuple[Float[Tensor, "row vocab"], Any, Float[Tensor, "row source"] | None]: ...
+
+
+@runtime_checkable
+class Search(Protocol):
+    """From a step to complete hypotheses, a list for each sentence, best first.
+
+    `state` and `memory` have one entry a sentence; `lengths` are those of the sources, END counted.
+    """
+
+    def __call__(
+        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+    ) -> list[list[Hypothesis]]: ...

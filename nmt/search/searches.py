@@ -1,0 +1,8 @@
+"""The searches that a configuration may name."""
+
+from nmt.search.beam import Beam
+from nmt.search.greedy import Greedy
+from nmt.search.hypothesis import Search
+from nmt.search.sampling import Sampling
+
+SEARCHES: dict[str, type[Search]] = {"greedy": Greedy, "beam": Beam, "sampling": Sampling}

@@ -1,0 +1,93 @@
+"""Where every row of a search came from, so that only hypotheses that are returned are ever written out."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from nmt.search.constraints import IMPOSSIBLE
+from nmt.search.hypothesis import Hypothesis
+
+ROOT = -1
+
+
+class Ended(NamedTuple):
+    """Hypotheses that have ended: what they are ranked by, and the trellis row that END followed.
+
+    A place that is not taken yet has the score IMPOSSIBLE and a row of its sentence's first step.
+    """
+
+    score: Float[Tensor, "sentence best"]
+    log_prob: Float[Tensor, "sentence best"]
+    row: Int[Tensor, "sentence best"]
+
+
+class Trellis:
+    """All rows of all steps, numbered as they are added; each knows the token that it read and the row it grew from.
+
+    Nothing is copied to the host before `hypotheses`.
+    """
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._tokens: list[Tensor] = []
+        self._parents: list[Tensor] = []
+        self._weights: list[Tensor] = []
+
+    def add(
+        self,
+        tokens: Int[Tensor, " row"],
+        parents: Int[Tensor, " row"],
+        weights: Float[Tensor, "row source"] | None,
+    ) -> Int[Tensor, " row"]:
+        """The numbers of these new rows; `parents` are numbers of older ones, or ROOT."""
+        self._tokens.append(tokens)
+        self._parents.append(parents)
+        if weights is not None:
+            self._weights.append(weights)
+        first, self._rows = self._rows, self._rows + len(tokens)
+        return torch.arange(first, self._rows, device=tokens.device)
+
+    def hypotheses(self, ended: Ended, lengths: list[int]) -> list[list[Hypothesis]]:
+        """What ended in each sentence, best first, with weights as wide as the sentence's source is long.
+
+        A sentence with places that were not taken has a shorter list; one with none taken has the empty hypothesis.
+        """
+        order = ended.score.sort(dim=-1, descending=True, stable=True).indices
+        ranked = [part.gather(1, order).tolist() for part in ended]
+        places = [
+            (sentence, *place)
+            for sentence, columns in enumerate(zip(*ranked, strict=True))
+            for rank, place in enumerate(zip(*columns, strict=True))
+            if rank == 0 or place[0] != IMPOSSIBLE
+        ]
+        texts = self._read([row for *_, row in places], [lengths[sentence] for sentence, *_ in places])
+        found: list[list[Hypothesis]] = [[] for _ in lengths]
+        for (sentence, score, log_prob, _), (tokens, weights) in zip(places, texts, strict=True):
+            found[sentence].append(Hypothesis(tokens, score, log_prob, weights))
+        return found
+
+    def _read(
+        self, ends: list[int], lengths: list[int]
+    ) -> list[tuple[list[int], Float[ndarray, "target source"] | None]]:
+        """For each row that END followed, the tokens read on the way to it, without START, and the weights."""
+        tokens, parents = torch.cat(self._tokens).tolist(), torch.cat(self._parents).tolist()
+        paths = [_path(parents, end) for end in ends]
+        texts = [[tokens[row] for row in path[1:]] for path in paths]
+        if not self._weights:
+            return [(text, None) for text in texts]
+        rows = torch.tensor([row for path in paths for row in path], device=self._weights[0].device)
+        weights = torch.cat(self._weights)[rows].float().cpu().numpy()
+        parts = np.split(weights, np.cumsum([len(path) for path in paths])[:-1])
+        return [(text, part[:, :length].copy()) for text, part, length in zip(texts, parts, lengths, strict=True)]
+
+
+def _path(parents: list[int], end: int) -> list[int]:
+    path = []
+    while end != ROOT:
+        path.append(end)
+        end = parents[end]
+    return path[::-1]

@@ -1,0 +1,137 @@
+"""Checkpoints: complete or not there at all, whatever interrupts the run."""
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.errors import ConfigError
+from nmt.training import manifest
+from nmt.training.files import explained, sync
+
+log = logging.getLogger(__name__)
+
+WRITING = ".writing-"
+HEAVY = (manifest.NAME, "model.safetensors", "state.safetensors", "state.json", "config.json", "spm*.model")
+
+
+class Kept(NamedTuple):
+    """A checkpoint that is still complete: what step it holds, and how good that was (None: never measured)."""
+
+    step: int
+    value: float | None
+    folder: Path
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run: `step-000400/` and the like, with the pointers `last` and `best`.
+
+    A checkpoint is written under a temporary name, forced to disk, sealed with a manifest and renamed, so a kill or a
+    full disk at any moment leaves the earlier ones untouched. The `keep_last` newest and the `keep_best` best (by the
+    value given to `write`, larger being better, of equals the earlier) stay complete; from the others only model and
+    state are removed, and scores, hypotheses and pictures remain. What `last` and `best` point to always stays.
+    """
+
+    def __init__(self, folder: Path, *, keep_last: int, keep_best: int) -> None:
+        if keep_last < 1:
+            raise ConfigError(f"keep_last must be at least 1, or nothing could be resumed; got {keep_last}.")
+        if keep_best < 0:
+            raise ConfigError(f"keep_best must be 0 or more; got {keep_best}.")
+        self.folder = folder
+        self.keep_last = keep_last
+        self.keep_best = keep_best
+
+    @contextmanager
+    def write(self, step: int, value: float | None = None) -> Iterator[Path]:
+        """Yields an empty folder to fill; when the block ends it is the checkpoint of this step, in one instant.
+
+        If the block raises, nothing is left of it. Replaces a checkpoint of the same step. Raises CheckpointError,
+        with the path and the space that is left, if something cannot be written.
+        """
+        final = self.folder / f"step-{step:06d}"
+        writing = self.folder / f"{WRITING}{final.name}"
+        with explained("write checkpoint", final):
+            shutil.rmtree(writing, ignore_errors=True)
+            writing.mkdir(parents=True)
+            try:
+                yield writing
+                manifest.seal(writing, value)
+                self._publish(writing, final)
+            except BaseException:
+                shutil.rmtree(writing, ignore_errors=True)
+                raise
+            self._point(final)
+            self._prune()
+
+    def tidy(self) -> None:
+        """Removes what dead runs left unfinished; to be called once, before the first write."""
+        with explained("tidy", self.folder):
+            for litter in self.folder.glob(f"{WRITING}*"):
+                if litter.is_dir() and not litter.is_symlink():
+                    shutil.rmtree(litter)
+                else:
+                    litter.unlink()
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint that is sound, hashes and all; damaged newer ones are skipped with a warning."""
+        for _, folder in reversed(self._folders()):
+            if not (folder / manifest.NAME).exists():
+                continue
+            if not (found := manifest.problems(folder)):
+                return folder
+            log.warning("Checkpoint %s is damaged and is skipped: %s", folder, "; ".join(found))
+        return None
+
+    def kept(self) -> list[Kept]:
+        """The checkpoints that are complete, by their sizes, in the order of their steps."""
+        return [
+            Kept(step, manifest.value(folder), folder)
+            for step, folder in self._folders()
+            if not manifest.problems(folder, hashes=False)
+        ]
+
+    def _folders(self) -> list[tuple[int, Path]]:
+        found = ((re.fullmatch(r"step-(\d{6,})", path.name), path) for path in self.folder.glob("step-*"))
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _publish(self, writing: Path, final: Path) -> None:
+        replaced = self.folder / f"{WRITING}replaced-{final.name}"
+        if final.exists():  # a folder can only be renamed onto an empty one
+            final.rename(replaced)
+        writing.rename(final)
+        sync(self.folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def _point(self, final: Path) -> None:
+        """`last` to the checkpoint just written, `best` to the best that is left, if any was measured."""
+        pointers = {"last": final}
+        if best := self._ranked():
+            pointers["best"] = best[0].folder
+        for name, target in pointers.items():
+            temporary = self.folder / f"{WRITING}{name}"
+            temporary.unlink(missing_ok=True)
+            os.symlink(target.name, temporary)
+            os.replace(temporary, self.folder / name)
+        sync(self.folder)
+
+    def _ranked(self) -> list[Kept]:
+        measured = [entry for entry in self.kept() if entry.value is not None]
+        return sorted(measured, key=lambda entry: (-(entry.value or 0.0), entry.step))
+
+    def _prune(self) -> None:
+        """Makes light what need not stay. The manifest goes first: from then on the folder is no checkpoint."""
+        kept = self.kept()
+        stays = {entry.folder for entry in (*kept[-self.keep_last :], *self._ranked()[: self.keep_best])}
+        stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._points(name)}
+        for _, folder in self._folders():
+            if folder not in stays:
+                for pattern in HEAVY:
+                    for path in folder.glob(pattern):
+                        path.unlink()
+
+    def _points(self, name: str) -> bool:
+        return (self.folder / name).is_symlink()

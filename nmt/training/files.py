@@ -1,0 +1,81 @@
+"""Tensors and JSON on disk: nothing is pickled, and what goes wrong is said with its path."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nmt.errors import CheckpointError
+
+
+@contextmanager
+def explained(deed: str, path: Path) -> Iterator[None]:
+    """Turns an OSError inside into a CheckpointError that names the path and the space left around it."""
+    try:
+        yield
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(
+            f"Cannot {deed} {path}: {problem}. {_space(path)}Free some space, or point the run at a folder "
+            "that can be written, and resume: earlier checkpoints are as they were."
+        ) from problem
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes named tensors as safetensors; two names may not share memory.
+
+    Raises CheckpointError if the file cannot be written.
+    """
+    with explained("write", path):
+        path.touch()
+        mode = path.stat().st_mode  # safetensors would leave a file that only its owner can read
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+        path.chmod(mode)
+
+
+def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """The named tensors of a safetensors file. Raises CheckpointError if it is missing or damaged."""
+    try:
+        return load_file(path, device)
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(f"Cannot read the tensors of {path}: {problem}. Choose another checkpoint.") from problem
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON with sorted keys; NaN and infinity raise ValueError, as no other reader would take them.
+
+    Raises CheckpointError if the file cannot be written.
+    """
+    text = json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
+    with explained("write", path):
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises CheckpointError if it is missing or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(f"Cannot read {path} as JSON: {problem}. Choose another checkpoint.") from problem
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of names in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _space(path: Path) -> str:
+    for folder in (path, *path.parents):
+        if folder.exists():
+            return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there. "
+    return ""

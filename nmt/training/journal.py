@@ -1,0 +1,89 @@
+"""What a run tells of itself: metrics.jsonl always, TensorBoard where installed, a progress bar or lines of log."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
+
+
+class Journal:
+    """Writes rows of metrics to a run folder; on resuming at `step`, rows of later steps are taken back first."""
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        self.path = folder / METRICS
+        kept = [row for row in rows(self.path) if row["step"] <= step]
+        self.path.write_text("".join(_line(row) for row in kept), encoding="utf-8")
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board = _tensorboard(folder, step)
+        # A bar needs a terminal that can redraw a line; elsewhere the log's own lines say the same.
+        self._bar = tqdm(
+            total=100.0,
+            disable=not sys.stderr.isatty(),
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
+            desc="training",
+            leave=False,
+        )
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Adds a row: `kind`, `step` and numbers."""
+        self._file.write(_line(row))
+        self._file.flush()
+        if self._board is not None:
+            for name, value in row.items():
+                if isinstance(value, int | float) and name != "step":
+                    self._board.add_scalar(f"{row['kind']}/{name}", value, row["step"])
+
+    def show(self, row: Mapping[str, Any], share: float) -> None:
+        """Tells a person: `share` of the run is done."""
+        text = (
+            f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.3f} {row['tokens_per_second']:.0f} target tokens/s"
+        )
+        if self._bar.disable:
+            done = min(share, 1.0)
+            left = f", {row['minutes'] * (1 - done) / done:.1f} min left" if done > 0 else ""
+            logger.info("%s  (%.0f %%%s)", text, 100 * done, left)
+        else:
+            logger.debug(text)
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.n = min(100.0 * share, 100.0)
+            self._bar.refresh()
+
+    def close(self) -> None:
+        """Closes what is open."""
+        self._bar.close()
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]

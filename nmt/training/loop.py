@@ -1,0 +1,213 @@
+"""The training loop: batches in, optimizer steps, and now and then a validation with a checkpoint."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from nmt.data.batching import Batch, Batches, Epoch
+from nmt.evaluation.translation import to_device
+from nmt.evaluation.validation import Report
+from nmt.model.seq2seq import Seq2Seq
+from nmt.symbols import PAD
+from nmt.training.journal import Journal
+from nmt.training.loss import vocabulary_loss
+from nmt.training.settings import Training
+from nmt.training.state import TrainingState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Window:
+    """Sums since the last line of the log; tensors, so that nothing waits for a device until they are read."""
+
+    smoothed: list[torch.Tensor] = field(default_factory=list)
+    nll: list[torch.Tensor] = field(default_factory=list)
+    words: int = 0
+    seconds: float = 0.0
+
+
+class Loop:
+    """Trains `state` on `batches` until a limit of `settings.stop`, or until `interrupted` says so.
+
+    `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Seq2Seq,
+        state: TrainingState,
+        batches: Batches,
+        settings: Training,
+        journal: Journal,
+        validate: Callable[[], Report],
+        save: Callable[[Report | None], None],
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.model = model
+        self.state = state
+        self.batches = batches
+        self.settings = settings
+        self.journal = journal
+        self.validate = validate
+        self.save = save
+        self.interrupted = interrupted
+        self.window = Window()
+        self._before = state.progress.seconds
+        self._started = time.monotonic()
+        self._saved = state.progress.step
+
+    def run(self) -> str:
+        """Trains, and returns why it ended: the limit that was reached, or `interrupted`."""
+        self.model.train()
+        progress = self.state.progress
+        epoch = self.batches.epoch(progress.epoch)
+        while not (reason := self.reason()):
+            self._step(epoch)
+            ended = progress.batch >= len(epoch)
+            if ended:
+                progress.epoch, progress.batch = progress.epoch + 1, 0
+            if progress.step % self.settings.log_every == 0:
+                self._log(len(epoch))
+            if self._due(ended):
+                self._validate()
+            if ended and not self.reason():
+                epoch = self.batches.epoch(progress.epoch)
+        if self._saved < progress.step:
+            self.save(None) if reason == "interrupted" else self._validate()
+        return reason
+
+    def reason(self) -> str:
+        """The limit that has been reached; empty while there is none."""
+        stop, progress = self.settings.stop, self.state.progress
+        self._clock()
+        if self.interrupted():
+            return "interrupted"
+        reached = {
+            "steps": stop.steps is not None and progress.step >= stop.steps,
+            "epochs": stop.epochs is not None and progress.epoch >= stop.epochs,
+            "minutes": stop.minutes is not None and progress.seconds >= 60 * stop.minutes,
+            "patience": stop.patience is not None and progress.stale >= stop.patience,
+        }
+        return next((f"{name} ({getattr(stop, name)})" for name, is_so in reached.items() if is_so), "")
+
+    def _step(self, epoch: Epoch) -> None:
+        """One optimizer step over the next `accumulate` batches, their gradients weighed by words."""
+        progress = self.state.progress
+        started = time.monotonic()
+        end = min(progress.batch + self.settings.accumulate, len(epoch))
+        group = [epoch.batch(index) for index in range(progress.batch, end)]
+        words = sum(int((batch.wanted != PAD).sum()) for batch in group)
+        self.state.optimizer.zero_grad(set_to_none=True)
+        for batch in group:
+            self._backward(batch, words)
+        limit = self.settings.clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf") if limit is None else limit)
+        progress.step += 1
+        for settings in self.state.optimizer.param_groups:
+            settings.setdefault("peak", settings["lr"])
+            settings["lr"] = settings["peak"] * self.state.schedule.factor(progress.step)
+        if torch.isfinite(norm):
+            self.state.optimizer.step()
+            if self.state.ema:
+                self.state.ema.update(self.model)
+        else:
+            self._skip(group)
+        progress.batch = end
+        progress.words += words
+        self.window.words += words
+        self.window.seconds += time.monotonic() - started
+
+    def _backward(self, batch: Batch, words: int) -> None:
+        here = to_device(batch, self.model.output.weight.device)
+        readout = self.model(here.source, here.source_lengths, here.read)
+        # Only real words reach the vocabulary, which is over half of all arithmetic.
+        real = (here.wanted != PAD).flatten().nonzero().squeeze(1)
+        output = self.model.output
+        loss = vocabulary_loss(
+            readout.flatten(0, 1)[real],
+            output.weight,
+            output.bias,
+            here.wanted.flatten()[real],
+            self.settings.label_smoothing,
+        )
+        (loss.smoothed / words).backward()
+        self.window.smoothed.append(loss.smoothed.detach())
+        self.window.nll.append(loss.nll)
+
+    def _skip(self, group: Sequence[Batch]) -> None:
+        self.state.progress.skipped += 1
+        lines = [int(line) for batch in group for line in batch.lines[:5]]
+        logger.warning(
+            "step %d: the gradient is not finite, so the step is skipped; training pairs %s and others",
+            self.state.progress.step,
+            lines,
+        )
+
+    def _log(self, epoch_batches: int) -> None:
+        progress, window = self.state.progress, self.window
+        nll = float(torch.stack(window.nll).sum()) / window.words
+        row: dict[str, Any] = {
+            "kind": "train",
+            "step": progress.step,
+            "epoch": progress.epoch + 1,
+            "loss": float(torch.stack(window.smoothed).sum()) / window.words,
+            "nll": nll,
+            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "tokens_per_second": window.words / max(window.seconds, 1e-9),
+            "minutes": progress.seconds / 60,
+        }
+        self.window = Window()
+        if all(abs(value) < float("inf") for value in row.values() if isinstance(value, float)):
+            self.journal.record(row)
+        self.journal.show(row, self._share(epoch_batches))
+
+    def _share(self, epoch_batches: int) -> float:
+        """How much of the run is behind, by the limit that is nearest."""
+        stop, progress = self.settings.stop, self.state.progress
+        shares = [
+            progress.step / stop.steps if stop.steps else 0.0,
+            (progress.epoch + progress.batch / epoch_batches) / stop.epochs if stop.epochs else 0.0,
+            progress.seconds / (60 * stop.minutes) if stop.minutes else 0.0,
+        ]
+        return max(shares)
+
+    def _due(self, epoch_ended: bool) -> bool:
+        validation, progress = self.settings.validation, self.state.progress
+        if validation.every_steps is not None:
+            return progress.step % validation.every_steps == 0
+        return epoch_ended and progress.epoch % (validation.every_epochs or 1) == 0
+
+    def _validate(self) -> None:
+        progress = self.state.progress
+        with self.state.as_saved():
+            report = self.validate()
+        value = worth(report, self.settings.validation.metric)
+        if progress.best is None or value > progress.best:
+            progress.best, progress.stale = value, 0
+        else:
+            progress.stale += 1
+        self.state.schedule.observe(value)
+        self._clock()
+        values = {name: number for name, number in report.values.items() if abs(number) < float("inf")}
+        self.journal.record(
+            {"kind": "validation", "step": progress.step, "epoch": progress.epoch, **values, "minutes": progress.seconds / 60}
+        )
+        shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
+        logger.info("validation at step %d: %s%s", progress.step, shown, "  (best so far)" if not progress.stale else "")
+        self.save(report)
+        self._saved = progress.step
+
+    def _clock(self) -> None:
+        self.state.progress.seconds = self._before + time.monotonic() - self._started
+
+
+def worth(report: Report, metric: str) -> float:
+    """A validation result as a number of which more is better."""
+    value = report.values[metric]
+    return -value if metric in ("loss", "perplexity") else value

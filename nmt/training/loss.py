@@ -1,0 +1,81 @@
+"""The vocabulary projection and its loss as one function, in chunks that stay in cache.
+
+The projection is over half of a recurrent model's arithmetic, and its logits are by far its largest tensor. Forming the
+gradient beside the loss means that no more than one chunk of logits ever exists.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 512
+"""Target positions whose logits exist at one time."""
+
+
+class Loss(NamedTuple):
+    """smoothed: what is minimized. nll: sum of -log p(word), for perplexity. Both in nats, summed over words."""
+
+    smoothed: Float[Tensor, ""]
+    nll: Float[Tensor, ""]
+
+
+def vocabulary_loss(
+    readout: Float[Tensor, "word size"],
+    weight: Float[Tensor, "vocab size"],
+    bias: Float[Tensor, " vocab"],
+    wanted: Int[Tensor, " word"],
+    smoothing: float,
+) -> Loss:
+    """Label-smoothed cross-entropy of softmax(weight readout + bias), summed over words   (Szegedy et al. 2016)
+
+    smoothed = -(1 - e) log p(wanted) - e / V sum_v log p(v). Only real words belong here: select them before.
+    """
+    # Inside `forward` gradients are always off, and what needs one is marked even under no_grad: so it is asked here.
+    differentiate = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (readout, weight, bias))
+    smoothed, nll = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
+        readout, weight, bias, wanted, smoothing, differentiate
+    )
+    return Loss(smoothed, nll)
+
+
+class _VocabularyLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        readout: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        wanted: Tensor,
+        smoothing: float,
+        differentiate: bool,
+    ) -> tuple[Tensor, Tensor]:
+        smoothed, nll = readout.new_zeros(()), readout.new_zeros(())
+        grad_readout = torch.empty_like(readout) if differentiate else None
+        grad_weight = torch.zeros_like(weight) if differentiate else None
+        grad_bias = torch.zeros_like(bias) if differentiate else None
+        for start in range(0, len(readout), CHUNK):
+            rows = slice(start, start + CHUNK)
+            words = wanted[rows].unsqueeze(1)
+            logits = torch.addmm(bias, readout[rows], weight.t())
+            chosen = logits.gather(1, words)
+            mean = logits.mean(1, keepdim=True)
+            normalizer = logits.logsumexp(1, keepdim=True)
+            nll += (normalizer - chosen).sum()
+            smoothed += (normalizer - (1.0 - smoothing) * chosen - smoothing * mean).sum()
+            if grad_readout is not None and grad_weight is not None and grad_bias is not None:
+                grad = logits.sub_(normalizer).exp_().sub_(smoothing / len(bias))
+                grad.scatter_add_(1, words, torch.full_like(chosen, smoothing - 1.0))
+                torch.mm(grad, weight, out=grad_readout[rows])
+                grad_weight.addmm_(grad.t(), readout[rows])
+                grad_bias += grad.sum(0)
+        if differentiate:
+            ctx.save_for_backward(grad_readout, grad_weight, grad_bias)
+        ctx.mark_non_differentiable(nll)
+        return smoothed, nll
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        readout, weight, bias = ctx.saved_tensors
+        return readout * grads[0], weight * grads[0], bias * grads[0], None, None, None

@@ -1,0 +1,68 @@
+"""The seal of a checkpoint: its files with sizes and hashes, written last. Without it, it is no checkpoint."""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import CheckpointError
+from nmt.training.files import read_json, sync, write_json
+
+NAME = "MANIFEST.json"
+
+
+def seal(folder: Path, value: float | None = None) -> None:
+    """Forces every file of the folder to disk, then writes its manifest and forces that, too.
+
+    `value` is what checkpoints are ranked by, larger being better; one that is not finite counts as none.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+    ranked = value is not None and math.isfinite(value)
+    write_json(folder / NAME, {"files": files, "value": value if ranked else None})
+    sync(folder / NAME)
+    sync(folder)
+
+
+def problems(folder: Path, *, hashes: bool = True) -> list[str]:
+    """What is wrong with a checkpoint, file by file; nothing if it is sound. Without `hashes` only sizes count."""
+    try:
+        files = _read(folder)["files"]
+    except CheckpointError as problem:
+        return [str(problem)]
+    return [f"{name}: {fault}" for name, wanted in files.items() if (fault := _fault(folder / name, wanted, hashes))]
+
+
+def value(folder: Path) -> float | None:
+    """The value by which a sealed folder is ranked. Raises CheckpointError if it has no readable manifest."""
+    found: float | None = _read(folder)["value"]
+    return found
+
+
+def _fault(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    if (size := path.stat().st_size) != wanted["size"]:
+        return f"has {size} bytes instead of {wanted['size']}"
+    if hashes and _sha256(path) != wanted["sha256"]:
+        return "has other contents than were written (its SHA-256 differs)"
+    return None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    found = read_json(folder / NAME)
+    files = found.get("files") if isinstance(found, dict) else None
+    entries = list(files.values()) if isinstance(files, dict) else [None]
+    ranked = found.get("value") if isinstance(found, dict) else None
+    sealed = all(isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in entries)
+    if not sealed or not isinstance(ranked, float | int | None):
+        raise CheckpointError(f"{folder / NAME} is no manifest of this program. Choose another checkpoint.")
+    return {"files": files, "value": ranked}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

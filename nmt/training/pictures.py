@@ -1,0 +1,29 @@
+"""What a checkpoint shows: heatmaps of the probe sentences, and the numbers behind them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmt.evaluation.alignment import Gold
+from nmt.report.heatmap import heatmap
+
+
+def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int, gold: Sequence[Gold | None]) -> None:
+    """Writes NNN.json and NNN.png for every probe. Gold links are drawn where the hypothesis is the reference itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (shown, links) in enumerate(zip(pictures, gold, strict=True)):
+        (folder / f"{number:03d}.json").write_text(
+            json.dumps({"step": step, **shown}, ensure_ascii=False), encoding="utf-8"
+        )
+        same = shown["target"][:-1] == shown["reference"].split()
+        figure = heatmap(
+            np.array(shown["weights"]),
+            shown["source"],
+            shown["target"],
+            title=f"step {step}",
+            gold=links if same else None,
+        )
+        figure.savefig(folder / f"{number:03d}.png", dpi=120)

@@ -1,0 +1,171 @@
+"""A run on disk: its log, its config, how it came about, and what its checkpoints hold beside the model."""
+
+import importlib.metadata
+import json
+import logging
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.errors import CheckpointError
+from nmt.evaluation.validation import Report
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.files import read_json, write_json
+from nmt.training.pictures import draw
+from nmt.training.state import TrainingState
+
+CONFIG = "config.json"
+RUN = "run.json"
+LOG = "train.log"
+SCORES = "scores.json"
+
+FREE = ("training.stop", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads", "search")
+"""Settings that may change when a run is resumed; all others shape its weights."""
+
+
+def open_log(folder: Path) -> list[logging.Handler]:
+    """Sends what the program logs to train.log and, without times, to stderr."""
+    to_file = logging.FileHandler(folder / LOG, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_screen = logging.StreamHandler(sys.stderr)
+    to_screen.setFormatter(logging.Formatter("%(message)s"))
+    ours = logging.getLogger("nmt")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    for handler in (to_file, to_screen):
+        ours.addHandler(handler)
+    return [to_file, to_screen]
+
+
+def close_log(handlers: list[logging.Handler]) -> None:
+    """Takes the handlers of one run away again, so that the next in the same process has its own."""
+    for handler in handlers:
+        logging.getLogger("nmt").removeHandler(handler)
+        handler.close()
+
+
+def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Makes the run folder, or makes sure that the run in it is this one.
+
+    Raises CheckpointError if the folder holds a run with other settings, or any run where `resume` is never.
+    """
+    config = folder / CONFIG
+    begun = (folder / "checkpoints").is_dir() and config.exists()
+    if begun and settings["resume"] == "never":
+        raise CheckpointError(
+            f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
+        )
+    if begun and (changed := drift(read_json(config), settings)):
+        raise CheckpointError(
+            f"{folder} holds a run with other settings, which cannot go on with these:\n  "
+            + "\n  ".join(changed)
+            + "\nChoose another output=..., or give the settings that the run began with."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(config, dict(settings))
+
+
+def drift(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings that shape weights and differ, one line each."""
+    old, new = flat(before), flat(now)
+    return [
+        f"{key}: was {old.get(key, 'absent')}, now {new.get(key, 'absent')}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
+    ]
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def describe(folder: Path, settings: Mapping[str, Any], command: list[str], facts: Mapping[str, Any]) -> None:
+    """Writes run.json: command, versions, commit, device, seed and what else is known."""
+    packages = ("torch", "sentencepiece", "datasets", "sacrebleu", "hydra-core", "safetensors")
+    write_json(
+        folder / RUN,
+        {
+            "command": command,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "threads": torch.get_num_threads(),
+            "versions": {"nmt": version("nmt"), **{name: version(name) for name in packages}},
+            "commit": commit(),
+            "seed": settings["seed"],
+            **facts,
+        },
+    )
+
+
+def version(package: str) -> str | None:
+    """An installed package's version; None where it is not installed, such as ours in a bare checkout."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, if it is one."""
+    asked = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None
+
+
+def saver(
+    checkpoints: Checkpoints, state: TrainingState, model_files: Mapping[str, bytes], worth: Callable[[Report], float]
+) -> Callable[[Report | None], None]:
+    """A function that writes a checkpoint: model folder, training state, and what a validation found."""
+
+    def save(report: Report | None) -> None:
+        with checkpoints.write(state.progress.step, worth(report) if report else None) as folder:
+            state.save(folder)
+            for name, content in model_files.items():
+                (folder / name).write_bytes(content)
+            if report:
+                write_report(folder, report, state.progress.step)
+
+    return save
+
+
+def write_report(folder: Path, report: Report, step: int) -> None:
+    """Validation scores with their signatures, the hypotheses, and the pictures of the probes."""
+    scores = {score.name: {"value": score.value, "signature": score.signature} for score in report.scores.values()}
+    write_json(folder / "validation.json", {"step": step, "values": finite(report.values), "scores": scores})
+    (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
+    if report.pictures:
+        draw(folder / "alignments", report.pictures, step=step, gold=report.gold)
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no infinity: what is not finite becomes null."""
+    return {name: value if abs(value) < float("inf") else None for name, value in values.items()}
+
+
+def probes(folder: Path) -> list[dict[str, Any]]:
+    """The probe sentences with a frame for every checkpoint that drew them, as the report's page takes them."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
+        shown = json.loads(path.read_text(encoding="utf-8"))
+        probe = found.setdefault(
+            path.stem, {"source": shown["source"], "reference": shown["reference"], "frames": []}
+        )
+        probe["frames"].append({key: shown[key] for key in ("step", "target", "weights")})
+    for probe in found.values():
+        probe["frames"].sort(key=lambda frame: frame["step"])
+    return list(found.values())

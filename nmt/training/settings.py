@@ -1,0 +1,88 @@
+"""What a person decides about training, apart from the model and the data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nmt.errors import ConfigError
+
+Metric = Literal["bleu", "chrf", "loss", "perplexity"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """When training ends: at whichever limit comes first.
+
+    minutes: wall-clock time of this run, validation included, earlier parts of a resumed run counted.
+    patience: validations in a row that bring no new best.
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        limits = vars(self)
+        if all(limit is None for limit in limits.values()):
+            raise ConfigError("Training would never end: give training.stop.steps, .epochs, .minutes or .patience.")
+        for name, limit in limits.items():
+            if limit is not None and limit <= 0:
+                raise ConfigError(f"training.stop.{name} must be above 0, or null for no limit; got {limit}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """How often the model is validated and saved, and by what the best is chosen.
+
+    every_steps, every_epochs: one of them, the other null.
+    sentences: validate BLEU and chrF on this many sentences from the start of the validation set; null for all.
+    """
+
+    every_steps: int | None = None
+    every_epochs: int | None = 1
+    metric: Metric = "bleu"
+    sentences: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [n for n in (self.every_steps, self.every_epochs) if n is not None]
+        if len(given) != 1 or given[0] < 1:
+            raise ConfigError(
+                "Give either training.validation.every_steps or training.validation.every_epochs, at least 1, and null for "
+                f"the other; got every_steps={self.every_steps}, every_epochs={self.every_epochs}."
+            )
+        if self.sentences is not None and self.sentences < 1:
+            raise ConfigError(f"training.validation.sentences must be at least 1, or null; got {self.sentences}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """How many checkpoints stay complete: the `last` newest and the `best` best. The others keep scores and pictures."""
+
+    last: int = 1
+    best: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The training loop's own settings.
+
+    accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null for
+    no clipping. log_every: optimizer steps between two lines of the log.
+    """
+
+    label_smoothing: float = 0.1
+    clip_norm: float | None = 1.0
+    accumulate: int = 1
+    log_every: int = 20
+    stop: Stop = field(default_factory=lambda: Stop(epochs=20))
+    validation: Validation = field(default_factory=Validation)
+    keep: Keep = field(default_factory=Keep)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ConfigError(f"training.label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ConfigError(f"training.clip_norm must be above 0, or null for no clipping; got {self.clip_norm}.")
+        for name in ("accumulate", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} must be at least 1; got {getattr(self, name)}.")

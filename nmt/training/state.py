@@ -1,0 +1,122 @@
+"""The training state: exactly what a checkpoint holds, and what an interrupted run needs to go on as if nothing happened."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nmt.errors import CheckpointError
+from nmt.training.average import Ema
+from nmt.training.files import load_tensors, read_json, save_tensors, write_json
+from nmt.training.schedule import Schedule
+
+MODEL = "model.safetensors"
+TENSORS = "state.safetensors"
+REST = "state.json"
+
+
+@dataclass
+class Progress:
+    """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    words: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    stale: int = 0
+    skipped: int = 0
+
+
+@dataclass
+class TrainingState:
+    """Model, optimizer, schedule, averaged weights, position in the data, and the random state."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    ema: Ema | None
+    progress: Progress
+
+    @contextmanager
+    def as_saved(self) -> Iterator[None]:
+        """Inside, the model has the weights that a checkpoint's model folder has: the averaged ones, if there are any."""
+        with self.ema.applied(self.model) if self.ema else nullcontext():
+            yield
+
+    def save(self, folder: Path) -> None:
+        """Writes the model and all else that an exact resume needs; nothing is pickled."""
+        with self.as_saved():
+            save_tensors(folder / MODEL, weights(self.model))
+        tensors = {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
+        if self.ema:
+            tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
+            tensors |= {f"model.{name}": tensor for name, tensor in weights(self.model).items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        save_tensors(folder / TENSORS, tensors)
+        write_json(folder / REST, {"progress": asdict(self.progress), "schedule": self.schedule.state_dict()})
+
+    def load(self, folder: Path) -> None:
+        """Goes on from a checkpoint of the same model and settings. Raises CheckpointError if it is of others."""
+        tensors = load_tensors(folder / TENSORS)
+        rest = read_json(folder / REST)
+        own = part(tensors, "model.") if self.ema else load_tensors(folder / MODEL)
+        put_weights(self.model, own, folder)
+        if self.ema:
+            self.ema.load_state_dict(part(tensors, "ema."))
+        self._put_optimizer(part(tensors, "optimizer."), folder)
+        self.schedule.load_state_dict(rest["schedule"])
+        self.progress = Progress(**rest["progress"])
+        torch.set_rng_state(tensors["random.cpu"])
+        if torch.cuda.is_available() and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        return {
+            f"{names[id(parameter)]}.{key}": value
+            for parameter, entries in self.optimizer.state.items()
+            for key, value in entries.items()
+        }
+
+    def _put_optimizer(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
+        parameters = dict(self.model.named_parameters())
+        for name, tensor in tensors.items():
+            of, _, key = name.rpartition(".")
+            if of not in parameters:
+                raise CheckpointError(f"{folder / TENSORS} has optimizer state of {of}, which this model does not have.")
+            self.optimizer.state[parameters[of]][key] = tensor.to(
+                parameters[of].device if tensor.dim() else tensor.device
+            )
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """A model's parameters by name; one that several modules share is there once, under its first name."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, which is taken off."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Copies tensors into a model's parameters. Raises CheckpointError unless names and shapes are the model's own."""
+    own = weights(model)
+    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if shapes != found:
+        wrong = sorted(name for name in {*shapes, *found} if shapes.get(name) != found.get(name))
+        listed = "; ".join(f"{n}: wanted {shapes.get(n, 'none')}, found {found.get(n, 'none')}" for n in wrong[:5])
+        raise CheckpointError(
+            f"The weights in {folder} are not those of the configured model: {listed}. Use the settings they were made with."
+        )
+    for name, tensor in tensors.items():
+        own[name].copy_(tensor)

@@ -1,0 +1,145 @@
+"""What every attention obeys, whatever score, scope, normalizer and heads it is put together from."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from tests.builders import MEMORY, MIXES, Mix, alone, attention_of, mask_of, numbers, positions_of, without_gradient
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.attention.attention import Attended, Attention
+from nmt.model.state import take
+
+LENGTHS = [7, 1, 11, 2]
+"""A source of one piece, one longer than all of `location`'s positions, and one within a window."""
+TARGET = 5
+
+
+class Case(NamedTuple):
+    attention: Attention
+    states: Tensor
+    queries: Tensor
+
+
+def case_of(mix: Mix, lengths: list[int], target: int = TARGET, seed: int = 1) -> Case:
+    attention, query_size = attention_of(mix)
+    states = numbers(len(lengths), max(lengths), MEMORY, seed=seed) * mask_of(lengths).unsqueeze(-1)
+    return Case(attention, states, numbers(len(lengths), target, query_size, seed=seed + 1))
+
+
+@pytest.fixture(scope="module", params=MIXES, ids=str)
+def case(request: pytest.FixtureRequest) -> Case:
+    return case_of(request.param, LENGTHS)
+
+
+def attend(case: Case, lengths: list[int], first: int = 0) -> Attended:
+    positions = positions_of(*case.queries.shape[:2], first)
+    memory = case.attention.remember(case.states, mask_of(lengths))
+    return case.attention(case.queries, memory, positions)
+
+
+@pytest.mark.parametrize("first", [0, 1000], ids=["near", "far"])
+def test_weights_sum_to_one_and_only_a_gain_lowers_them(case: Case, first: int) -> None:
+    weights = attend(case, LENGTHS, first).weights
+    sums = weights.sum(-1)
+    assert weights.min() >= 0
+    gain = case.attention.scope(
+        case.queries, positions_of(*case.queries.shape[:2], first), torch.tensor(LENGTHS), max(LENGTHS)
+    ).gain
+    if gain is None:
+        assert_close(sums, torch.ones_like(sums))
+    else:
+        assert 0 < sums.min()
+        assert sums.max() <= 1 + 1e-6
+
+
+def test_weights_are_zero_outside_the_scope_and_on_padding(case: Case) -> None:
+    weights = attend(case, LENGTHS).weights
+    allowed = mask_of(LENGTHS)[:, None, None, :].expand_as(weights)
+    window = case.attention.scope(
+        case.queries, positions_of(*case.queries.shape[:2]), torch.tensor(LENGTHS), max(LENGTHS)
+    )
+    if window.bias is not None:
+        allowed = allowed & window.bias.isfinite()
+    assert not weights[~allowed].any()
+    assert weights[allowed].any()
+
+
+def test_context_is_the_weighted_sum_of_values(case: Case) -> None:
+    context, weights, _ = attend(case, LENGTHS)
+    values = case.attention.value(case.states).unflatten(-1, (case.attention.heads, -1))
+    assert_close(context, torch.einsum("rhts,rshv->rthv", weights, values).flatten(2))
+
+
+def test_padding_is_invisible(case: Case) -> None:
+    padded = case.states.masked_fill(~mask_of(LENGTHS).unsqueeze(-1), 1e4)
+    longer = torch.cat([padded, padded.new_full((len(LENGTHS), 3, MEMORY), 1e4)], 1)
+    mask = torch.cat([mask_of(LENGTHS), torch.zeros(len(LENGTHS), 3, dtype=torch.bool)], 1)
+    memory = case.attention.remember(longer, mask)
+    context, weights, _ = case.attention(case.queries, memory, positions_of(*case.queries.shape[:2]))
+    wanted = attend(case, LENGTHS)
+    assert_close(context, wanted.context)
+    assert_close(weights[..., : max(LENGTHS)], wanted.weights)
+
+
+def test_rows_are_independent(case: Case) -> None:
+    together = attend(case, LENGTHS)
+    for row, length in enumerate(LENGTHS):
+        single = Case(case.attention, alone(case.states, row, length), case.queries[row : row + 1])
+        context, weights, _ = attend(single, [length])
+        assert_close(context, together.context[row : row + 1])
+        assert_close(weights, together.weights[row : row + 1, ..., :length])
+
+
+def test_take_commutes_with_attending(case: Case) -> None:
+    rows = torch.tensor([2, 0, 2, 1])
+    memory = case.attention.remember(case.states, mask_of(LENGTHS))
+    positions = positions_of(*case.queries.shape[:2])
+    after = take(case.attention(case.queries, memory, positions), rows)
+    before = case.attention(take(case.queries, rows), take(memory, rows), positions)
+    assert_close(before, after)
+
+
+def test_one_target_position_at_a_time_equals_all_at_once(case: Case) -> None:
+    memory = case.attention.remember(case.states, mask_of(LENGTHS))
+    positions = positions_of(*case.queries.shape[:2])
+    steps, past = [], ()
+    for t in range(TARGET):
+        steps.append(case.attention(case.queries[:, t : t + 1], memory, positions[:, t : t + 1], past))
+        past = steps[-1].past
+    together = attend(case, LENGTHS)
+    assert_close(torch.cat([step.context for step in steps], 1), together.context)
+    assert_close(torch.cat([step.weights for step in steps], 2), together.weights)
+
+
+def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
+    case.attention.zero_grad()
+    states, queries = case.states.clone().requires_grad_(), case.queries.clone().requires_grad_()
+    context, _, _ = attend(Case(case.attention, states, queries), LENGTHS)
+    (context * numbers(*context.shape, seed=3)).sum().backward()
+    assert without_gradient(case.attention) == []
+    assert states.grad is not None
+    assert states.grad.isfinite().all()
+    assert states.grad[mask_of(LENGTHS)].any()
+    assert queries.grad is not None
+    assert queries.grad.isfinite().all()
+    assert queries.grad.any()
+
+
+@given(
+    mix=st.sampled_from(MIXES),
+    lengths=st.lists(st.integers(1, 17), min_size=1, max_size=4),
+    first=st.integers(0, 40),
+    scale=st.sampled_from([0.0, 1.0, 100.0]),
+)
+def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: float) -> None:
+    case = case_of(mix, lengths, target=2)
+    case = case._replace(states=case.states * scale, queries=case.queries * scale)
+    context, weights, _ = attend(case, lengths, first)
+    context.sum().backward()
+    assert context.isfinite().all()
+    assert weights.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in case.attention.parameters())

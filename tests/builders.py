@@ -1,0 +1,171 @@
+"""Small attentions and models for every entry of the tables, so that a new entry is under test as soon as it is listed."""
+
+import inspect
+import itertools
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt import masks
+from nmt.attention.attention import Attention
+from nmt.attention.normalizer import NORMALIZERS
+from nmt.attention.scope import SCOPES
+from nmt.attention.score import SCORES, Score
+from nmt.errors import ConfigError
+from nmt.model.bridge import BRIDGES
+from nmt.model.cell import CELLS
+from nmt.model.decoder import DECODERS
+from nmt.model.encoder import RecurrentEncoder
+from nmt.model.seq2seq import Dropout, Seq2Seq
+
+HEADS = (1, 2, 4)
+QUERY, MEMORY, EMBEDDING = 8, 12, 5
+SMALL = {"hidden_size": 20, "positions": 6, "half_width": 2}
+"""Settings of whatever takes them; `positions` is below the longest source and `half_width` within it."""
+
+
+def fitting(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of `settings` that the constructor of `cls` takes."""
+    taken = inspect.signature(cls).parameters
+    return {name: value for name, value in settings.items() if name in taken}
+
+
+class Mix(NamedTuple):
+    """One choice on each axis of attention; `settings` are the scope's."""
+
+    score: str
+    scope: str
+    settings: tuple[tuple[str, Any], ...]
+    normalizer: str
+    heads: int
+
+    def __str__(self) -> str:
+        return "-".join([self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)])
+
+
+SCOPE_SETTINGS = [*((name, ()) for name in SCOPES), ("local_p", (("renormalize", True),))]
+MIXES = [
+    Mix(score, scope, settings, normalizer, heads)
+    for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, NORMALIZERS, HEADS)
+]
+
+
+def score_of(name: str, heads: int, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Score, int]:
+    """A score and the query size that it was made for: that of the memory if it allows no other."""
+    cls = SCORES[name]
+    for size in (query_size, memory_size):
+        try:
+            return cls(query_size=size, memory_size=memory_size, heads=heads, **fitting(cls, SMALL)), size
+        except ConfigError:
+            continue
+    raise AssertionError(f"{name} cannot be made from query size {query_size} and memory size {memory_size}")
+
+
+def attention_of(mix: Mix, seed: int = 0, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Attention, int]:
+    """An attention with weights from `seed`, and its query size."""
+    torch.manual_seed(seed)
+    score, size = score_of(mix.score, mix.heads, query_size, memory_size)
+    scope = SCOPES[mix.scope]
+    window = scope(query_size=size, heads=mix.heads, **fitting(scope, SMALL), **dict(mix.settings))
+    attention = Attention(
+        score=score, scope=window, normalizer=NORMALIZERS[mix.normalizer](), memory_size=memory_size, heads=mix.heads
+    )
+    return attention, size
+
+
+def mix(score: str = "general", scope: str = "global", normalizer: str = "softmax", heads: int = 1) -> Mix:
+    """A combination with the scope's default settings."""
+    return Mix(score, scope, (), normalizer, heads)
+
+
+def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+    """Normal numbers, the same for the same seed whatever was drawn before."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def mask_of(lengths: list[int]) -> Tensor:
+    """The mask of a batch whose longest row has no padding."""
+    return masks.mask(torch.tensor(lengths), max(lengths))
+
+
+def positions_of(rows: int, target: int, first: int = 0) -> Tensor:
+    """Target positions first, first + 1, ..., the same in every row."""
+    return torch.arange(first, first + target).expand(rows, target)
+
+
+def alone(tensor: Tensor, row: int, length: int) -> Tensor:
+    """One row of a batch without its padding."""
+    return tensor[row : row + 1, :length]
+
+
+class Plan(NamedTuple):
+    """A decoder in one of its forms. `settings` are the constructor's."""
+
+    decoder: str
+    cell: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return "-".join([self.decoder, self.cell, *(f"{name}={value}" for name, value in self.settings)])
+
+
+DECODER_FORMS = [*((name, ()) for name in DECODERS), ("luong", (("input_feeding", False),))]
+PLANS = [
+    *(Plan(name, cell, settings) for name, settings in DECODER_FORMS for cell in CELLS),
+    *(Plan(name, "lstm", (("layers", 2), ("residual", True), *settings)) for name, settings in DECODER_FORMS),
+]
+
+SOURCE_VOCAB, TARGET_VOCAB = 23, 19
+
+
+def seq2seq(
+    plan: Plan,
+    *,
+    attention: Mix | None = None,
+    tied: str = "none",
+    bridge: str = "dense",
+    dropout: Dropout | None = None,
+    seed: int = 0,
+    memory_size: int = MEMORY,
+    embedding_size: int = EMBEDDING,
+) -> Seq2Seq:
+    """A whole model of tiny sizes, in evaluation mode."""
+    dropout = dropout or Dropout()
+    chosen, hidden_size = attention_of(attention or mix(), seed, memory_size=memory_size)
+    encoder = RecurrentEncoder(embedding_size=embedding_size, cell=plan.cell, hidden_size=memory_size // 2)
+    decoder = DECODERS[plan.decoder](
+        embedding_size=embedding_size,
+        memory_size=memory_size,
+        attention=chosen,
+        readout_dropout=dropout.readout,
+        cell=plan.cell,
+        hidden_size=hidden_size,
+        **dict(plan.settings),
+    )
+    return Seq2Seq(
+        source_vocab=TARGET_VOCAB if tied == "all" else SOURCE_VOCAB,
+        target_vocab=TARGET_VOCAB,
+        embedding_size=embedding_size,
+        tied=tied,
+        dropout=dropout,
+        encoder=encoder,
+        bridge=BRIDGES[bridge](
+            memory_size=memory_size,
+            hidden_size=hidden_size,
+            layers=len(decoder.stack.cells),
+            parts=decoder.parts,
+            encoder_layers=1,
+            encoder_parts=decoder.parts,
+        ),
+        decoder=decoder,
+    ).eval()
+
+
+def without_gradient(module: nn.Module) -> list[str]:
+    """Names of the parameters whose gradient is missing, not finite, or zero everywhere."""
+    return [
+        name
+        for name, parameter in module.named_parameters()
+        if parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any()
+    ]

@@ -1,0 +1,73 @@
+"""Scores against the sacreBLEU command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import DataError
+from nmt.evaluation.bleu import METRICS, bleu, chrf, scores, ter
+
+REFERENCES = [
+    "Ein Mann fährt mit dem „Fahrrad“ durch die Stadt.",
+    "Zwei Hunde spielen im Schnee, und ein dritter sieht zu.",
+    "Eine Frau in einem roten Kleid singt.",
+    "Kinder warten auf den 3,5-Uhr-Zug (München–Berlin)!",
+]
+HYPOTHESES = [
+    "Ein Mann fährt mit dem Fahrrad durch eine Stadt.",
+    "zwei Hunde spielen im Schnee, ein dritter sieht zu.",
+    "",
+    "Die Kinder warten auf den 3,5-Uhr-Zug (München–Berlin)!",
+]
+
+
+@pytest.fixture(scope="module")
+def command_line(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    folder: Path = tmp_path_factory.mktemp("sacrebleu")
+    for name, lines in {"references": REFERENCES, "hypotheses": HYPOTHESES}.items():
+        (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    arguments = ["references", "--input", "hypotheses", "--metrics", *METRICS, "--width", "12", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sacrebleu", *arguments], cwd=folder, capture_output=True, check=True, text=True
+    )
+    return {str(row["name"]): row for row in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_score_is_that_of_the_command_line(key: str, command_line: dict[str, dict[str, object]]) -> None:
+    score = scores(HYPOTHESES, REFERENCES)[key]
+    row = command_line[score.name]
+    assert score.value == pytest.approx(row["score"], abs=1e-11)
+    assert score.signature == row["signature"]
+
+
+def test_single_scores_are_those_of_all() -> None:
+    together = scores(HYPOTHESES, REFERENCES)
+    assert together == {
+        "bleu": bleu(HYPOTHESES, REFERENCES),
+        "chrf": chrf(HYPOTHESES, REFERENCES),
+        "ter": ter(HYPOTHESES, REFERENCES),
+    }
+
+
+@pytest.mark.parametrize(("key", "perfect"), [("bleu", 100.0), ("chrf", 100.0), ("ter", 0.0)])
+def test_the_reference_itself_is_perfect(key: str, perfect: float) -> None:
+    assert scores(REFERENCES, REFERENCES)[key].value == pytest.approx(perfect)
+
+
+def test_sides_of_different_length_are_no_corpus() -> None:
+    with pytest.raises(DataError, match="3 lines and the references 4"):
+        scores(HYPOTHESES[:3], REFERENCES)
+    with pytest.raises(DataError, match="at least one line"):
+        bleu([], [])
+
+
+def test_sacrebleu_is_loaded_by_the_first_score_only() -> None:
+    code = (
+        "import sys, nmt.evaluation.bleu, nmt.evaluation.literature, nmt.evaluation.significance as s; "
+        "sys.exit('sacrebleu' in sys.modules or 'sacremoses' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,49 @@
+"""BLEU of older papers: what it forgives, what it counts, and what it is called."""
+
+import pytest
+from sacrebleu.metrics import BLEU
+
+from nmt.errors import DataError
+from nmt.evaluation.bleu import bleu
+from nmt.evaluation.literature import literature_bleu, tokenized
+
+REFERENCES = ["Er sagte: „Das ist Peters Hund.“", "Zwei Männer – ein Hund!"]
+
+
+def test_case_and_the_shape_of_quotes_and_dashes_are_forgiven() -> None:
+    hypotheses = ['er sagte: "das ist peters hund."', "zwei männer - ein hund!"]
+    assert literature_bleu(hypotheses, REFERENCES, language="de").value == pytest.approx(100.0)
+    assert bleu(hypotheses, REFERENCES).value < 50.0
+
+
+def test_it_is_bleu_over_moses_tokens() -> None:
+    hypotheses = ["l' homme n' est pas là .", "il mange du pain , et elle aussi ."]
+    references = ["l'homme n'est plus là.", "Il mange du pain, et lui aussi."]
+    by_hand = ["l' homme n' est plus là .", "il mange du pain , et lui aussi ."]
+    assert tokenized(references, "fr") == by_hand
+    oracle = BLEU(tokenize="none", force=True).corpus_score(hypotheses, [by_hand])
+    ours = literature_bleu(["L'homme n'est pas là.", "Il mange du pain, et elle aussi."], references, language="fr")
+    assert ours.value == pytest.approx(oracle.score)
+
+
+def test_entities_and_spaces_stay_text() -> None:
+    assert tokenized(["Tom  &  Jerry's <b>", ""], "en") == ["tom & jerry 's < b >", ""]
+
+
+def test_name_and_signature_say_what_it_is() -> None:
+    score = literature_bleu(REFERENCES, REFERENCES, language="de")
+    assert score.name == "literature BLEU"
+    assert "tok:none" in score.signature
+    assert "|lower+moses.sacremoses-" in score.signature
+    assert score.signature.endswith("|lang:de")
+
+
+def test_an_unknown_language_is_split_like_english_and_says_so() -> None:
+    line = ["Mr. Smith's U.S. dog, e.g. Rex."]
+    assert tokenized(line, "tlh")[0].split()[:2] == tokenized(line, "en")[0].split()[:2]
+    assert literature_bleu(line, line, language="tlh").signature.endswith("|lang:tlh=en")
+
+
+def test_sides_of_different_length_are_no_corpus() -> None:
+    with pytest.raises(DataError, match="1 lines and the references 2"):
+        literature_bleu(REFERENCES[:1], REFERENCES, language="de")

@@ -1,0 +1,125 @@
+"""Imports point down the picture, and nothing that runs what a file names is ever called.
+
+    cli -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
+                \\-> data
+
+Everything may know `errors`, `symbols` and `config`; `data` knows no model, and the model knows no data.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
+FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+LEAVES = {"errors", "symbols"}
+MODEL = {"model", "attention", "masks"}
+BELOW: dict[str, set[str]] = {
+    "errors": set(),
+    "symbols": set(),
+    "masks": set(),
+    "config": set(),
+    "attention": {"masks", "config"},
+    "model": {"attention", "masks", "config"},
+    "search": {*MODEL, "config"},
+    "evaluation": {"search", *MODEL, "data", "config"},  # it translates lines, so it knows tokenizers and batches
+    "report": {"evaluation", "search", *MODEL, "config"},  # it draws what evaluation measures, never the other way
+    "data": {"config"},
+    "training": {"evaluation", "report", "search", *MODEL, "data", "config"},  # its steps read data.batching.Batch
+    "build": {"training", "evaluation", "report", "search", *MODEL, "data", "config"},
+    "cli": {"build", "training", "evaluation", "report", "search", *MODEL, "data", "config"},
+}
+PICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+FORBIDDEN = {"eval", "exec", "torch.load", "torch.save", "hydra.utils.instantiate", "hydra.utils.call"}
+
+
+def imported(tree: ast.AST, module: str, package: bool) -> Iterator[str]:
+    """The full names of all that a module imports, absolute or relative, at its top or inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = module.split(".")
+            parts = parts[: len(parts) - node.level + package] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def imports(file: str) -> list[str]:
+    path = FILES[file]
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return list(imported(ast.parse(path.read_text(encoding="utf-8")), module, path.name == "__init__.py"))
+
+
+def room(name: str) -> str | None:
+    """The room under nmt/ that a full name lies in; None for what lies elsewhere and for `nmt` itself."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "nmt" and len(parts) > 1 and parts[1] in BELOW else None
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    """Every dotted name that is read in the code, `torch.load` for instance."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield ast.unparse(node)
+
+
+def minus_infinities(tree: ast.AST) -> list[str]:
+    def is_one(node: ast.AST) -> bool:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            text = ast.unparse(node.operand).lower()
+            return text.endswith(".inf") or text in {"inf", "float('inf')", "float('infinity')"}
+        return isinstance(node, ast.Constant) and str(node.value).lower() in {"-inf", "-infinity"}
+
+    return [f"line {node.lineno}" for node in ast.walk(tree) if is_one(node) and hasattr(node, "lineno")]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_point_down(file: str) -> None:
+    here = room(file.removesuffix(".py").replace("/", "."))
+    if file == "nmt/__init__.py":
+        assert not [name for name in imports(file) if room(name)]
+        return
+    assert here is not None, f"{file} is in no room of the picture"
+    wrong = {name for name in imports(file) if room(name) not in {None, here, *LEAVES, *BELOW[here]}}
+    assert not wrong, f"{here} must not know {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("nmt/search/")])
+def test_search_knows_states_but_no_model(file: str) -> None:
+    assert {name for name in imports(file) if room(name) in MODEL - {"masks"}} <= {
+        f"nmt.model.state.{verb}" for verb in ("take", "repeat", "over")
+    } | {"nmt.model.state"}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_is_unpickled_or_run_by_name(file: str) -> None:
+    tree = ast.parse(FILES[file].read_text(encoding="utf-8"))
+    assert not {name for name in imports(file) if name.split(".")[0] in PICKLERS or name in FORBIDDEN}
+    assert not FORBIDDEN & set(names(tree))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "_target_"]
+
+
+@pytest.mark.parametrize("file", sorted(FILES.keys() - {"nmt/masks.py"}))
+def test_minus_infinity_is_written_in_one_file_only(file: str) -> None:
+    assert minus_infinities(ast.parse(FILES[file].read_text(encoding="utf-8"))) == []
+
+
+def test_the_readers_above_see_what_they_should() -> None:
+    code = "def f():\n from . import b, c\n from ..d import e\nimport nmt.data.lines as x\n"
+    found = ["nmt.data.lines", "nmt.a.b", "nmt.a.c", "nmt.d.e"]
+    assert sorted(imported(ast.parse(code), "nmt.a.module", False)) == sorted(found)
+    assert list(imported(ast.parse("from .b import c"), "nmt.a", True)) == ["nmt.a.b.c"]
+    spelled = ("-torch.inf", "-math.inf", "-np.inf", "float('-inf')", "-float('inf')", "x = -inf")
+    assert all(minus_infinities(ast.parse(code)) for code in spelled)
+    assert minus_infinities(ast.parse("torch.inf - 1, float('inf'), x - y")) == []
+    assert minus_infinities(ast.parse((PACKAGE / "masks.py").read_text(encoding="utf-8")))
+    assert room("nmt.data.lines") == "data"
+    assert room("torch.data") is None
+    assert {"torch.load", "eval"} <= set(names(ast.parse("torch.load(x); eval(y)")))
+    assert "eval" not in set(names(ast.parse("model.eval()")))

@@ -1,0 +1,270 @@
+"""Checkpoints are whole or absent, are found again, and leave the film of pictures when their time is over."""
+
+import errno
+import json
+import logging
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.errors import CheckpointError, ConfigError
+from nmt.training import files, manifest
+from nmt.training.checkpoint import Checkpoints
+
+LASTING = {"validation.json", "hypotheses.txt", "alignments"}
+
+
+def fill(folder: Path, weight: float = 0.5) -> None:
+    files.save_tensors(folder / "model.safetensors", {"weight": torch.full((3, 2), weight)})
+    files.save_tensors(folder / "state.safetensors", {"moment": torch.arange(5.0)})
+    for name in ("state.json", "config.json", "validation.json"):
+        files.write_json(folder / name, {"name": name})
+    for name in ("spm.model", "spm.target.model", "hypotheses.txt"):
+        (folder / name).write_text(name)
+    (folder / "alignments").mkdir()
+    (folder / "alignments" / "000.png").write_bytes(b"picture")
+
+
+def written(checkpoints: Checkpoints, *steps: int, value: float | None = None) -> Path:
+    for step in steps:
+        with checkpoints.write(step, value) as folder:
+            fill(folder)
+    return checkpoints.folder / f"step-{steps[-1]:06d}"
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "checkpoints", keep_last=2, keep_best=1)
+
+
+def test_a_checkpoint_is_sealed_complete_and_pointed_to(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 400, value=31.25)
+    assert folder == checkpoints.folder / "step-000400"
+    assert manifest.problems(folder) == []
+    assert manifest.value(folder) == 31.25
+    assert {"model.safetensors", "alignments/000.png"} <= set(files.read_json(folder / manifest.NAME)["files"])
+    assert checkpoints.newest() == folder
+    assert os.readlink(checkpoints.folder / "last") == os.readlink(checkpoints.folder / "best") == "step-000400"
+    assert names(checkpoints.folder) == {"step-000400", "last", "best"}
+
+
+def test_nothing_is_seen_of_a_checkpoint_before_it_is_whole(checkpoints: Checkpoints) -> None:
+    with checkpoints.write(3) as folder:
+        fill(folder)
+        assert folder.name.startswith(".writing-")
+        assert checkpoints.newest() is None
+        assert checkpoints.kept() == []
+    assert not folder.exists()
+    assert [entry.step for entry in checkpoints.kept()] == [3]
+
+
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_interrupted_write_leaves_the_earlier_ones_and_nothing_else(
+    checkpoints: Checkpoints, interruption: type[BaseException]
+) -> None:
+    earlier = written(checkpoints, 1)
+    with pytest.raises(interruption), checkpoints.write(2) as folder:
+        fill(folder)
+        raise interruption
+    assert names(checkpoints.folder) == {"step-000001", "last"}
+    assert checkpoints.newest() == earlier
+
+
+def test_a_full_disk_is_named_with_path_and_space(checkpoints: Checkpoints) -> None:
+    earlier = written(checkpoints, 1)
+    with pytest.raises(CheckpointError, match=r"step-000002.*No space left.*MiB are free"), checkpoints.write(2):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert checkpoints.newest() == earlier
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file may grow beyond 4 KiB: as near to a full disk as a test can safely come."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_files")
+def test_what_does_not_fit_is_a_checkpoint_error(checkpoints: Checkpoints) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors.*too large.*MiB"), checkpoints.write(1) as folder:
+        files.save_tensors(folder / "model.safetensors", {"a": torch.zeros(10_000)})
+    with pytest.raises(CheckpointError, match=r"state\.json.*too large.*MiB"), checkpoints.write(1) as folder:
+        files.write_json(folder / "state.json", list(range(10_000)))
+    assert names(checkpoints.folder) == set()
+
+
+@pytest.mark.parametrize("kill", ["rename", "replace"])
+def test_a_kill_between_any_two_moves_loses_nothing_earlier(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, kill: str
+) -> None:
+    """A kill runs no cleaning up, so cleaning up is switched off as well."""
+    earlier = written(checkpoints, 1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(*((Path, "rename", killed) if kill == "rename" else (os, "replace", killed)))
+        dying.setattr("shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt), checkpoints.write(2) as folder:
+            fill(folder)
+    newest = checkpoints.newest()
+    assert newest == (earlier if kill == "rename" else checkpoints.folder / "step-000002")
+    checkpoints.tidy()
+    assert not list(checkpoints.folder.glob(".writing-*"))
+    assert checkpoints.newest() == newest
+    assert written(checkpoints, 2) == checkpoints.newest()
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors: is missing"),
+        (lambda folder: (folder / "state.json").write_text(""), "state.json: has 0 bytes"),
+        (lambda folder: (folder / "hypotheses.txt").write_text("hypotheses.TXT"), "hypotheses.txt: has other contents"),
+        (
+            lambda folder: (folder / "alignments/000.png").write_bytes(b"PICTURE"),
+            "alignments/000.png: has other contents",
+        ),
+        (lambda folder: (folder / manifest.NAME).write_text("[1"), "as JSON"),
+        (lambda folder: (folder / manifest.NAME).write_text('{"files": [3]}'), "is no manifest"),
+        (lambda folder: (folder / manifest.NAME).write_text('{"files": {"a": {"size": 1}}}'), "is no manifest"),
+        (lambda folder: (folder / manifest.NAME).write_text('{"files": {}, "value": "high"}'), "is no manifest"),
+    ],
+)
+def test_damage_is_found_said_and_skipped(checkpoints: Checkpoints, caplog, damage, complaint: str) -> None:
+    earlier, folder = written(checkpoints, 1), written(checkpoints, 2)
+    damage(folder)
+    assert len(manifest.problems(folder)) == 1
+    with caplog.at_level(logging.WARNING):
+        assert checkpoints.newest() == earlier
+    assert complaint in caplog.text
+    assert "step-000002" in caplog.text
+
+
+def test_what_is_damaged_is_written_again_at_the_same_step(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 1, 2)
+    (folder / "model.safetensors").write_bytes(b"")
+    with checkpoints.write(2) as again:
+        fill(again, weight=7.0)
+    assert checkpoints.newest() == folder
+    assert files.load_tensors(folder / "model.safetensors")["weight"].eq(7.0).all()
+    assert names(checkpoints.folder) == {"step-000001", "step-000002", "last"}
+
+
+def test_a_light_checkpoint_keeps_its_scores_and_pictures_and_is_no_checkpoint(checkpoints: Checkpoints) -> None:
+    written(checkpoints, 1, 2, 3)
+    assert names(checkpoints.folder / "step-000001") == LASTING
+    assert (checkpoints.folder / "step-000001/alignments/000.png").read_bytes() == b"picture"
+    assert manifest.problems(checkpoints.folder / "step-000001") != []
+    assert [entry.step for entry in checkpoints.kept()] == [2, 3]
+
+
+def test_an_interrupted_pruning_is_finished_by_the_next(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 1)
+    (folder / manifest.NAME).unlink()
+    written(checkpoints, 2)
+    assert names(folder) == LASTING
+
+
+def test_the_one_just_written_stays_even_if_damaged_newer_ones_fill_the_places(checkpoints: Checkpoints) -> None:
+    newer = written(checkpoints, 100, 200)
+    for step in (100, 200):
+        (checkpoints.folder / f"step-{step:06d}/hypotheses.txt").write_text("hypotheses.TXT")
+    folder = written(checkpoints, 50)
+    assert newer.exists()
+    assert checkpoints.newest() == folder
+
+
+VALUES = st.lists(
+    st.none() | st.sampled_from([-1.5, 0.0, 2.0, 3.0, float("nan"), float("inf")]), min_size=1, max_size=7
+)
+
+
+@given(values=VALUES, keep_last=st.integers(1, 3), keep_best=st.integers(0, 3))
+def test_the_newest_and_the_best_stay(tmp_path_factory, values, keep_last: int, keep_best: int) -> None:
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("run"), keep_last=keep_last, keep_best=keep_best)
+    for step, value in enumerate(values):
+        with checkpoints.write(step, value) as folder:
+            (folder / "model.safetensors").write_text(str(step))
+    numbers = {step: value for step, value in enumerate(values) if value in (-1.5, 0.0, 2.0, 3.0)}
+    ranking = sorted(numbers, key=lambda step: (-numbers[step], step))
+    expected = {*range(len(values))[-keep_last:], *ranking[: max(1, keep_best)]}
+    assert {entry.step for entry in checkpoints.kept()} == expected
+    assert [entry.step for entry in checkpoints.kept() if entry.value is not None] == sorted(expected & numbers.keys())
+    assert os.readlink(checkpoints.folder / "last") == f"step-{len(values) - 1:06d}"
+    assert (checkpoints.folder / "best").is_symlink() == bool(ranking)
+    if ranking:
+        assert os.readlink(checkpoints.folder / "best") == f"step-{ranking[0]:06d}"
+
+
+def test_steps_are_ordered_as_numbers(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 999_999, 1_000_000)
+    assert folder.name == "step-1000000"
+    assert checkpoints.newest() == folder
+    (checkpoints.folder / "step-notes").mkdir()
+    assert [entry.step for entry in checkpoints.kept()] == [999_999, 1_000_000]
+
+
+def test_tidy_leaves_checkpoints_alone_and_may_come_before_the_first(checkpoints: Checkpoints) -> None:
+    checkpoints.tidy()
+    folder = written(checkpoints, 1)
+    (checkpoints.folder / ".writing-step-000002" / "alignments").mkdir(parents=True)
+    (checkpoints.folder / ".writing-last").symlink_to("nowhere")
+    checkpoints.tidy()
+    assert names(checkpoints.folder) == {"step-000001", "last"}
+    assert checkpoints.newest() == folder
+
+
+def test_others_may_read_a_checkpoint_as_far_as_the_umask_lets_them(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 1)
+    modes = {path.stat().st_mode for path in folder.iterdir() if path.is_file()}
+    assert len(modes) == 1
+
+
+def test_keeping_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="keep_last"):
+        Checkpoints(Path("run"), keep_last=0, keep_best=1)
+    with pytest.raises(ConfigError, match="keep_best"):
+        Checkpoints(Path("run"), keep_last=1, keep_best=-1)
+
+
+def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
+    square = torch.randn(3, 5)
+    tensors = {"turned": square.t(), "count": torch.tensor(7), "none": torch.zeros(0, 2), "half": torch.ones(2).half()}
+    files.save_tensors(tmp_path / "t.safetensors", tensors)
+    back = files.load_tensors(tmp_path / "t.safetensors")
+    assert back.keys() == tensors.keys()
+    assert all(torch.equal(back[name], tensors[name]) and back[name].dtype == tensors[name].dtype for name in tensors)
+
+
+def test_unreadable_files_are_checkpoint_errors_with_their_path(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"no tensors \xff")
+    for read in (files.load_tensors, files.read_json):
+        for name in ("bad", "missing"):
+            with pytest.raises(CheckpointError, match=name):
+                read(tmp_path / name)
+    with pytest.raises(CheckpointError, match="nowhere"):
+        files.save_tensors(tmp_path / "nowhere" / "t.safetensors", {"a": torch.ones(2)})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_holds_only_what_every_reader_takes(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"loss": number})
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"a": "é", "b": 1}
+    assert text.index('"a"') < text.index('"b"')
