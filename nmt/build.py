@@ -189,6 +189,8 @@ def default(variants: Variants, chosen: Mapping[str, Any], key: str) -> Any:
 
 def rehearse(settings: Plain) -> None:
     """Makes everything that a config describes, without data and without memory, so that what cannot be built shows now."""
+    if settings["seed"] < 0:
+        raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")
     for make in (corpus, tokenizer, search, schedule):
         make(settings)
     for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):

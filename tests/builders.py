@@ -41,7 +41,9 @@ class Mix(NamedTuple):
     heads: int
 
     def __str__(self) -> str:
-        return "-".join([self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)])
+        return "-".join(
+            [self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)]
+        )
 
 
 SCOPE_SETTINGS = [*((name, ()) for name in SCOPES), ("local_p", (("renormalize", True),))]

@@ -19,7 +19,6 @@ from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.errors import ConfigError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
 from nmt.evaluation.literature import literature_bleu
@@ -36,7 +35,7 @@ from nmt.training.files import write_json
 from nmt.training.journal import METRICS, Journal, rows
 from nmt.training.loop import Loop, worth
 from nmt.training.settings import Training
-from nmt.training.state import Progress, TrainingState, put_weights
+from nmt.training.state import Progress, TrainingState, put_weights, weights
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +192,7 @@ class Run:
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
         loaded = build.load(best, device=self.model.output.weight.device)
-        put_weights(self.model, run_folder_weights(loaded.model), best)
+        put_weights(self.model, weights(loaded.model), best)
         self.model.eval()
 
     def averaged(self) -> Path:
@@ -250,16 +249,3 @@ class Run:
             }
         )
         (self.folder / "report.html").write_text(content, encoding="utf-8")
-
-
-def run_folder_weights(model: Seq2Seq) -> dict[str, torch.Tensor]:
-    """A model's weights, as a checkpoint names them."""
-    from nmt.training.state import weights
-
-    return weights(model)
-
-
-def check_minimum(settings: Plain) -> None:
-    """Raises ConfigError for a seed that generators do not take."""
-    if settings["seed"] < 0:
-        raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
@@ -24,6 +24,7 @@ class Bitext(NamedTuple):
     links: Sequence[str] | None = None
 
 
+@runtime_checkable
 class Corpus(Protocol):
     """What the rest of the project asks of a corpus."""
 
@@ -62,7 +63,7 @@ class TestSides:
     links: str | None = None
 
     def sides(self) -> Sides | None:
-        """The files as those of any split; None if there is no test split. Raises ConfigError if one side is missing."""
+        """The files as those of any split; None if there is no test split. Raises ConfigError if a side is missing."""
         if self.source is None and self.target is None and self.links is None:
             return None
         if self.source is None or self.target is None:

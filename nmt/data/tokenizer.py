@@ -108,15 +108,25 @@ class Tokenizer:
         word has no piece only where normalization deletes it or joins it to the next.
         """
         encoded = self._model.encode(line, return_type="offset_mapping")
-        ends = list(itertools.accumulate(len(word) for word in line.split()))
-        visible = [place for place, character in enumerate(line) if not character.isspace()]
-        words = []
-        for start, end in encoded["offsets"]:
-            before = bisect.bisect_left(visible, end)  # visible characters before the end of the piece
-            inside = before > bisect.bisect_left(visible, start)
-            character = before - 1 if inside else before
-            words.append(min(bisect.bisect_right(ends, character), len(ends) - 1))
-        return encoded["ids"], words
+        return encoded["ids"], _owners(line, encoded["offsets"])
+
+    def words_of(self, ids: Sequence[int]) -> list[int]:
+        """For each id, the index of its word in `split()` of the text that `decode` makes of them."""
+        decoded = self._model.decode([int(id) for id in ids], return_type="offset_mapping")
+        return _owners(decoded["text"], decoded["offsets"])
+
+
+def _owners(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """For each piece, by its span of characters, the word of the line that it is a part of: see `Tokenizer.words`."""
+    ends = list(itertools.accumulate(len(word) for word in line.split()))
+    visible = [place for place, character in enumerate(line) if not character.isspace()]
+    words = []
+    for start, end in offsets:
+        before = bisect.bisect_left(visible, end)  # visible characters before the end of the piece
+        inside = before > bisect.bisect_left(visible, start)
+        character = before - 1 if inside else before
+        words.append(max(0, min(bisect.bisect_right(ends, character), len(ends) - 1)))
+    return words
 
 
 class Tokenizers(NamedTuple):

@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from nmt.data.tokenizer import Tokenizer, Tokenizers
+from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import to_words
 from nmt.evaluation.translation import Translation
 
 END_WORD = "</s>"
-
-MARK = "\u2581"
-"""How SentencePiece writes the space before a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +45,17 @@ def picture(tokenizers: Tokenizers, source: str, translation: Translation, refer
         return None
     hypothesis = translation.hypotheses[0]
     source_ids, source_words = tokenizers.source.words(source)
-    target_words = words_of(tokenizers.target, hypothesis.tokens)
+    target_words = tokenizers.target.words_of(hypothesis.tokens)
     weights = hypothesis.weights
     assert weights is not None
     # END is a word of its own, so that what attention gives to it stays in sight.
+    shown_source, shown_target = [*source.split(), END_WORD], [*translation.text.split(), END_WORD]
     between = to_words(
-        weights,
-        [*target_words, max(target_words, default=-1) + 1],
-        [*source_words, max(source_words, default=-1) + 1],
+        weights, [*target_words, len(shown_target) - 1], [*source_words, len(shown_source) - 1]
     )
     return {
-        "source": [*source.split(), END_WORD],
-        "target": [*translation.text.split(), END_WORD][: len(between)],
+        "source": shown_source,
+        "target": shown_target,
         "weights": rounded(between),
         "pieces": {
             "source": [*tokenizers.source.pieces(source_ids), END_WORD],
@@ -68,23 +64,6 @@ def picture(tokenizers: Tokenizers, source: str, translation: Translation, refer
         },
         "reference": reference,
     }
-
-
-def words_of(tokenizer: Tokenizer, ids: Sequence[int]) -> list[int]:
-    """The index, in the decoded text's `split()`, of the word that each produced piece belongs to.
-
-    A piece with a leading word mark begins a word; a bare mark belongs to the word that follows it.
-    """
-    words: list[int] = []
-    word, seen, boundary = 0, False, False
-    for piece in tokenizer.pieces(ids):
-        boundary = boundary or piece.startswith(MARK)
-        if boundary and seen:
-            word, seen, boundary = word + 1, False, False
-        seen = seen or piece != MARK
-        words.append(word)
-    last = words[-1] if seen or not words else max(words[-1] - 1, 0)
-    return [min(word, last) for word in words]
 
 
 def rounded(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:

@@ -48,7 +48,7 @@ class Translator:
         """The hypotheses of every source, in the order of the sources; none for an empty one."""
         found: list[list[Hypothesis]] = [[] for _ in ids]
         device = self.model.output.weight.device
-        with tqdm(total=len(ids), unit=" sentences", desc="translating", disable=not progress, leave=False) as bar:
+        with tqdm(total=len(ids), unit=" sentences", desc="translating", disable=None if progress else True, leave=False) as bar:
             for rows in by_length([len(sentence) + 1 for sentence in ids], self.tokens):
                 some = [row for row in rows if ids[row]]
                 if some:

@@ -58,8 +58,6 @@ class Beam(Constraints):
                 f"a beam of size {self.size} can give 1 to {self.size} hypotheses a sentence; got nbest {self.nbest}. "
                 "Raise size or lower nbest."
             )
-        if self.length_penalty not in LENGTH_PENALTIES:
-            raise ConfigError(f"length_penalty is one of {', '.join(LENGTH_PENALTIES)}; got {self.length_penalty!r}.")
         for name, value in (("alpha", self.alpha), ("coverage", self.coverage)):
             if not 0 <= value < math.inf:
                 raise ConfigError(f"{name} is a finite number, 0 or more; got {value}.")

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import read_json, write_json
+from nmt.training.files import write_json
 from nmt.training.pictures import draw
 from nmt.training.state import TrainingState
 
-CONFIG = "config.json"
+CONFIG = "config.yaml"
 RUN = "run.json"
 LOG = "train.log"
 SCORES = "scores.json"
@@ -61,14 +62,14 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
         )
-    if begun and (changed := drift(read_json(config), settings)):
+    if begun and (changed := drift(yaml.safe_load(config.read_text(encoding="utf-8")), settings)):
         raise CheckpointError(
             f"{folder} holds a run with other settings, which cannot go on with these:\n  "
             + "\n  ".join(changed)
             + "\nChoose another output=..., or give the settings that the run began with."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(config, dict(settings))
+    config.write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
 
 
 def drift(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

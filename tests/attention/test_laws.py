@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from tests.builders import MEMORY, MIXES, Mix, alone, attention_of, mask_of, numbers, positions_of, without_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.testing import assert_close
 
 from nmt.attention.attention import Attended, Attention
 from nmt.model.state import take
+from tests.builders import MEMORY, MIXES, Mix, alone, attention_of, mask_of, numbers, positions_of, without_gradient
 
 LENGTHS = [7, 1, 11, 2]
 """A source of one piece, one longer than all of `location`'s positions, and one within a window."""
@@ -52,7 +52,7 @@ def test_weights_sum_to_one_and_only_a_gain_lowers_them(case: Case, first: int) 
     if gain is None:
         assert_close(sums, torch.ones_like(sums))
     else:
-        assert 0 < sums.min()
+        assert sums.min() > 0
         assert sums.max() <= 1 + 1e-6
 
 
@@ -137,9 +137,10 @@ def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
 )
 def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: float) -> None:
     case = case_of(mix, lengths, target=2)
-    case = case._replace(states=case.states * scale, queries=case.queries * scale)
-    context, weights, _ = attend(case, lengths, first)
+    states, queries = (case.states * scale).requires_grad_(), (case.queries * scale).requires_grad_()
+    context, weights, _ = attend(Case(case.attention, states, queries), lengths, first)
     context.sum().backward()
     assert context.isfinite().all()
     assert weights.isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in case.attention.parameters())
+    learned = [states, queries, *case.attention.parameters()]
+    assert all(tensor.grad is None or tensor.grad.isfinite().all() for tensor in learned)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from nmt.data import corpus as corpora
 from nmt.data.corpus import Bitext, Files, Sides
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 
 
 def write(path: Path, *lines: str) -> str:
@@ -28,6 +29,8 @@ def sides(tmp_path: Path) -> dict[str, Sides]:
 
 
 def files(**options: Any) -> Files:
+    if "test" in options:
+        options["test"] = corpora.TestSides(**vars(options["test"]))
     return Files(source_language="de", target_language="en", **options)
 
 
@@ -91,3 +94,13 @@ def test_a_file_that_unpacks_to_nothing_is_empty(sides: dict[str, Sides], tmp_pa
     corpus.check()
     with pytest.raises(DataError, match=r"nothing\.gz .*is empty"):
         corpus.load("train")
+
+
+def test_a_test_split_is_whole_or_absent(sides: dict[str, Sides]) -> None:
+    path = sides["test"].source
+    del sides["test"]
+    absent = Files(source_language="de", target_language="en", test=corpora.TestSides(), **sides)
+    assert absent.load("test") is None
+    for partial in ({"source": path}, {"target": path}, {"links": path}):
+        with pytest.raises(ConfigError, match="needs both sides"):
+            Files(source_language="de", target_language="en", test=corpora.TestSides(**partial), **sides)

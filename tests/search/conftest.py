@@ -1,4 +1,4 @@
-"""A model small enough that every translation can be listed, and whose every distribution depends on the whole prefix."""
+"""A model so small that all translations can be listed, whose every distribution depends on the whole prefix."""
 
 import random
 from collections.abc import Callable
@@ -51,9 +51,7 @@ class Toy:
         """What the search finds for a choice of the sentences, in this order."""
         rows = torch.arange(len(self.lengths)) if sentences is None else torch.tensor(sentences)
         log_probs, (weights, _) = self.memory
-        return search(
-            self, (self.state[0][rows], None), (log_probs[rows], (weights[rows], ())), self.lengths[rows]
-        )
+        return search(self, (self.state[0][rows], None), (log_probs[rows], (weights[rows], ())), self.lengths[rows])
 
 
 @pytest.fixture

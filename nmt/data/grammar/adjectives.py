@@ -7,11 +7,11 @@ the predicative form (teuer, teur-). A comparative `+` stands for `more ...`. Co
 from typing import NamedTuple
 
 ALL = "animal food drink text clothing thing furniture vehicle opening device landmark inside beside"
-COUNTED = "animal text clothing thing furniture vehicle opening device landmark inside"
+COUNTED = "animal clothing thing furniture vehicle opening device landmark inside"
 COLOURED = "clothing thing furniture vehicle opening"
 QUALITIES = f"""
     young/younger jung>jünger person animal
-    old/older alt>älter person {COUNTED} beside
+    old/older alt>älter person text {COUNTED} beside
     friendly/friendlier freundlich>freundlicher person
     tired müde person animal
     rich/richer reich>reicher person

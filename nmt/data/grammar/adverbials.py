@@ -37,49 +37,14 @@ MANNERS: dict[str, tuple[Entry, ...]] = {
     **dict.fromkeys(("open", "close", "wash", "clean", "repair", "pack", "carry", "work"), (*PACE, CARE)),
     **dict.fromkeys(("sing", "laugh", "cry"), VOICE),
 }
-PLACED = frozenset(
-    [
-        "sleep",
-        "work",
-        "laugh",
-        "cry",
-        "sing",
-        "dance",
-        "smile",
-        "learn",
-        "buy",
-        "sell",
-        "eat",
-        "drink",
-        "read",
-        "write",
-        "see",
-        "find",
-        "look",
-        "meet",
-        "wait",
-        "hide",
-        "steal",
-        "lose",
-        "photograph",
-        "hear",
-        "help",
-        "thank",
-        "listen",
-        "play",
-        "forget",
-        "order",
-        "paint",
-        "watch",
-        "build",
-        "clean",
-        "repair",
-        "wash",
-    ]
-)
-FOR_SOMEONE = frozenset(["buy", "prepare", "pack", "write", "build", "order", "paint", "repair"])
+ACTIVITIES = """
+    sleep work laugh cry sing dance smile learn buy sell eat drink read write see find look meet wait hide steal lose
+    photograph hear help thank listen play forget order paint watch build clean repair wash
+"""
+PLACED = frozenset(ACTIVITIES.split())
+FOR_SOMEONE = frozenset(("buy", "prepare", "pack", "write", "build", "order", "paint", "repair"))
 TOGETHER = frozenset(
-    ["sing", "dance", "work", "swim", "learn", "laugh", "come", "go", "travel", "arrive", "drive", "live", "eat"]
+    ("sing", "dance", "work", "swim", "learn", "laugh", "come", "go", "travel", "arrive", "live", "eat")
 )
 
 

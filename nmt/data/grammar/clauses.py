@@ -117,7 +117,7 @@ class Clause:
             *slots["late"],
         )
 
-    def _english_middle(self) -> Words:
+    def english_middle(self) -> Words:
         negation = words(("not",) if self.negated else (), (self.key + 2,))
         return (*negation, *(self.frequency.english if self.frequency else ()))
 
@@ -125,14 +125,16 @@ class Clause:
 def english_statement(clause: Clause) -> Words:
     """Subject, verb, complements; also the order of English subordinate clauses."""
     auxiliary, rest = clause.english_verb(support=clause.negated)
-    subject = clause.subject.english(subject=True)
-    return (*subject, *auxiliary, *clause._english_middle(), *rest, *clause.english_tail())
+    said = (*auxiliary, *clause.english_middle())
+    if [word.text for word in said] == ["can", "not"]:
+        said = (Word("cannot", said[0].sure + said[1].sure),)
+    return (*clause.subject.english(subject=True), *said, *rest, *clause.english_tail())
 
 
 def english_question(clause: Clause) -> Words:
     auxiliary, rest = clause.english_verb(support=True)
     subject = clause.subject.english(subject=True)
-    return (*auxiliary, *subject, *clause._english_middle(), *rest, *clause.english_tail())
+    return (*auxiliary, *subject, *clause.english_middle(), *rest, *clause.english_tail())
 
 
 def german_statement(clause: Clause, front: Words = ()) -> Words:

@@ -26,7 +26,7 @@ class Grammar:
     Each pair has gold links in Pharaoh format over whitespace words from 0, source word first: `i-j` sure, `ipj`
     possible. Punctuation attaches to the word before it. The linking conventions are in `nmt.data.grammar.sentences`.
 
-    Raises ConfigError where a size is not positive, all sizes together exceed a million, or both languages are the same.
+    Raises ConfigError where a size is not positive, the sizes exceed a million in all, or the languages are the same.
     """
 
     def __init__(

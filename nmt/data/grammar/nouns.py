@@ -48,7 +48,7 @@ TABLE = {
     """,
     "clothing": """
         coat der Mantel/Mäntel; shirt das Hemd/Hemden; hat der Hut/Hüte; dress/dresses das Kleid/Kleider
-        jacket die Jacke/Jacken; skirt der Rock/Röcke; shoe der Schuh/Schuhe; tie die Krawatte/Krawatten
+        jacket die Jacke/Jacken; skirt der Rock/Röcke; blouse die Bluse/Blusen; tie die Krawatte/Krawatten
         scarf/scarves der Schal/Schals; winter_coat der Wintermantel/Wintermäntel
         summer_dress/summer_dresses das Sommerkleid/Sommerkleider; rain_jacket die Regenjacke/Regenjacken
     """,

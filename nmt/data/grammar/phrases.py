@@ -5,30 +5,16 @@ words, and the first word of a determiner of two words.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from nmt.data.grammar.adjectives import Adjective
-from nmt.data.grammar.declension import CONTRACTIONS, KEIN, NONE, Case, Determiner
+from nmt.data.grammar.declension import CONTRACTIONS, KEIN, Case, Determiner
 from nmt.data.grammar.nouns import Noun
 from nmt.data.grammar.pair import COMMA, Chunk, Word, Words, words
 
 BLOCK = 10
 CONSONANTAL = ("uni", "use", "one")
 SILENT_H = ("honest", "hour")
-
-
-class Phrase(Protocol):
-    """Anything that can be a subject or an object."""
-
-    @property
-    def person(self) -> int: ...
-    @property
-    def plural(self) -> bool: ...
-    @property
-    def slot(self) -> str: ...
-    def english(self, *, subject: bool) -> Words: ...
-    def german(self, case: Case) -> Words: ...
-    def marked(self) -> bool: ...
 
 
 class Described(NamedTuple):
@@ -255,6 +241,11 @@ class Gap:
         return ()
 
 
+# what can be a subject or an object: it agrees by `person` and `plural` and has a `slot` in the German middle field;
+# `marked` says whether its nominative and accusative differ
+Phrase = NounPhrase | Name | Pronoun | Coordination | Modified | Gap
+
+
 def prepositional(english: str, german: str, case: Case, phrase: Phrase, key: int) -> Chunk:
     """A preposition and its phrase; a German contraction carries the meanings of preposition and article.
 
@@ -268,7 +259,3 @@ def prepositional(english: str, german: str, case: Case, phrase: Phrase, key: in
     else:
         lead = (Word(german, (key,)), first)
     return Chunk((*words(english.split(), (key,)), *phrase.english(subject=False)), (*lead, *others))
-
-
-def bare(noun: Noun, plural: bool, key: int) -> NounPhrase:
-    return NounPhrase(noun, plural, NONE, (), key)

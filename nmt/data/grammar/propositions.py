@@ -27,7 +27,7 @@ FRAMES = (
 )
 TENSES = (*("present",) * 8, *("perfect",) * 4, *("past",) * 4, *("future",) * 2, *("modal",) * 4)
 CASES: dict[str, Case] = {"acc": "acc", "dat": "dat", "both": "acc"}
-UNWILLED = ("sein", "gehören", "gefallen", "wissen", "kennen", "passen")
+UNWILLED = ("sein", "gehören", "gefallen", "wissen", "kennen", "passen", "brauchen")
 SUBJECT_FRAMES = ("acc", "acc", "dat", "none", "direction", "place")
 
 
@@ -155,7 +155,8 @@ class Speaker(Sampler):
         if timeless and draw < 0.4 and not isinstance(subject, Gap):
             adjective = self.pick(COMPARABLE["person"])
             other = self.singular("person")
-            assert adjective.english_comparative is not None and adjective.comparative is not None
+            assert adjective.english_comparative is not None
+            assert adjective.comparative is not None
             english = tuple(Word(text, (key,)) for text in adjective.english_comparative)
             return Chunk(
                 (*english, Word("than", (key + 1,)), *other.english(subject=False)),
@@ -221,4 +222,4 @@ class Speaker(Sampler):
         return Modified(phrase, after, clause=True)
 
 
-RELATIVE_MOOD = Mood(tenses=("present", "present", "perfect", "past"))
+RELATIVE_MOOD = Mood(tenses=("present", "present", "perfect"), time=False)

@@ -1,9 +1,12 @@
 """Kinds of sentences, each drawn as a pair.
 
-Links: articles with articles, nouns with nouns, auxiliaries with auxiliaries and participles with participles; a verb of
-several words (`turns on`, `schaltet ... ein`) is one unit, all words linked with all; a contraction (`im`) and a number
-(`dreiundzwanzig`) link with each of the English words they stand for. Possible links: do-support with the German verb
-that is finite in its place, `to` of a modal with the infinitive, and a simple past with the auxiliary of the perfect.
+Sure links: articles with articles, nouns with nouns (all words of a compound with its one German word), auxiliaries
+with auxiliaries, participles with participles, `not` with `nicht` or `kein`, `to` with `zu` or with the verb that holds
+it (`aufzumachen`). A verb of several words (`turns on`, `schaltet ... ein`) is one unit, all words linked with all. A
+contraction (`im`) and a number (`dreiundzwanzig`) link with each of the English words they stand for.
+
+Possible links: do-support with the German finite verb, `to` behind a modal with the infinitive, and a simple past with
+the auxiliary of the German perfect. Commas and the closing mark are part of the word before them.
 """
 
 from collections.abc import Callable
@@ -87,6 +90,8 @@ def adverb_question(speaker: Speaker) -> Draft:
     if english == "where":
         mood = Mood(place=False, question=True)
         verb = speaker.pick(VERBS[speaker.pick(("place", "direction", "acc", "acc", "none"))])
+        while verb.base in ("come", "hurry"):
+            verb = speaker.pick(VERBS["direction"])
         german = "wohin" if verb.frame == "direction" else german
     elif english == "when":
         mood = Mood(tenses=("past", "future"), time=False, question=True)

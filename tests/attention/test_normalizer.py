@@ -1,0 +1,113 @@
+"""Normalizers against the problems that define them, solved by another algorithm: bisection on the threshold."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.attention.normalizer import NORMALIZERS, Entmax15, Normalizer, Softmax, Sparsemax
+from tests.builders import numbers
+
+HIDDEN = -math.inf
+SCORES = st.lists(
+    st.one_of(st.floats(-20, 20), st.floats(-1, 1), st.integers(-2, 2).map(float), st.just(HIDDEN)),
+    min_size=1,
+    max_size=40,
+).filter(lambda scores: max(scores) > HIDDEN)
+"""Far apart, close together, tied, or masked; never all masked."""
+
+
+def bisected(scores: list[float], scale: float, power: float) -> list[float]:
+    """p_i = max(scale z_i - tau, 0)^power with tau such that p sums to one."""
+    z = [scale * score for score in scores]
+    low, high = max(z) - 1.0, max(z)
+    for _ in range(100):
+        tau = (low + high) / 2
+        if sum(max(value - tau, 0.0) ** power for value in z) >= 1.0:
+            low = tau
+        else:
+            high = tau
+    return [max(value - low, 0.0) ** power for value in z]
+
+
+def exponentials(scores: list[float]) -> list[float]:
+    powers = [math.exp(score - max(scores)) for score in scores]
+    return [power / sum(powers) for power in powers]
+
+
+ORACLES = {
+    "softmax": exponentials,
+    "sparsemax": lambda scores: bisected(scores, 1.0, 1.0),
+    "entmax15": lambda scores: bisected(scores, 0.5, 2.0),
+}
+
+
+def test_every_normalizer_has_an_oracle() -> None:
+    assert ORACLES.keys() == NORMALIZERS.keys()
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+@given(scores=SCORES)
+def test_a_normalizer_solves_its_problem(name: str, scores: list[float]) -> None:
+    found = NORMALIZERS[name]()(torch.tensor(scores, dtype=torch.float64))
+    assert_close(found, torch.tensor(ORACLES[name](scores), dtype=torch.float64), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+@given(scores=SCORES, shift=st.floats(-1e3, 1e3))
+def test_a_common_shift_changes_nothing_and_weights_sum_to_one(name: str, scores: list[float], shift: float) -> None:
+    normalizer = NORMALIZERS[name]()
+    z = torch.tensor(scores, dtype=torch.float64)
+    weights = normalizer(z)
+    assert_close(normalizer(z + shift), weights, rtol=1e-6, atol=1e-6)
+    assert weights.sum().item() == pytest.approx(1.0)
+    assert weights.min() >= 0
+    assert not weights[z.isinf()].any()
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_long_rows_keep_single_precision(name: str) -> None:
+    """Sums over a thousand nearly equal scores are where a threshold found by sorting could lose its digits."""
+    scores = numbers(5, 1000, scale=0.01)
+    found = NORMALIZERS[name]()(scores)
+    assert_close(found, NORMALIZERS[name]()(scores.double()).float(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_the_last_axis_is_normalized_whatever_stands_before_it(name: str) -> None:
+    scores = numbers(2, 3, 5, 7)
+    found = NORMALIZERS[name]()(scores)
+    assert_close(found[1, 2, 4], NORMALIZERS[name]()(scores[1, 2, 4]))
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0], ids=["dense", "between", "sparse"])
+def test_the_gradient_is_that_of_finite_differences(name: str, scale: float) -> None:
+    scores = (numbers(3, 7, seed=5, scale=scale)).double().requires_grad_()
+    assert torch.autograd.gradcheck(NORMALIZERS[name](), (scores,))
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_masked_positions_get_no_gradient(name: str) -> None:
+    scores = torch.tensor([0.3, HIDDEN, 0.1, HIDDEN], requires_grad=True)
+    weights = NORMALIZERS[name]()(scores)
+    (weights * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()
+    assert scores.grad[[1, 3]].tolist() == [0.0, 0.0]
+    assert scores.grad[0] != 0
+
+
+@given(scores=SCORES)
+def test_the_sparser_the_normalizer_the_fewer_positions_it_keeps(scores: list[float]) -> None:
+    z = torch.tensor(scores, dtype=torch.float64)
+
+    def kept(normalizer: Normalizer) -> Tensor:
+        return normalizer(z) > 0
+
+    assert not (kept(Sparsemax()) & ~kept(Entmax15())).any()
+    assert not (kept(Entmax15()) & ~kept(Softmax())).any()

@@ -1,0 +1,89 @@
+"""Windows against loops over rows, heads, target and source positions."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nmt.attention.scope import SCOPES, Global, LocalMonotonic, LocalPredictive
+from nmt.errors import ConfigError
+from tests.builders import HEADS, QUERY, numbers
+
+POSITIONS = torch.tensor([[0, 1, 2], [3, 4, 5], [9, 99, 999]])
+LENGTHS = [4, 11, 1]
+
+
+def queries(scale: float = 1.0) -> Tensor:
+    return numbers(3, 3, QUERY, seed=7, scale=scale).double()
+
+
+def centre_of(scope: LocalPredictive, query: Tensor, head: int, length: int) -> float:
+    """(S - 1) sigmoid(v . tanh(W q)), in plain Python."""
+    hidden = [
+        math.tanh(sum(w * q for w, q in zip(row, query.tolist(), strict=True))) for row in scope.hidden.weight.tolist()
+    ]
+    raised = sum(v * h for v, h in zip(scope.centre.weight[head].tolist(), hidden, strict=True))
+    return (length - 1) / (1 + math.exp(-raised))
+
+
+def test_global_lets_everything_be_seen() -> None:
+    window = Global(query_size=QUERY, heads=1)(queries(), POSITIONS, torch.tensor(LENGTHS), 11)
+    assert window.bias is None
+    assert window.gain is None
+
+
+@given(half_width=st.integers(1, 6), source=st.integers(11, 14))
+def test_local_m_opens_a_window_around_the_target_position(half_width: int, source: int) -> None:
+    scope = LocalMonotonic(query_size=QUERY, heads=1, half_width=half_width)
+    bias, gain = scope(queries(), POSITIONS, torch.tensor(LENGTHS), source)
+    assert gain is None
+    assert bias is not None
+    for row, length in enumerate(LENGTHS):
+        for t in range(3):
+            centre = min(int(POSITIONS[row, t]), length - 1)
+            for s in range(source):
+                assert bias[row, 0, t, s].item() == (0.0 if abs(s - centre) <= half_width else -math.inf)
+
+
+@pytest.mark.parametrize("renormalize", [False, True])
+@pytest.mark.parametrize("half_width", [1, 3])
+@pytest.mark.parametrize("heads", HEADS)
+def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width: int, renormalize: bool) -> None:
+    torch.manual_seed(heads)
+    scope = LocalPredictive(query_size=QUERY, heads=heads, half_width=half_width, renormalize=renormalize).double()
+    query, sigma = queries(2.0), half_width / 2
+    bias, gain = scope(query, POSITIONS, torch.tensor(LENGTHS), 12)
+    assert bias is not None
+    assert (gain is None) == renormalize
+    for row, length in enumerate(LENGTHS):
+        for head in range(heads):
+            for t in range(3):
+                centre = centre_of(scope, query[row, t], head, length)
+                for s in range(12):
+                    inside = abs(s - centre) <= half_width
+                    log_gaussian = -((s - centre) ** 2) / (2 * sigma**2)
+                    if gain is None:
+                        wanted = log_gaussian if inside else -math.inf
+                    else:
+                        wanted = 0.0 if inside else -math.inf
+                        assert gain[row, head, t, s].item() == pytest.approx(math.exp(log_gaussian))
+                    assert bias[row, head, t, s].item() == pytest.approx(wanted)
+
+
+@given(lengths=st.lists(st.integers(1, 60), min_size=3, max_size=3), scale=st.floats(0, 1e4))
+def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale: float) -> None:
+    scope = LocalPredictive(query_size=QUERY, heads=2, half_width=1).double()
+    bias, _ = scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths))
+    assert bias is not None
+    for row, length in enumerate(lengths):
+        assert bias[row, :, :, :length].isfinite().any(-1).all()
+
+
+@pytest.mark.parametrize("name", ["local_m", "local_p"])
+@pytest.mark.parametrize("half_width", [0, -3])
+def test_a_window_without_width_is_refused(name: str, half_width: int) -> None:
+    with pytest.raises(ConfigError, match=rf"attention\.scope\.half_width must be at least 1.*got {half_width}"):
+        SCOPES[name](query_size=QUERY, heads=1, half_width=half_width)

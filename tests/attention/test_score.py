@@ -1,0 +1,170 @@
+"""Scores against loops over rows, heads, target and source positions, written from the papers' equations."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.attention.attention import Attention
+from nmt.attention.normalizer import Softmax
+from nmt.attention.scope import Global
+from nmt.attention.score import SCORES, Additive, Concat, Cosine, Dot, General, Location, ScaledDot
+from nmt.errors import ConfigError
+from tests.builders import HEADS, MEMORY, QUERY, mask_of, numbers, positions_of, score_of
+
+ROWS, TARGET, SOURCE = 2, 3, 9
+
+
+def part(vector: Tensor, head: int, heads: int) -> list[float]:
+    """What one head has of a vector, or of a matrix's rows."""
+    size = len(vector) // heads
+    return vector[head * size : (head + 1) * size].tolist()
+
+
+def inner(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def times(matrix: list[list[float]], vector: Tensor) -> list[float]:
+    return [inner(row, vector.tolist()) for row in matrix]
+
+
+def dot(score: Dot, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    return inner(part(query, head, score.heads), part(key, head, score.heads))
+
+
+def general(score: General, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    return inner(part(query, head, score.heads), times(part(score.key.weight, head, score.heads), key))
+
+
+def scaled_dot(score: ScaledDot, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    left = times(part(score.query.weight, head, score.heads), query)
+    right = times(part(score.key.weight, head, score.heads), key)
+    return inner(left, right) / math.sqrt(len(left))
+
+
+def additive(score: Additive, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    left = times(part(score.query.weight, head, score.heads), query)
+    right = times(part(score.key.weight, head, score.heads), key)
+    return sum(v * math.tanh(a + b) for v, a, b in zip(score.v[head].tolist(), left, right, strict=True))
+
+
+def concat(score: Concat, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    hidden = times(part(score.joined.weight, head, score.heads), torch.cat([query, key]))
+    return sum(v * math.tanh(a) for v, a in zip(score.v[head].tolist(), hidden, strict=True))
+
+
+def location(score: Location, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    return times(part(score.position.weight, head, score.heads), query)[min(place, score.positions - 1)]
+
+
+def cosine(score: Cosine, query: Tensor, key: Tensor, place: int, head: int) -> float:
+    left = times(part(score.query.weight, head, score.heads), query)
+    right = part(key, head, score.heads)
+    sharpness = math.log1p(
+        math.exp(times(score.sharpness.weight.tolist(), query)[head] + score.sharpness.bias[head].item())
+    )
+    return sharpness * inner(left, right) / math.sqrt(inner(left, left) * inner(right, right))
+
+
+ORACLES: dict[str, Callable[..., float]] = {
+    "dot": dot,
+    "scaled_dot": scaled_dot,
+    "general": general,
+    "additive": additive,
+    "concat": concat,
+    "location": location,
+    "cosine": cosine,
+}
+
+
+def test_every_score_has_an_oracle() -> None:
+    assert ORACLES.keys() == SCORES.keys()
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("name", SCORES)
+def test_a_score_is_its_equation(name: str, heads: int) -> None:
+    torch.manual_seed(heads)
+    score, query_size = score_of(name, heads)
+    score = score.double()
+    states = numbers(ROWS, SOURCE, MEMORY, seed=1).double()
+    queries = numbers(ROWS, TARGET, query_size, seed=2).double()
+    found = score(queries, score.remember(states))
+    for row in range(ROWS):
+        for head in range(heads):
+            for t in range(TARGET):
+                for s in range(SOURCE):
+                    wanted = ORACLES[name](score, queries[row, t], states[row, s], s, head)
+                    assert found[row, head, t, s].item() == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("heads", HEADS)
+def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> None:
+    lengths = [4, 9, 1]
+    torch.manual_seed(heads)
+    score = ScaledDot(query_size=QUERY, memory_size=MEMORY, heads=heads, hidden_size=20)
+    scope = Global(query_size=QUERY, heads=heads)
+    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=heads)
+    states, queries = numbers(3, 9, MEMORY, seed=1), numbers(3, TARGET, QUERY, seed=2)
+    found = attention(queries, attention.remember(states, mask_of(lengths)), positions_of(3, TARGET))
+
+    def split(tensor: Tensor) -> Tensor:
+        return tensor.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    wanted = F.scaled_dot_product_attention(
+        split(score.query(queries)),
+        split(score.key(states)),
+        split(attention.value(states)),
+        attn_mask=mask_of(lengths)[:, None, None, :],
+    )
+    assert_close(found.context, wanted.transpose(1, 2).flatten(2))
+
+
+def test_one_head_reads_the_states_themselves() -> None:
+    score = General(query_size=QUERY, memory_size=MEMORY, heads=1)
+    scope = Global(query_size=QUERY, heads=1)
+    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=1)
+    assert {name for name, _ in attention.named_parameters()} == {"score.key.weight"}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_of_distinct_queries_and_places_differ(name: str) -> None:
+    torch.manual_seed(0)
+    score, query_size = score_of(name, 2)
+    states, queries = numbers(1, 5, MEMORY, seed=1), numbers(1, TARGET, query_size, seed=2)
+    found = score(queries, score.remember(states))
+    assert found.unique().numel() == found.numel()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "settings", "message"),
+    [
+        ("dot", (QUERY, MEMORY, 1), {}, "query 8 .* key 12 .* attention/score=general"),
+        ("dot", (6, 6, 4), {}, "4 heads share the query equally.* got 6"),
+        ("general", (6, MEMORY, 4), {}, "4 heads share the query equally.* got 6"),
+        ("general", (QUERY, MEMORY, 0), {}, "at least 1 head"),
+        ("concat", (6, MEMORY, 4), {}, "4 heads share the query equally.* got 6"),
+        ("cosine", (QUERY, 6, 4), {}, "4 heads share the memory equally.* got 6"),
+        ("scaled_dot", (QUERY, MEMORY, 4), {"hidden_size": 6}, r"attention\.score\.hidden_size equally.* got 6"),
+        ("additive", (QUERY, MEMORY, 4), {"hidden_size": 6}, r"attention\.score\.hidden_size equally.* got 6"),
+        ("additive", (QUERY, MEMORY, 1), {"hidden_size": 0}, r"attention\.score\.hidden_size .* got 1 and 0"),
+        ("location", (QUERY, MEMORY, 1), {"positions": 0}, r"attention\.score\.positions .* got 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(
+    name: str, sizes: tuple[int, int, int], settings: dict[str, int], message: str
+) -> None:
+    query_size, memory_size, heads = sizes
+    with pytest.raises(ConfigError, match=message):
+        SCORES[name](query_size=query_size, memory_size=memory_size, heads=heads, **settings)
+
+
+def test_attention_refuses_heads_that_do_not_divide_the_memory() -> None:
+    score, scope = Location(query_size=QUERY, memory_size=MEMORY, heads=5), Global(query_size=QUERY, heads=5)
+    with pytest.raises(ConfigError, match=r"5 heads share the memory equally.* got 12"):
+        Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=5)

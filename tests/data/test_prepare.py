@@ -1,0 +1,169 @@
+"""What is prepared is what a plain loop would make, and what is kept is never stale, torn or in anybody's way."""
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt.data.corpus import Bitext
+from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.data.tokenizer import Bpe
+from nmt.errors import ConfigError, DataError
+from nmt.symbols import UNKNOWN
+
+
+def sentences(seed: int, count: int) -> list[str]:
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("abcdefghij", k=draw.randint(2, 5))) for _ in range(60)]
+    return [" ".join(draw.choices(words, k=draw.randint(0, 12))) for _ in range(count)]
+
+
+@dataclass
+class Memory:
+    """A corpus that lies in memory."""
+
+    splits: dict[str, Bitext]
+    source_language: str = "de"
+    target_language: str = "en"
+    loaded: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        pass
+
+    def identity(self) -> dict[str, Any]:
+        return {"text": {split: [list(text.source), list(text.target)] for split, text in self.splits.items()}}
+
+    def load(self, split: str) -> Bitext | None:
+        self.loaded.append(split)
+        return self.splits.get(split)
+
+
+@pytest.fixture
+def corpus() -> Memory:
+    train = Bitext([*sentences(1, 150), "", "a", "\u2603"], [*sentences(2, 150), "b", "", "cd"])
+    return Memory({"train": train, "validation": Bitext(["ab", "", "cd"], ["", "ef", "gh"])})
+
+
+SETTINGS = Bpe(vocab_size=70)
+FILTERS = Filters(min_length=2, max_length=20, max_ratio=2.5)
+
+
+def text(prepared: Prepared) -> list[tuple[str, str]]:
+    return list(zip(prepared.train.source_text, prepared.train.target_text, strict=True))
+
+
+def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) -> None:
+    prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    encode = prepared.tokenizers.source.encode
+    wanted, counts = [], dict.fromkeys(("empty", "too_short", "too_long", "unequal"), 0)
+    train = corpus.splits["train"]
+    for pair in zip(train.source, train.target, strict=True):
+        lengths = sorted(len(ids) for ids in encode(pair))
+        if lengths[0] == 0:
+            counts["empty"] += 1
+        elif lengths[0] < 2:
+            counts["too_short"] += 1
+        elif lengths[1] > 20:
+            counts["too_long"] += 1
+        elif lengths[1] / lengths[0] > 2.5:
+            counts["unequal"] += 1
+        else:
+            wanted.append(pair)
+    assert all(counts.values())
+    assert text(prepared) == wanted
+    assert prepared.report["pairs"] == {"read": 153, **counts, "kept": len(wanted)}
+    for side, ids in enumerate((prepared.train.source, prepared.train.target)):
+        assert [ids.sentence(n) for n in range(ids.sentences)] == encode([pair[side] for pair in wanted])
+        about = prepared.report[("source", "target")[side]]
+        assert about["longest"] == ids.lengths.max()
+        assert about["tokens"] == ids.lengths.sum()
+        assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNKNOWN)
+
+
+def test_validation_keeps_every_line(corpus: Memory, tmp_path: Path) -> None:
+    prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert prepared.validation_text == corpus.splits["validation"]
+    assert (prepared.validation.source.lengths == 0).tolist() == [False, True, False]
+    assert prepared.test is None
+    corpus.splits["test"] = Bitext(["ab"], [""], ["0-0"])
+    assert prepare(corpus, SETTINGS, FILTERS, tmp_path).test == corpus.splits["test"]
+
+
+def test_the_second_time_is_the_same_from_disk(corpus: Memory, tmp_path: Path) -> None:
+    first = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    corpus.loaded.clear()
+    second = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert "train" not in corpus.loaded
+    assert isinstance(second.train.source.flat, np.memmap)
+    assert text(second) == text(first)
+    assert second.report == first.report
+    assert second.tokenizers.source is second.tokenizers.target
+    assert second.tokenizers.source.serialized == first.tokenizers.source.serialized
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_whatever_shapes_the_data_makes_a_new_folder_and_sampling_does_not(corpus: Memory, tmp_path: Path) -> None:
+    def folders() -> int:
+        return len(list(tmp_path.iterdir()))
+
+    prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    prepared = prepare(corpus, Bpe(vocab_size=70, sampling=0.1), FILTERS, tmp_path)
+    assert folders() == 1
+    assert prepared.tokenizers.source.sampling == prepared.tokenizers.target.sampling == 0.1
+    apart = prepare(corpus, Bpe(vocab_size=70, joint=False), FILTERS, tmp_path)
+    assert apart.tokenizers.source is not apart.tokenizers.target
+    assert folders() == 2
+    again = prepare(corpus, Bpe(vocab_size=70, joint=False), FILTERS, tmp_path)
+    assert [side.serialized for side in again.tokenizers] == [side.serialized for side in apart.tokenizers]
+    prepare(corpus, SETTINGS, Filters(), tmp_path)
+    assert folders() == 3
+    source = corpus.splits["train"].source
+    corpus.splits["train"] = corpus.splits["train"]._replace(source=[*source[:-1], "abc"])
+    prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert folders() == 4
+
+
+@pytest.mark.parametrize("name", ["source.flat.npy", "target.text_offsets.npy", "source.spm", "about.json"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_damaged_folder_is_made_anew(
+    corpus: Memory, tmp_path: Path, name: str, gone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = text(prepare(corpus, SETTINGS, FILTERS, tmp_path))
+    (folder,) = tmp_path.iterdir()
+    file = folder / name
+    file.unlink() if gone else file.write_bytes(file.read_bytes()[:-7])
+    assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
+    assert "damaged" in caplog.text
+    assert list(tmp_path.iterdir()) == [folder]
+    corpus.loaded.clear()
+    assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
+    assert "train" not in corpus.loaded
+
+
+def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: prepare(corpus, SETTINGS, FILTERS, tmp_path), range(4)))
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "about.json").read_text(encoding="utf-8"))["report"] == found[0].report
+    assert all(text(prepared) == text(found[0]) for prepared in found)
+
+
+def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"None of the 153 training pairs passed.*'too_short': \d+"):
+        prepare(corpus, SETTINGS, Filters(min_length=90), tmp_path)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(DataError, match=r"cannot be written to .*Choose another folder"):
+        prepare(corpus, SETTINGS, FILTERS, file)
+    corpus.splits["train"] = Bitext([], [])
+    with pytest.raises(DataError, match="no pairs in its train split"):
+        prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    for wrong in ({"min_length": 0}, {"max_length": 0}, {"max_ratio": 0.5}):
+        with pytest.raises(ConfigError, match=f"filters.{next(iter(wrong))}="):
+            Filters(**wrong)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == [file]
