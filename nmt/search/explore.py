@@ -82,7 +82,7 @@ def explore(
         )
         move = choose(frontier, scratch, rows, weights)
         frontier, chosen = _follow(frontier, move, rows), move.chosen
-        if any(move.done.tolist()):  # the only moment of a step that waits for the device
+        if any(move.done.tolist()):  # the only moment at which a step waits for the device, unless a sentence is done
             left.append(take((frontier.sentence, frontier.ended), move.done.nonzero().flatten()))
             kept = (~move.done).nonzero().flatten()
             frontier, memory, chosen = take((frontier, memory, chosen), kept)

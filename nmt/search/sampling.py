@@ -112,9 +112,7 @@ def draw(
     if top_p is not None:
         probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
     cumulative = probs.cumsum(-1)
-    total = cumulative[..., -1:]
-    # Rounding must not take the threshold to the total, which nothing exceeds.
-    threshold = (uniform.unsqueeze(-1) * total).minimum(total.nextafter(torch.zeros_like(total)))
-    drawn = torch.searchsorted(cumulative, threshold, right=True)
+    # In single precision `uniform` is at most 1 - 2 ** -24, and its product with the total rounds to less than that.
+    drawn = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
     drawn = drawn.clamp(max=cumulative.shape[-1] - 1)  # a row without a distribution exceeds nothing either
     return (drawn if places is None else places.gather(-1, drawn)).squeeze(-1)

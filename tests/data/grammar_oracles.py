@@ -194,28 +194,28 @@ Your bakers do not know whether the girl came into the quiet forest on Tuesday.
 Deine Bäcker wissen nicht, ob das Mädchen am Dienstag in den ruhigen Wald gekommen ist.
 0-0 1-1 2p2 3-3 4-2 5-4 6-5 7-6 8-13 8p14 9-9 10-10 11-11 12-12 13-7 14-8
 
-Five flowers please you in winter.
-Fünf Blumen gefallen dir im Winter.
-0-0 1-1 2-2 3-3 4-4 5-5
+Five flowers never please you.
+Fünf Blumen gefallen dir nie.
+0-0 1-1 2-4 3-2 4-3
 
-The guest took off the dress on Monday.
-Der Gast hat am Montag das Kleid ausgezogen.
-0-0 1-1 2p2 2-7 3-7 4-5 5-6 6-3 7-4
+Julia knows that the farmers put on the summer dress.
+Julia weiß, dass die Bauern das Sommerkleid anziehen.
+0-0 1-1 2-2 3-3 4-4 5-7 6-7 7-5 8-6 9-6
 
-Whom has the tourist forgiven?
-Wem hat der Tourist verziehen?
-0-0 1-1 2-2 3-3 4-4
+This man is seventy one years old.
+Dieser Mann ist einundsiebzig Jahre alt.
+0-0 1-1 2-2 3-3 4-3 5-4 6-5
 
-This woman the bus driver knows at seven o'clock.
-Diese Frau kennt der Busfahrer um sieben Uhr.
-0-0 1-1 2-3 3-4 4-4 5-2 6-5 7-6 8-7
+Why does the hungry woman want to think of a letter?
+Warum will die hungrige Frau an einen Brief denken?
+0-0 1p1 2-2 3-3 4-4 5-1 6p8 7-8 8-5 9-6 10-7
 
-A teacher forgot on Sunday to prepare eggs.
-Ein Lehrer hat am Sonntag vergessen, Eier vorzubereiten.
-0-0 1-1 2p2 2-5 3-3 4-4 5-7 6-7 7-6
+The old guest and this doctor have been famous.
+Der alte Gast und dieser Arzt sind berühmt gewesen.
+0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-8 8-7
 
-Some aunts have come out of the quiet restaurant.
-Einige Tanten sind aus dem ruhigen Restaurant gekommen.
-0-0 1-1 2-2 3-7 4-3 5-3 6-4 7-5 8-6
+Emma thought of Max at six o'clock.
+Emma hat um sechs Uhr an Max gedacht.
+0-0 1p1 1-7 2-5 3-6 4-2 5-3 6-4
 """
 GOLDEN = [tuple(block.splitlines()) for block in GOLDEN_TEXT.strip().split("\n\n")]

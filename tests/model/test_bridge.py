@@ -66,8 +66,6 @@ def test_mean_maps_the_average_over_real_positions() -> None:
 @pytest.mark.parametrize("name", BRIDGES)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     bridge = bridge_of(name)
-    for parameter in bridge.parameters():
-        parameter.grad = None
     carries = bridge(encoded_of(), mask_of(LENGTHS))
     total = sum((part * numbers(3, 6, seed=90)).sum() for carry in carries for part in carry)
     if any(True for _ in bridge.parameters()):

@@ -170,5 +170,5 @@ def test_the_first_carry_is_zero(name: str) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_of_no_size_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="hidden_size .* at least 1; got 0"):
+    with pytest.raises(ConfigError, match=r"hidden_size .* at least 1; got 0"):
         CELLS[name](input_size=INPUT, hidden_size=0)

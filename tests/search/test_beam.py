@@ -103,7 +103,7 @@ def assert_found(found: Any, expected: list[tuple[float, list[int]]], toy: Any, 
 
 @EVERY_RANKING
 @EVERY_RULE
-@pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.parametrize("seed", SEEDS[:1])
 def test_a_beam_wide_enough_finds_the_best_of_all_translations(
     ranking: dict[str, Any], rules: dict[str, Any], seed: int, toy: Callable[..., Any]
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_beam_wide_enough_finds_the_best_of_all_translations(
 
 @EVERY_RANKING
 @EVERY_RULE
-@pytest.mark.parametrize("seed", SEEDS[:3])
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_stopping_early_and_batching_change_nothing(
     ranking: dict[str, Any], rules: dict[str, Any], seed: int, toy: Callable[..., Any], lengths_of: Any
 ) -> None:
@@ -172,6 +172,14 @@ def test_ties_go_to_the_first_token(size: int) -> None:
     ((*found,), _) = search(step, (), (), torch.tensor([3, 1]))
     assert [hypothesis.tokens for hypothesis in found] == [[4, 4 + place] for place in range(size)]
     assert found[0].weights is None
+
+
+def test_among_finished_hypotheses_a_tie_goes_to_the_one_that_finished_first() -> None:
+    def step(tokens: torch.Tensor, state: Any, memory: Any) -> Any:
+        return torch.full((len(tokens), 7), -2.0), state, None
+
+    ((*found,),) = Beam(size=3, nbest=2, length_penalty="average")(step, (), (), torch.tensor([5]))
+    assert [(hypothesis.tokens, hypothesis.score) for hypothesis in found] == [([], -2.0), ([UNKNOWN], -2.0)]
 
 
 def test_an_end_out_of_the_beam_does_not_finish(toy: Callable[..., Any]) -> None:

@@ -43,9 +43,8 @@ def test_a_token_is_allowed_where_a_reader_of_the_rules_says_so(
     if len(produced) < most:
         tail = produced[len(produced) - size + 1 :] if size > 1 else []
         enough = len(produced) >= size - 1
-        allowed = {t for t in range(4, 9) if not (enough and tuple([*tail, t]) in old)} | (
-            {UNKNOWN} if unknown else set()
-        )
+        real = [UNKNOWN, *range(4, 9)] if unknown else range(4, 9)
+        allowed = {token for token in real if not (enough and (*tail, token) in old)}
     if len(produced) >= fewest or not allowed:
         allowed.add(END)
     log_probs = torch.randn(1, 1, 9).log_softmax(-1)

@@ -27,7 +27,7 @@ FRAMES = (
 )
 TENSES = (*("present",) * 8, *("perfect",) * 4, *("past",) * 4, *("future",) * 2, *("modal",) * 4)
 CASES: dict[str, Case] = {"acc": "acc", "dat": "dat", "both": "acc"}
-UNWILLED = ("sein", "gehören", "gefallen", "wissen", "kennen", "passen", "brauchen")
+STATES = ("sein", "gehören", "gefallen", "wissen", "kennen", "passen", "brauchen")
 SUBJECT_FRAMES = ("acc", "acc", "dat", "none", "direction", "place")
 
 
@@ -75,7 +75,7 @@ class Speaker(Sampler):
         verb = verb or self.pick(VERBS[self.pick(FRAMES)])
         subject = subject or self.main_subject(self.pick(verb.subjects), mood)
         tense = self.pick(mood.tenses)
-        while tense == "modal" and verb.infinitive in UNWILLED:
+        while tense == "modal" and verb.infinitive in STATES:
             tense = self.pick(mood.tenses)
         objects = self.objects(verb, subject, missing, mood)
         negated = self.negatable(subject, objects, mood)
@@ -172,11 +172,11 @@ class Speaker(Sampler):
     def adorn(self, clause: Clause, mood: Mood) -> Clause:
         """Time, frequency, manner and place, where they fit."""
         verb, tense = clause.verb, clause.tense
-        copula = verb.infinitive == "sein"
+        stative = verb.infinitive in STATES
         time = frequency = manner = place = None
         if tense == "past" and mood.time:
             time = self.time("past")
-        elif mood.time and tense in ("present", "future", "modal") and not copula and not clause.negated:
+        elif mood.time and tense in ("present", "future", "modal") and not stative and not clause.negated:
             time = self.time(tense) if self.chance(0.25) else None
         elif mood.time and tense == "future" and self.chance(0.5):
             time = self.time("future")
