@@ -23,7 +23,7 @@ from nmt.data.tokenizer import TOKENIZERS, SentencePiece, Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, ModelError
 from nmt.evaluation.probes import Probes
 from nmt.model.bridge import BRIDGES
-from nmt.model.decoder import DECODERS
+from nmt.model.decoders import DECODERS
 from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
 from nmt.search.hypothesis import Search
@@ -31,11 +31,10 @@ from nmt.search.searches import SEARCHES
 from nmt.training.averaging import AVERAGES
 from nmt.training.files import load_tensors
 from nmt.training.optimizer import OPTIMIZERS
+from nmt.training.places import Device, model_folder
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
 from nmt.training.state import put_weights
-
-Device = Literal["auto", "cpu", "cuda"]
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
@@ -259,16 +258,3 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
     except (ConfigError, CheckpointError) as problem:
         raise ModelError(f"The model in {folder} cannot be used: {problem}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)
-
-
-def model_folder(path: Path) -> Path:
-    """The folder that holds the model: `path` itself, or the best (else the last) checkpoint of the run there."""
-    options = (path, path / "checkpoints" / "best", path / "checkpoints" / "last", path / "best", path / "last")
-    for folder in options:
-        if (folder / "config.json").is_file():
-            return folder
-    found = f"a folder with {sorted(p.name for p in path.iterdir())[:8]}" if path.is_dir() else "no such folder"
-    raise ModelError(
-        f"model={path} must be a run folder (outputs/<run>) or a model folder (with config.json and model.safetensors "
-        f"in it); found {found}."
-    )

@@ -1,8 +1,9 @@
 """The constructor is the schema: configs are held against the signatures of what they will build.
 
 A schema is a tree. Its inner nodes are mappings from key to schema; its leaves are classes, whose keyword arguments are
-the keys, or `Variants`, where `name` picks the class. `check` walks config and schema side by side and reports every
-problem at once, each with its dotted path and the nearest right word, before anything is built or read.
+the keys, `Variants`, where `name` picks the class, or annotations of single values. `check` walks config and schema
+side by side and reports every problem at once, each with its dotted path and the nearest right word, before anything is
+built or read.
 """
 
 import dataclasses
@@ -31,7 +32,8 @@ class Variants:
     given: frozenset[str] = frozenset()
 
 
-Schema = Mapping[str, Any] | Variants | type
+Schema = Any
+"""A mapping from key to schema, `Variants`, a class, or the annotation of a single value, such as `int | None`."""
 
 
 def check(config: Any, schema: Schema) -> Plain:
@@ -222,6 +224,8 @@ def _described(annotation: Any) -> str:
         return names[annotation]
     if typing.get_origin(annotation) in (list, tuple):
         return "a list"
+    if typing.get_origin(annotation) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(annotation)))
     return "a group of settings" if dataclasses.is_dataclass(annotation) else str(annotation)
 
 

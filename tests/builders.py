@@ -15,7 +15,7 @@ from nmt.attention.score import SCORES, Score
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
 from nmt.model.cell import CELLS
-from nmt.model.decoder import DECODERS
+from nmt.model.decoders import DECODERS
 from nmt.model.encoder import RecurrentEncoder
 from nmt.model.seq2seq import Dropout, Seq2Seq
 

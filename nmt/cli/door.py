@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nmt.cli.paths import configs
@@ -14,8 +14,16 @@ USAGE = 2
 """Exit status when the command, a config or a file must be mended by the person who gave it."""
 
 
-def open_door(name: str, task: Callable[[dict[str, Any]], None]) -> None:
+APPLIED = {"model=": "model.folder=", "search.": "++search."}
+"""For commands that apply a trained model: `model` would be the group by that name, which describes untrained ones, and
+settings of the model's own search are in its folder, not in the config, so that only the task can check them."""
+
+
+def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Mapping[str, str] | None = None) -> None:
     """Runs `task` with the composed config of `configs/<name>.yaml`, as plain values.
+
+    `spelled` maps how words of the command line begin to how Hydra has them, where that is not how a person would say
+    it: see APPLIED.
 
     Exit status: 0 done, 2 a mistake in what was given, 130 interrupted, 143 terminated; anything else is a traceback.
     """
@@ -34,6 +42,7 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None]) -> None:
         except NmtError as problem:  # past this line Hydra would add its own words to it
             mistakes.append(str(problem))
 
+    sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
     # Without this Hydra prints its own errors and leaves; with it they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -46,7 +55,18 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     if mistakes:
-        leave(name, "\n".join(mistakes))
+        message = "\n".join(mistakes)
+        for beginning, hydras in (spelled or {}).items():
+            message = message.replace(hydras, beginning)
+        leave(name, message)
+
+
+def respelled(word: str, spelled: Mapping[str, str]) -> str:
+    """A word of the command line as Hydra has it."""
+    for beginning, hydras in spelled.items():
+        if word.startswith(beginning):
+            return hydras + word.removeprefix(beginning)
+    return word
 
 
 def leave(name: str, message: str) -> None:
@@ -82,7 +102,7 @@ def keys(name: str) -> list[str]:
 
     def walk(node: DictConfig, prefix: str) -> list[str]:
         found = []
-        for key in node:
+        for key in map(str, node):
             found.append(f"{prefix}{key}")
             below = node._get_node(key)
             if isinstance(below, DictConfig) and not below._is_none() and not below._is_missing():

@@ -28,12 +28,14 @@ from nmt.evaluation.validation import Report, Validator, alignment_error
 from nmt.model.seq2seq import Seq2Seq
 from nmt.report.html import page
 from nmt.training import run_folder
+from nmt.training.allocator import keep_memory
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import write_json
 from nmt.training.journal import METRICS, Journal, rows
 from nmt.training.loop import Loop, worth
+from nmt.training.places import model_folder
 from nmt.training.settings import Training
 from nmt.training.state import Progress, TrainingState, put_weights, weights
 
@@ -61,6 +63,7 @@ def run(settings: Plain, folder: Path) -> Outcome:
     run_folder.claim(folder, settings)
     handlers = run_folder.open_log(folder)
     try:
+        keep_memory()
         if settings["threads"] is not None:
             torch.set_num_threads(settings["threads"])
         filters = config.build(Filters, settings["filters"])
@@ -188,7 +191,7 @@ class Run:
 
     def hand_on(self) -> None:
         """Puts the weights that the run hands on into the model: the best checkpoint's, or an average if that is better."""
-        best = build.model_folder(self.folder)
+        best = model_folder(self.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
         loaded = build.load(best, device=self.model.output.weight.device)
@@ -199,23 +202,23 @@ class Run:
         """The mean of several checkpoints as a checkpoint of the step after the last; returns the best of all."""
         kept = self.checkpoints.kept()
         if isinstance(self.average, BestCheckpoints):
-            kept = sorted((c for c in kept if c.value is not None), key=lambda c: -(c.value or 0.0))[: self.average.count]
+            kept = sorted((c for c in kept if c.value is not None), key=lambda c: -(c.value or 0.0))[
+                : self.average.count
+            ]
         elif isinstance(self.average, LastCheckpoints):
             kept = kept[-self.average.count :]
         metric = self.training.validation.metric
         put_weights(self.model, average([checkpoint.folder for checkpoint in kept]), self.folder)
         report: Report = self.validator()
         value = worth(report, metric)
-        logger.info(
-            "average of steps %s: %s %.4g", [c.step for c in kept], metric, report.values[metric]
-        )
+        logger.info("average of steps %s: %s %.4g", [c.step for c in kept], metric, report.values[metric])
         if value <= max((c.value for c in self.checkpoints.kept() if c.value is not None), default=float("-1e99")):
-            return build.model_folder(self.folder)
+            return model_folder(self.folder)
         self.state.ema = None
         self.state.progress.step += 1
         files = build.stored(self.settings, self.corpus, self.data.tokenizers)
         run_folder.saver(self.checkpoints, self.state, files, lambda found: worth(found, metric))(report)
-        return build.model_folder(self.folder)
+        return model_folder(self.folder)
 
     def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
         """Scores on the test split, or on the validation split where there is no other, said in their names."""

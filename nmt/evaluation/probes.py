@@ -50,9 +50,7 @@ def picture(tokenizers: Tokenizers, source: str, translation: Translation, refer
     assert weights is not None
     # END is a word of its own, so that what attention gives to it stays in sight.
     shown_source, shown_target = [*source.split(), END_WORD], [*translation.text.split(), END_WORD]
-    between = to_words(
-        weights, [*target_words, len(shown_target) - 1], [*source_words, len(shown_source) - 1]
-    )
+    between = to_words(weights, [*target_words, len(shown_target) - 1], [*source_words, len(shown_source) - 1])
     return {
         "source": shown_source,
         "target": shown_target,

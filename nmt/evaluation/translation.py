@@ -1,6 +1,6 @@
 """From source ids to hypotheses in their order, and from given pairs to alignments: the model at work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,7 +12,6 @@ from tqdm import tqdm
 from nmt.data.batching import by_length, pad
 from nmt.data.tokenizer import Tokenizers
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import over
 from nmt.search.hypothesis import Hypothesis, Search
 from nmt.symbols import PAD, START
 
@@ -29,35 +28,51 @@ class Translation(NamedTuple):
 
 @dataclass(frozen=True)
 class Translator:
-    """A model with its tokenizers and a search. `tokens`: source positions a batch, padding counted."""
+    """A model with its tokenizers and a search.
+
+    tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
+    is most of the memory that they take.
+    """
 
     model: Seq2Seq
     tokenizers: Tokenizers
     search: Search
     tokens: int = 2048
+    weights: bool = True
 
     def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
         ids = self.tokenizers.source.encode(lines)
-        found = self.search_all(ids, progress=progress)
+        with tqdm(
+            total=len(ids), unit=" sentences", desc="translating", disable=None if progress else True, leave=False
+        ) as bar:
+            return self.translate_ids(ids, done=bar.update)
+
+    def translate_ids(
+        self, ids: Sequence[Sequence[int]], *, done: Callable[[int], object] | None = None
+    ) -> list[Translation]:
+        """The same for lines that are pieces already. `done` is told how many more sentences are finished."""
+        found = self.search_all(ids, done=done)
         texts = self.tokenizers.target.decode([hypotheses[0].tokens if hypotheses else [] for hypotheses in found])
         return [Translation(text, hypotheses) for text, hypotheses in zip(texts, found, strict=True)]
 
     @torch.inference_mode()
-    def search_all(self, ids: Sequence[Sequence[int]], *, progress: bool = False) -> list[list[Hypothesis]]:
+    def search_all(
+        self, ids: Sequence[Sequence[int]], *, done: Callable[[int], object] | None = None
+    ) -> list[list[Hypothesis]]:
         """The hypotheses of every source, in the order of the sources; none for an empty one."""
         found: list[list[Hypothesis]] = [[] for _ in ids]
         device = self.model.output.weight.device
-        with tqdm(total=len(ids), unit=" sentences", desc="translating", disable=None if progress else True, leave=False) as bar:
-            for rows in by_length([len(sentence) + 1 for sentence in ids], self.tokens):
-                some = [row for row in rows if ids[row]]
-                if some:
-                    source, lengths = pad([ids[row] for row in some])
-                    source, lengths = source.to(device), lengths.to(device)
-                    memory, state = self.model.encode(source, lengths)
-                    for row, hypotheses in zip(some, self.search(self.model.step, state, memory, lengths), strict=True):
-                        found[row] = hypotheses
-                bar.update(len(rows))
+        for rows in by_length([len(sentence) + 1 for sentence in ids], self.tokens):
+            some = [row for row in rows if ids[row]]
+            if some:
+                source, lengths = pad([ids[row] for row in some])
+                source, lengths = source.to(device), lengths.to(device)
+                memory, state = self.model.encode(source, lengths)
+                for row, hypotheses in zip(some, self.search(self.model.step, state, memory, lengths), strict=True):
+                    found[row] = hypotheses if self.weights else [h._replace(weights=None) for h in hypotheses]
+            if done is not None:
+                done(len(rows))
         return found
 
 
@@ -84,8 +99,3 @@ def forced(
             first = 0 if position == "predicted" else 1
             found[row] = weights[place, first:steps, : lengths[place]]
     return found
-
-
-def to_device(batch: tuple[torch.Tensor, ...], device: torch.device) -> tuple[torch.Tensor, ...]:
-    """The same named tuple with every tensor on the device."""
-    return over(batch, lambda tensor: tensor.to(device, non_blocking=True))

@@ -13,7 +13,8 @@ from nmt.data.tokenized import Tokenized
 from nmt.evaluation.alignment import Gold, error_rate, extract, parse, to_words
 from nmt.evaluation.bleu import Score, bleu, chrf
 from nmt.evaluation.probes import Probes, picture
-from nmt.evaluation.translation import Position, Translator, forced, to_device
+from nmt.evaluation.translation import Position, Translator, forced
+from nmt.model.state import to_device
 from nmt.symbols import PAD
 
 

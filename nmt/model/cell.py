@@ -60,10 +60,10 @@ class Cell(nn.Module, ABC):
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         """Outputs of every position and the carry after the last real one. Padding must follow what is real."""
-        projected = self.project(inputs)
+        projected = self.project(inputs.transpose(0, 1)).unbind(0)
         outputs = []
         for time in range(inputs.shape[1]):
-            following = self.step(projected[:, time], carry)
+            following = self.step(projected[time], carry)
             if real is not None:
                 keep = real[:, time].unsqueeze(-1)
                 following = tuple(torch.where(keep, new, old) for new, old in zip(following, carry, strict=True))
@@ -71,22 +71,15 @@ class Cell(nn.Module, ABC):
             outputs.append(carry[0])
         return torch.stack(outputs, 1), carry
 
-    def _with_hold(self, column: Float[Tensor, " gates"]) -> Float[Tensor, "gates wider"]:
-        """The input weights with a column for an extra input that is 1 on padding, and there saturates the gates."""
-        return torch.cat([self.weight_input, column.unsqueeze(1)], 1)
-
-    def _blocks(self, *values: float) -> Float[Tensor, " gates"]:
-        """One constant for each gate's block."""
-        return self.bias.new_tensor(values).repeat_interleave(self.hidden_size)
-
-
-def flagged(
-    inputs: Float[Tensor, "row time input"], real: Bool[Tensor, "row time"] | None
-) -> Float[Tensor, "row time wider"]:
-    """The inputs with one more feature: 1 on padding, 0 elsewhere."""
-    row, time, _ = inputs.shape
-    flag = inputs.new_zeros(row, time, 1) if real is None else (~real).unsqueeze(-1).to(inputs.dtype)
-    return torch.cat([inputs, flag], -1)
+    def _held(
+        self, inputs: Float[Tensor, "row time input"], real: Bool[Tensor, "row time"] | None, *holds: float
+    ) -> tuple[Float[Tensor, "row time wider"], Float[Tensor, "gates wider"]]:
+        """Inputs with a feature more, 1 on padding, and input weights by which it adds its `hold` to each gate."""
+        if real is None:
+            return inputs, self.weight_input
+        column = torch.cat([self.bias.new_full((self.hidden_size,), hold) for hold in holds])
+        flag = (~real).unsqueeze(-1).to(inputs.dtype)
+        return torch.cat([inputs, flag], -1), torch.cat([self.weight_input, column.unsqueeze(1)], 1)
 
 
 class LSTM(Cell):
@@ -112,16 +105,10 @@ class LSTM(Cell):
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        weights = [
-            self._with_hold(self._blocks(-HOLD, HOLD, 0.0, 0.0)),
-            self.weight_hidden,
-            self.bias,
-            torch.zeros_like(self.bias),
-        ]
+        inputs, weight = self._held(inputs, real, -HOLD, HOLD, 0.0, 0.0)
+        weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
         start = [part.unsqueeze(0) for part in carry]
-        outputs, hidden, cell = torch.lstm(
-            flagged(inputs, real), start, weights, True, 1, 0.0, self.training, False, True
-        )
+        outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, self.training, False, True)
         # The fused kernel holds c on padding but not h, which is read off at the last real position.
         last = (
             hidden[0] if real is None else outputs[torch.arange(len(outputs), device=outputs.device), real.sum(1) - 1]
@@ -152,10 +139,10 @@ class GRU(Cell):
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        weights = [self._with_hold(self._blocks(0.0, HOLD, 0.0)), self.weight_hidden, self.bias, self.bias_hidden]
-        outputs, hidden = torch.gru(
-            flagged(inputs, real), carry[0].unsqueeze(0), weights, True, 1, 0.0, self.training, False, True
-        )
+        inputs, weight = self._held(inputs, real, 0.0, HOLD, 0.0)
+        weights = [weight, self.weight_hidden, self.bias, self.bias_hidden]
+        start = carry[0].unsqueeze(0)
+        outputs, hidden = torch.gru(inputs, start, weights, True, 1, 0.0, self.training, False, True)
         return outputs, (hidden[0],)
 
 

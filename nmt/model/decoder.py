@@ -1,10 +1,11 @@
-"""Three decoders, which differ in when they ask attention: after the update, before it, or in the middle.
+"""What all decoders share: a state, and one interface for target positions at once and one after another.
 
-All share one interface. `forward` takes the embedded target of any length and the state before it, so training (all
-positions, given) and search (one position, chosen) run the same code.
+`forward` takes the embedded target of any length and the state before it, so training (all positions, given) and search
+(one position, chosen) run the same code.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -112,81 +113,15 @@ def aligned(weights: list[Float[Tensor, "row head 1 source"]]) -> Float[Tensor, 
     return torch.cat(weights, 2).mean(1) if weights else None
 
 
-class Luong(Decoder):
-    """s_t = RNN(y_{t-1} [; a_{t-1}], s_{t-1});  c_t = attend(s_t);  a_t = tanh(W [c_t; s_t])   (Luong et al. 2015)
+def by_position(
+    project: Callable[[Tensor], Tensor], embedded: Float[Tensor, "row target embedding"]
+) -> tuple[Float[Tensor, "row gates"], ...]:
+    """The projected input of each target position.
 
-    a_t is the attentional vector. With `input_feeding` it joins the next step's input, and steps must be taken one by
-    one; without, the whole recurrence runs first and all positions attend in one product.
+    All are projected at once and then taken apart by `unbind`, whose gradient is put together once; slicing one
+    position after another would make a gradient of the whole size for each.
     """
-
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "lstm",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-        input_feeding: bool = True,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = hidden_size
-        self.stack = Stack(
-            cell=cell,
-            input_size=embedding_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
-        self.feed = None
-        if input_feeding:
-            self.feed_size = hidden_size
-            self.feed = feeding(hidden_size, self.stack)
-
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        if self.feed is None:
-            outputs, carries = self.stack.run(embedded, state.carries)
-            attended = look(self.attention, outputs, memory, positions, state.past)
-            readout = self.readout(attended.context, outputs)
-            weights = attended.weights.mean(1) if keep_weights else None
-            return Decoded(readout, state._replace(carries=carries, past=attended.past), weights)
-        projected = self.stack.cell(0).project(embedded)
-        carries, feed, past = state.carries, state.feed, state.past
-        readouts, kept = [], []
-        for t in range(embedded.shape[1]):
-            inputs = torch.addmm(projected[:, t], feed, self.feed.weight.t())
-            output, carries = self.stack.step(inputs, carries)
-            context, weights, past = look(self.attention, output.unsqueeze(1), memory, positions[:, t : t + 1], past)
-            feed = self.readout(context.squeeze(1), output)
-            readouts.append(feed)
-            if keep_weights:
-                kept.append(weights)
-        return Decoded(torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), aligned(kept))
-
-    def readout(self, context: Float[Tensor, "*rows value"], output: Float[Tensor, "*rows hidden"]) -> Tensor:
-        """The attentional vector; dropped out here, so that what is fed is what is read."""
-        dropped: Tensor = self.readout_dropout(torch.tanh(self.attentional(torch.cat([context, output], -1))))
-        return dropped
+    return project(embedded.transpose(0, 1)).unbind(0)
 
 
 def feeding(size: int, stack: Stack) -> nn.Linear:
@@ -196,136 +131,3 @@ def feeding(size: int, stack: Stack) -> nn.Linear:
     for block in linear.weight.data.chunk(cell.gates):
         nn.init.xavier_uniform_(block)
     return linear
-
-
-class Bahdanau(Decoder):
-    """c_t = attend(s_{t-1});  s_t = RNN([y_{t-1}; c_t], s_{t-1});  readout = maxout(U s_t + V y_{t-1} + C c_t)
-
-    (Bahdanau et al. 2015, appendix A.2.) The deep output has `embedding_size` maxout units of two pieces each. It reads
-    s_t where the paper's equations have s_{t-1}, so that the word read last is in it through the state as well.
-    """
-
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "gru",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = embedding_size
-        self.stack = Stack(
-            cell=cell,
-            input_size=embedding_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.feed = feeding(memory_size, self.stack)
-        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
-
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        projected = self.stack.cell(0).project(embedded)
-        carries, past = state.carries, state.past
-        outputs, contexts, kept = [], [], []
-        for t in range(embedded.shape[1]):
-            query = carries[-1][0].unsqueeze(1)
-            context, weights, past = look(self.attention, query, memory, positions[:, t : t + 1], past)
-            contexts.append(context.squeeze(1))
-            inputs = torch.addmm(projected[:, t], contexts[-1], self.feed.weight.t())
-            output, carries = self.stack.step(inputs, carries)
-            outputs.append(output)
-            if keep_weights:
-                kept.append(weights)
-        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
-        readout = self.deep(seen).unflatten(-1, (-1, 2)).amax(-1)
-        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
-
-
-class Conditional(Decoder):
-    """s'_t = RNN_1(y_{t-1}, s_{t-1});  c_t = attend(s'_t);  s_t = RNN_2(c_t, s'_t)
-
-    Two transitions with the attention between them (Sennrich et al. 2017, Nematus: the conditional GRU), then
-    readout = tanh(U s_t + V y_{t-1} + C c_t). Layers above the first are ordinary cells over s_t.
-    """
-
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "gru",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = embedding_size
-        self.first = CELLS[cell](input_size=embedding_size, hidden_size=hidden_size)
-        self.stack = Stack(
-            cell=cell,
-            input_size=memory_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, embedding_size)
-
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        projected = self.first.project(embedded)
-        carries, past = state.carries, state.past
-        outputs, contexts, kept = [], [], []
-        for t in range(embedded.shape[1]):
-            middle = self.first.step(projected[:, t], carries[0])
-            context, weights, past = look(self.attention, middle[0].unsqueeze(1), memory, positions[:, t : t + 1], past)
-            contexts.append(context.squeeze(1))
-            inputs = self.stack.cell(0).project(contexts[-1])
-            output, carries = self.stack.step(inputs, (middle, *carries[1:]))
-            outputs.append(output)
-            if keep_weights:
-                kept.append(weights)
-        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
-        readout = torch.tanh(self.deep(seen))
-        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
-
-
-DECODERS: dict[str, type[Decoder]] = {"luong": Luong, "bahdanau": Bahdanau, "conditional": Conditional}

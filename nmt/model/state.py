@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -27,3 +28,8 @@ def take(state: S, rows: Int[Tensor, " kept"]) -> S:
 def repeat(state: S, times: int) -> S:
     """Every row `times` times, copies side by side: rows a, b become a, a, b, b for two times."""
     return over(state, lambda tensor: tensor.repeat_interleave(times, 0))
+
+
+def to_device(state: S, device: torch.device) -> S:
+    """The same state with every tensor on `device`; the copy does not wait where it need not."""
+    return over(state, lambda tensor: tensor.to(device, non_blocking=True))

@@ -37,7 +37,8 @@ class Beam(Constraints):
     log_prob / length_penalty(maximum with END). This is exact: running to the maximum gives the same.
 
     `alpha` belongs to the length penalty gnmt, and `coverage` is beta of the coverage penalty, which needs a step that
-    gives weights. Results do not depend on the other sentences of a batch, but for what the step's own rounding adds.
+    gives weights. Results do not depend on the other sentences of a batch, but for rounding in the step and in the
+    coverage penalty, whose sums run over the padding too.
     A sentence may have fewer than `nbest` hypotheses where the constraints leave fewer, and has one at least.
 
     Raises ConfigError for a setting out of its range.

@@ -17,8 +17,8 @@ from nmt.symbols import END, START
 class Frontier(NamedTuple):
     """The sentences still searched. Sentences come first everywhere, so `take` lets finished ones go.
 
-    `row` and `parent` are rows of the trellis; `log_prob` is that of `produced`; `past` is what the search
-    itself returned with its last move, None at first.
+    `token` is what the next step reads, `parent` the trellis row that it grew from, `log_prob` that of `produced`;
+    `past` is what the search itself returned with its last move, None at first.
     """
 
     sentence: Int[Tensor, " sentence"]

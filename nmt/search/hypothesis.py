@@ -13,6 +13,8 @@ class Hypothesis(NamedTuple):
     `tokens` leaves out START and END; `score` is what the search ranked by (higher is better); `log_prob` is the sum
     over the tokens and END, in nats; `weights` has one row for each token and one for END, float32, and one column
     for each source token, END included. It is None where the step gives no weights.
+
+    Where a model gives no translation a probability above 0, the hypothesis is empty and its log_prob minus infinity.
     """
 
     tokens: list[int]

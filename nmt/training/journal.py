@@ -43,9 +43,7 @@ class Journal:
 
     def show(self, row: Mapping[str, Any], share: float) -> None:
         """Tells a person: `share` of the run is done."""
-        text = (
-            f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.3f} {row['tokens_per_second']:.0f} target tokens/s"
-        )
+        text = f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.3f} {row['tokens_per_second']:.0f} target tokens/s"
         if self._bar.disable:
             done = min(share, 1.0)
             left = f", {row['minutes'] * (1 - done) / done:.1f} min left" if done > 0 else ""
@@ -86,4 +84,4 @@ def _tensorboard(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from nmt.data.batching import Batch, Batches, Epoch
-from nmt.evaluation.translation import to_device
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import to_device
 from nmt.symbols import PAD
 from nmt.training.journal import Journal
 from nmt.training.loss import vocabulary_loss
@@ -136,7 +136,7 @@ class Loop:
             here.wanted.flatten()[real],
             self.settings.label_smoothing,
         )
-        (loss.smoothed / words).backward()
+        (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         self.window.smoothed.append(loss.smoothed.detach())
         self.window.nll.append(loss.nll)
 
@@ -196,10 +196,18 @@ class Loop:
         self._clock()
         values = {name: number for name, number in report.values.items() if abs(number) < float("inf")}
         self.journal.record(
-            {"kind": "validation", "step": progress.step, "epoch": progress.epoch, **values, "minutes": progress.seconds / 60}
+            {
+                "kind": "validation",
+                "step": progress.step,
+                "epoch": progress.epoch,
+                **values,
+                "minutes": progress.seconds / 60,
+            }
         )
         shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
-        logger.info("validation at step %d: %s%s", progress.step, shown, "  (best so far)" if not progress.stale else "")
+        logger.info(
+            "validation at step %d: %s%s", progress.step, shown, "  (best so far)" if not progress.stale else ""
+        )
         self.save(report)
         self._saved = progress.step
 

@@ -1,6 +1,7 @@
 """Optimizers by name, each with the settings that a person would choose."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,7 +32,7 @@ class Adam:
         """The optimizer of a model's parameters; one fused kernel updates them all."""
         return torch.optim.Adam(model.parameters(), **self._arguments())
 
-    def _arguments(self) -> dict[str, object]:
+    def _arguments(self) -> dict[str, Any]:
         return {
             "lr": self.learning_rate,
             "betas": (self.beta1, self.beta2),

@@ -26,7 +26,17 @@ RUN = "run.json"
 LOG = "train.log"
 SCORES = "scores.json"
 
-FREE = ("training.stop", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads", "search")
+FREE = (
+    "training.stop",
+    "training.keep",
+    "training.log_every",
+    "output",
+    "cache",
+    "resume",
+    "device",
+    "threads",
+    "search",
+)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
 
@@ -163,9 +173,7 @@ def probes(folder: Path) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
         shown = json.loads(path.read_text(encoding="utf-8"))
-        probe = found.setdefault(
-            path.stem, {"source": shown["source"], "reference": shown["reference"], "frames": []}
-        )
+        probe = found.setdefault(path.stem, {"source": shown["source"], "reference": shown["reference"], "frames": []})
         probe["frames"].append({key: shown[key] for key in ("step", "target", "weights")})
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])

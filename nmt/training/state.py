@@ -90,7 +90,9 @@ class TrainingState:
         for name, tensor in tensors.items():
             of, _, key = name.rpartition(".")
             if of not in parameters:
-                raise CheckpointError(f"{folder / TENSORS} has optimizer state of {of}, which this model does not have.")
+                raise CheckpointError(
+                    f"{folder / TENSORS} has optimizer state of {of}, which this model does not have."
+                )
             self.optimizer.state[parameters[of]][key] = tensor.to(
                 parameters[of].device if tensor.dim() else tensor.device
             )

@@ -65,9 +65,8 @@ def location(score: Location, query: Tensor, key: Tensor, place: int, head: int)
 def cosine(score: Cosine, query: Tensor, key: Tensor, place: int, head: int) -> float:
     left = times(part(score.query.weight, head, score.heads), query)
     right = part(key, head, score.heads)
-    sharpness = math.log1p(
-        math.exp(times(score.sharpness.weight.tolist(), query)[head] + score.sharpness.bias[head].item())
-    )
+    raised = times(score.sharpness.weight.tolist(), query)[head] + score.sharpness.bias[head].item()
+    sharpness = math.log1p(math.exp(raised))
     return sharpness * inner(left, right) / math.sqrt(inner(left, left) * inner(right, right))
 
 

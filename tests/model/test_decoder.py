@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoder import DECODERS, Decoded, Decoder, DecoderState
+from nmt.model.decoder import Decoded, Decoder, DecoderState, look
+from nmt.model.decoders import DECODERS
 from nmt.model.state import repeat, take
 from tests.builders import (
     DECODER_FORMS,
@@ -138,6 +139,15 @@ def test_a_beam_that_shares_memory_equals_one_with_copies_of_it(form: tuple, att
     assert_close(stepped(decoder, embedded, state, memory), shared)
 
 
+def test_rows_that_share_a_sentence_may_stand_at_different_positions() -> None:
+    decoder = decoder_of(Plan("luong", "gru"), mix("general", "local_m"))
+    query, memory = numbers(2 * ROWS, 2, decoder.hidden_size, seed=4), memory_of(decoder)
+    positions = torch.arange(4 * ROWS).view(2 * ROWS, 2)
+    assert_close(
+        look(decoder.attention, query, memory, positions, ()), decoder.attention(query, repeat(memory, 2), positions)
+    )
+
+
 def test_the_beam_of_a_single_sentence_shares_its_memory(decoder: Decoder) -> None:
     memory = take(memory_of(decoder), torch.tensor([2]))
     embedded, state = embedded_of(4), start_of(decoder, 4)
@@ -196,9 +206,5 @@ def test_only_luong_feeds_its_attentional_vector() -> None:
     fed = decoder_of(Plan("luong", "gru"), dropout=0.5).train()
     decoded = decode(fed)
     assert torch.equal(decoded.state.feed, decoded.readout[:, -1])
-    for plan in (
-        Plan("luong", "gru", (("input_feeding", False),)),
-        Plan("bahdanau", "gru"),
-        Plan("conditional", "gru"),
-    ):
-        assert decode(decoder_of(plan)).state.feed.shape == (ROWS, 0)
+    unfed = [Plan(name, "gru", settings) for name, settings in DECODER_FORMS if settings or name != "luong"]
+    assert {decode(decoder_of(plan)).state.feed.shape for plan in unfed} == {(ROWS, 0)}

@@ -10,8 +10,9 @@ from torch.testing import assert_close
 from nmt.attention.attention import Attention
 from nmt.attention.score import General
 from nmt.model.cell import GRU, LSTM, Carry, Cell
-from nmt.model.decoder import DECODERS, Bahdanau, Conditional, Decoder, Luong
-from tests.builders import EMBEDDING, MEMORY, QUERY, Plan, attention_of, mask_of, mix, numbers
+from nmt.model.decoder import Decoder
+from nmt.model.decoders import DECODERS, Bahdanau, Conditional, Luong
+from tests.builders import DECODER_FORMS, EMBEDDING, MEMORY, QUERY, Plan, attention_of, mask_of, mix, numbers
 
 SOURCE, TARGET = 4, 5
 EMBEDDED, STATES = numbers(TARGET, EMBEDDING, seed=1), numbers(SOURCE, MEMORY, seed=2)
@@ -102,15 +103,7 @@ def test_every_decoder_has_its_equations() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("luong", (("input_feeding", True),)),
-        ("luong", (("input_feeding", False),)),
-        ("bahdanau", ()),
-        ("conditional", ()),
-    ],
-)
+@pytest.mark.parametrize(("name", "settings"), DECODER_FORMS, ids=str)
 def test_a_decoder_is_its_equations(name: str, settings: tuple, cell: str) -> None:
     decoder = decoder_of(Plan(name, cell, settings))
     for number, parameter in enumerate(decoder.parameters()):

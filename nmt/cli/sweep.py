@@ -1,0 +1,157 @@
+"""From overrides with commas to variants, and from variants and seeds to runs that have been checked before any starts."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt import build, config
+from nmt.cli.compare import quoted
+from nmt.cli.door import explained
+from nmt.cli.paths import configs
+from nmt.config import Plain
+from nmt.errors import ConfigError, NmtError
+from nmt.training import run_folder
+
+UNSWEPT = "default"
+"""The label of the only variant where nothing is swept."""
+
+LONGEST = 120
+"""Characters of a label; file systems take names of 255 bytes."""
+
+
+class Variant(NamedTuple):
+    """One choice for everything that is swept: its name, for people and for folders, and its overrides for nmt-train."""
+
+    label: str
+    overrides: list[str]
+
+
+class Job(NamedTuple):
+    """One run of the comparison. `settings` are checked; `overrides` give nmt-train the same."""
+
+    variant: str
+    seed: int
+    folder: Path
+    settings: Plain
+    overrides: list[str]
+
+
+def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_once: int) -> list[Job]:
+    """Every variant with every seed, variant by variant, each checked as nmt-train would check it.
+
+    Where several run at once and `threads` is left open, they share the threads that torch would use. Raises
+    ConfigError with the problems of all variants.
+    """
+    jobs: list[Job] = []
+    problems: list[tuple[str, Exception]] = []
+    sound: set[str] = set()
+    GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
+    with initialize_config_dir(configs(), version_base="1.3"):
+        try:
+            expanded = variants(overrides)
+        except HydraException as problem:
+            raise ConfigError(str(problem)) from None
+        for variant in expanded:
+            try:
+                for job in runs(variant, seeds, output):
+                    check(job, sound)
+                    jobs.append(shared(job, at_once))
+            except (NmtError, HydraException, OmegaConfBaseException) as problem:
+                problems.append((variant.label, problem))
+    if problems:
+        raise ConfigError(listed(problems))
+    return jobs
+
+
+def listed(problems: Sequence[tuple[str, Exception]]) -> str:
+    """Every message once, under the variants that it is about."""
+    found: dict[str, list[str]] = {}
+    for label, problem in problems:
+        message = str(problem) if isinstance(problem, NmtError) else explained(problem, "train")
+        found.setdefault(message, []).append(label)
+    return "\n".join(f"{', '.join(labels)}:\n  " + message.replace("\n", "\n  ") for message, labels in found.items())
+
+
+def variants(overrides: Sequence[str]) -> list[Variant]:
+    """The product of all that is swept, the last sweep changing fastest. Hydra must be initialized, for its glob(...)."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    axes = [axis(override) for override in parser.parse_overrides(list(overrides))]
+    found: list[Variant] = []
+    for choice in itertools.product(*axes):
+        swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
+        found.append(Variant(label(swept), list(choice)))
+    names = [variant.label.casefold() for variant in found]  # some file systems see no difference in case
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"Two variants would share the folder {twice[0]}. Give every swept value once.")
+    return found
+
+
+def axis(override: Override) -> list[str]:
+    """The overrides that one stands for."""
+    if override.key_or_group == "seed":
+        raise ConfigError("seed is set by the comparison: write seeds=3 for seeds 1, 2 and 3, or seeds=[5,6].")
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
+    if not override.is_discrete_sweep():
+        raise ConfigError(f"{override.input_line} has no end of values. Name them, with commas between.")
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def label(swept: Sequence[str]) -> str:
+    """A readable name that every file system takes, such as `attention=bahdanau,model.decoder.input_feeding=false`."""
+    text = ",".join(swept) or UNSWEPT
+    safe = re.sub(r"[^\w.=+,-]+", "-", re.sub("""['"]""", "", text).replace("/", "."))
+    if len(safe.encode()) <= LONGEST:
+        return safe
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return safe.encode()[: LONGEST - 9].decode(errors="ignore") + "-" + digest
+
+
+def runs(variant: Variant, seeds: Sequence[int], output: Path) -> Iterator[Job]:
+    """A variant's runs, with settings as Hydra composes them and nobody has checked yet."""
+    composed = compose("train", variant.overrides)
+    for seed in seeds:
+        folder = output / variant.label / f"seed-{seed}"
+        composed.seed, composed.output = seed, str(folder)
+        settings: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+        overrides = [*variant.overrides, f"seed={seed}", f"output={quoted(str(folder))}"]
+        yield Job(variant.label, seed, folder, config.check(settings, build.TRAIN), overrides)
+
+
+def check(job: Job, sound: set[str]) -> None:
+    """All that nmt-train would find wrong before it reads data. `sound` remembers corpora that have been looked at."""
+    build.rehearse(job.settings)
+    build.device(job.settings["device"])
+    if (data := repr(job.settings["data"])) not in sound:
+        build.corpus(job.settings).check()
+        sound.add(data)
+    if not run_folder.finished(job.folder, job.settings):
+        run_folder.check(job.folder, job.settings)
+
+
+def shared(job: Job, at_once: int) -> Job:
+    """The run with its share of the threads."""
+    if at_once == 1 or job.settings["threads"] is not None:
+        return job
+    threads = max(1, torch.get_num_threads() // at_once)
+    return job._replace(settings=job.settings | {"threads": threads}, overrides=[*job.overrides, f"threads={threads}"])
+
+
+def baseline(jobs: Sequence[Job], asked: str | None) -> str:
+    """The label of the variant that the others are held against."""
+    labels = list(dict.fromkeys(job.variant for job in jobs))
+    if asked is not None and asked not in labels:
+        raise ConfigError(f"baseline={asked} is not one of the variants. {config.nearest(asked, labels)}")
+    return labels[0] if asked is None else asked

@@ -1,0 +1,94 @@
+"""Lines in as they arrive, lines out whole or not at all: where a command touches streams and files."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from nmt.data import lines
+from nmt.errors import DataError
+
+WRITING = ".writing-"
+"""Begins the name of a file that is not yet whole."""
+
+FIRST_CHUNK = 32
+CHUNK_CHARACTERS = 500_000
+
+Put = Callable[[Iterable[str]], None]
+"""Writes lines, each with its line end, and sees to it that a reader gets them now."""
+
+
+def incoming(path: str | None, errors: lines.Errors) -> Iterator[str]:
+    """The lines of a file, or of standard input for None, as they arrive. Raises DataError now if there is no file."""
+    if path is None:
+        return lines.decode(sys.stdin.buffer, name="standard input", errors=errors)
+    lines.check(path)
+    return lines.stream(path, errors)
+
+
+def pairs(source: str, target: str, errors: lines.Errors) -> tuple[list[str], list[str]]:
+    """The lines of two files that belong together. Raises DataError if one has more than the other."""
+    lines.check(target)
+    first, second = lines.read(source, errors), lines.read(target, errors)
+    if len(first) != len(second):
+        raise DataError(
+            f"{source} has {len(first)} lines and {target} {len(second)}, but line n of one belongs to line n of the "
+            "other. Give two texts in the same order, with an empty line where something is missing."
+        )
+    return first, second
+
+
+def chunks(text: Iterable[str], most: int) -> Iterator[list[str]]:
+    """Runs of up to `most` lines, and of about CHUNK_CHARACTERS at most, so that memory is bounded.
+
+    The first is short and every next one up to twice as long, so that the first results come soon.
+    """
+    size, held, characters = min(FIRST_CHUNK, most), list[str](), 0
+    for line in text:
+        held.append(line)
+        characters += len(line)
+        if len(held) >= size or characters >= CHUNK_CHARACTERS:
+            yield held
+            size, held, characters = min(2 * size, most), [], 0
+    if held:
+        yield held
+
+
+@contextmanager
+def outgoing(path: str | None) -> Iterator[Put]:
+    """A place for lines: a file, which appears only when all of them are in it, or standard output for None.
+
+    What is no regular file (a pipe, /dev/null) is written as it comes. Raises DataError if a file cannot be written.
+    """
+    if path is None:
+        yield lambda text: put(sys.stdout.buffer, text)
+        return
+    final = Path(path).expanduser().resolve()
+    direct = final.exists() and not final.is_file()
+    written = final if direct else final.with_name(f"{WRITING}{final.name}")
+    try:
+        with opened(written, path) as file:
+            yield lambda text: put(file, text)
+            if not direct:
+                os.fsync(file.fileno())
+        if not direct:
+            written.replace(final)
+    finally:
+        if not direct:
+            written.unlink(missing_ok=True)
+
+
+def opened(file: Path, asked: str) -> BinaryIO:
+    """A file to write; raises DataError with the name that was asked for."""
+    try:
+        return file.open("wb")
+    except OSError as problem:
+        raise DataError(f"{asked} cannot be written: {problem.strerror}. Choose a file in a folder that can.") from None
+
+
+def put(stream: BinaryIO, text: Iterable[str]) -> None:
+    """Writes lines as UTF-8."""
+    stream.write("".join(f"{line}\n" for line in text).encode())
+    stream.flush()
