@@ -20,7 +20,7 @@ from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
 from nmt.data.prepare import Filters
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece, Tokenizer, Tokenizers
-from nmt.errors import CheckpointError, ConfigError, ModelError
+from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
 from nmt.evaluation.probes import Probes
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
@@ -34,7 +34,7 @@ from nmt.training.optimizer import OPTIMIZERS
 from nmt.training.places import Device, model_folder
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
-from nmt.training.state import put_weights
+from nmt.training.state import fits, put_weights
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
@@ -187,9 +187,11 @@ def default(variants: Variants, chosen: Mapping[str, Any], key: str) -> Any:
 
 
 def rehearse(settings: Plain) -> None:
-    """Makes everything that a config describes, without data and without memory, so that what cannot be built shows now."""
+    """Makes all that a config describes, without data and without memory, so that what cannot be built shows now."""
     if settings["seed"] < 0:
         raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")
+    if settings["threads"] is not None and settings["threads"] < 1:
+        raise ConfigError(f"threads must be at least 1, or null for torch's own choice; got {settings['threads']}.")
     for make in (corpus, tokenizer, search, schedule):
         make(settings)
     for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):
@@ -246,15 +248,14 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
         read = [Tokenizer.load(folder / name) for name in names]
         tokenizers = Tokenizers(read[0], read[-1])
-        made = model(
-            settings,
-            source_vocab=tokenizers.source.vocab_size,
-            target_vocab=tokenizers.target.vocab_size,
-            joint=len(names) == 1,
-        )
-        put_weights(made, load_tensors(folder / "model.safetensors"), folder)
-    except (OSError, ValueError) as problem:
+        sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
+        tensors = load_tensors(folder / "model.safetensors")
+        with torch.device("meta"):  # so that no memory is taken for sizes which the weights do not have
+            fits(model(settings, joint=len(names) == 1, **sizes), tensors, folder)
+        made = model(settings, joint=len(names) == 1, **sizes)
+        put_weights(made, tensors, folder)
+    except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(f"{folder} is not a complete model folder: {problem}.") from problem
-    except (ConfigError, CheckpointError) as problem:
+    except (ConfigError, CheckpointError, DataError) as problem:
         raise ModelError(f"The model in {folder} cannot be used: {problem}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)

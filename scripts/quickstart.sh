@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# From nothing to a trained model, a translated file, its scores and a picture of its attention, on the embedded corpus.
+# From nothing to a trained model, a translated file, its scores and pictures of its attention, on the embedded corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-nmt-train experiment=quickstart
-
 run=outputs/quickstart
-nmt-translate model="$run" < "$run/test.source.txt" > "$run/test.hypotheses.txt"
-nmt-evaluate model="$run"
+nmt-train experiment=quickstart output="$run"
+nmt-translate model="$run" input="$run/test.source.txt" output="$run/translated.txt"
+nmt-evaluate hypotheses="$run/translated.txt" references="$run/test.references.txt" language=de
+
+echo
+echo "Five sentences of the test set, and what the model makes of them:"
+paste -d '\n' "$run/test.source.txt" "$run/translated.txt" | head -n 10
 
 cat <<EOT
 
 Look at
-  $run/report.html                        the run at a glance: curves, scores, attention
-  $run/checkpoints/best/alignments/       where the model looked for every word, as pictures and as numbers
-  $run/test.hypotheses.txt                what it makes of the test set
+  $run/report.html                        the run at a glance: scores, curves, attention over checkpoints
+  $run/checkpoints/*/alignments/*.png     where the model looked for every word, at every checkpoint
+  $run/scores.json                        the scores, with signatures
+  $run/checkpoints/best/                  the model folder: copy it anywhere
 
-Translate your own lines:    nmt-translate model=$run < in.txt > out.txt
+Translate your own lines:    .venv/bin/nmt-translate model=$run < in.txt > out.txt
 EOT

@@ -39,8 +39,12 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
         assert isinstance(plain, dict)
         try:
             task({str(key): value for key, value in plain.items()})
+            sys.stdout.flush()
         except NmtError as problem:  # past this line Hydra would add its own words to it
             mistakes.append(str(problem))
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; the interpreter must not complain when it flushes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
     # Without this Hydra prints its own errors and leaves; with it they reach us.
@@ -49,9 +53,6 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
         hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
     except (HydraException, OmegaConfBaseException) as problem:
         leave(name, explained(problem, name))
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.exit(130)
     if mistakes:
@@ -67,6 +68,12 @@ def respelled(word: str, spelled: Mapping[str, str]) -> str:
         if word.startswith(beginning):
             return hydras + word.removeprefix(beginning)
     return word
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's grammar reads it back, whatever is in it."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote, and before the end
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
 def leave(name: str, message: str) -> None:

@@ -1,7 +1,6 @@
 """nmt-evaluate: corpus scores of translations, each with the signature that makes it comparable."""
 
 import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,7 +68,7 @@ def judged(settings: Settings) -> tuple[list[str], list[str], str | None]:
     text, references = pairs(source, settings.references, settings.errors)
     loaded = load(folder, settings)
     worker = translator(loaded, settings, settings.search, weights=False)
-    translations = worker.translate(text, progress=sys.stderr.isatty())
+    translations = worker.translate(text, progress=True)
     language = settings.language or loaded.settings["target_language"]
     return [translation.text for translation in translations], references, language
 

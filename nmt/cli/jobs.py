@@ -1,4 +1,4 @@
-"""Runs of nmt-train as processes of their own: what happens to one of them happens to no other, nor to the comparison."""
+"""Runs of nmt-train as processes of their own: what happens to one happens to no other, nor to the comparison."""
 
 import os
 import shlex

@@ -44,8 +44,8 @@ def measured(folder: Path) -> Run:
     """The numbers of a finished run, from its folder alone.
 
     Scores and AER are those of the test split. perplexity is that of the validation split for the same model: a
-    target piece's, so it can only be compared between variants with one vocabulary. tokens_per_second is the median over
-    the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations.
+    target piece's, so it can only be compared between variants with one vocabulary. tokens_per_second is the median
+    over the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations.
     """
     scores, about = read_json(folder / run_folder.SCORES), read_json(folder / run_folder.RUN)
     metrics = rows(folder / METRICS)
@@ -85,11 +85,11 @@ def significance(first: Sequence[Run], other: Sequence[Run]) -> Significance | N
     """Paired bootstrap tests of BLEU, over the seeds that both variants finished; None where there is no such pair.
 
     Three numbers, as no single one tells all: `difference` of the means; `p_value` of that difference, sentences being
-    resampled and each drawn with its translations by all seeds (see `seeds_bootstrap`); and for each seed the p-value of
-    its own pair of runs, by sacreBLEU. Concatenating the test sets of all seeds would be simpler, but takes several
-    translations of one sentence for independent evidence and so finds significance too easily. All of them ask
-    whether other test sentences could turn the result, for the models that were trained; how much other seeds would
-    change it is what the standard deviations show. Nothing is corrected for the number of variants.
+    resampled and each drawn with its translations by all seeds (see `seeds_bootstrap`); and for each seed the p-value
+    of its own pair of runs, by sacreBLEU. Concatenating the test sets of all seeds would be simpler, but takes several
+    translations of one sentence for independent evidence and so finds significance too easily. Both tests ask whether
+    other test sentences could turn the result, for the models that were trained; how much other seeds would change it
+    is what the standard deviations show. Nothing is corrected for the number of variants.
     """
     pairs = [(a, b) for a in first for b in other if a.seed == b.seed and not (a.failure or b.failure)]
     texts = [(references(a), references(b)) for a, b in pairs]

@@ -1,4 +1,4 @@
-"""From overrides with commas to variants, and from variants and seeds to runs that have been checked before any starts."""
+"""From overrides with commas to variants, and from variants and seeds to runs that are checked before any starts."""
 
 import hashlib
 import itertools
@@ -17,8 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt import build, config
-from nmt.cli.compare import quoted
-from nmt.cli.door import explained
+from nmt.cli.door import explained, quoted
 from nmt.cli.paths import configs
 from nmt.config import Plain
 from nmt.errors import ConfigError, NmtError
@@ -32,7 +31,7 @@ LONGEST = 120
 
 
 class Variant(NamedTuple):
-    """One choice for everything that is swept: its name, for people and for folders, and its overrides for nmt-train."""
+    """One choice of all that is swept. `label` names it for people and folders, `overrides` are for nmt-train."""
 
     label: str
     overrides: list[str]
@@ -85,7 +84,7 @@ def listed(problems: Sequence[tuple[str, Exception]]) -> str:
 
 
 def variants(overrides: Sequence[str]) -> list[Variant]:
-    """The product of all that is swept, the last sweep changing fastest. Hydra must be initialized, for its glob(...)."""
+    """The product of all that is swept, the last changing fastest. Hydra must be initialized, for its glob(...)."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     axes = [axis(override) for override in parser.parse_overrides(list(overrides))]
     found: list[Variant] = []

@@ -1,14 +1,15 @@
 """One training run from checked settings to its scores; what `nmt-train` does once and `nmt-compare` many times."""
 
+import json
 import logging
 import random
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,9 @@ from nmt.training.state import Progress, TrainingState, put_weights, weights
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
+
+AVERAGE = "average.json"
+"""Names the steps that a checkpoint is the mean of; one without it is no mean."""
 
 
 class Outcome(NamedTuple):
@@ -155,8 +159,9 @@ class Run:
             return Outcome(self.folder, reason, [], {}, 128 + self.interrupted[0])
         self.hand_on()
         found, alignment = self.test()
-        write_json(self.folder / run_folder.SCORES, {"reason": reason, "test": found, "alignment": alignment})
         self.report(found)
+        # Last, because it says that the run is finished.
+        write_json(self.folder / run_folder.SCORES, {"reason": reason, "test": found, "alignment": alignment})
         return Outcome(self.folder, reason, found, alignment)
 
     def train(self) -> str:
@@ -172,8 +177,6 @@ class Run:
         run_folder.describe(self.folder, self.settings, sys.argv, facts)
         journal = Journal(self.folder, step=self.state.progress.step)
         batching = config.build(Batching, self.settings["batching"])
-        metric = self.training.validation.metric
-        files = build.stored(self.settings, self.corpus, self.data.tokenizers)
         loop = Loop(
             model=self.model,
             state=self.state,
@@ -181,7 +184,7 @@ class Run:
             settings=self.training,
             journal=journal,
             validate=self.validator,
-            save=run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric)),
+            save=self.saver(),
             interrupted=lambda: bool(self.interrupted),
         )
         try:
@@ -189,8 +192,14 @@ class Run:
         finally:
             journal.close()
 
+    def saver(self, more: Mapping[str, bytes] = MappingProxyType({})) -> Callable[[Report | None], None]:
+        """A function that writes checkpoints, with `more` files in them."""
+        files = {**build.stored(self.settings, self.corpus, self.data.tokenizers), **more}
+        metric = self.training.validation.metric
+        return run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric))
+
     def hand_on(self) -> None:
-        """Puts the weights that the run hands on into the model: the best checkpoint's, or an average if that is better."""
+        """Puts the weights that the run hands on into the model: the best checkpoint's, or a better average."""
         best = model_folder(self.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
@@ -199,34 +208,37 @@ class Run:
         self.model.eval()
 
     def averaged(self) -> Path:
-        """The mean of several checkpoints as a checkpoint of the step after the last; returns the best of all."""
+        """Writes the mean of several checkpoints as one more, if it is better than all; returns the best there is.
+
+        It holds the training state of the last step, so that training can still go on from there.
+        """
         kept = self.checkpoints.kept()
-        if isinstance(self.average, BestCheckpoints):
-            kept = sorted((c for c in kept if c.value is not None), key=lambda c: -(c.value or 0.0))[
-                : self.average.count
-            ]
-        elif isinstance(self.average, LastCheckpoints):
-            kept = kept[-self.average.count :]
-        metric = self.training.validation.metric
-        put_weights(self.model, average([checkpoint.folder for checkpoint in kept]), self.folder)
-        report: Report = self.validator()
-        value = worth(report, metric)
-        logger.info("average of steps %s: %s %.4g", [c.step for c in kept], metric, report.values[metric])
-        if value <= max((c.value for c in self.checkpoints.kept() if c.value is not None), default=float("-1e99")):
+        if (kept[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
             return model_folder(self.folder)
-        self.state.ema = None
-        self.state.progress.step += 1
-        files = build.stored(self.settings, self.corpus, self.data.tokenizers)
-        run_folder.saver(self.checkpoints, self.state, files, lambda found: worth(found, metric))(report)
+        chosen = [checkpoint for checkpoint in kept if not (checkpoint.folder / AVERAGE).exists()]
+        if isinstance(self.average, BestCheckpoints):
+            measured = [checkpoint for checkpoint in chosen if checkpoint.value is not None]
+            chosen = sorted(measured, key=lambda c: -(c.value or 0.0))[: self.average.count]
+        elif isinstance(self.average, LastCheckpoints):
+            chosen = chosen[-self.average.count :]
+        steps = [checkpoint.step for checkpoint in chosen]
+        self.state.handed_on = average([checkpoint.folder for checkpoint in chosen])
+        with self.state.as_saved():
+            report: Report = self.validator()
+        metric = self.training.validation.metric
+        logger.info("average of steps %s: %s %.4g", steps, metric, report.values[metric])
+        best = max((checkpoint.value for checkpoint in kept if checkpoint.value is not None), default=None)
+        if best is None or worth(report, metric) > best:
+            self.saver({AVERAGE: json.dumps({"steps": steps}).encode()})(report)
         return model_folder(self.folder)
 
     def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
         """Scores on the test split, or on the validation split where there is no other, said in their names."""
         text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
         hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
-        (self.folder / f"{name}.hypotheses.txt").write_text(
-            "".join(f"{line}\n" for line in hypotheses), encoding="utf-8"
-        )
+        for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
+            content = "".join(line.replace("\n", " ") + "\n" for line in lines)
+            (self.folder / f"{name}.{kind}.txt").write_text(content, encoding="utf-8", newline="\n")
         found = [*scores(hypotheses, text.target).values()]
         found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
         listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]

@@ -3,15 +3,17 @@
 import bisect
 import io
 import itertools
+import random
 import re
-import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import sentencepiece
 
 from nmt.data.lines import one_line
+from nmt.data.sampling import BpeSampler, Piece, Sampler, UnigramSampler
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import END, PAD, START, UNKNOWN
 
@@ -20,8 +22,8 @@ Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"
 LEARNT_FROM = 2_000_000
 """The most lines that one model is learnt from; of more lines, evenly spaced ones are taken, to bound memory."""
 
-_SEEDS = 2**32 - 1  # SentencePiece takes 32 bits, and reads the largest number as "no seed"
-_one_seed_at_a_time = threading.Lock()
+WORD = re.compile("▁+[^▁]*|[^▁]+")
+"""A word of a normalized line, in which ▁ marks where words begin."""
 
 sentencepiece.set_min_log_level(2)
 
@@ -67,30 +69,28 @@ class Tokenizer:
         return self._model.encode(list(lines))  # type: ignore[no-any-return]
 
     def sample(self, lines: Sequence[str], *, seed: int) -> list[list[int]]:
-        """A random segmentation of each line: a pure function of lines and seed; `encode` where sampling is 0."""
+        """A random segmentation of each line: a pure function of lines and seed; `encode` where sampling is 0.
+
+        Words with characters that the model has not seen keep their best segmentation.
+        """
         if self.sampling == 0.0:
             return self.encode(lines)
-        sampled: list[list[int]] = []
+        uniform = random.Random(str(seed)).random
+        return [
+            [id for word in WORD.findall(line) for id in self._sampler.draw(word, uniform) or self._model.encode(word)]
+            for line in self._model.normalize(list(lines))
+        ]
 
-        def draw() -> None:
-            options: dict[str, Any] = {
-                "enable_sampling": True,
-                "alpha": self.sampling,
-                "nbest_size": -1,
-                "num_threads": 1,
-            }
-            sampled.extend(self._model.encode(list(lines), **options))
-
-        # SentencePiece has one generator a thread and reads the global seed when a thread first draws: only a new
-        # thread, with nobody changing the seed meanwhile, is sure to start from this seed.
-        with _one_seed_at_a_time:
-            sentencepiece.set_random_generator_seed(seed % _SEEDS)
-            thread = threading.Thread(target=draw)
-            thread.start()
-            thread.join()
-        if len(sampled) != len(lines):
-            raise RuntimeError(f"SentencePiece sampled {len(sampled)} of {len(lines)} lines")
-        return sampled
+    @cached_property
+    def _sampler(self) -> Sampler:
+        model = self._model
+        ids = [id for id in range(END + 1, self.vocab_size) if not model.is_byte(id)]
+        pieces = {model.id_to_piece(id): Piece(id, model.get_score(id)) for id in ids}
+        try:
+            model.nbest_encode("a", nbest_size=1)  # the one thing that tells the models apart: BPE refuses
+        except RuntimeError:
+            return BpeSampler(pieces, self.sampling)
+        return UnigramSampler(pieces, self.sampling)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each list of ids, one line each for every tool. PAD, START and END leave no trace."""

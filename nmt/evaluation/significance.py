@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
 
@@ -60,6 +64,58 @@ def paired_bootstrap(
         test = PairedTest(list(systems.items()), metrics, None, test_type="bs", n_samples=samples)
     results: list[Result] = test()[1]["BLEU"]  # type: ignore[assignment]  # its table also has a column of names
     return {name: compared(result, results[0]) for name, result in zip(systems, results, strict=True)}
+
+
+def seeds_bootstrap(
+    references: Sequence[str],
+    first: Sequence[Sequence[str]],
+    other: Sequence[Sequence[str]],
+    *,
+    samples: int = 1000,
+    seed: int = 12345,
+) -> float:
+    """p-value of the difference in BLEU between two kinds of system, each trained several times.
+
+    The test of `paired_bootstrap`, with the mean of BLEU over the trainings in place of BLEU: a resample draws
+    sentences, and every sentence comes with its translations by all trainings. Those of one sentence are never taken
+    for independent evidence, as they would be if the trainings were concatenated to one long test set. With one
+    training of each kind it is `paired_bootstrap`. It generalizes to other test sentences, not to other trainings.
+    Raises as `paired_bootstrap` does.
+    """
+    if samples < 1 or seed < 1 or not first or not other:
+        raise ConfigError(
+            f"the paired bootstrap needs at least 1 sample, a seed of at least 1 and a training of each kind; got "
+            f"samples {samples}, seed {seed}, and {len(first)} and {len(other)} trainings."
+        )
+    counted = [[statistics(hypotheses, references) for hypotheses in kind] for kind in (first, other)]
+    one, two = (float(np.mean([corpus_bleu(system.sum(0)) for system in kind])) for kind in counted)
+    if one == two:
+        return 1.0
+    rows = np.random.default_rng(seed).choice(len(references), size=(samples, len(references)), replace=True)
+    means = np.array(
+        [[np.mean([corpus_bleu(system[drawn].sum(0)) for system in kind]) for kind in counted] for drawn in rows]
+    )
+    differences = np.abs(means[:, 1] - means[:, 0])
+    return float((1 + (differences - differences.mean() > abs(two - one)).sum()) / (samples + 1))
+
+
+def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> Int[ndarray, "line count"]:
+    """What BLEU counts in each line: words of the hypothesis and of its reference, n-grams that match, n-grams."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    check_lines(hypotheses, references)
+    metric = BLEU(effective_order=True)  # without it sacreBLEU warns of scores of sentences, which are not used here
+    scores = [metric.sentence_score(*pair) for pair in zip(hypotheses, ([line] for line in references), strict=True)]
+    return np.array([[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores])
+
+
+def corpus_bleu(counts: Int[ndarray, " count"]) -> float:
+    """BLEU from the sums of `statistics`, smoothed as sacreBLEU does by default."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    hypothesis, reference, *grams = (int(count) for count in counts)
+    order = len(grams) // 2
+    return float(BLEU.compute_bleu(grams[:order], grams[order:], hypothesis, reference, smooth_method="exp").score)
 
 
 def compared(result: "Result", first: "Result") -> Comparison:

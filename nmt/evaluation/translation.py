@@ -82,8 +82,8 @@ def forced(
 ) -> list[Float[np.ndarray, "target source"]]:
     """Attention weights for given pairs of source and target ids, neither with END, in their order.
 
-    Row t belongs to target piece t; with `predicted` there is a last row for END, with `read` there is none. Columns are
-    the source pieces and END.
+    Row t belongs to target piece t; with `predicted` there is a last row for END, with `read` there is none. Columns
+    are the source pieces and END.
     """
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
     device = model.output.weight.device

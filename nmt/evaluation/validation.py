@@ -1,4 +1,4 @@
-"""How good a model is on held-out pairs: loss, scores of its translations, and alignment error where gold links exist."""
+"""How good a model is on held-out pairs: loss, scores of translations, and alignment error where gold links exist."""
 
 import math
 from collections.abc import Sequence

@@ -43,7 +43,8 @@ class Journal:
 
     def show(self, row: Mapping[str, Any], share: float) -> None:
         """Tells a person: `share` of the run is done."""
-        text = f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.3f} {row['tokens_per_second']:.0f} target tokens/s"
+        where, speed = f"epoch {row['epoch']} step {row['step']}", f"{row['tokens_per_second']:.0f} target tokens/s"
+        text = f"{where} loss {row['loss']:.3f} {speed}"
         if self._bar.disable:
             done = min(share, 1.0)
             left = f", {row['minutes'] * (1 - done) / done:.1f} min left" if done > 0 else ""

@@ -1,9 +1,9 @@
 """The training loop: batches in, optimizer steps, and now and then a validation with a checkpoint."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,19 +16,9 @@ from nmt.symbols import PAD
 from nmt.training.journal import Journal
 from nmt.training.loss import vocabulary_loss
 from nmt.training.settings import Training
-from nmt.training.state import TrainingState
+from nmt.training.state import TrainingState, Window
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Window:
-    """Sums since the last line of the log; tensors, so that nothing waits for a device until they are read."""
-
-    smoothed: list[torch.Tensor] = field(default_factory=list)
-    nll: list[torch.Tensor] = field(default_factory=list)
-    words: int = 0
-    seconds: float = 0.0
 
 
 class Loop:
@@ -57,7 +47,6 @@ class Loop:
         self.validate = validate
         self.save = save
         self.interrupted = interrupted
-        self.window = Window()
         self._before = state.progress.seconds
         self._started = time.monotonic()
         self._saved = state.progress.step
@@ -66,8 +55,10 @@ class Loop:
         """Trains, and returns why it ended: the limit that was reached, or `interrupted`."""
         self.model.train()
         progress = self.state.progress
-        epoch = self.batches.epoch(progress.epoch)
+        epoch: Epoch | None = None
         while not (reason := self.reason()):
+            if epoch is None:
+                epoch = self.batches.epoch(progress.epoch)
             self._step(epoch)
             ended = progress.batch >= len(epoch)
             if ended:
@@ -76,10 +67,11 @@ class Loop:
                 self._log(len(epoch))
             if self._due(ended):
                 self._validate()
-            if ended and not self.reason():
-                epoch = self.batches.epoch(progress.epoch)
-        if self._saved < progress.step:
-            self.save(None) if reason == "interrupted" else self._validate()
+            epoch = None if ended else epoch
+        if reason != "interrupted" and progress.validated < progress.step:
+            self._validate()
+        elif self._saved < progress.step:
+            self.save(None)
         return reason
 
     def reason(self) -> str:
@@ -120,14 +112,15 @@ class Loop:
             self._skip(group)
         progress.batch = end
         progress.words += words
-        self.window.words += words
-        self.window.seconds += time.monotonic() - started
+        self.state.window.words += words
+        self.state.window.seconds += time.monotonic() - started
 
     def _backward(self, batch: Batch, words: int) -> None:
         here = to_device(batch, self.model.output.weight.device)
         readout = self.model(here.source, here.source_lengths, here.read)
-        # Only real words reach the vocabulary, which is over half of all arithmetic.
-        real = (here.wanted != PAD).flatten().nonzero().squeeze(1)
+        # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
+        # because the device would have to be waited for.
+        real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
         output = self.model.output
         loss = vocabulary_loss(
             readout.flatten(0, 1)[real],
@@ -137,8 +130,8 @@ class Loop:
             self.settings.label_smoothing,
         )
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        self.window.smoothed.append(loss.smoothed.detach())
-        self.window.nll.append(loss.nll)
+        window = self.state.window
+        window.smoothed, window.nll = window.smoothed + loss.smoothed.detach().double(), window.nll + loss.nll.double()
 
     def _skip(self, group: Sequence[Batch]) -> None:
         self.state.progress.skipped += 1
@@ -150,19 +143,18 @@ class Loop:
         )
 
     def _log(self, epoch_batches: int) -> None:
-        progress, window = self.state.progress, self.window
-        nll = float(torch.stack(window.nll).sum()) / window.words
+        progress, window = self.state.progress, self.state.window
         row: dict[str, Any] = {
             "kind": "train",
             "step": progress.step,
             "epoch": progress.epoch + 1,
-            "loss": float(torch.stack(window.smoothed).sum()) / window.words,
-            "nll": nll,
+            "loss": float(window.smoothed) / window.words,
+            "nll": float(window.nll) / window.words,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
             "tokens_per_second": window.words / max(window.seconds, 1e-9),
             "minutes": progress.seconds / 60,
         }
-        self.window = Window()
+        self.state.window = Window()
         if all(abs(value) < float("inf") for value in row.values() if isinstance(value, float)):
             self.journal.record(row)
         self.journal.show(row, self._share(epoch_batches))
@@ -188,11 +180,12 @@ class Loop:
         with self.state.as_saved():
             report = self.validate()
         value = worth(report, self.settings.validation.metric)
-        if progress.best is None or value > progress.best:
+        if math.isfinite(value) and (progress.best is None or value > progress.best):
             progress.best, progress.stale = value, 0
         else:
             progress.stale += 1
         self.state.schedule.observe(value)
+        progress.validated = progress.step
         self._clock()
         values = {name: number for name, number in report.values.items() if abs(number) < float("inf")}
         self.journal.record(

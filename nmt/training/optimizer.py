@@ -1,5 +1,6 @@
 """Optimizers by name, each with the settings that a person would choose."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Adam:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"optimizer.learning_rate must be above 0; got {self.learning_rate}.")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0 and self.weight_decay >= 0):
             raise ConfigError(f"optimizer: 0 <= beta < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")

@@ -12,7 +12,7 @@ from nmt.report.heatmap import heatmap
 
 
 def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int, gold: Sequence[Gold | None]) -> None:
-    """Writes NNN.json and NNN.png for every probe. Gold links are drawn where the hypothesis is the reference itself."""
+    """Writes NNN.json and NNN.png for every probe. Gold links are drawn where the hypothesis is the reference."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (shown, links) in enumerate(zip(pictures, gold, strict=True)):
         (folder / f"{number:03d}.json").write_text(

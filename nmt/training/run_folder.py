@@ -6,7 +6,7 @@ import logging
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,10 @@ RUN = "run.json"
 LOG = "train.log"
 SCORES = "scores.json"
 
-FREE = (
-    "training.stop",
-    "training.keep",
-    "training.log_every",
-    "output",
-    "cache",
-    "resume",
-    "device",
-    "threads",
-    "search",
-)
+IDLE = ("training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
+"""Settings that shape neither weights nor scores."""
+
+FREE = ("training.stop", "search", *IDLE)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
 
@@ -62,10 +55,18 @@ def close_log(handlers: list[logging.Handler]) -> None:
 
 
 def claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Makes the run folder, or makes sure that the run in it is this one.
+    """Makes the run folder, or makes sure that the run in it is this one, which from now on is not finished.
 
-    Raises CheckpointError if the folder holds a run with other settings, or any run where `resume` is never.
+    Raises CheckpointError as `check` does.
     """
+    check(folder, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SCORES).unlink(missing_ok=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+
+
+def check(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises CheckpointError if a folder holds a run with other settings, or any run where `resume` is never."""
     config = folder / CONFIG
     begun = (folder / "checkpoints").is_dir() and config.exists()
     if begun and settings["resume"] == "never":
@@ -78,17 +79,23 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
             + "\n  ".join(changed)
             + "\nChoose another output=..., or give the settings that the run began with."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
 
 
-def drift(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that shape weights and differ, one line each."""
+def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
+    config = folder / CONFIG
+    if not (folder / SCORES).exists() or not config.exists():
+        return False
+    return not drift(yaml.safe_load(config.read_text(encoding="utf-8")), settings, free=IDLE)
+
+
+def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
+    """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
     old, new = flat(before), flat(now)
     return [
         f"{key}: was {old.get(key, 'absent')}, now {new.get(key, 'absent')}"
         for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
+        if old.get(key) != new.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
     ]
 
 
@@ -144,12 +151,13 @@ def saver(
     """A function that writes a checkpoint: model folder, training state, and what a validation found."""
 
     def save(report: Report | None) -> None:
-        with checkpoints.write(state.progress.step, worth(report) if report else None) as folder:
+        step = state.progress.step + (state.handed_on is not None)  # an average comes after the last step of training
+        with checkpoints.write(step, worth(report) if report else None) as folder:
             state.save(folder)
             for name, content in model_files.items():
                 (folder / name).write_bytes(content)
             if report:
-                write_report(folder, report, state.progress.step)
+                write_report(folder, report, step)
 
     return save
 

@@ -26,7 +26,7 @@ class Stop:
         if all(limit is None for limit in limits.values()):
             raise ConfigError("Training would never end: give training.stop.steps, .epochs, .minutes or .patience.")
         for name, limit in limits.items():
-            if limit is not None and limit <= 0:
+            if limit is not None and not limit > 0:
                 raise ConfigError(f"training.stop.{name} must be above 0, or null for no limit; got {limit}.")
 
 
@@ -47,8 +47,8 @@ class Validation:
         given = [n for n in (self.every_steps, self.every_epochs) if n is not None]
         if len(given) != 1 or given[0] < 1:
             raise ConfigError(
-                "Give either training.validation.every_steps or training.validation.every_epochs, at least 1, and null for "
-                f"the other; got every_steps={self.every_steps}, every_epochs={self.every_epochs}."
+                "Give either training.validation.every_steps or training.validation.every_epochs, at least 1, and null "
+                f"for the other; got every_steps={self.every_steps}, every_epochs={self.every_epochs}."
             )
         if self.sentences is not None and self.sentences < 1:
             raise ConfigError(f"training.validation.sentences must be at least 1, or null; got {self.sentences}.")
@@ -56,18 +56,25 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class Keep:
-    """How many checkpoints stay complete: the `last` newest and the `best` best. The others keep scores and pictures."""
+    """How many checkpoints stay complete: the `last` newest and the `best` best. The others keep scores and pictures.
+
+    With best=0 the best one stays all the same, because a run hands it on.
+    """
 
     last: int = 1
     best: int = 1
+
+    def __post_init__(self) -> None:
+        if self.last < 1 or self.best < 0:
+            raise ConfigError(f"training.keep: last >= 1 and best >= 0 must hold; got {self}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The training loop's own settings.
 
-    accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null for
-    no clipping. log_every: optimizer steps between two lines of the log.
+    accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null
+    for no clipping. log_every: optimizer steps between two lines of the log.
     """
 
     label_smoothing: float = 0.1
@@ -81,7 +88,7 @@ class Training:
     def __post_init__(self) -> None:
         if not 0.0 <= self.label_smoothing < 1.0:
             raise ConfigError(f"training.label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.")
-        if self.clip_norm is not None and self.clip_norm <= 0:
+        if self.clip_norm is not None and not self.clip_norm > 0:
             raise ConfigError(f"training.clip_norm must be above 0, or null for no clipping; got {self.clip_norm}.")
         for name in ("accumulate", "log_every"):
             if getattr(self, name) < 1:

@@ -1,8 +1,8 @@
-"""The training state: exactly what a checkpoint holds, and what an interrupted run needs to go on as if nothing happened."""
+"""The training state: what a checkpoint holds, so that an interrupted run goes on as if nothing had happened."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ REST = "state.json"
 
 @dataclass
 class Progress:
-    """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind."""
+    """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind, `validated` is a step."""
 
     step: int = 0
     epoch: int = 0
@@ -30,22 +30,46 @@ class Progress:
     best: float | None = None
     stale: int = 0
     skipped: int = 0
+    validated: int = 0
+
+
+def _nothing() -> Tensor:
+    return torch.zeros((), dtype=torch.float64)
+
+
+@dataclass
+class Window:
+    """Sums since the last line of the log; losses are tensors, so that nothing waits for a device till they are read."""
+
+    smoothed: Tensor = field(default_factory=_nothing)
+    nll: Tensor = field(default_factory=_nothing)
+    words: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
 class TrainingState:
-    """Model, optimizer, schedule, averaged weights, position in the data, and the random state."""
+    """Model, optimizer, schedule, averaged weights, position in the data, sums for the log, and the random state.
+
+    `handed_on` are weights that are saved as the model in place of its own, once training is over.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     ema: Ema | None
     progress: Progress
+    window: Window = field(default_factory=Window)
+    handed_on: Mapping[str, Tensor] | None = None
 
     @contextmanager
     def as_saved(self) -> Iterator[None]:
-        """Inside, the model has the weights that a checkpoint's model folder has: the averaged ones, if there are any."""
-        with self.ema.applied(self.model) if self.ema else nullcontext():
+        """Inside, the model has the weights that a checkpoint's model folder has: averaged ones, if there are any."""
+        if self.handed_on is not None:
+            shown: AbstractContextManager[None] = _exchanged(self.model, self.handed_on)
+        else:
+            shown = self.ema.applied(self.model) if self.ema else nullcontext()
+        with shown:
             yield
 
     def save(self, folder: Path) -> None:
@@ -55,25 +79,36 @@ class TrainingState:
         tensors = {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
         if self.ema:
             tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
+        if self.ema or self.handed_on is not None:
             tensors |= {f"model.{name}": tensor for name, tensor in weights(self.model).items()}
+        tensors |= {"window.smoothed": self.window.smoothed, "window.nll": self.window.nll}
         tensors["random.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         save_tensors(folder / TENSORS, tensors)
-        write_json(folder / REST, {"progress": asdict(self.progress), "schedule": self.schedule.state_dict()})
+        window = {"words": self.window.words, "seconds": self.window.seconds}
+        rest = {"progress": asdict(self.progress), "schedule": self.schedule.state_dict(), "window": window}
+        write_json(folder / REST, rest)
 
     def load(self, folder: Path) -> None:
         """Goes on from a checkpoint of the same model and settings. Raises CheckpointError if it is of others."""
         tensors = load_tensors(folder / TENSORS)
         rest = read_json(folder / REST)
-        own = part(tensors, "model.") if self.ema else load_tensors(folder / MODEL)
-        put_weights(self.model, own, folder)
+        # Where the model that was saved is an average, the weights that training goes on from lie beside it.
+        put_weights(self.model, part(tensors, "model.") or load_tensors(folder / MODEL), folder)
         if self.ema:
             self.ema.load_state_dict(part(tensors, "ema."))
         self._put_optimizer(part(tensors, "optimizer."), folder)
-        self.schedule.load_state_dict(rest["schedule"])
-        self.progress = Progress(**rest["progress"])
-        torch.set_rng_state(tensors["random.cpu"])
+        try:
+            self.schedule.load_state_dict(rest["schedule"])
+            self.progress = Progress(**rest["progress"])
+            self.window = Window(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
+            torch.set_rng_state(tensors["random.cpu"])
+        except (KeyError, TypeError) as problem:
+            raise CheckpointError(
+                f"{folder} holds a training state of another version of this program ({problem}). Its model can be "
+                "used, but training cannot go on from it: choose another output."
+            ) from problem
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
 
@@ -93,9 +128,8 @@ class TrainingState:
                 raise CheckpointError(
                     f"{folder / TENSORS} has optimizer state of {of}, which this model does not have."
                 )
-            self.optimizer.state[parameters[of]][key] = tensor.to(
-                parameters[of].device if tensor.dim() else tensor.device
-            )
+            # The step count too: fused kernels read it where the parameter is.
+            self.optimizer.state[parameters[of]][key] = tensor.to(parameters[of].device)
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -108,17 +142,33 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-@torch.no_grad()
-def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Copies tensors into a model's parameters. Raises CheckpointError unless names and shapes are the model's own."""
-    own = weights(model)
-    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+def fits(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises CheckpointError unless the tensors have the names and shapes of the model's parameters."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if shapes != found:
         wrong = sorted(name for name in {*shapes, *found} if shapes.get(name) != found.get(name))
         listed = "; ".join(f"{n}: wanted {shapes.get(n, 'none')}, found {found.get(n, 'none')}" for n in wrong[:5])
         raise CheckpointError(
-            f"The weights in {folder} are not those of the configured model: {listed}. Use the settings they were made with."
+            f"The weights in {folder} are not those of the configured model: {listed}. Use the settings that they were "
+            "made with."
         )
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Copies tensors into a model's parameters. Raises CheckpointError as `fits` does."""
+    fits(model, tensors, folder)
+    own = weights(model)
     for name, tensor in tensors.items():
         own[name].copy_(tensor)
+
+
+@contextmanager
+def _exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    own = {name: tensor.clone() for name, tensor in weights(model).items()}
+    try:
+        put_weights(model, tensors, Path(MODEL))
+        yield
+    finally:
+        put_weights(model, own, Path(MODEL))

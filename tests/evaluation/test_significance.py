@@ -11,7 +11,7 @@ import pytest
 
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.significance import SEED_VARIABLE, paired_bootstrap
+from nmt.evaluation.significance import SEED_VARIABLE, paired_bootstrap, seeds_bootstrap
 
 WORDS = ["a", "the", "man", "woman", "dog", "red", "small", "runs", "sings", "in", "on", "with", "street", "park"]
 CHANCE = random.Random(7)
@@ -92,3 +92,32 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     for wrong in ({"samples": 0}, {"seed": 0}):
         with pytest.raises(ConfigError, match="at least 1"):
             paired_bootstrap(REFERENCES, {"one": REFERENCES}, **wrong)
+
+
+def test_with_one_training_of_each_kind_the_test_over_seeds_is_the_paired_bootstrap() -> None:
+    for share in (0.26, 0.28, 0.3):
+        one, two = noisy(0.3, 1), noisy(share, 2)
+        alone = paired_bootstrap(REFERENCES, {"one": one, "two": two}, samples=100, seed=3)["two"].p_value
+        assert seeds_bootstrap(REFERENCES, [one], [two], samples=100, seed=3) == pytest.approx(alone)
+
+
+def test_a_training_repeated_word_for_word_is_no_further_evidence() -> None:
+    one, two = noisy(0.30, 1), noisy(0.27, 2)
+    once = seeds_bootstrap(REFERENCES, [one], [two], samples=100)
+    assert seeds_bootstrap(REFERENCES, [one] * 5, [two] * 5, samples=100) == once
+    concatenated = paired_bootstrap(REFERENCES * 5, {"one": one * 5, "two": two * 5}, samples=100)["two"].p_value
+    assert concatenated is not None
+    assert concatenated < once  # what it would cost to take the trainings for one long test set
+
+
+def test_over_seeds_a_kind_is_not_different_from_itself_and_a_much_better_one_is_found() -> None:
+    base, better = [noisy(0.4, seed) for seed in (1, 2)], [noisy(0.1, seed) for seed in (3, 4, 5)]
+    assert seeds_bootstrap(REFERENCES, base, list(base), samples=100) == 1.0
+    assert seeds_bootstrap(REFERENCES, base, better, samples=100) < 0.02
+
+
+def test_over_seeds_too_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(ConfigError, match="trainings"):
+        seeds_bootstrap(REFERENCES, [], [REFERENCES])
+    with pytest.raises(DataError, match="hypotheses"):
+        seeds_bootstrap(REFERENCES, [REFERENCES], [["a"]])

@@ -1,0 +1,49 @@
+"""A run with a model so small that it is trained in seconds, by heart on eight pairs."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from nmt import build, config
+from nmt.cli.training_run import Outcome, run
+from nmt.data.corpus import Bitext
+from tests.cli.commands import composed
+
+TINY = (
+    "debug=overfit",
+    "model.embedding_size=24",
+    "model.encoder.hidden_size=24",
+    "model.decoder.hidden_size=32",
+    "optimizer.learning_rate=0.02",
+    "training.stop.epochs=60",
+    "training.validation.every_epochs=60",
+    "probes.sentences=1",
+    "search.size=2",
+    "search.max_ratio=1.2",
+    "search.max_extra=3",
+    "device=cpu",
+)
+
+
+class Trained(NamedTuple):
+    """A finished run: what it came to, and the eight pairs of its training set with their links."""
+
+    outcome: Outcome
+    text: Bitext
+
+    @property
+    def folder(self) -> Path:
+        return self.outcome.folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run that went through everything nmt-train does. To be read only."""
+    folder = tmp_path_factory.mktemp("outputs") / "tiny"
+    cache = tmp_path_factory.mktemp("cache")
+    settings = config.check(composed("train", *TINY, f"output={folder}", f"cache={cache}"), build.TRAIN)
+    outcome = run(settings, folder)
+    text = build.corpus(settings).load("train")
+    assert text is not None
+    return Trained(outcome, text)

@@ -1,0 +1,164 @@
+"""nmt-align writes the links that attention draws between the words of given pairs, and judges them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt.cli import work
+from nmt.cli.align import SCHEMA, Settings, Threshold, task, weigh
+from nmt.config import build, check
+from nmt.errors import ConfigError, DataError
+from nmt.evaluation.alignment import Link, extract, parse_line
+from nmt.evaluation.translation import Translator, forced
+from tests.cli.commands import composed, finished, lines, write
+from tests.cli.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def pairs(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The words of a command that aligns three pairs, two empty sides among them."""
+    folder = tmp_path_factory.mktemp("pairs")
+    source = write(folder / "source.txt", trained.text.source[0], "", trained.text.source[1], "only a source", "")
+    target = write(folder / "target.txt", trained.text.target[0], "", trained.text.target[1], "", "nur ein Ziel")
+    return f"model={trained.folder}", f"source={source}", f"target={target}"
+
+
+@pytest.fixture(scope="module")
+def reversed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says of itself that it translates in the other direction."""
+    folder = tmp_path_factory.mktemp("reversed")
+    best = trained.folder / "checkpoints" / "best"
+    for name in ("model.safetensors", "spm.model"):
+        (folder / name).write_bytes((best / name).read_bytes())
+    stored = json.loads((best / "config.json").read_text())
+    stored["source_language"], stored["target_language"] = stored["target_language"], stored["source_language"]
+    (folder / "config.json").write_text(json.dumps(stored))
+    return folder
+
+
+def links(folder: Path, *given: str) -> list[frozenset[Link]]:
+    """The links that the task writes."""
+    out = folder / "links.txt"
+    task(composed("align", *given, f"output={out}"))
+    return [parse_line(line, where="links.txt").sure for line in lines(out)]
+
+
+def scored(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, object]:
+    """What the task prints as JSON, and nothing else."""
+    task(composed("align", *given, "format=json"))
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def worker(trained: Trained) -> Translator:
+    """The tiny model."""
+    settings = work.Work(device="cpu", threads=None, tokens=100)
+    return work.translator(work.load(str(trained.folder), settings), settings, {})
+
+
+def test_the_command_prints_a_line_of_links_for_every_pair(pairs: tuple[str, ...], trained: Trained) -> None:
+    done = finished("align", *pairs)
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = done.stdout.decode().split("\n")
+    assert len(rows) == 6
+    assert (rows[1], rows[3], rows[4], rows[5]) == ("", "", "", "")
+    for row, number in ((rows[0], 0), (rows[2], 1)):
+        found = parse_line(row, where="standard output").sure
+        sizes = len(trained.text.source[number].split()), len(trained.text.target[number].split())
+        assert sorted(j for _, j in found) == list(range(sizes[1]))
+        assert all(i < sizes[0] for i, _ in found)
+
+
+def test_links_are_the_largest_weights(pairs: tuple[str, ...], trained: Trained, tmp_path: Path) -> None:
+    found = links(tmp_path, *pairs)
+    weights = weigh(worker(trained), trained.text.source[:2], trained.text.target[:2], "predicted")
+    assert [found[0], found[2]] == [extract(each) for each in weights]
+    more = links(tmp_path, *pairs, "extract=threshold", "extract.threshold=0.05")
+    assert [more[0], more[2]] == [Threshold(threshold=0.05)(each) for each in weights]
+
+
+def test_scores_are_those_of_a_hand_made_example(
+    pairs: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = links(tmp_path, *pairs)
+    sure, possible = sorted(found[0])[:2], sorted(found[2])[:1]
+    gold = write(
+        tmp_path / "gold.txt", " ".join(f"{i}-{j}" for i, j in sure), "", f"{possible[0][0]}p{possible[0][1]}", "", ""
+    )
+    printed = scored(capsys, *pairs, f"gold={gold}")
+    claimed = len(found[0]) + len(found[2])
+    assert printed["links"] == claimed
+    assert printed["precision"] == pytest.approx(3 / claimed)  # two that are sure and one that is possible
+    assert printed["recall"] == 1
+    assert printed["aer"] == pytest.approx(1 - (2 + 3) / (claimed + 2))
+    assert printed["signature"] == "position:predicted|extract:argmax"
+
+
+def test_against_its_own_links_nothing_is_wrong(
+    pairs: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links(tmp_path, *pairs, "position=read")
+    gold = (tmp_path / "links.txt").rename(tmp_path / "gold.txt")
+    out = tmp_path / "again.txt"
+    printed = scored(capsys, *pairs, "position=read", f"gold={gold}", f"output={out}")
+    assert (printed["aer"], printed["precision"], printed["recall"]) == (0, 1, 1)
+    assert lines(out) == lines(gold)
+    task(composed("align", *pairs, "position=read", f"gold={gold}"))
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["AER", "precision", "recall", "links", "pairs"]
+
+
+def test_a_word_is_read_one_step_after_it_is_predicted(trained: Trained) -> None:
+    model = worker(trained)
+    pair = model.tokenizers.source.encode(["a b"])[0], model.tokenizers.target.encode(["x y z"])[0]
+    predicted, read = (forced(model.model, [pair], position=position)[0] for position in ("predicted", "read"))
+    assert np.allclose(predicted[1:], read, atol=1e-6)
+
+
+def test_two_directions_are_joined(pairs: tuple[str, ...], reversed_run: Path, tmp_path: Path) -> None:
+    one = links(tmp_path, *pairs)
+    both = {
+        method: links(tmp_path, *pairs, f"reverse={reversed_run}", f"symmetrize={method}")
+        for method in ("intersection", "grow_diag_final_and", "union")
+    }
+    for number, forward in enumerate(one):
+        assert both["intersection"][number] <= forward <= both["union"][number]
+        assert both["intersection"][number] <= both["grow_diag_final_and"][number] <= both["union"][number]
+    assert both["union"] != one
+
+
+def test_a_model_of_the_same_direction_is_no_reverse(pairs: tuple[str, ...], trained: Trained) -> None:
+    with pytest.raises(ConfigError, match="from en, as model does"):
+        task(composed("align", *pairs, f"reverse={trained.folder}"))
+
+
+def test_heatmaps_are_drawn_of_the_first_pairs(pairs: tuple[str, ...], tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    links(tmp_path, *pairs, f"heatmaps.folder={pictures}", "heatmaps.limit=2")
+    assert sorted(path.name for path in pictures.iterdir()) == ["001.png", "002.png"]
+
+
+def test_unequal_texts_and_gold_are_told(pairs: tuple[str, ...], tmp_path: Path) -> None:
+    short, wrong = write(tmp_path / "short.txt", "one"), write(tmp_path / "wrong.txt", "99-0", "", "", "", "")
+    with pytest.raises(DataError, match=r"5 lines and .*short\.txt 1"):
+        task(composed("align", *pairs[:2], f"target={short}"))
+    with pytest.raises(DataError, match="aligns 1 sentence pairs, but the text has 5"):
+        task(composed("align", *pairs, f"gold={write(tmp_path / 'gold.txt', '0-0')}"))
+    with pytest.raises(DataError, match=r"wrong\.txt, line 1: link 99-0 lies outside"):
+        task(composed("align", *pairs, f"gold={wrong}"))
+
+
+@pytest.mark.parametrize("word", ["extract.threshold=1", "extract.threshold=-0.1"])
+def test_a_threshold_lies_between_0_and_1(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"extract\.threshold must be at least 0 and below 1"):
+        task(composed("align", "model=run", "source=a", "target=b", "extract=threshold", word))
+
+
+def test_the_signature_says_what_shapes_the_links() -> None:
+    given = ("model=run", "source=a", "target=b", "extract=threshold", "extract.threshold=0.5", "reverse=other")
+    checked = check(composed("align", *given), SCHEMA)
+    del checked["extract"]
+    settings = build(Settings, checked, extract=Threshold(threshold=0.5))
+    assert settings.signature() == "position:predicted|extract:threshold:0.5|symmetrize:grow_diag_final_and"

@@ -1,0 +1,261 @@
+"""nmt-compare: from a command line with commas to finished runs and their table, whatever becomes of single runs."""
+
+import csv
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.cli import compare, jobs, results, sweep
+from nmt.cli.door import quoted
+from nmt.cli.paths import configs
+from nmt.errors import ConfigError
+from nmt.evaluation.significance import paired_bootstrap
+from nmt.report.comparison import Run
+
+TINY = [
+    *("data.train=60", "data.validation=6", "data.test=20", "model.embedding_size=8", "model.encoder.hidden_size=8"),
+    *("model.decoder.hidden_size=8", "training.stop.epochs=null", "training.stop.steps=2", "training.log_every=1"),
+    *("training.validation.every_epochs=null", "training.validation.every_steps=2", "threads=1", "search=greedy"),
+    *("search.max_ratio=0.5", "probes.sentences=1"),
+]
+
+
+def composed(output: Path, **settings: Any) -> dict[str, Any]:
+    """configs/compare.yaml as Hydra composes it."""
+    return {"output": str(output), "seeds": 2, "baseline": None, "jobs": 1} | settings
+
+
+def overrides(folder: Path, *more: str) -> list[str]:
+    return [*TINY, f"cache={quoted(str(folder / 'cache'))}", *more]
+
+
+def variants(*given: str) -> list[sweep.Variant]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(configs(), version_base="1.3"):
+        return sweep.variants(given)
+
+
+# The command line --------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_is_divided_between_the_comparison_and_its_runs() -> None:
+    own, rest = compare.divided(
+        ["attention=a,b", "seeds=[5,6]", "--cfg", "job", "output=x", "~probes", "+data.x=1", "jobs=2", "-m", "seed=3"]
+    )
+    assert own == ["seeds=[5,6]", "--cfg", "job", "output=x", "jobs=2"]
+    assert rest == ["attention=a,b", "~probes", "+data.x=1", "seed=3"]
+
+
+def test_a_label_can_be_written_as_the_table_has_it() -> None:
+    assert compare.divided(["baseline=attention=dot,heads=2"])[0] == ["baseline='attention=dot,heads=2'"]
+    assert compare.divided(["baseline='attention=dot'"])[0] == ["baseline='attention=dot'"]
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]) | st.sampled_from("'\\äß=")))
+def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
+    assert OverridesParser.create().parse_override(f"output={quoted(value)}").value() == value
+
+
+def test_every_setting_of_the_comparison_is_in_its_config() -> None:
+    GlobalHydra.instance().clear()
+    from nmt.cli.door import keys
+
+    assert set(keys("compare")) == compare.OWN
+
+
+@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1]])
+def test_seeds_must_name_different_seeds(tmp_path: Path, seeds: Any) -> None:
+    with pytest.raises(ConfigError, match="seeds"):
+        compare.task(composed(tmp_path, seeds=seeds), [], "")
+
+
+# Variants ----------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_swept_is_combined_and_named() -> None:
+    found = variants("attention=dot,additive", "seed_of_nothing=1", "a.b=range(1,3)", "attention/score=glob(co*)")
+    assert [variant.label for variant in found] == [
+        f"attention={attention},a.b={b},attention.score={score}"
+        for attention in ("dot", "additive")
+        for b in (1, 2)
+        for score in ("concat", "cosine")
+    ]
+    assert found[0].overrides == ["attention=dot", "seed_of_nothing=1", "a.b=1", "attention/score=concat"]
+
+
+def test_without_a_sweep_there_is_one_variant() -> None:
+    assert variants("attention=dot") == [sweep.Variant("default", ["attention=dot"])]
+
+
+@given(st.lists(st.text(min_size=1), min_size=1))
+def test_labels_are_names_for_every_file_system(swept: list[str]) -> None:
+    label = sweep.label([f"key={value}" for value in swept])
+    assert len(label.encode()) <= sweep.LONGEST
+    assert not set(label) & set("/\\:*?\"<>|' \n\0")
+
+
+def test_long_labels_stay_different() -> None:
+    one, two = (sweep.label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [("seed=1,2", "seeds=3"), ("a=interval(0,1)", "no end"), ("a=x,X", "share"), ("a=[", "a=")],
+)
+def test_sweeps_that_cannot_be_run_are_refused(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        sweep.plan([override], seeds=[1], output=tmp_path, at_once=1)
+
+
+def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> None:
+    planned = sweep.plan(overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
+    assert sweep.baseline(planned, None) == "optimizer=adam"
+    assert sweep.baseline(planned, "optimizer=adamw") == "optimizer=adamw"
+    with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
+        sweep.baseline(planned, "optimizer=adamv")
+
+
+def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
+    (job,) = sweep.plan(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
+    assert job.settings["threads"] == 1  # the tests have one thread in all
+    assert "threads=1" in job.overrides
+
+
+def test_mistakes_in_any_variant_are_told_before_anything_runs(tmp_path: Path) -> None:
+    given = overrides(tmp_path, "attention=luong_general,bahdnau,luong_dot", "optimizer.learning_rat=1")
+    with pytest.raises(ConfigError) as typo:
+        compare.task(composed(tmp_path / "out"), given, "")
+    assert "optimizer.learning_rat is not a setting. Did you mean optimizer.learning_rate?" in str(typo.value)
+    with pytest.raises(ConfigError) as several:
+        compare.task(composed(tmp_path / "out"), given[:-1], "")
+    assert "attention=bahdnau:\n  Could not find 'attention/bahdnau'" in str(several.value)
+    assert "attention=luong_dot:\n  dot compares query and key directly" in str(several.value)
+    assert "attention=luong_general" not in str(several.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Processes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    crew, status = jobs.Crew(), []
+    with jobs.signals(crew):
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        waiting = threading.Thread(target=lambda: status.append(crew.run(command, tmp_path / "log")))
+        waiting.start()
+        while not crew.children:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+        waiting.join()
+    assert (crew.caught, status) == (signal.SIGINT, [-signal.SIGTERM])
+    assert signal.getsignal(signal.SIGINT) == before
+    (job,) = sweep.plan(overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
+    jobs.one(crew, job, "[1/1]")
+    assert not job.folder.exists()
+
+
+def test_an_interrupted_comparison_has_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(jobs, "work", lambda planned, at_once: signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        compare.task(composed(tmp_path / "out"), overrides(tmp_path), "")
+    assert left.value.code == 143
+    assert capsys.readouterr().out == ""
+
+
+# Significance ------------------------------------------------------------------------------------------------------
+
+
+def finished(folder: Path, seed: int, hypotheses: list[str], references: list[str]) -> Run:
+    """A run folder as far as the test looks at it."""
+    folder.mkdir(parents=True)
+    for kind, lines in (("hypotheses", hypotheses), ("references", references)):
+        (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in lines), newline="\n")
+    return Run(seed, str(folder), {"BLEU": 10.0 * seed})
+
+
+REFERENCES = [f"the {noun} sees a {other} in the park ." for noun in ("man", "dog", "child") for other in "abcdefg"]
+CLOSE = [line.replace("park", "garden") for line in REFERENCES]
+FAR = [line.replace("sees a", "has no") for line in CLOSE]
+
+
+def test_runs_of_the_same_seed_are_paired(tmp_path: Path) -> None:
+    first = [finished(tmp_path / f"a{seed}", seed, CLOSE, REFERENCES) for seed in (1, 2)]
+    other = [finished(tmp_path / f"b{seed}", seed, FAR, REFERENCES) for seed in (2, 3)]
+    found = results.significance([*first, Run(3, "", failure="lost")], other)
+    assert found is not None
+    theirs = paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR})["other"].p_value
+    assert found.seeds == {2: theirs}
+    assert found.p_value == pytest.approx(theirs)  # of one seed, both tests are one
+    assert found.difference == 0.0
+
+
+def test_other_test_sets_are_not_compared(tmp_path: Path) -> None:
+    first = [finished(tmp_path / "a", 1, CLOSE, REFERENCES)]
+    assert results.significance(first, [finished(tmp_path / "b", 1, CLOSE, CLOSE)]) is None
+    assert results.significance(first, [finished(tmp_path / "c", 2, CLOSE, REFERENCES)]) is None
+
+
+# From end to end ---------------------------------------------------------------------------------------------------
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file below a folder, when it was written and how long it is."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+
+def test_failures_stay_alone_and_nothing_is_trained_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    good, bad = output / "tokenizer.vocab_size=120", output / "tokenizer.vocab_size=99999"
+
+    # One variant asks for more pieces than the text has, which nobody can know before its vocabulary is learnt.
+    with pytest.raises(SystemExit) as left:
+        compare.task(composed(output, seeds=[1]), overrides(tmp_path, "tokenizer.vocab_size=99999,120"), "first")
+    assert left.value.code == compare.UNFINISHED
+    assert "vocab_size" in (bad / "seed-1" / "FAILED").read_text()
+    assert (good / "seed-1" / "scores.json").exists()
+    assert "FAILED: tokenizer.vocab_size=99999 seed 1" in capsys.readouterr().out
+    before = state(good)
+
+    # With more seeds and another second variant, what is finished stays as it is.
+    mended = overrides(tmp_path, "tokenizer.vocab_size=120,121")
+    compare.task(composed(output), mended, "second")
+    told = capsys.readouterr()
+    assert "[1/4] tokenizer.vocab_size=120 seed 1: finished before" in told.err
+    assert state(good / "seed-1") == before
+    assert told.out == (output / "comparison.txt").read_text()
+    table = json.loads((output / "comparison.json").read_text())
+    assert [run["seed"] for variant in table["variants"] for run in variant["runs"]] == [1, 2, 1, 2]
+    assert sorted(table["variants"][1]["significance"]["seeds"]) == ["1", "2"]
+    for run in (run for variant in table["variants"] for run in variant["runs"]):
+        values = {"BLEU", "chrF2", "TER", "AER", "perplexity", "parameters", "tokens_per_second", "minutes"}
+        assert values <= run["values"].keys()
+        assert all(run["signatures"][name] for name in ("BLEU", "chrF2", "TER"))
+    first = next(csv.DictReader((output / "comparison.csv").open()))
+    scored = [json.loads((good / f"seed-{seed}/scores.json").read_text())["test"][1]["value"] for seed in (1, 2)]
+    assert float(first["chrf2_mean"]) == pytest.approx(sum(scored) / 2)
+
+    # And then nothing is left to do, also with settings that change no result.
+    before = state(good)
+    compare.task(composed(output), [*mended, "training.log_every=7"], "third")
+    assert state(good) == before
+    assert capsys.readouterr().out.replace("third", "second") == told.out
+
+    # Other settings are never mixed in.
+    with pytest.raises(ConfigError, match="other settings"):
+        compare.task(composed(output), [*mended, "model.embedding_size=6"], "fourth")

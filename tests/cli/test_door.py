@@ -1,0 +1,105 @@
+"""The door to every command: light, and what goes wrong is said in a sentence, with the words that a person typed."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.cli import align, door, evaluate, translate
+from nmt.config import MISSING, check
+from nmt.errors import ConfigError
+from tests.cli.commands import composed, environment, finished
+
+APPLYING: dict[str, tuple[Any, set[str]]] = {
+    "translate": (translate.Settings, {"model"}),
+    "evaluate": (evaluate.Settings, {"references"}),
+    "align": (align.SCHEMA, {"model", "source", "target"}),
+}
+"""Commands that apply a model: their schema, and what must be given."""
+
+HEAVY = ("torch", "numpy", "sentencepiece", "datasets", "matplotlib", "sacrebleu", "hydra", "omegaconf")
+
+
+def left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str
+) -> tuple[object, str]:
+    """The exit status of a command that goes wrong, and what it says."""
+    main = {"translate": translate, "evaluate": evaluate, "align": align}[command].main
+    monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
+    with pytest.raises(SystemExit) as exit:
+        main()
+    return exit.value.code, capsys.readouterr().err
+
+
+def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+    asked = "import sys, nmt.cli.translate, nmt.cli.evaluate, nmt.cli.align, nmt.cli.train"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{asked}; print(*sys.modules)"], capture_output=True, env=environment(), check=True
+    )
+    assert not set(HEAVY) & set(done.stdout.decode().split())
+
+
+@pytest.mark.parametrize("command", APPLYING)
+def test_the_default_config_is_complete_but_for_what_must_be_given(command: str) -> None:
+    schema, required = APPLYING[command]
+    with pytest.raises(ConfigError) as raised:
+        check(composed(command), schema)
+    problems = str(raised.value).split("\n")
+    assert {problem.split(" ")[0].split(".")[0] for problem in problems} == required
+    assert all("must be given" in problem for problem in problems)
+    assert [key for key, value in composed(command).items() if value == MISSING] == sorted(
+        required - {"model"}, key=list(composed(command)).index
+    )
+
+
+def test_help_shows_how_the_command_is_used() -> None:
+    done = finished("translate", "--help")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"nmt-translate model=outputs/<run> < in.txt > out.txt" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("translate", (), "nmt-translate: model must be given: write model=..."),
+        ("translate", ("model=none", "search=beem"), "beam"),
+        ("translate", ("model=none", "tokns=3"), "tokns is not a setting. Did you mean tokens?"),
+        ("translate", ("model=none", "chunk=many"), "chunk='many' must be a whole number."),
+        ("translate", ("model=none", "input=none.txt"), "There is no file none.txt."),
+        ("translate", ("model=no/run", "input=pyproject.toml"), "model=no/run must be a run folder"),
+        ("evaluate", ("hypotheses=a",), "nmt-evaluate: references must be given: write references=..."),
+        ("align", ("model=x", "source=a", "target=b", "extract=argmin"), "threshold"),
+        ("align", ("model=x", "source=a", "target=b", "position=both"), "Choose from: predicted, read."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_mistakes_are_told_in_the_words_that_were_typed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    status, message = left(monkeypatch, capsys, command, *words)
+    assert status == door.USAGE
+    assert said in message
+    assert "model.folder" not in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("word", "hydras"),
+    [
+        ("model=outputs/run", "model.folder=outputs/run"),
+        ("search.size=8", "++search.size=8"),
+        ("search=beam", "search=beam"),
+        ("models=1", "models=1"),
+        ("reverse=model=1", "reverse=model=1"),
+        ("--cfg", "--cfg"),
+    ],
+)
+def test_only_the_beginning_of_a_word_is_respelled(word: str, hydras: str) -> None:
+    assert door.respelled(word, door.APPLIED) == hydras

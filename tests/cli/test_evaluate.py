@@ -1,0 +1,94 @@
+"""nmt-evaluate says what sacreBLEU's own command says, of files and of a model's translations."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.cli import translate
+from nmt.cli.evaluate import task
+from nmt.errors import ConfigError, DataError
+from tests.cli.commands import composed, environment, finished, write
+from tests.cli.conftest import Trained
+
+HYPOTHESES = ("The cat sat on the mat.", "It is raining, again", "", "Nobody knows why it works so well.")
+REFERENCES = ("The cat sat on a mat.", "It rains again.", "Silence.", "Nobody knows why that works so well.")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """Hypotheses and references."""
+    return write(tmp_path / "out.txt", *HYPOTHESES), write(tmp_path / "references.txt", *REFERENCES)
+
+
+def scores(capsys: pytest.CaptureFixture[str], *given: str) -> list[dict[str, object]]:
+    """What the task prints as JSON."""
+    task(composed("evaluate", *given, "format=json"))
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["lines"] > 0
+    found: list[dict[str, object]] = printed["scores"]
+    return found
+
+
+def test_scores_are_those_of_the_sacrebleu_command(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hypotheses, references = map(str, files)
+    command = [sys.executable, "-m", "sacrebleu", references, "-i", hypotheses, "-m", "bleu", "chrf", "ter", "-w", "9"]
+    judged = subprocess.run(command, capture_output=True, env=environment(), check=True)
+    found = scores(capsys, f"hypotheses={hypotheses}", f"references={references}")
+    for ours, theirs in zip(found, json.loads(judged.stdout), strict=True):
+        assert ours["name"] == theirs["name"]
+        assert ours["value"] == pytest.approx(theirs["score"], abs=1e-8)
+        assert ours["signature"] == theirs["signature"]
+
+
+def test_the_command_prints_a_table(files: tuple[Path, Path]) -> None:
+    done = finished("evaluate", f"hypotheses={files[0]}", f"references={files[1]}", "language=de")
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = done.stdout.decode().splitlines()
+    assert [row[:16].strip() for row in rows] == ["BLEU", "chrF2", "TER", "literature BLEU", "lines"]
+    assert all("version:" in row for row in rows[:4])
+    assert rows[3].endswith("lang:de")
+    assert rows[4].split()[1] == "4"
+
+
+def test_a_model_is_scored_by_its_translations(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(tmp_path / "source.txt", *trained.text.source)
+    references = write(tmp_path / "references.txt", *trained.text.target)
+    found = scores(capsys, f"model={trained.folder}", f"source={source}", f"references={references}")
+    out = tmp_path / "out.txt"
+    translate.task(composed("translate", f"model={trained.folder}", f"input={source}", f"output={out}"))
+    assert found == scores(capsys, f"hypotheses={out}", f"references={references}", "language=de")
+    assert [score["name"] for score in found] == ["BLEU", "chrF2", "TER", "literature BLEU"]
+
+
+def test_unequal_texts_are_told_with_their_lengths(files: tuple[Path, Path], tmp_path: Path) -> None:
+    short = write(tmp_path / "short.txt", *REFERENCES[:3])
+    with pytest.raises(DataError, match=r"out\.txt has 4 lines and .*short\.txt 3"):
+        task(composed("evaluate", f"hypotheses={files[0]}", f"references={short}"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        ("model=run",),
+        ("source=in.txt",),
+        ("hypotheses=out.txt", "model=run"),
+        ("hypotheses=out.txt", "source=in.txt"),
+    ],
+    ids=" ".join,
+)
+def test_it_must_be_clear_what_is_scored(given: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="either hypotheses=FILE, or model=RUN and source=FILE"):
+        task(composed("evaluate", *given, "references=test.de"))
+
+
+def test_references_are_required() -> None:
+    with pytest.raises(ConfigError, match="references must be given"):
+        task(composed("evaluate", "hypotheses=out.txt"))

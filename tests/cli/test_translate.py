@@ -1,0 +1,195 @@
+"""nmt-translate is a filter: line n out translates line n in, whatever the lines, the batches and the format."""
+
+import json
+import logging
+import os
+import stat
+import subprocess
+from itertools import islice, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, lists, text
+
+from nmt.cli import work
+from nmt.cli.text import CHUNK_CHARACTERS, FIRST_CHUNK, chunks, outgoing
+from nmt.cli.translate import ESCAPED, Settings, task
+from nmt.config import build, check
+from nmt.data.lines import LINE_ENDS
+from nmt.errors import ConfigError, DataError
+from nmt.search.beam import Beam
+from nmt.search.greedy import Greedy
+from tests.cli.commands import composed, environment, finished, lines, words, write
+from tests.cli.conftest import Trained
+
+NASTY = (
+    b"\xef\xbb\xbfThe dog sleeps.\r\n\n   \nx\xe2\x80\xa8y\x85z".replace(b"\x85", b"\xc2\x85")
+    + b"\n\xf0\x9f\x98\x80\n</s> <s> <pad>\na\0b\n\t\nlast, without an end"
+)
+
+
+def translated(trained: Trained, folder: Path, *given: str) -> list[str]:
+    """The output of the task for the training sources, an empty line among them."""
+    source = write(folder / "in.txt", *trained.text.source[:4], "", *trained.text.source[4:])
+    out = folder / "out.txt"
+    task(composed("translate", f"model={trained.folder}", f"input={source}", f"output={out}", *given))
+    return lines(out)
+
+
+def test_a_filter_keeps_lines_apart_and_writes_nothing_else(trained: Trained, tmp_path: Path) -> None:
+    done = finished("translate", f"model={trained.folder}", text=NASTY, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b"\n")
+    out = done.stdout.decode().split("\n")[:-1]
+    assert len(out) == len(NASTY.split(b"\n"))
+    assert [number for number in (1, 2, 7) if out[number]] == []
+    assert all(len(line.splitlines()) <= 1 and not set(line) & set(LINE_ENDS) for line in out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(trained: Trained, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.txt", *trained.text.source * 20)
+    command = words("translate", f"model={trained.folder}", f"input={source}", "chunk=1")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+def test_a_missing_model_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    command = words("translate", f"model={tmp_path / 'none'}")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), **pipes) as running:
+        assert running.wait(timeout=60) == 2  # standard input is open, and nobody ever writes to it
+        assert running.stderr is not None
+        assert b"no such folder" in running.stderr.read()
+
+
+def test_translations_do_not_depend_on_batches_and_chunks(trained: Trained, tmp_path: Path) -> None:
+    together = translated(trained, tmp_path)
+    assert together == translated(trained, tmp_path, "chunk=1", "tokens=1")
+    assert together == translated(trained, tmp_path, "chunk=3", "tokens=50")
+    assert together[4] == ""
+    assert len(set(together)) > 4  # or all this would say little
+
+
+def test_a_model_learns_eight_pairs_by_heart(trained: Trained, tmp_path: Path) -> None:
+    out = translated(trained, tmp_path)
+    assert sum(found == right for found, right in zip(out[:4] + out[5:], trained.text.target, strict=True)) >= 4
+
+
+def test_nbest_lists_hypotheses_by_line_and_score(trained: Trained, tmp_path: Path) -> None:
+    best = translated(trained, tmp_path, "search.size=3")
+    rows = [
+        row.split(" ||| ") for row in translated(trained, tmp_path, "search.size=3", "search.nbest=3", "format=nbest")
+    ]
+    for number, text in enumerate(best):
+        found = [(row[1], float(row[2])) for row in rows if row[0] == str(number)]
+        assert found[0][0] == text
+        assert len(found) == (3 if text else 1)
+        assert all(first[1] >= second[1] for first, second in pairwise(found))
+    assert [int(row[0]) for row in rows] == sorted(int(row[0]) for row in rows)
+
+
+def test_json_holds_pieces_and_the_weights_between_them(trained: Trained, tmp_path: Path) -> None:
+    best = translated(trained, tmp_path)
+    objects = [json.loads(line) for line in translated(trained, tmp_path, "format=json")]
+    assert [found["text"] for found in objects] == best
+    assert [found["line"] for found in objects] == list(range(len(best)))
+    assert objects[4]["hypotheses"] == []
+    for found in (each for each in objects if each["hypotheses"]):
+        first = found["hypotheses"][0]
+        assert first["text"] == found["text"]
+        assert first["log_prob"] <= first["score"] <= 0
+        weights = np.array(first["weights"])
+        assert weights.shape == (len(first["pieces"]), len(found["source"]))
+        assert np.allclose(weights.sum(1), 1, atol=0.01)
+        assert first["pieces"][-1] == found["source"][-1] == "</s>"
+
+
+def test_json_is_one_line_for_every_tool() -> None:
+    character = "".join(chr(code) for code in ESCAPED)
+    written = json.dumps(f"a{character}{LINE_ENDS}", ensure_ascii=False).translate(ESCAPED)
+    assert not set(written) & set(LINE_ENDS)
+    assert json.loads(written) == f"a{character}{LINE_ENDS}"
+
+
+def test_settings_of_search_change_the_stored_one_and_a_name_replaces_it(trained: Trained) -> None:
+    settings = build(Settings, check(composed("translate", f"model={trained.folder}", "device=cpu"), Settings))
+    loaded = work.load(str(trained.folder), settings)
+    stored = work.translator(loaded, settings, {}).search
+    assert stored == Beam(size=2, max_ratio=1.2, max_extra=3)
+    assert work.translator(loaded, settings, {"size": 7}).search == Beam(size=7, max_ratio=1.2, max_extra=3)
+    chosen = composed("translate", "search=greedy", "search.max_extra=1")["search"]
+    assert work.translator(loaded, settings, chosen).search == Greedy(max_extra=1)
+    with pytest.raises(ConfigError, match=r"search\.sise .* Did you mean size\?"):
+        work.translator(loaded, settings, {"sise": 7})
+
+
+def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
+    trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    settings = build(Settings, check(composed("translate", f"model={trained.folder}"), Settings))
+    worker = work.translator(work.load(str(trained.folder), settings), settings, {})
+    ids = worker.tokenizers.source.encode([*trained.text.source[:4], "", *trained.text.source[4:]])
+    most = 5
+    out = translated(trained, tmp_path, f"max_source={most}", "chunk=2")
+    assert out == [found.text for found in worker.translate_ids([line[:most] for line in ids])]
+    warned = [record.getMessage().split()[1] for record in caplog.records]
+    assert warned == [str(number) for number, line in enumerate(ids, 1) if len(line) > most]
+
+
+@pytest.mark.parametrize("word", ["chunk=0", "max_source=0", "tokens=0", "threads=0"])
+def test_what_is_out_of_range_is_told_with_its_name(word: str) -> None:
+    with pytest.raises(ConfigError, match=word.split("=")[0]):
+        task(composed("translate", "model=none", word))
+
+
+def test_an_output_appears_only_when_it_is_whole(trained: Trained, tmp_path: Path) -> None:
+    source, out = tmp_path / "bad.txt", write(tmp_path / "out.txt", "from before")
+    source.write_bytes(b"good\n" * 3 + b"\xff\n")
+    with pytest.raises(DataError, match="line 4"):
+        task(composed("translate", f"model={trained.folder}", f"input={source}", f"output={out}", "chunk=1"))
+    assert lines(out) == ["from before"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "out.txt"]
+
+
+def test_the_output_may_be_the_input(trained: Trained, tmp_path: Path) -> None:
+    expected = translated(trained, tmp_path)
+    file = tmp_path / "in.txt"
+    task(composed("translate", f"model={trained.folder}", f"input={file}", f"output={file}", "chunk=2"))
+    assert lines(file) == expected
+
+
+def test_what_is_no_regular_file_is_written_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with outgoing(str(pipe)) as put:
+        put(["one", "two"])
+        assert os.read(reader, 100) == b"one\ntwo\n"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    for impossible in (tmp_path, tmp_path / "none" / "out.txt"):
+        with pytest.raises(DataError, match="cannot be written"), outgoing(str(impossible)):
+            pass
+
+
+@given(found=lists(text(max_size=5), max_size=90), most=integers(1, 70))
+def test_chunks_are_the_lines_in_their_order(found: list[str], most: int) -> None:
+    parts = list(chunks(found, most))
+    assert [line for part in parts for line in part] == found
+    assert all(0 < len(part) <= most for part in parts)
+
+
+def test_chunks_come_soon_and_bound_memory() -> None:
+    endless = (str(number) for number in iter(int, 1))
+    assert [len(part) for part in islice(chunks(endless, 100), 4)] == [FIRST_CHUNK, 2 * FIRST_CHUNK, 100, 100]
+    wide = "x" * (CHUNK_CHARACTERS // 2)
+    assert [len(part) for part in chunks([wide] * 5, 100)] == [2, 2, 1]
