@@ -58,11 +58,7 @@ def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_onc
     sound: set[str] = set()
     GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
     with initialize_config_dir(configs(), version_base="1.3"):
-        try:
-            expanded = variants(overrides)
-        except HydraException as problem:
-            raise ConfigError(str(problem)) from None
-        for variant in expanded:
+        for variant in variants(overrides):
             try:
                 for job in runs(variant, seeds, output):
                     check(job, sound)
@@ -86,7 +82,7 @@ def listed(problems: Sequence[tuple[str, Exception]]) -> str:
 def variants(overrides: Sequence[str]) -> list[Variant]:
     """The product of all that is swept, the last changing fastest. Hydra must be initialized, for its glob(...)."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    axes = [axis(override) for override in parser.parse_overrides(list(overrides))]
+    axes = [axis(parsed(parser, override)) for override in overrides]
     found: list[Variant] = []
     for choice in itertools.product(*axes):
         swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
@@ -95,6 +91,14 @@ def variants(overrides: Sequence[str]) -> list[Variant]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"Two variants would share the folder {twice[0]}. Give every swept value once.")
     return found
+
+
+def parsed(parser: OverridesParser, override: str) -> Override:
+    """An override as Hydra understands it. Raises ConfigError where it does not."""
+    try:
+        return parser.parse_override(override)
+    except HydraException as problem:
+        raise ConfigError(f"{override} cannot be read: {str(problem).splitlines()[0]}.") from None
 
 
 def axis(override: Override) -> list[str]:

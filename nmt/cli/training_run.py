@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,11 @@ def run(settings: Plain, folder: Path) -> Outcome:
             return Run(settings, folder, device, corpus, data, interrupted).outcome()
     finally:
         run_folder.close_log(handlers)
+
+
+def command() -> str:
+    """The command line that made this run, to be given again."""
+    return shlex.join(["nmt-train", *sys.argv[1:]])
 
 
 def seed_everything(seed: int) -> None:
@@ -174,7 +180,7 @@ class Run:
         parameters = build.parameter_count(self.model)
         logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)
         facts = {"parameters": parameters, "device": str(self.model.output.weight.device), "data": self.data.report}
-        run_folder.describe(self.folder, self.settings, sys.argv, facts)
+        run_folder.describe(self.folder, self.settings, command(), facts)
         journal = Journal(self.folder, step=self.state.progress.step)
         batching = config.build(Batching, self.settings["batching"])
         loop = Loop(
@@ -256,7 +262,7 @@ class Run:
         content = page(
             {
                 "title": self.folder.name,
-                "command": " ".join(sys.argv),
+                "command": command(),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "scores": found,
                 "metrics": rows(self.folder / METRICS),

@@ -62,7 +62,7 @@ class UnigramSampler(Sampler):
         return ids[::-1]
 
     def _choices(self, word: str) -> list[tuple[list[int], list[float]] | None]:
-        """For each end, where its last piece may start, and the sums of their probabilities; None: not to be spelled."""
+        """For each end, where its last piece may start and the sums of their probabilities; None: nowhere."""
         totals: list[float | None] = [0.0]
         choices: list[tuple[list[int], list[float]] | None] = [([], [])]
         for end in range(1, len(word) + 1):

@@ -24,8 +24,8 @@ class Curve(NamedTuple):
 
 
 PANELS: dict[str, tuple[Curve, ...]] = {
-    "loss": (
-        Curve("training", "train", "loss", BLUE),
+    "nats a token": (
+        Curve("training", "train", "nll", BLUE),
         Curve("validation", "validation", "loss", ORANGE, best=min, digits=3),
     ),
     "validation score": (
@@ -56,7 +56,7 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
             continue
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize=8, labelcolor=TEXT_INK, handlelength=1.2)
-        if title != "loss":
+        if title != "nats a token":
             axes.set_ylim(bottom=0)  # noise looks as small as it is
     for axes in grid[-1]:
         axes.set_xlabel("step", fontsize=8.5, color=FAINT_INK)

@@ -132,6 +132,8 @@ class Checkpoints:
                 for pattern in HEAVY:
                     for path in folder.glob(pattern):
                         path.unlink()
+                if not any(folder.iterdir()):  # that of an interruption holds nothing that stays
+                    folder.rmdir()
 
     def _points(self, name: str) -> bool:
         return (self.folder / name).is_symlink()

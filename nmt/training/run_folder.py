@@ -49,8 +49,10 @@ def open_log(folder: Path) -> list[logging.Handler]:
 
 def close_log(handlers: list[logging.Handler]) -> None:
     """Takes the handlers of one run away again, so that the next in the same process has its own."""
+    ours = logging.getLogger("nmt")
+    ours.propagate = True
     for handler in handlers:
-        logging.getLogger("nmt").removeHandler(handler)
+        ours.removeHandler(handler)
         handler.close()
 
 
@@ -110,7 +112,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def describe(folder: Path, settings: Mapping[str, Any], command: list[str], facts: Mapping[str, Any]) -> None:
+def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:
     """Writes run.json: command, versions, commit, device, seed and what else is known."""
     packages = ("torch", "sentencepiece", "datasets", "sacrebleu", "hydra-core", "safetensors")
     write_json(

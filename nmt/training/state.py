@@ -39,7 +39,7 @@ def _nothing() -> Tensor:
 
 @dataclass
 class Window:
-    """Sums since the last line of the log; losses are tensors, so that nothing waits for a device till they are read."""
+    """Sums since the last line of the log; losses are tensors, so that nothing waits for a device before a line."""
 
     smoothed: Tensor = field(default_factory=_nothing)
     nll: Tensor = field(default_factory=_nothing)

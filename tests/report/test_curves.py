@@ -8,10 +8,10 @@ import pytest
 from nmt.report.curves import PANELS, curves
 
 METRICS: list[dict[str, Any]] = [
-    {"kind": "train", "step": 10, "loss": 5.0, "learning_rate": 0.1, "tokens_per_second": 100.0, "minutes": 0.1},
-    {"kind": "train", "step": 20, "loss": 4.0, "learning_rate": 0.2, "tokens_per_second": 110.0, "minutes": 0.2},
+    {"kind": "train", "step": 10, "nll": 5.0, "learning_rate": 0.1, "tokens_per_second": 100.0, "minutes": 0.1},
+    {"kind": "train", "step": 20, "nll": 4.0, "learning_rate": 0.2, "tokens_per_second": 110.0, "minutes": 0.2},
     {"kind": "validation", "step": 20, "loss": 4.5, "perplexity": 90.0, "bleu": 12.5, "chrf": 30.0},
-    {"kind": "train", "step": 30, "loss": 3.0, "learning_rate": 0.1, "tokens_per_second": 120.0, "minutes": 0.3},
+    {"kind": "train", "step": 30, "nll": 3.0, "learning_rate": 0.1, "tokens_per_second": 120.0, "minutes": 0.3},
     {"kind": "validation", "step": 40, "loss": 4.0, "perplexity": 55.0, "bleu": 11.0, "chrf": 33.0},
 ]
 
@@ -29,8 +29,8 @@ def lines(metrics: list[dict[str, Any]]) -> dict[str, tuple[list[float], list[fl
 
 def test_every_number_is_at_its_step() -> None:
     assert lines(METRICS) == {
-        "loss/training": ([10, 20, 30], [5.0, 4.0, 3.0]),
-        "loss/validation": ([20, 40], [4.5, 4.0]),
+        "nats a token/training": ([10, 20, 30], [5.0, 4.0, 3.0]),
+        "nats a token/validation": ([20, 40], [4.5, 4.0]),
         "validation score/BLEU": ([20, 40], [12.5, 11.0]),
         "validation score/chrF": ([20, 40], [30.0, 33.0]),
         "learning rate/learning rate": ([10, 20, 30], [0.1, 0.2, 0.1]),
@@ -46,10 +46,10 @@ def test_the_best_validation_is_marked_with_its_number() -> None:
 
 def test_missing_and_infinite_numbers_and_other_rows_are_passed_over() -> None:
     broken = [
-        {"kind": "train", "step": 15, "loss": math.nan, "learning_rate": None},
+        {"kind": "train", "step": 15, "nll": math.nan, "learning_rate": None},
         {"kind": "validation", "step": 30, "loss": math.inf},
         {"kind": "test", "step": 30, "loss": 1.0},
-        {"kind": "train", "loss": 1.0},
+        {"kind": "train", "nll": 1.0},
     ]
     assert lines([*METRICS, *broken]) == lines(METRICS)
 

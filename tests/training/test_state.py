@@ -1,0 +1,253 @@
+"""A run that is interrupted, and goes on in a new state, ends as if nothing had happened: to the bit."""
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.attention.normalizer import NORMALIZERS
+from nmt.attention.scope import SCOPES
+from nmt.attention.score import SCORES
+from nmt.errors import CheckpointError
+from nmt.model.decoders import DECODERS
+from nmt.training import state as state_module
+from nmt.training.average import Ema
+from nmt.training.files import load_tensors, read_json, write_json
+from nmt.training.journal import rows
+from nmt.training.schedule import Plateau
+from nmt.training.state import Progress, TrainingState, fits, put_weights, weights
+from tests import tiny
+
+PLATEAU = ("schedule=plateau", "schedule.patience=0", "schedule.threshold=100", "training.validation.metric=loss")
+"""The learning rate is halved after every validation but the first."""
+COSINE = ("schedule=cosine", "schedule.steps=9", "schedule.warmup_steps=3")
+EMA = ("average=ema", "average.decay=0.7")
+RHYTHM = ("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4")
+TIMES = {"minutes", "tokens_per_second", "seconds"}
+
+CASES: dict[str, tuple[str, ...]] = {
+    "luong": ("model/decoder=luong", *PLATEAU),
+    "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
+    "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
+}
+STOPS = (1, 2, 3, 6, 7, 11)
+"""Optimizer steps: within an epoch of four and at its end, on a validation, on none, and the very last."""
+
+
+def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
+    return tiny.settings(folder, *tiny.RESTLESS, *RHYTHM, *overrides)
+
+
+def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -> dict[str, Any]:
+    """What a run leaves that was interrupted after each of these steps, every part with random numbers of its own."""
+    for stop in stops:
+        assert tiny.made(settings, folder, tiny.After(stop), seed=1000 + stop).train() == "interrupted"
+    run = tiny.made(settings, folder, seed=999 if stops else None)
+    assert run.train() == "steps (11)"
+    return left(folder)
+
+
+def left(folder: Path) -> dict[str, Any]:
+    """All that a run wrote, apart from times."""
+    last = folder / "checkpoints" / "last"
+    found: dict[str, Any] = {name: (last / name).read_bytes() for name in ("model.safetensors", "state.safetensors")}
+    found["state.json"] = timeless(read_json(last / "state.json"))
+    found["metrics"] = [timeless(row) for row in rows(folder / "metrics.jsonl")]
+    for path in sorted(folder.glob("checkpoints/step-*/*")):
+        if path.name in {"validation.json", "hypotheses.txt"}:
+            found[f"{path.parent.name}/{path.name}"] = path.read_bytes()
+    found["steps"] = sorted(path.name for path in folder.glob("checkpoints/step-*"))
+    return found
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: timeless(below) for key, below in value.items() if key not in TIMES}
+    return value
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Callable[[str], dict[str, Any]]:
+    """What each case leaves that nothing interrupted."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def of(case: str) -> dict[str, Any]:
+        if case not in found:
+            found[case] = trained(home / case, chosen(home / case, *CASES[case]))
+        return found[case]
+
+    return of
+
+
+def test_every_decoder_is_under_test() -> None:
+    assert CASES.keys() == DECODERS.keys()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_interrupted_run_is_an_uninterrupted_one(
+    case: str, tmp_path: Path, home: Path, whole: Callable[[str], dict[str, Any]]
+) -> None:
+    wanted = whole(case)
+    assert [row["step"] for row in wanted["metrics"] if row["kind"] == "validation"] == [3, 6, 9, 11]
+    folder = home / f"{case}-interrupted"
+    found = trained(folder, chosen(folder, *CASES[case]), STOPS)
+    assert differing(found, wanted) == []
+
+
+def test_the_limit_on_steps_can_be_raised_after_a_validation(
+    home: Path, whole: Callable[[str], dict[str, Any]]
+) -> None:
+    folder = home / "raised"
+    for steps in (3, 9):
+        early = chosen(folder, *CASES["bahdanau"], f"training.stop.steps={steps}")
+        assert tiny.made(early, folder).train() == f"steps ({steps})"
+    found = trained(folder, chosen(folder, *CASES["bahdanau"]))
+    assert differing(found, whole("bahdanau")) == []
+
+
+def forget(*path: str, value: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    """Makes a resume read a value of its own in place of one in state.json."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        def changed(file: Path) -> Any:
+            rest = read_json(file)
+            below = rest
+            for key in path[:-1]:
+                below = below[key]
+            below[path[-1]] = value
+            return rest
+
+        monkeypatch.setattr(state_module, "read_json", changed)
+
+    return patch
+
+
+def skip(owner: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda monkeypatch: monkeypatch.setattr(owner, name, lambda *arguments: None)
+
+
+FORGOTTEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = {
+    "random state": ("luong", skip(torch, "set_rng_state"), "model.safetensors"),
+    "place in the epoch": ("luong", forget("progress", "batch", value=0), "model.safetensors"),
+    "epoch": ("luong", forget("progress", "epoch", value=0), "model.safetensors"),
+    "schedule": ("luong", skip(Plateau, "load_state_dict"), "model.safetensors"),
+    "optimizer": ("luong", skip(TrainingState, "_put_optimizer"), "model.safetensors"),
+    "average": ("bahdanau", skip(Ema, "load_state_dict"), "model.safetensors"),
+    "words of the log": ("luong", forget("window", "words", value=0), "metrics"),
+    "best so far": ("luong", forget("progress", "best", value=None), "state.json"),
+}
+
+
+@pytest.mark.parametrize("part", FORGOTTEN)
+def test_whatever_a_resume_forgets_is_seen(
+    part: str, home: Path, whole: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, patch, seen = FORGOTTEN[part]
+    folder = home / f"without {part}"
+    settings = chosen(folder, *CASES[case])
+    assert tiny.made(settings, folder, tiny.After(7)).train() == "interrupted"
+    patch(monkeypatch)
+    assert tiny.made(settings, folder, seed=999).train() == "steps (11)"
+    assert seen in differing(left(folder), whole(case))
+
+
+def combinations() -> list[tuple[str, ...]]:
+    found = []
+    for decoder, score in itertools.product(DECODERS, SCORES):
+        found.append((f"model/decoder={decoder}", f"attention/score={score}", "attention.heads=2"))
+    for scope, normalizer in itertools.product(SCOPES, NORMALIZERS):
+        found.append((f"attention/scope={scope}", f"attention/normalizer={normalizer}", "model.encoder.layers=2"))
+    found.append(("model.decoder.input_feeding=false", "model.decoder.layers=2", "search=beam"))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", combinations(), ids=" ".join)
+def test_every_attention_resumes_exactly_from_every_step(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    def settings(name: str) -> dict[str, Any]:
+        found = tiny.settings(tmp_path / name, *tiny.RESTLESS, *RHYTHM, *COSINE, *overrides)
+        return found
+
+    wanted = trained(tmp_path / "whole", settings("whole"))
+    assert differing(trained(tmp_path / "parts", settings("parts"), range(1, 12)), wanted) == []
+
+
+def a_state(*, ema: bool = False) -> TrainingState:
+    torch.manual_seed(3)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return TrainingState(model, optimizer, Plateau(), Ema(model, decay=0.5) if ema else None, Progress(step=4))
+
+
+def test_weights_that_are_handed_on_leave_training_as_it_was(tmp_path: Path) -> None:
+    state = a_state()
+    own = {name: tensor.clone() for name, tensor in weights(state.model).items()}
+    state.handed_on = {name: tensor + 1 for name, tensor in own.items()}
+    state.save(tmp_path)
+    assert torch.equal(load_tensors(tmp_path / "model.safetensors")["weight"], own["weight"] + 1)
+    assert torch.equal(state.model.get_parameter("weight"), own["weight"])
+    again = a_state()
+    put_weights(again.model, state.handed_on, tmp_path)
+    again.load(tmp_path)
+    assert all(torch.equal(tensor, own[name]) for name, tensor in weights(again.model).items())
+
+
+def test_what_is_averaged_is_saved_and_the_model_keeps_its_own(tmp_path: Path) -> None:
+    state = a_state(ema=True)
+    with torch.no_grad():
+        state.model.get_parameter("weight").add_(1.0)
+    own = state.model.get_parameter("weight").clone()
+    state.save(tmp_path)
+    saved = load_tensors(tmp_path / "model.safetensors")["weight"]
+    assert torch.equal(state.model.get_parameter("weight"), own)
+    assert torch.allclose(saved, own - 1.0)
+
+
+def test_losses_that_are_not_finite_do_not_keep_a_checkpoint_from_being_written(tmp_path: Path) -> None:
+    state = a_state()
+    state.window.nll = torch.tensor(float("nan"), dtype=torch.float64)
+    state.save(tmp_path)
+    again = a_state()
+    again.load(tmp_path)
+    assert again.window.nll.isnan()
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    model = torch.nn.Linear(3, 2)
+    with pytest.raises(CheckpointError, match=r"weight: wanted \(2, 3\), found \(3, 3\)"):
+        put_weights(model, {"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, tmp_path)
+    with pytest.raises(CheckpointError, match="extra: wanted none"):
+        fits(model, {**weights(model), "extra": torch.zeros(1)}, tmp_path)
+    with pytest.raises(CheckpointError, match="bias"):
+        fits(model, {"weight": torch.zeros(2, 3)}, tmp_path)
+
+
+@pytest.mark.parametrize("part", ["progress", "schedule", "window"])
+def test_a_state_of_another_version_is_refused(tmp_path: Path, part: str) -> None:
+    a_state().save(tmp_path)
+    rest = json.loads((tmp_path / "state.json").read_text())
+    rest[part]["from_the_future"] = 1
+    write_json(tmp_path / "state.json", rest)
+    with pytest.raises(CheckpointError):
+        a_state().load(tmp_path)
+
+
+def test_an_optimizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    state = a_state()
+    with pytest.raises(CheckpointError, match="other"):
+        state._put_optimizer({"other.exp_avg": torch.zeros(1)}, tmp_path)
