@@ -88,7 +88,9 @@ def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         key, equals, value = argument.partition("=")
         if argument in ("-m", "--multirun"):  # as if it were given: sweeping is what this command does
             continue
-        if key in OWN and "=" in value and not re.match(r"""['"]""", value):
+        if key == "seeds" and re.fullmatch(r"\d+(,\d+)+", value):
+            own.append(f"seeds=[{value}]")
+        elif key in OWN and "=" in value and not re.match(r"""['"]""", value):
             own.append(f"{key}={quoted(value)}")  # labels such as attention=bahdanau, for which Hydra wants quotes
         elif key in OWN or argument.startswith("-") or not (equals or argument.startswith("~")):
             own.append(argument)

@@ -29,12 +29,12 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     """
     import hydra
     from hydra.errors import HydraException
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     mistakes: list[str] = []
 
-    def entered(composed: DictConfig) -> None:
+    def entered(composed: Any) -> None:
         plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
         assert isinstance(plain, dict)
         try:
@@ -58,7 +58,7 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     if mistakes:
         message = "\n".join(mistakes)
         for beginning, hydras in (spelled or {}).items():
-            message = message.replace(hydras, beginning)
+            message = message.replace(hydras.rstrip("="), beginning.rstrip("="))
         leave(name, message)
 
 

@@ -96,7 +96,7 @@ def variants(overrides: Sequence[str]) -> list[Variant]:
 def parsed(parser: OverridesParser, override: str) -> Override:
     """An override as Hydra understands it. Raises ConfigError where it does not."""
     try:
-        return parser.parse_override(override)
+        return parser.parse_overrides([override])[0]
     except HydraException as problem:
         raise ConfigError(f"{override} cannot be read: {str(problem).splitlines()[0]}.") from None
 

@@ -113,7 +113,8 @@ FURTHER = (
 
 def text(comparison: Comparison) -> str:
     """The table for a terminal, and below it what its numbers mean, with the signatures and the command."""
-    return "\n".join([*aligned(cells(comparison), "  ", ""), "", *notes(comparison)]) + "\n"
+    *above, command = notes(comparison)
+    return "\n".join([*aligned(cells(comparison), "  ", ""), "", *above, "", command]) + "\n"
 
 
 def markdown(comparison: Comparison) -> str:

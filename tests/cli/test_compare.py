@@ -57,7 +57,8 @@ def test_the_command_line_is_divided_between_the_comparison_and_its_runs() -> No
     assert rest == ["attention=a,b", "~probes", "+data.x=1", "seed=3"]
 
 
-def test_a_label_can_be_written_as_the_table_has_it() -> None:
+def test_labels_and_seeds_can_be_written_without_quotes_and_brackets() -> None:
+    assert compare.divided(["seeds=5,6"])[0] == ["seeds=[5,6]"]
     assert compare.divided(["baseline=attention=dot,heads=2"])[0] == ["baseline='attention=dot,heads=2'"]
     assert compare.divided(["baseline='attention=dot'"])[0] == ["baseline='attention=dot'"]
 
@@ -124,7 +125,7 @@ def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> N
     assert sweep.baseline(planned, None) == "optimizer=adam"
     assert sweep.baseline(planned, "optimizer=adamw") == "optimizer=adamw"
     with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
-        sweep.baseline(planned, "optimizer=adamv")
+        sweep.baseline(planned, "optimizer=adamww")
 
 
 def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_mistakes_in_any_variant_are_told_before_anything_runs(tmp_path: Path) -
     assert "optimizer.learning_rat is not a setting. Did you mean optimizer.learning_rate?" in str(typo.value)
     with pytest.raises(ConfigError) as several:
         compare.task(composed(tmp_path / "out"), given[:-1], "")
-    assert "attention=bahdnau:\n  Could not find 'attention/bahdnau'" in str(several.value)
+    assert "attention=bahdnau:\n  In 'train': Could not find 'attention/bahdnau'" in str(several.value)
     assert "attention=luong_dot:\n  dot compares query and key directly" in str(several.value)
     assert "attention=luong_general" not in str(several.value)
     assert list(tmp_path.iterdir()) == []

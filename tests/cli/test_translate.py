@@ -1,7 +1,6 @@
 """nmt-translate is a filter: line n out translates line n in, whatever the lines, the batches and the format."""
 
 import json
-import logging
 import os
 import stat
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, lists, text
 
-from nmt.cli import work
+from nmt.cli import translate, work
 from nmt.cli.text import CHUNK_CHARACTERS, FIRST_CHUNK, chunks, outgoing
 from nmt.cli.translate import ESCAPED, Settings, task
 from nmt.config import build, check
@@ -84,14 +83,12 @@ def test_a_model_learns_eight_pairs_by_heart(trained: Trained, tmp_path: Path) -
 
 
 def test_nbest_lists_hypotheses_by_line_and_score(trained: Trained, tmp_path: Path) -> None:
-    best = translated(trained, tmp_path, "search.size=3")
-    rows = [
-        row.split(" ||| ") for row in translated(trained, tmp_path, "search.size=3", "search.nbest=3", "format=nbest")
-    ]
-    for number, text in enumerate(best):
+    out = translated(trained, tmp_path, "search.size=3", "search.nbest=3", "format=nbest")
+    rows = [row.split(" ||| ") for row in out]
+    for number, best in enumerate(translated(trained, tmp_path, "search.size=3")):
         found = [(row[1], float(row[2])) for row in rows if row[0] == str(number)]
-        assert found[0][0] == text
-        assert len(found) == (3 if text else 1)
+        assert found[0][0] == best
+        assert len(found) == (3 if best else 1)
         assert all(first[1] >= second[1] for first, second in pairwise(found))
     assert [int(row[0]) for row in rows] == sorted(int(row[0]) for row in rows)
 
@@ -132,17 +129,17 @@ def test_settings_of_search_change_the_stored_one_and_a_name_replaces_it(trained
 
 
 def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
-    trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    warned: list[int] = []
+    monkeypatch.setattr(translate.logger, "warning", lambda text, number, *rest: warned.append(number))
     settings = build(Settings, check(composed("translate", f"model={trained.folder}"), Settings))
     worker = work.translator(work.load(str(trained.folder), settings), settings, {})
     ids = worker.tokenizers.source.encode([*trained.text.source[:4], "", *trained.text.source[4:]])
     most = 5
     out = translated(trained, tmp_path, f"max_source={most}", "chunk=2")
     assert out == [found.text for found in worker.translate_ids([line[:most] for line in ids])]
-    warned = [record.getMessage().split()[1] for record in caplog.records]
-    assert warned == [str(number) for number, line in enumerate(ids, 1) if len(line) > most]
+    assert warned == [number for number, line in enumerate(ids, 1) if len(line) > most]
 
 
 @pytest.mark.parametrize("word", ["chunk=0", "max_source=0", "tokens=0", "threads=0"])

@@ -34,8 +34,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
     "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
 }
-STOPS = (1, 2, 3, 6, 7, 11)
-"""Optimizer steps: within an epoch of four and at its end, on a validation, on none, and the very last."""
+STOPS = (2, 3, 7, 11)
+"""Optimizer steps: within an epoch of four, on a validation and on none, and the very last."""
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
@@ -43,9 +43,10 @@ def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
 
 
 def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -> dict[str, Any]:
-    """What a run leaves that was interrupted after each of these steps, every part with random numbers of its own."""
-    for stop in stops:
-        assert tiny.made(settings, folder, tiny.After(stop), seed=1000 + stop).train() == "interrupted"
+    """What a run leaves that was interrupted after each of these steps; what goes on has other random numbers before."""
+    for number, stop in enumerate(stops):
+        seed = 1000 + stop if number else None
+        assert tiny.made(settings, folder, tiny.After(stop), seed=seed).train() == "interrupted"
     run = tiny.made(settings, folder, seed=999 if stops else None)
     assert run.train() == "steps (11)"
     return left(folder)
@@ -147,7 +148,7 @@ FORGOTTEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = {
     "optimizer": ("luong", skip(TrainingState, "_put_optimizer"), "model.safetensors"),
     "average": ("bahdanau", skip(Ema, "load_state_dict"), "model.safetensors"),
     "words of the log": ("luong", forget("window", "words", value=0), "metrics"),
-    "best so far": ("luong", forget("progress", "best", value=None), "state.json"),
+    "best so far": ("luong", forget("progress", "best", value=99.0), "state.json"),
 }
 
 
@@ -178,8 +179,7 @@ def combinations() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("overrides", combinations(), ids=" ".join)
 def test_every_attention_resumes_exactly_from_every_step(overrides: tuple[str, ...], tmp_path: Path) -> None:
     def settings(name: str) -> dict[str, Any]:
-        found = tiny.settings(tmp_path / name, *tiny.RESTLESS, *RHYTHM, *COSINE, *overrides)
-        return found
+        return chosen(tmp_path / name, *COSINE, *overrides)
 
     wanted = trained(tmp_path / "whole", settings("whole"))
     assert differing(trained(tmp_path / "parts", settings("parts"), range(1, 12)), wanted) == []

@@ -1,0 +1,269 @@
+"""The loop: when it stops, validates and saves, what one step does, and what it tells."""
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nmt import config
+from nmt.cli.training_run import Run
+from nmt.data.batching import Batch, Batches, Batching, collate
+from nmt.evaluation.probes import Probes
+from nmt.evaluation.validation import Report, Validator
+from nmt.symbols import PAD
+from nmt.training import loop as loop_module
+from nmt.training.journal import Journal, rows
+from nmt.training.loop import Loop, worth
+from nmt.training.settings import Metric, Stop, Training, Validation
+from nmt.training.state import weights
+from tests import tiny
+
+CALM = [f"model.dropout.{place}=0" for place in ("embedding", "readout", "source_words", "target_words")]
+NEVER = Validation(every_steps=1000, every_epochs=None)
+LONG = Stop(steps=7)
+
+
+def report(value: float) -> Report:
+    """As if every metric were `value`."""
+    return Report(dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value), {}, [], [], [])
+
+
+class Trial:
+    """A loop over a tiny run, with scripted validations; it notes at which steps they and the saving happened."""
+
+    def __init__(self, folder: Path, *overrides: str, values: Sequence[float] = (), **settings: Any) -> None:
+        self.run: Run = tiny.made(tiny.settings(folder, *CALM, *overrides), folder)
+        self.state = self.run.state
+        self.values = itertools.chain(values, itertools.repeat(0.0))
+        self.validated: list[int] = []
+        self.saved: list[tuple[int, bool]] = []
+        self.training = Training(**{"stop": LONG, "validation": NEVER, "label_smoothing": 0.0, **settings})
+        batching = config.build(Batching, self.run.settings["batching"])
+        self.batches = Batches(self.run.data.train, self.run.data.tokenizers, batching, seed=1)
+        self.folder = folder
+        self.reason = ""
+
+    def go(self, interrupted: Callable[[], bool] = lambda: False) -> "Trial":
+        journal = Journal(self.folder, step=self.state.progress.step)
+        loop = Loop(
+            model=self.run.model,
+            state=self.state,
+            batches=self.batches,
+            settings=self.training,
+            journal=journal,
+            validate=self.validate,
+            save=self.save,
+            interrupted=interrupted,
+        )
+        self.reason = loop.run()
+        journal.close()
+        return self
+
+    def validate(self) -> Report:
+        self.validated.append(self.state.progress.step)
+        return report(next(self.values))
+
+    def save(self, found: Report | None) -> None:
+        self.saved.append((self.state.progress.step, found is not None))
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [row for row in rows(self.folder / "metrics.jsonl") if row["kind"] == kind]
+
+    @property
+    def progress(self) -> Any:
+        return self.state.progress
+
+
+def test_it_stops_after_so_many_steps(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, stop=Stop(steps=3)).go()
+    assert (trial.reason, trial.progress.step) == ("steps (3)", 3)
+    assert (trial.validated, trial.saved) == ([3], [(3, True)])
+
+
+def test_it_stops_after_so_many_epochs(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "batching.tokens=800", stop=Stop(epochs=2), accumulate=3)
+    sizes = [len(trial.batches.epoch(number)) for number in (0, 1)]
+    assert trial.go().reason == "epochs (2)"
+    assert trial.progress.step == sum(-(-size // 3) for size in sizes)
+    assert (trial.progress.epoch, trial.progress.batch) == (2, 0)
+    words = len(trial.run.data.train.target.flat) + trial.run.data.train.pairs
+    assert trial.progress.words == 2 * words
+
+
+def test_it_stops_after_so_many_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(tmp_path, stop=Stop(minutes=10))
+    trial.state.progress.seconds = 9 * 60.0  # of an earlier part of the run
+    seconds = itertools.count(start=0.0, step=7.0)
+    monkeypatch.setattr(loop_module.time, "monotonic", lambda: next(seconds))
+    assert trial.go().reason == "minutes (10)"
+    assert 60 / 7 / 5 <= trial.progress.step <= 60 / 7
+    assert trial.progress.seconds >= 600
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+    rhythm = Validation(every_steps=1, every_epochs=None)
+    trial = Trial(tmp_path, values=[1, 3, 2, 3, 1, 9], stop=Stop(patience=3), validation=rhythm).go()
+    assert (trial.reason, trial.validated) == ("patience (3)", [1, 2, 3, 4, 5])
+    assert (trial.progress.best, trial.progress.stale) == (3, 3)
+
+
+def test_a_finished_run_does_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(tmp_path, stop=Stop(steps=2)).go()
+    monkeypatch.setattr(trial.batches, "epoch", lambda number: pytest.fail("no data are needed"))
+    assert trial.go().reason == "steps (2)"
+    assert (trial.validated, trial.saved) == ([2], [(2, True)])
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf", "loss", "perplexity"])
+def test_the_best_is_that_of_the_metric(tmp_path: Path, metric: Metric) -> None:
+    values = [2.0, 5.0, 1.0, 4.0]
+    rhythm = Validation(every_steps=1, every_epochs=None, metric=metric)
+    trial = Trial(tmp_path, values=values, stop=Stop(steps=4), validation=rhythm).go()
+    assert trial.progress.best == (-1.0 if metric in ("loss", "perplexity") else 5.0)
+    assert worth(report(5.0), metric) == (-5.0 if metric in ("loss", "perplexity") else 5.0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_loss_that_is_not_finite_is_never_the_best_and_can_be_written(tmp_path: Path, value: float) -> None:
+    rhythm = Validation(every_steps=1, every_epochs=None, metric="loss")
+    trial = Trial(tmp_path, values=[value, 3.0, value], stop=Stop(steps=3), validation=rhythm).go()
+    assert trial.progress.best == -3.0
+    assert trial.progress.stale == 1
+    assert [row.get("loss") for row in trial.told("validation")] == [None, 3.0, None]
+
+
+def test_validation_by_steps_and_at_the_end(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, stop=Stop(steps=8), validation=Validation(every_steps=3, every_epochs=None)).go()
+    assert trial.validated == [3, 6, 8]
+    assert trial.saved == [(3, True), (6, True), (8, True)]
+
+
+def test_validation_by_epochs(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "batching.tokens=900", stop=Stop(epochs=5), validation=Validation(every_epochs=2))
+    sizes = [len(trial.batches.epoch(number)) for number in range(5)]
+    trial.go()
+    assert trial.validated == [sum(sizes[:2]), sum(sizes[:4]), sum(sizes)]
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_an_interruption_is_saved_once(tmp_path: Path, every: int) -> None:
+    trial = Trial(tmp_path, validation=Validation(every_steps=every, every_epochs=None))
+    trial.go(lambda: trial.progress.step >= 2)
+    assert trial.reason == "interrupted"
+    assert trial.saved == [(2, every == 2)]
+
+
+def test_an_interruption_before_the_first_step_saves_nothing(tmp_path: Path) -> None:
+    trial = Trial(tmp_path).go(lambda: True)
+    assert (trial.reason, trial.saved, trial.progress.step) == ("interrupted", [], 0)
+
+
+def test_the_learning_rate_follows_the_schedule(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "schedule=cosine", "schedule.steps=4", "schedule.warmup_steps=2", log_every=1)
+    used: list[float] = []
+    trial.state.optimizer.register_step_pre_hook(lambda optimizer, *_: used.append(optimizer.param_groups[0]["lr"]))
+    trial.go()
+    wanted = [0.01 * trial.state.schedule.factor(step) for step in range(1, 8)]
+    assert used == pytest.approx(wanted, abs=1e-15)
+    assert [row["learning_rate"] for row in trial.told("train")] == used
+    assert len(set(used)) > 4
+
+
+def gradients(run: Run) -> dict[str, Tensor]:
+    found = {name: parameter.grad for name, parameter in run.model.named_parameters()}
+    return {name: gradient.clone() for name, gradient in found.items() if gradient is not None}
+
+
+def reference(run: Run, batch: Batch, smoothing: float) -> dict[str, Tensor]:
+    """Gradients of the mean loss over all words of a batch, by torch's own cross-entropy."""
+    run.model.zero_grad()
+    logits = run.model.output(run.model(batch.source, batch.source_lengths, batch.read))
+    F.cross_entropy(
+        logits.flatten(0, 1), batch.wanted.flatten(), ignore_index=PAD, label_smoothing=smoothing
+    ).backward()
+    return gradients(run)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_accumulated_batches_are_one_batch_of_their_union(tmp_path: Path, accumulate: int, smoothing: float) -> None:
+    trial = Trial(tmp_path, stop=Stop(steps=1), accumulate=accumulate, clip_norm=None, label_smoothing=smoothing)
+    epoch = trial.batches.epoch(0)
+    union = torch.cat([epoch.batch(index).lines for index in range(accumulate)])
+    wanted = reference(trial.run, collate(epoch.tokenized, union.numpy()), smoothing)
+    found = gradients(trial.go().run)
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+def norm(found: dict[str, Tensor]) -> float:
+    return float(torch.stack([gradient.square().sum() for gradient in found.values()]).sum().sqrt())
+
+
+def test_a_large_gradient_is_shortened_and_keeps_its_direction(tmp_path: Path) -> None:
+    free = gradients(Trial(tmp_path / "free", stop=Stop(steps=1), clip_norm=None).go().run)
+    limit = norm(free) / 3
+    clipped = gradients(Trial(tmp_path / "clipped", stop=Stop(steps=1), clip_norm=limit).go().run)
+    assert norm(clipped) == pytest.approx(limit, rel=1e-4)
+    for name, gradient in free.items():
+        torch.testing.assert_close(clipped[name], gradient / 3, atol=1e-7, rtol=1e-3)
+    roomy = gradients(Trial(tmp_path / "roomy", stop=Stop(steps=1), clip_norm=3 * limit + 1).go().run)
+    torch.testing.assert_close(roomy, free)
+
+
+def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trial = Trial(tmp_path, "average=ema", stop=Stop(steps=3), log_every=1)
+    seen: list[dict[str, Tensor]] = []
+
+    def poisoned(gradient: Tensor) -> Tensor:
+        seen.append({name: weight.clone() for name, weight in weights(trial.run.model).items()})
+        return gradient * float("nan") if trial.progress.step == 1 else gradient
+
+    trial.run.model.output.bias.register_hook(poisoned)
+    with caplog.at_level(logging.WARNING, "nmt"):
+        trial.go()
+    assert trial.progress.skipped == 1
+    assert "step 2: the gradient is not finite" in caplog.text
+    torch.testing.assert_close(seen[2], seen[1], atol=0, rtol=0)
+    assert not torch.equal(seen[1]["output.bias"], seen[0]["output.bias"])
+    assert trial.state.ema is not None
+    assert trial.state.ema.updates == 2
+    assert all(weight.isfinite().all() for weight in weights(trial.run.model).values())
+
+
+def test_the_log_tells_the_loss_of_the_words_since_its_last_line(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "optimizer.learning_rate=1e-12", stop=Stop(epochs=1), label_smoothing=0.2)
+    batches = len(trial.batches.epoch(0))
+    trial.training = Training(stop=Stop(epochs=1), validation=NEVER, label_smoothing=0.2, log_every=batches)
+    data = trial.run.data
+    validator = Validator(trial.run.translator, data.train, data.validation_text, Probes(sentences=0))
+    trial.run.model.eval()
+    expected = validator.nll()
+    (row,) = trial.go().told("train")
+    assert row["step"] == batches
+    assert row["nll"] == pytest.approx(expected, rel=1e-5)
+    assert row["loss"] > row["nll"]
+    assert row["tokens_per_second"] > 0
+    assert all(json.dumps(value, allow_nan=False) for value in row.values())
+
+
+def test_the_log_has_a_line_every_so_many_steps(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, stop=Stop(steps=7), log_every=2).go()
+    assert [row["step"] for row in trial.told("train")] == [2, 4, 6]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """TensorBoard takes longer to import than all else here."""
+    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    yield
