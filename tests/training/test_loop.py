@@ -3,7 +3,7 @@
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +263,6 @@ def test_the_log_has_a_line_every_so_many_steps(tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than all else here."""
     monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-    yield

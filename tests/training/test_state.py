@@ -43,7 +43,7 @@ def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
 
 
 def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -> dict[str, Any]:
-    """What a run leaves that was interrupted after each of these steps; what goes on has other random numbers before."""
+    """What a run leaves that was interrupted after each of these steps; each part begins with other random numbers."""
     for number, stop in enumerate(stops):
         seed = 1000 + stop if number else None
         assert tiny.made(settings, folder, tiny.After(stop), seed=seed).train() == "interrupted"
