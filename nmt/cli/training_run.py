@@ -221,10 +221,11 @@ class Run:
         kept = self.checkpoints.kept()
         if (kept[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
             return model_folder(self.folder)
-        chosen = [checkpoint for checkpoint in kept if not (checkpoint.folder / AVERAGE).exists()]
+        trained = [checkpoint for checkpoint in kept if not (checkpoint.folder / AVERAGE).exists()]
+        # One that was never measured was saved by an interruption, and none should be felt in what comes out.
+        chosen = [checkpoint for checkpoint in trained if checkpoint.value is not None] or trained
         if isinstance(self.average, BestCheckpoints):
-            measured = [checkpoint for checkpoint in chosen if checkpoint.value is not None]
-            chosen = sorted(measured, key=lambda c: -(c.value or 0.0))[: self.average.count]
+            chosen = sorted(chosen, key=lambda c: -(c.value or 0.0))[: self.average.count]
         elif isinstance(self.average, LastCheckpoints):
             chosen = chosen[-self.average.count :]
         steps = [checkpoint.step for checkpoint in chosen]

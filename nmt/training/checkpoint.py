@@ -125,7 +125,11 @@ class Checkpoints:
     def _prune(self) -> None:
         """Makes light what need not stay. The manifest goes first: from then on the folder is no checkpoint."""
         kept = self.kept()
-        stays = {entry.folder for entry in (*kept[-self.keep_last :], *self._ranked()[: self.keep_best])}
+        measured = [
+            entry for entry in kept if entry.value is not None
+        ]  # an interruption's must not push one of these out
+        newest = (*kept[-self.keep_last :], *measured[-self.keep_last :])
+        stays = {entry.folder for entry in (*newest, *self._ranked()[: self.keep_best])}
         stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._points(name)}
         for _, folder in self._folders():
             if folder not in stays:

@@ -25,6 +25,8 @@ from nmt.training.settings import Metric, Stop, Training, Validation
 from nmt.training.state import weights
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 CALM = [f"model.dropout.{place}=0" for place in ("embedding", "readout", "source_words", "target_words")]
 NEVER = Validation(every_steps=1000, every_epochs=None)
 LONG = Stop(steps=7)

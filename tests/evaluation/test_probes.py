@@ -1,0 +1,115 @@
+"""Probe sentences: always the same ones, with a number for every word and piece."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.cli.training_run import Run
+from nmt.data.grammar import Grammar
+from nmt.data.tokenizer import TOKENIZERS, Tokenizer
+from nmt.errors import ConfigError
+from nmt.evaluation.probes import Probes, picture, rounded
+from nmt.evaluation.translation import Translation
+from nmt.search.hypothesis import Hypothesis
+from nmt.symbols import END, UNKNOWN
+from tests import tiny
+
+CORPUS = Grammar(train=80, validation=1, test=1).load("train")
+MODELS: dict[str, Tokenizer] = {
+    **{kind: cls(vocab_size=150).train(CORPUS.source, CORPUS.target).source for kind, cls in TOKENIZERS.items()},
+    "bytes": TOKENIZERS["bpe"](vocab_size=400, byte_fallback=True).train(CORPUS.source, CORPUS.target).source,
+}
+KINDS = pytest.mark.parametrize("kind", MODELS)
+
+
+@KINDS
+@given(data=st.data())
+def test_every_word_of_a_decoded_text_owns_a_piece(kind: str, data: st.DataObject) -> None:
+    model = MODELS[kind]
+    ids = data.draw(st.lists(st.one_of(st.just(UNKNOWN), st.integers(END + 1, model.vocab_size - 1)), max_size=12))
+    words = model.words_of(ids)
+    text = model.decode([ids])[0]
+    assert len(words) == len(ids)
+    assert words == sorted(words)
+    assert all(0 <= word <= max(0, len(text.split()) - 1) for word in words)
+    if text.split():
+        assert len(set(words)) == len(text.split())
+
+
+@KINDS
+def test_words_of_a_text_are_those_of_its_line(kind: str) -> None:
+    model = MODELS[kind]
+    for line in CORPUS.source[:20]:
+        ids, words = model.words(line)
+        assert model.words_of(ids) == words
+
+
+LINES = st.lists(st.integers(0, 12).map(lambda words: " ".join(["word"] * words)), max_size=40)
+
+
+@given(lines=LINES, sentences=st.integers(0, 9), shortest=st.integers(1, 5), more=st.integers(0, 6))
+def test_probes_are_spread_over_the_lines_that_fit(lines: list[str], sentences: int, shortest: int, more: int) -> None:
+    probes = Probes(sentences=sentences, shortest=shortest, longest=shortest + more)
+    chosen = probes.choose(lines)
+    fit = [i for i, line in enumerate(lines) if shortest <= len(line.split()) <= shortest + more]
+    assert chosen == sorted(set(chosen))
+    assert set(chosen) <= set(fit)
+    assert len(chosen) == min(sentences, len(fit))
+    assert probes.choose(list(lines)) == chosen
+    if len(chosen) > 1:
+        assert (chosen[0], chosen[-1]) == (fit[0], fit[-1])
+
+
+@pytest.mark.parametrize(("sentences", "shortest", "longest"), [(-1, 1, 2), (1, 0, 2), (1, 5, 4)])
+def test_probes_that_cannot_be_are_refused(sentences: int, shortest: int, longest: int) -> None:
+    with pytest.raises(ConfigError, match="probes"):
+        Probes(sentences=sentences, shortest=shortest, longest=longest)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder: Path = tmp_path_factory.mktemp("run") / "run"
+    found = tiny.made(tiny.settings(folder, "search.max_ratio=1"), folder)
+    found.model.eval()
+    return found
+
+
+def test_a_picture_has_a_number_for_every_word_and_piece(run: Run) -> None:
+    text = run.data.validation_text
+    for source, target, translation in zip(
+        text.source, text.target, run.translator.translate(text.source), strict=True
+    ):
+        shown = picture(run.data.tokenizers, source, translation, target)
+        assert shown is not None
+        assert shown["source"] == [*source.split(), "</s>"]
+        assert shown["target"] == [*translation.text.split(), "</s>"]
+        assert shown["reference"] == target
+        for part in (shown, shown["pieces"]):
+            weights = np.array(part["weights"])
+            assert weights.shape == (len(part["target"]), len(part["source"]))
+            np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-3 * weights.shape[1])
+        assert len(shown["pieces"]["target"]) == len(translation.hypotheses[0].tokens) + 1
+
+
+@pytest.mark.parametrize("tokens", [[], [UNKNOWN], [UNKNOWN, 9, UNKNOWN], [4, 4, 4]])
+def test_a_picture_of_any_tokens_fits_its_words(run: Run, tokens: list[int]) -> None:
+    source = run.data.validation_text.source[0]
+    columns = len(run.data.tokenizers.source.encode([source])[0]) + 1
+    weights = np.full((len(tokens) + 1, columns), 1 / columns, dtype=np.float32)
+    text = run.data.tokenizers.target.decode([tokens])[0]
+    shown = picture(run.data.tokenizers, source, Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), "x")
+    assert shown is not None
+    assert np.array(shown["weights"]).shape == (len(text.split()) + 1, len(source.split()) + 1)
+
+
+def test_where_there_are_no_weights_there_is_no_picture(run: Run) -> None:
+    assert picture(run.data.tokenizers, "", Translation("", []), "") is None
+    without = Translation("a", [Hypothesis([7], 0.0, 0.0, None)])
+    assert picture(run.data.tokenizers, "a", without, "a") is None
+
+
+def test_four_digits_are_kept() -> None:
+    assert rounded(np.array([[0.123456, 1.0], [0.00004, 0.5]])) == [[0.1235, 1.0], [0.0, 0.5]]

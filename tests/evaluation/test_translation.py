@@ -1,0 +1,110 @@
+"""The model at work: translations do not depend on batches, and forced alignments are those of single steps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.cli.training_run import Run
+from nmt.data.batching import pad
+from nmt.evaluation.translation import Translator, forced
+from nmt.model.decoders import DECODERS
+from nmt.search.beam import Beam
+from nmt.search.greedy import Greedy
+from nmt.symbols import START
+from tests import tiny
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("run") / request.param
+    found = tiny.made(tiny.settings(folder, f"model/decoder={request.param}"), folder)
+    found.model.eval()
+    return found
+
+
+def pairs(run: Run) -> list[tuple[list[int], list[int]]]:
+    data = run.data.train
+    chosen = [(data.source.sentence(i), data.target.sentence(i)) for i in range(5)]
+    return [*chosen, ([], chosen[0][1]), (chosen[1][0], []), ([1, 9], [7])]
+
+
+@torch.inference_mode()
+def stepped(run: Run, source: Sequence[int], target: Sequence[int]) -> np.ndarray:
+    """The weights of every decoding step of one pair, taken one after another."""
+    ids, lengths = pad([source])
+    memory, state = run.model.encode(ids, lengths)
+    found = []
+    for token in [START, *target]:
+        _, state, weights = run.model.step(torch.tensor([token]), state, memory)
+        assert weights is not None
+        found.append(weights[0].numpy())
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("tokens", [1, 100, 10_000])
+def test_forced_alignments_are_those_of_decoding_step_by_step(run: Run, tokens: int) -> None:
+    given = pairs(run)
+    predicted = forced(run.model, given, position="predicted", tokens=tokens)
+    read = forced(run.model, given, position="read", tokens=tokens)
+    for (source, target), at_prediction, at_reading in zip(given, predicted, read, strict=True):
+        steps = stepped(run, source, target)
+        assert at_prediction.shape == (len(target) + 1, len(source) + 1)
+        assert at_reading.shape == (len(target), len(source) + 1)
+        # Word t is predicted at step t, which reads the word before it, and read at step t + 1.
+        np.testing.assert_allclose(at_prediction, steps, atol=1e-5)
+        np.testing.assert_allclose(at_reading, steps[1:], atol=1e-5)
+
+
+def test_no_pairs_have_no_alignments(run: Run) -> None:
+    assert forced(run.model, [], position="read") == []
+
+
+@pytest.mark.parametrize("search", [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)])
+def test_translations_do_not_depend_on_the_budget_of_a_batch(run: Run, search: Greedy | Beam) -> None:
+    lines = ["", *run.data.validation_text.source, "   ", run.data.validation_text.source[0]]
+    together = Translator(run.model, run.data.tokenizers, search, tokens=10_000).translate(lines)
+    alone = Translator(run.model, run.data.tokenizers, search, tokens=1).translate(lines)
+    assert len(together) == len(lines)
+    for one, other in zip(together, alone, strict=True):
+        assert one.text == other.text
+        assert [h.tokens for h in one.hypotheses] == [h.tokens for h in other.hypotheses]
+        assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
+    assert together[1] == together[1]._replace(text=together[-1].text)
+
+
+def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: Run) -> None:
+    lines = list(run.data.validation_text.source[:3])
+    plain = [t.text for t in run.translator.translate(lines)]
+    mixed = run.translator.translate([lines[0], "", lines[1], " \t", lines[2]])
+    assert [t.text for t in mixed] == [plain[0], "", plain[1], "", plain[2]]
+    assert [len(t.hypotheses) for t in mixed] == [1, 0, 1, 0, 1]
+    assert run.translator.translate([]) == []
+
+
+def test_a_hypothesis_has_the_weights_of_its_own_forced_alignment(run: Run) -> None:
+    line = run.data.validation_text.source[0]
+    (translation,) = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate([line])
+    hypothesis = translation.hypotheses[0]
+    source = run.data.tokenizers.source.encode([line])[0]
+    (wanted,) = forced(run.model, [(source, hypothesis.tokens)], position="predicted")
+    assert hypothesis.weights is not None
+    np.testing.assert_allclose(hypothesis.weights, wanted, atol=1e-5)
+
+
+def test_weights_need_not_be_kept(run: Run) -> None:
+    lines = run.data.validation_text.source[:2]
+    kept = run.translator.translate(lines)
+    light = Translator(run.model, run.data.tokenizers, run.translator.search, weights=False).translate(lines)
+    assert [t.text for t in light] == [t.text for t in kept]
+    assert all(t.hypotheses[0].weights is None for t in light)
+    assert all(t.hypotheses[0].weights is not None for t in kept)
+
+
+def test_it_is_told_when_sentences_are_done(run: Run) -> None:
+    ids = run.data.tokenizers.source.encode([*run.data.validation_text.source, ""])
+    done: list[int] = []
+    Translator(run.model, run.data.tokenizers, Greedy(max_ratio=0.2), tokens=60).translate_ids(ids, done=done.append)
+    assert sum(done) == len(ids)
+    assert len(done) > 1

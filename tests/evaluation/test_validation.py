@@ -1,0 +1,134 @@
+"""What a validation says, against computations of its own."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nmt.cli.training_run import Run
+from nmt.data.tokenized import tokenize
+from nmt.evaluation.alignment import error_rate, extract, parse
+from nmt.evaluation.bleu import bleu, chrf
+from nmt.evaluation.probes import Probes
+from nmt.evaluation.validation import Validator, alignment_error, word_alignments
+from nmt.symbols import END, START
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    found = tiny.made(tiny.settings(folder, "search.max_ratio=1"), folder)
+    found.model.eval()
+    return found
+
+
+def validator(run: Run, *, probes: int = 2, sentences: int | None = None, tokens: int = 4096) -> Validator:
+    shown = Probes(sentences=probes, shortest=1, longest=99)
+    return Validator(run.translator, run.data.validation, run.data.validation_text, shown, sentences, tokens)
+
+
+@torch.inference_mode()
+def surprise(run: Run, source: list[int], target: list[int]) -> float:
+    """-log p of one pair without padding, END included."""
+    ids = torch.tensor([[*source, END]])
+    readout = run.model(ids, torch.tensor([ids.shape[1]]), torch.tensor([[START, *target]]))
+    log_probs = F.log_softmax(run.model.output(readout)[0].double(), -1)
+    return -float(sum(log_probs[place, word] for place, word in enumerate([*target, END])))
+
+
+@pytest.mark.parametrize("tokens", [1, 90, 10_000])
+def test_the_loss_is_the_mean_surprise_of_a_target_word(run: Run, tokens: int) -> None:
+    pairs = run.data.validation
+    both = [(pairs.source.sentence(i), pairs.target.sentence(i)) for i in range(pairs.pairs)]
+    total = sum(surprise(run, source, target) for source, target in both)
+    expected = total / sum(len(target) + 1 for _, target in both)
+    assert validator(run, tokens=tokens).nll() == pytest.approx(expected, rel=1e-5)
+
+
+def test_empty_lines_have_a_loss_too(run: Run) -> None:
+    pairs = tokenize(run.data.tokenizers, ["", "the dog"], ["der Hund", ""])
+    both = [(pairs.source.sentence(i), pairs.target.sentence(i)) for i in range(2)]
+    expected = sum(surprise(run, *pair) for pair in both) / sum(len(target) + 1 for _, target in both)
+    found = Validator(run.translator, pairs, run.data.validation_text, Probes(sentences=0)).nll()
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_report_holds_what_each_part_says_alone(run: Run) -> None:
+    text = run.data.validation_text
+    report = validator(run)()
+    assert report.hypotheses == [t.text for t in run.translator.translate(text.source)]
+    assert report.values["loss"] == validator(run).nll()
+    assert report.values["perplexity"] == pytest.approx(math.exp(report.values["loss"]))
+    assert report.scores == {
+        "bleu": bleu(report.hypotheses, text.target),
+        "chrf": chrf(report.hypotheses, text.target),
+    }
+    assert text.links is not None
+    gold = parse(text.links, name="gold")
+    alone = alignment_error(run.translator, text.source, text.target, gold, position="predicted")
+    assert report.values["aer"] == alone
+    assert 0 <= alone <= 1
+    assert len(report.pictures) == len(report.gold) == 2
+    assert all(json.dumps(picture, allow_nan=False) for picture in report.pictures)
+
+
+def test_fewer_sentences_are_those_at_the_start(run: Run) -> None:
+    whole, few = validator(run)(), validator(run, sentences=2)()
+    assert few.hypotheses == whole.hypotheses[:2]
+    assert few.values["loss"] == whole.values["loss"]
+
+
+def test_without_gold_there_is_no_alignment_error(run: Run) -> None:
+    text = run.data.validation_text._replace(links=None)
+    report = Validator(run.translator, run.data.validation, text, Probes(sentences=1, shortest=1))()
+    assert "aer" not in report.values
+    assert report.gold == [None]
+
+
+def test_it_looks_without_dropout_and_leaves_no_trace(run: Run) -> None:
+    expected = validator(run)()
+    state = torch.get_rng_state()
+    run.model.train()
+    try:
+        again = validator(run)()
+        assert run.model.training
+    finally:
+        run.model.eval()
+    assert again.values == expected.values
+    assert again.hypotheses == expected.hypotheses
+    assert torch.equal(torch.get_rng_state(), state)
+    validator(run)()
+    assert not run.model.training
+
+
+@pytest.mark.parametrize("position", ["predicted", "read"])
+def test_word_alignments_have_a_row_and_a_column_for_every_word(run: Run, position: str) -> None:
+    text = run.data.validation_text
+    found = word_alignments(run.translator, text.source, text.target, position=position)  # type: ignore[arg-type]
+    for weights, source, target in zip(found, text.source, text.target, strict=True):
+        assert weights.shape == (len(target.split()), len(source.split()))
+        # A target word's row is a mean over its pieces, each of which gives the rest of its weight to END.
+        assert (weights.sum(1) <= 1 + 1e-5).all()
+        assert (weights >= 0).all()
+
+
+def test_the_alignment_error_is_that_of_the_heaviest_source_words(run: Run) -> None:
+    text = run.data.validation_text
+    assert text.links is not None
+    gold = parse(text.links, name="gold")
+    found = word_alignments(run.translator, text.source, text.target, position="read")
+    links = [{(int(np.argmax(row)), j) for j, row in enumerate(weights)} for weights in found]
+    expected = error_rate(links, gold).aer
+    assert links == [extract(weights) for weights in found]
+    assert alignment_error(run.translator, text.source, text.target, gold, position="read") == expected
+
+
+def test_perplexity_of_a_hopeless_model_is_a_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Validator, "nll", lambda self: 5000.0)
+    report = validator(run, probes=0)()
+    assert report.values["loss"] == 5000.0
+    assert math.isfinite(report.values["perplexity"])

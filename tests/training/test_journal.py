@@ -1,0 +1,97 @@
+"""What a run tells of itself: rows that outlive interruptions, and nothing twice."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.training import journal as journal_module
+from nmt.training.journal import Journal, rows
+
+
+@pytest.fixture(autouse=True)
+def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "_tensorboard", lambda folder, step: None)
+
+
+def row(step: int, kind: str = "train", **values: Any) -> dict[str, Any]:
+    return {"kind": kind, "step": step, "loss": 1.0 / step, **values}
+
+
+def written(folder: Path, *steps: int, at: int = 0) -> list[int]:
+    """The steps of all rows on disk after a journal that goes on at `at` has recorded these."""
+    journal = Journal(folder, step=at)
+    for step in steps:
+        journal.record(row(step))
+    journal.close()
+    return [found["step"] for found in rows(folder / "metrics.jsonl")]
+
+
+def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, step=0)
+    recorded = [row(3), row(3, "validation", bleu=12.5, note="Größe"), row(7)]
+    for one in recorded:
+        journal.record(one)
+    assert rows(tmp_path / "metrics.jsonl") == recorded  # before it is closed: a kill loses nothing
+    journal.close()
+    assert rows(tmp_path / "metrics.jsonl") == recorded
+
+
+def test_rows_after_the_checkpoint_are_taken_back(tmp_path: Path) -> None:
+    assert written(tmp_path, 2, 4, 6, 8) == [2, 4, 6, 8]
+    assert written(tmp_path, 6, at=4) == [2, 4, 6]
+    assert written(tmp_path, at=100) == [2, 4, 6]
+    assert written(tmp_path, 1, at=0) == [1]
+
+
+@pytest.mark.parametrize("torn", ['{"kind": "train", "st', '{"kind": "train", "step": 5', "\x00\x00"])
+def test_a_line_that_a_dying_run_left_unfinished_is_forgotten(tmp_path: Path, torn: str) -> None:
+    written(tmp_path, 2, 4)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text() + torn)
+    assert [found["step"] for found in rows(path)] == [2, 4]
+    assert written(tmp_path, 6, at=4) == [2, 4, 6]
+    assert path.read_text().count("\n") == 3
+
+
+def test_a_run_that_has_told_nothing_has_no_rows(tmp_path: Path) -> None:
+    assert rows(tmp_path / "metrics.jsonl") == []
+
+
+def test_what_json_cannot_say_is_an_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, step=0)
+    with pytest.raises(ValueError, match="JSON"):
+        journal.record(row(1, loss=float("nan")))
+    journal.close()
+    assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 1.7])
+def test_the_time_left_is_told_where_it_can_be_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, share: float
+) -> None:
+    journal = Journal(tmp_path, step=0)
+    with caplog.at_level("INFO", "nmt"):
+        journal.show(row(5, epoch=2, tokens_per_second=1234.5, minutes=3.0), share)
+    journal.close()
+    assert "epoch 2 step 5 loss 0.200 1234 target tokens/s" in caplog.text
+    left = {0.0: None, 0.5: "3.0 min left", 1.0: "0.0 min left", 1.7: "0.0 min left"}[share]
+    assert "left" not in caplog.text if left is None else left in caplog.text
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, float, int]] = []
+
+    class Board:
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            told.append((name, value, step))
+
+        def close(self) -> None:
+            told.append(("closed", 0.0, 0))
+
+    monkeypatch.setattr(journal_module, "_tensorboard", lambda folder, step: Board())
+    journal = Journal(tmp_path, step=0)
+    journal.record(row(4, "validation", bleu=2.5))
+    journal.close()
+    assert told == [("validation/loss", 0.25, 4), ("validation/bleu", 2.5, 4), ("closed", 0.0, 0)]
