@@ -10,7 +10,7 @@ nmt-evaluate hypotheses="$run/translated.txt" references="$run/test.references.t
 
 echo
 echo "Five sentences of the test set, and what the model makes of them:"
-paste -d '\n' "$run/test.source.txt" "$run/translated.txt" | head -n 10
+paste -d '\n' <(head -n 5 "$run/test.source.txt") <(head -n 5 "$run/translated.txt")
 
 cat <<EOT
 
