@@ -132,11 +132,12 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
             "model.tied=all shares one table between source and target, so it needs one vocabulary; tokenizer.joint is "
             "false. Set tokenizer.joint=true or model.tied=target."
         )
-    if chosen["embedding_size"] < 1:
-        raise ConfigError(f"model.embedding_size must be at least 1; got {chosen['embedding_size']}.")
+    hidden = chosen["decoder"].get("hidden_size", default(DECODER, chosen["decoder"], "hidden_size"))
+    for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
+        if size < 1:
+            raise ConfigError(f"model.{name} must be at least 1; got {size}.")
     dropout = config.build(Dropout, chosen["dropout"])
     encoder = config.make(ENCODER, chosen["encoder"], embedding_size=chosen["embedding_size"])
-    hidden = chosen["decoder"].get("hidden_size", default(DECODER, chosen["decoder"], "hidden_size"))
     decoder = config.make(
         DECODER,
         chosen["decoder"],
@@ -165,6 +166,15 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
         bridge=bridge,
         decoder=decoder,
     )
+
+
+def outline(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
+    """The same model without memory: its parameters have nothing but shapes. Raises ConfigError as `model` does."""
+    try:
+        with torch.device("meta"):
+            return model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
+    except (MemoryError, RuntimeError) as problem:
+        raise ConfigError(f"No tensor can have the sizes of this model: {problem}") from problem
 
 
 def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int) -> Attention:
@@ -198,8 +208,7 @@ def rehearse(settings: Plain) -> None:
         config.make(variants, settings[key])
     for cls, key in ((Filters, "filters"), (Batching, "batching"), (Training, "training"), (Probes, "probes")):
         config.build(cls, settings[key])
-    with torch.device("meta"):
-        model(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True))
+    outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True))
 
 
 def device(name: str) -> torch.device:
@@ -250,8 +259,8 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
         tensors = load_tensors(folder / "model.safetensors")
-        with torch.device("meta"):  # so that no memory is taken for sizes which the weights do not have
-            fits(model(settings, joint=len(names) == 1, **sizes), tensors, folder)
+        # First, so that no memory is taken for sizes which the weights do not have.
+        fits(outline(settings, joint=len(names) == 1, **sizes), tensors, folder)
         made = model(settings, joint=len(names) == 1, **sizes)
         put_weights(made, tensors, folder)
     except (OSError, ValueError, RecursionError) as problem:

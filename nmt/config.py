@@ -177,9 +177,10 @@ def _converted(value: Any, annotation: Any, path: str, problems: list[str]) -> A
 
 def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if annotation is int and number and float(value).is_integer():
+    fits = number and abs(value) < 2**63  # what a tensor's size, and a float, can be made of
+    if annotation is int and fits and float(value).is_integer():
         return int(value)
-    if annotation is float and number:
+    if annotation is float and (fits or isinstance(value, float)):
         return float(value)
     if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value

@@ -15,8 +15,8 @@ from nmt.data.prepare import Filters, Prepared, prepare
 
 SMALL = (
     "data.train=60",
-    "data.validation=6",
-    "data.test=5",
+    "data.validation=4",
+    "data.test=3",
     "tokenizer=bpe",
     "tokenizer.vocab_size=130",
     "model.embedding_size=8",
@@ -89,3 +89,12 @@ def made(chosen: Plain, folder: Path, interrupted: list[int] | None = None, *, s
     if isinstance(caught, After):
         caught.run = run
     return run
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """The content of every file below, by its path; pointers are not followed."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not {"last", "best"} & set(path.relative_to(folder).parts)
+    }

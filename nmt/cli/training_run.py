@@ -143,11 +143,12 @@ class Run:
         ema = Ema(self.model, decay=self.average.decay) if isinstance(self.average, Moving) else None
         optimizer = config.make(build.OPTIMIZER, settings["optimizer"]).optimizer(self.model)
         self.state = TrainingState(self.model, optimizer, build.schedule(settings), ema, Progress())
-        kept = {type(self.average): getattr(self.average, "count", 1)}
+        # One more than are averaged, because an average that was made before may be among them.
+        averaged = {type(self.average): getattr(self.average, "count", 0)}
         self.checkpoints = Checkpoints(
             folder / "checkpoints",
-            keep_last=max(self.training.keep.last, kept.get(LastCheckpoints, 1)),
-            keep_best=max(self.training.keep.best, kept.get(BestCheckpoints, 1)),
+            keep_last=max(self.training.keep.last, averaged.get(LastCheckpoints, 0) + 1),
+            keep_best=max(self.training.keep.best, averaged.get(BestCheckpoints, 0) + 1),
         )
         self.translator = Translator(self.model, tokenizers, build.search(settings))
         self.validator = Validator(

@@ -31,9 +31,10 @@ class Checkpoints:
     """The folder `checkpoints/` of a run: `step-000400/` and the like, with the pointers `last` and `best`.
 
     A checkpoint is written under a temporary name, forced to disk, sealed with a manifest and renamed, so a kill or a
-    full disk at any moment leaves the earlier ones untouched. The `keep_last` newest and the `keep_best` best (by the
-    value given to `write`, larger being better, of equals the earlier) stay complete; from the others only model and
-    state are removed, and scores, hypotheses and pictures remain. What `last` and `best` point to always stays.
+    full disk at any moment leaves the earlier ones untouched. The `keep_last` newest, the `keep_last` newest that were
+    measured, and the `keep_best` best (by the value given to `write`, larger being better, of equals the earlier) stay
+    complete; from the others only model and state are removed, and scores, hypotheses and pictures remain. What `last`
+    and `best` point to always stays.
     """
 
     def __init__(self, folder: Path, *, keep_last: int, keep_best: int) -> None:

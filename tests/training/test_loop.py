@@ -18,7 +18,6 @@ from nmt.data.batching import Batch, Batches, Batching, collate
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import Report, Validator
 from nmt.symbols import PAD
-from nmt.training import loop as loop_module
 from nmt.training.journal import Journal, rows
 from nmt.training.loop import Loop, worth
 from nmt.training.settings import Metric, Stop, Training, Validation
@@ -103,7 +102,7 @@ def test_it_stops_after_so_many_minutes(tmp_path: Path, monkeypatch: pytest.Monk
     trial = Trial(tmp_path, stop=Stop(minutes=10))
     trial.state.progress.seconds = 9 * 60.0  # of an earlier part of the run
     seconds = itertools.count(start=0.0, step=7.0)
-    monkeypatch.setattr(loop_module.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr("nmt.training.loop.time.monotonic", lambda: next(seconds))
     assert trial.go().reason == "minutes (10)"
     assert 60 / 7 / 5 <= trial.progress.step <= 60 / 7
     assert trial.progress.seconds >= 600
@@ -187,9 +186,8 @@ def reference(run: Run, batch: Batch, smoothing: float) -> dict[str, Tensor]:
     """Gradients of the mean loss over all words of a batch, by torch's own cross-entropy."""
     run.model.zero_grad()
     logits = run.model.output(run.model(batch.source, batch.source_lengths, batch.read))
-    F.cross_entropy(
-        logits.flatten(0, 1), batch.wanted.flatten(), ignore_index=PAD, label_smoothing=smoothing
-    ).backward()
+    loss = F.cross_entropy(logits.flatten(0, 1), batch.wanted.flatten(), ignore_index=PAD, label_smoothing=smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
     return gradients(run)
 
 
@@ -231,7 +229,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
         seen.append({name: weight.clone() for name, weight in weights(trial.run.model).items()})
         return gradient * float("nan") if trial.progress.step == 1 else gradient
 
-    trial.run.model.output.bias.register_hook(poisoned)
+    trial.run.model.output.bias.register_hook(poisoned)  # type: ignore[no-untyped-call]
     with caplog.at_level(logging.WARNING, "nmt"):
         trial.go()
     assert trial.progress.skipped == 1

@@ -37,8 +37,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
     "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
 }
-STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (5, 6)}
-"""Optimizer steps: within an epoch of four, at its end, on a validation and on none, and the very last."""
+STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,)}
+"""Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def test_whatever_a_resume_forgets_is_seen(
 
 
 def combinations() -> list[tuple[str, ...]]:
-    found = []
+    found: list[tuple[str, ...]] = []
     for decoder, score in itertools.product(DECODERS, SCORES):
         found.append((f"model/decoder={decoder}", f"attention/score={score}", "attention.heads=2"))
     for scope, normalizer in itertools.product(SCOPES, NORMALIZERS):

@@ -1,0 +1,113 @@
+"""nmt-train: scores on stdout, all else on stderr, and a mistake is a sentence and exit status 2."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.cli import train
+from nmt.cli.training_run import Outcome
+from nmt.errors import ConfigError
+from tests import tiny
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
+QUICK = (*tiny.SMALL, "training.stop.steps=1", "search.max_ratio=0.1")
+
+
+@pytest.fixture(autouse=True)
+def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str, str]:
+    """Exit status, stdout and stderr of nmt-train."""
+    monkeypatch.setattr(sys, "argv", ["nmt-train", *words])
+    status: Any = 0
+    try:
+        train.main()
+    except SystemExit as exit:
+        status = exit.code
+    return status, *capsys.readouterr()
+
+
+def test_a_run_prints_its_scores_and_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(monkeypatch, capsys, *QUICK, "output=run", "cache=cache")
+    assert status == 0
+    assert out.startswith("test BLEU")
+    for expected in ("AER", "ended by         steps (1)", "run/checkpoints/best", "run/report.html"):
+        assert expected in out
+    assert "validation at step 1" in err
+    assert "validation at step 1" not in out
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "cache"}, "Hydra writes nothing of its own"
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["optimizer.learning_rate=abc"], "optimizer.learning_rate='abc' must be a number"),
+        (["optimizer.learningrate=1"], "Did you mean optimizer.learning_rate?"),
+        (["+optimizer.momentum=0.9"], "optimizer.momentum is not a setting of adam"),
+        (["optimizer.learning_rate=-1"], "optimizer.learning_rate must be above 0"),
+        (["attention/score=dot", "model.decoder.hidden_size=100"], "attention/score=general"),
+        (["data=files"], "data.train.source must be given"),
+        (["training.stop.epochs=null"], "Training would never end"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing_behind(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(monkeypatch, capsys, *words)
+    assert (status, out) == (2, "")
+    assert err.startswith("nmt-train: ")
+    assert told in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    chosen = tiny.composed(*tiny.SMALL)
+    wrong = {**chosen, "seed": "one", "threads": 1.5, "filters": {"min_lenght": 1}}
+    with pytest.raises(ConfigError) as caught:
+        train.task(wrong)
+    assert [line.split("=")[0].split(" ")[0] for line in str(caught.value).split("\n")] == [
+        "filters.min_lenght",
+        "seed",
+        "threads",
+    ]
+
+
+def test_the_exit_status_of_an_interrupted_run_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = Outcome(Path("there"), "interrupted", [], {}, 143)
+    monkeypatch.setattr("nmt.cli.training_run.run", lambda settings, folder: outcome)
+    status, out, _ = command(monkeypatch, capsys, *QUICK)
+    assert status == 143
+    assert "ended by         interrupted" in out
+
+
+def test_the_table_lines_up() -> None:
+    scores = [
+        {"name": "test BLEU", "value": 31.456, "signature": "nrefs:1"},
+        {"name": "x", "value": 5, "signature": "s"},
+    ]
+    lines = train.table(Outcome(Path("out"), "steps (3)", scores, {"AER": 0.25})).split("\n")
+    assert lines[0] == "test BLEU         31.46   nrefs:1"
+    assert lines[1] == "x                  5.00   s"
+    assert lines[2] == "AER               0.250"
+    assert lines[3].split() == ["ended", "by", "steps", "(3)"]
+
+
+def test_the_output_is_that_of_the_config_outside_of_sweeps() -> None:
+    assert train.output({"output": "outputs/mine"}) == Path("outputs/mine")

@@ -1,0 +1,173 @@
+"""The tree of YAML files, the tables and the classes mirror one another, and all that is offered can be built."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from nmt import build, config
+from nmt.cli.align import EXTRACT
+from nmt.cli.paths import configs
+from nmt.config import MISSING, Variants
+from nmt.data.batching import Batching
+from nmt.data.prepare import Filters
+from nmt.evaluation.probes import Probes
+from nmt.training.run_folder import flat
+from nmt.training.settings import Training
+from tests import tiny
+
+ROOT = Path(configs())
+AXES: dict[str, Variants] = {
+    "data": build.DATA,
+    "tokenizer": build.TOKENIZER,
+    "model/encoder": build.ENCODER,
+    "model/decoder": build.DECODER,
+    "model/bridge": build.BRIDGE,
+    "attention/score": build.SCORE,
+    "attention/scope": build.SCOPE,
+    "attention/normalizer": build.NORMALIZER,
+    "optimizer": build.OPTIMIZER,
+    "schedule": build.SCHEDULE,
+    "average": build.AVERAGE,
+    "search": build.SEARCH,
+    "extract": EXTRACT,
+}
+GROUPS = {"attention", "model", "experiment", "debug"}
+"""Folders whose own files choose on several axes at once."""
+LEAVES = [f"{axis}/{path.stem}" for axis in AXES for path in sorted((ROOT / axis).glob("*.yaml"))]
+BUILT = [leaf for leaf in LEAVES if not leaf.startswith("extract/")]
+PRESETS = [f"attention={path.stem}" for path in sorted((ROOT / "attention").glob("*.yaml"))]
+RECIPES = [
+    f"{group}={path.stem}" for group in ("experiment", "debug") for path in sorted((ROOT / group).glob("*.yaml"))
+]
+
+OTHERWISE = {
+    "model/encoder/lstm": {"dropout"},
+    "model/encoder/gru": {"dropout", "cell"},
+    "model/decoder/luong": {"dropout"},
+    "model/decoder/bahdanau": {"dropout"},
+    "model/decoder/conditional": {"dropout"},
+    "attention/score/additive": {"hidden_size"},
+    "attention/score/scaled_dot": {"hidden_size"},
+    "schedule/cosine": {"warmup_steps"},
+    "schedule/inverse_sqrt": {"warmup_steps"},
+}
+"""Where a file differs from its class, which alone drops and warms up nothing, and knows no other size."""
+
+
+def read(leaf: str) -> dict[str, Any]:
+    found = yaml.safe_load((ROOT / f"{leaf}.yaml").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def variants(leaf: str) -> Variants:
+    return AXES[leaf.rpartition("/")[0]]
+
+
+def settable(leaf: str) -> dict[str, inspect.Parameter]:
+    """What a person may set of the variant that a leaf names."""
+    of = variants(leaf)
+    return {name: p for name, p in config.parameters(of.table[read(leaf)["name"]]).items() if name not in of.given}
+
+
+def nested(annotation: Any) -> type | None:
+    return next((option for option in (annotation, *get_args(annotation)) if is_dataclass(option)), None)  # type: ignore
+
+
+def gaps(value: Any, path: str = "") -> Iterator[str]:
+    """The dotted paths of all values that must be given."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from gaps(below, f"{path}.{key}" if path else key)
+    elif value == MISSING:
+        yield path
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """`nmt-train` with these overrides, and some value for whatever must be given."""
+    given = {"source_language": "en", "target_language": "de"}
+    missing = list(gaps(tiny.composed(*overrides)))
+    return tiny.composed(*overrides, *(f"{path}={given.get(path.split('.')[-1], 'some.file')}" for path in missing))
+
+
+def test_every_folder_belongs_to_an_axis_or_holds_presets() -> None:
+    folders = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if any(path.glob("*.yaml"))}
+    assert folders == AXES.keys() | GROUPS
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_every_variant_has_a_file_and_every_file_a_variant(axis: str) -> None:
+    named = {read(leaf)["name"] for leaf in LEAVES if leaf.rpartition("/")[0] == axis}
+    assert named == AXES[axis].table.keys()
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_leaf_lists_all_that_can_be_set(leaf: str) -> None:
+    found, taken = read(leaf), settable(leaf)
+    assert found.keys() - {"name"} == taken.keys()
+    for name, parameter in taken.items():
+        inner = nested(parameter.annotation)
+        if inner is not None and isinstance(found[name], Mapping):
+            assert found[name].keys() == {field.name for field in fields(inner)}
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_leaf_passes_the_check(leaf: str) -> None:
+    text = (ROOT / f"{leaf}.yaml").read_text(encoding="utf-8").replace(MISSING, "given")
+    found = yaml.safe_load(re.sub(r"\$\{.*\}", "8", text))  # what stands for another setting is checked in its place
+    assert config.check({"it": found}, {"it": variants(leaf)})["it"].keys() == found.keys()
+
+
+@pytest.mark.parametrize(
+    "leaf", [leaf for leaf in LEAVES if leaf.split("/")[-1] in variants(leaf).table or "model" in leaf]
+)
+def test_a_leaf_says_what_the_class_would_do_by_itself(leaf: str) -> None:
+    found, different = read(leaf), set()
+    for name, parameter in settable(leaf).items():
+        default = parameter.default
+        if default is inspect.Parameter.empty:
+            continue
+        inner = nested(parameter.annotation)
+        if inner is not None and isinstance(found[name], Mapping):
+            default = asdict(inner() if default is None else default)
+        if found[name] != default:
+            different.add(name)
+    assert different == OTHERWISE.get(leaf, set())
+
+
+def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
+    main = tiny.composed()
+    assert main["filters"] == asdict(Filters())
+    assert main["batching"] == asdict(Batching())
+    assert main["training"] == asdict(Training())
+    assert main["probes"] == asdict(Probes())
+
+
+def test_the_main_config_has_every_setting_that_there_is() -> None:
+    main = tiny.composed()
+    assert main.keys() == build.TRAIN.keys()
+    assert main["model"].keys() == build.MODEL.keys()
+    assert main["attention"].keys() == build.ATTENTION.keys()
+    assert flat(main).keys() <= set(config.paths(build.TRAIN))
+
+
+@pytest.mark.parametrize("override", [*PRESETS, *RECIPES])
+def test_every_preset_and_recipe_can_be_built(override: str) -> None:
+    build.rehearse(config.check(composed(override), build.TRAIN))
+
+
+@pytest.mark.parametrize("leaf", BUILT)
+def test_every_leaf_can_be_chosen(leaf: str) -> None:
+    axis, _, name = leaf.rpartition("/")
+    chosen = config.check(composed(f"{axis}={name}"), build.TRAIN)
+    found: Any = chosen
+    for key in axis.split("/"):
+        found = found[key]
+    assert found["name"] == read(leaf)["name"]
+    build.rehearse(chosen)
