@@ -66,8 +66,30 @@ def respelled(word: str, spelled: Mapping[str, str]) -> str:
     """A word of the command line as Hydra has it."""
     for beginning, hydras in spelled.items():
         if word.startswith(beginning):
-            return hydras + word.removeprefix(beginning)
-    return word
+            word = hydras + word.removeprefix(beginning)
+            break
+    return word if readable(word) else requoted(word)
+
+
+def readable(word: str) -> bool:
+    """Whether Hydra's grammar reads a word of the command line; a folder such as runs/attention=dot it does not."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if word.startswith("-") or "=" not in word:
+        return True
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return False
+    return True
+
+
+def requoted(word: str) -> str:
+    """The word with its value quoted, if that is all that it lacks."""
+    key, _, value = word.partition("=")
+    attempt = f"{key}={quoted(value)}"
+    return attempt if readable(attempt) and not value.startswith(("'", '"', "[", "{")) else word
 
 
 def quoted(value: str) -> str:

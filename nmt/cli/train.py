@@ -43,10 +43,15 @@ def table(outcome: "Outcome") -> str:
     lines += [
         f"ended by         {outcome.reason}",
         f"run              {outcome.folder}",
-        f"model            {outcome.folder / 'checkpoints' / 'best'}",
-        f"heatmaps         {outcome.folder / 'checkpoints'}/step-*/alignments/*.png",
-        f"report           {outcome.folder / 'report.html'}",
     ]
+    places = {
+        "model": outcome.folder / "checkpoints" / "best",
+        "heatmaps": outcome.folder / "checkpoints" / "best" / "alignments",
+        "report": outcome.folder / "report.html",
+    }
+    lines += [f"{name:<16} {path}" for name, path in places.items() if path.exists()]
+    if outcome.status:
+        lines.append("the same command goes on from here")
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """One training run from checked settings to its scores; what `nmt-train` does once and `nmt-compare` many times."""
 
+import hashlib
 import json
 import logging
 import random
@@ -21,6 +22,7 @@ from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
 from nmt.evaluation.literature import literature_bleu
@@ -44,6 +46,9 @@ from nmt.training.state import Progress, TrainingState, put_weights, weights
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
+
+DATA = "data.json"
+"""A checkpoint's file that names the text it was made from."""
 
 AVERAGE = "average.json"
 """Names the steps that a checkpoint is the mean of; one without it is no mean."""
@@ -176,6 +181,7 @@ class Run:
         self.checkpoints.tidy()
         newest = self.checkpoints.newest()
         if newest is not None:
+            self.same_data(newest)
             self.state.load(newest)
             logger.info("going on from %s", newest)
         parameters = build.parameter_count(self.model)
@@ -199,9 +205,23 @@ class Run:
         finally:
             journal.close()
 
+    def fingerprint(self) -> bytes:
+        """What names the text of the corpus: in another, neither vocabulary nor position would mean anything."""
+        identity = json.dumps(self.corpus.identity(), sort_keys=True).encode()
+        return json.dumps({"corpus": hashlib.sha256(identity).hexdigest()}).encode()
+
+    def same_data(self, checkpoint: Path) -> None:
+        """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
+        kept = checkpoint / DATA
+        if not kept.exists() or kept.read_bytes() != self.fingerprint():
+            raise CheckpointError(
+                f"The run in {self.folder} was made from other text: the data have changed since {checkpoint.name}. "
+                "Choose another output=..., or give the data that the run began with."
+            )
+
     def saver(self, more: Mapping[str, bytes] = MappingProxyType({})) -> Callable[[Report | None], None]:
         """A function that writes checkpoints, with `more` files in them."""
-        files = {**build.stored(self.settings, self.corpus, self.data.tokenizers), **more}
+        files = {**build.stored(self.settings, self.corpus, self.data.tokenizers), DATA: self.fingerprint(), **more}
         metric = self.training.validation.metric
         return run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric))
 

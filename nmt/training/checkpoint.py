@@ -16,7 +16,15 @@ from nmt.training.files import explained, sync
 log = logging.getLogger(__name__)
 
 WRITING = ".writing-"
-HEAVY = (manifest.NAME, "model.safetensors", "state.safetensors", "state.json", "config.json", "spm*.model")
+HEAVY = (
+    manifest.NAME,
+    "model.safetensors",
+    "state.safetensors",
+    "state.json",
+    "config.json",
+    "data.json",
+    "spm*.model",
+)
 
 
 class Kept(NamedTuple):

@@ -17,7 +17,7 @@ import yaml
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import write_json
+from nmt.training.files import explained, write_json
 from nmt.training.pictures import draw
 from nmt.training.state import TrainingState
 
@@ -61,10 +61,11 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
 
     Raises CheckpointError as `check` does.
     """
-    check(folder, settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SCORES).unlink(missing_ok=True)
-    (folder / CONFIG).write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+    with explained("begin a run in", folder):
+        check(folder, settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCORES).unlink(missing_ok=True)
+        (folder / CONFIG).write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
 
 
 def check(folder: Path, settings: Mapping[str, Any]) -> None:

@@ -97,7 +97,8 @@ def test_mistakes_are_told_in_the_words_that_were_typed(
         ("search.size=8", "++search.size=8"),
         ("search=beam", "search=beam"),
         ("models=1", "models=1"),
-        ("reverse=model=1", "reverse=model=1"),
+        ("reverse=model=1", "reverse='model=1'"),
+        ("model=runs/attention=dot/seed-1", "model.folder='runs/attention=dot/seed-1'"),
         ("--cfg", "--cfg"),
     ],
 )

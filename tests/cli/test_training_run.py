@@ -53,7 +53,15 @@ def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], Outcome]) 
     }
     checkpoint = folder / "checkpoints" / "step-000008"
     assert {path.name for path in checkpoint.iterdir()} == {
-        *("model.safetensors", "config.json", "spm.model", "state.safetensors", "state.json", "MANIFEST.json"),
+        *(
+            "model.safetensors",
+            "config.json",
+            "spm.model",
+            "data.json",
+            "state.safetensors",
+            "state.json",
+            "MANIFEST.json",
+        ),
         *("validation.json", "hypotheses.txt", "alignments"),
     }
     assert {path.name for path in (checkpoint / "alignments").iterdir()} == {
