@@ -220,6 +220,7 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 
+@pytest.mark.slow
 def test_failures_stay_alone_and_nothing_is_trained_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     good, bad = output / "tokenizer.vocab_size=120", output / "tokenizer.vocab_size=99999"
