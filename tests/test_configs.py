@@ -159,7 +159,10 @@ def test_the_main_config_has_every_setting_that_there_is() -> None:
 
 @pytest.mark.parametrize("override", [*PRESETS, *RECIPES])
 def test_every_preset_and_recipe_can_be_built(override: str) -> None:
-    build.rehearse(config.check(composed(override), build.TRAIN))
+    chosen = config.check(composed(override), build.TRAIN)
+    build.rehearse(chosen)  # raises ConfigError where the parts do not fit
+    outline = build.outline(chosen, joint=True, source_vocab=37, target_vocab=37)
+    assert outline.output.out_features == 37
 
 
 @pytest.mark.parametrize("leaf", BUILT)

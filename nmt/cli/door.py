@@ -129,7 +129,7 @@ def keys(name: str) -> list[str]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import DictConfig
 
-    def walk(node: DictConfig, prefix: str) -> list[str]:
+    def walk(node: Any, prefix: str) -> list[str]:
         found = []
         for key in map(str, node):
             found.append(f"{prefix}{key}")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,15 @@ def test_mistakes_in_any_variant_are_told_before_anything_runs(tmp_path: Path) -
 # Processes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGINT as a terminal's foreground has it; what starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     crew, status = jobs.Crew(), []
@@ -166,6 +176,14 @@ def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     (job,) = sweep.plan(overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
     jobs.one(crew, job, "[1/1]")
     assert not job.folder.exists()
+
+
+@pytest.mark.usefixtures("heard")
+def test_what_was_to_be_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with jobs.signals(jobs.Crew()):
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_an_interrupted_comparison_has_no_table(

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -87,20 +88,26 @@ def test_a_full_disk_is_named_with_path_and_space(checkpoints: Checkpoints) -> N
     assert checkpoints.newest() == earlier
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 KiB: as near to a full disk as a test can safely come."""
+    """No file may grow beyond 4 KiB: as near to a full disk as a test can safely come.
+
+    Inside a test only: what pytest itself prints may be going to a file, and a long one.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("small_files")
 def test_what_does_not_fit_is_a_checkpoint_error(checkpoints: Checkpoints) -> None:
-    with pytest.raises(CheckpointError, match=r"model\.safetensors.*too large.*MiB"), checkpoints.write(1) as folder:
+    refused = pytest.raises(CheckpointError, match=r"model\.safetensors.*too large.*MiB")
+    with small_files(), refused, checkpoints.write(1) as folder:
         files.save_tensors(folder / "model.safetensors", {"a": torch.zeros(10_000)})
-    with pytest.raises(CheckpointError, match=r"state\.json.*too large.*MiB"), checkpoints.write(1) as folder:
+    refused = pytest.raises(CheckpointError, match=r"state\.json.*too large.*MiB")
+    with small_files(), refused, checkpoints.write(1) as folder:
         files.write_json(folder / "state.json", list(range(10_000)))
     assert names(checkpoints.folder) == set()
 
