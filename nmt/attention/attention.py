@@ -1,5 +1,6 @@
 """Attention = score x scope x normalizer x heads: four choices, each made alone, every combination legal."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,7 @@ from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope
 from nmt.attention.score import Score, divided
+from nmt.attention.shared import shared
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""
@@ -21,6 +23,13 @@ class Attended(NamedTuple):
     context: Float[Tensor, "row target value"]
     weights: Float[Tensor, "row head target source"]
     past: Past
+
+
+Look = Callable[
+    [Float[Tensor, "row target query"], Int[Tensor, "row target"], Past],
+    Attended,
+]
+"""(query, positions, past) -> what was found"""
 
 
 class Attention(nn.Module):
@@ -57,9 +66,18 @@ class Attention(nn.Module):
         past: Past = (),
     ) -> Attended:
         """Look once for every query. One target position is a decoding step, all of them one batched product."""
-        scores = self.score(query, memory.keys) + memory.bias[:, None, None, :]
-        window = self.scope(query, positions, memory.lengths, memory.bias.shape[1])
-        weights = self.normalizer(scores if window.bias is None else scores + window.bias)
-        if window.gain is not None:
-            weights = weights * window.gain
-        return Attended(join_heads(weights @ memory.values), weights, past)
+        return self.over(memory)(query, positions, past)
+
+    def over(self, memory: Memory) -> Look:
+        """What looks at one batch's memory, for one group of target positions after another."""
+        score, read = self.score.against(memory.keys), shared(memory.values.mT)
+
+        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
+            scores = score(query) + memory.bias[:, None, None, :]
+            window = self.scope(query, positions, memory.lengths, memory.bias.shape[1])
+            weights = self.normalizer(scores if window.bias is None else scores + window.bias)
+            if window.gain is not None:
+                weights = weights * window.gain
+            return Attended(join_heads(read(weights, None)), weights, past)
+
+        return look

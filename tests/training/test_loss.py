@@ -39,7 +39,7 @@ class Case:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "CHUNK", 4)
+    monkeypatch.setattr(loss, "LOGITS", 4 * VOCAB)
 
 
 @given(words=st.integers(0, 13), smoothing=st.sampled_from(SMOOTHINGS))
@@ -102,7 +102,7 @@ def test_perplexity_carries_no_gradient() -> None:
 def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case, results = Case(13), []
     for chunk in (1, 5, 13, 1000):
-        monkeypatch.setattr(loss, "CHUNK", chunk)
+        monkeypatch.setattr(loss, "LOGITS", chunk * VOCAB)
         found = case.found(0.1)
         results.append((found, torch.autograd.grad(found.smoothed, case.learned)))
     for result in results[1:]:
