@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 
 from nmt.attention.shared import Product, shared
-from tests.builders import assert_close, numbers
+from tests.builders import numbers
 
 ROW, INPUT, POSITIONS = 3, 5, 4
 
