@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nmt.precision import lowered
+
 Inputs = Float[Tensor, "*batch row input"]
 Outputs = Float[Tensor, "*batch row output"]
 
@@ -26,25 +28,38 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     Call it once a batch and use what it returns at every position.
     """
     if not (torch.is_grad_enabled() and weight.requires_grad):
-        return lambda inputs, added: product(inputs, added, weight)
+        held = lowered(weight)
+        return lambda inputs, added: product(inputs, added, held, weight.dtype)
     met: list[tuple[Tensor, Tensor]] = []
     held = _Collected.apply(weight, met)  # type: ignore[no-untyped-call]
-    return lambda inputs, added: _Product.apply(inputs, added, held, met)  # type: ignore[no-untyped-call]
+    return lambda inputs, added: _Product.apply(  # type: ignore[no-untyped-call]
+        inputs, added, held, met, torch.promote_types(weight.dtype, inputs.dtype)
+    )
 
 
-def product(inputs: Inputs, added: Outputs | None, weight: Float[Tensor, "*batch output input"]) -> Outputs:
-    """inputs W' + added; what is added has two axes."""
-    return inputs @ weight.mT if added is None else torch.addmm(added, inputs, weight.t())
+def product(
+    inputs: Inputs, added: Outputs | None, weight: Float[Tensor, "*batch output input"], dtype: torch.dtype
+) -> Outputs:
+    """inputs W' + added, multiplied in the format of W and at least as precise as `dtype` afterwards.
+
+    What is added has two axes.
+    """
+    if weight.dtype == inputs.dtype == dtype:
+        return inputs @ weight.mT if added is None else torch.addmm(added, inputs, weight.t())
+    multiplied = (inputs.to(weight.dtype) @ weight.mT).to(torch.promote_types(dtype, inputs.dtype))
+    return multiplied if added is None else multiplied + added
 
 
 class _Collected(torch.autograd.Function):
-    """The weight itself. Its backward runs after that of every product, for all of them read what it returns."""
+    """The weight itself, in the format of products. Its backward runs after that of all that multiply by it."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, met: list[tuple[Tensor, Tensor]]) -> Tensor:
         ctx.met = met
         ctx.set_materialize_grads(False)
-        return weight.view_as(weight)
+        ctx.dtype = weight.dtype
+        product_weight = lowered(weight)
+        return product_weight.view_as(weight) if product_weight is weight else product_weight
 
     @staticmethod
     def backward(ctx: Any, *nothing: None) -> tuple[Tensor | None, None]:
@@ -52,21 +67,32 @@ class _Collected(torch.autograd.Function):
             return None, None
         inputs, grads = (torch.cat(parts, -2) for parts in zip(*ctx.met, strict=True))
         ctx.met.clear()
-        return grads.mT @ inputs, None
+        return (grads.mT @ inputs).to(ctx.dtype), None
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, added: Tensor | None, weight: Tensor, met: list[tuple[Tensor, Tensor]]
+        ctx: Any,
+        inputs: Tensor,
+        added: Tensor | None,
+        weight: Tensor,
+        met: list[tuple[Tensor, Tensor]],
+        dtype: torch.dtype,
     ) -> Tensor:
-        ctx.save_for_backward(inputs, weight)
+        ctx.save_for_backward(inputs.to(weight.dtype), weight)
         ctx.met = met
-        return product(inputs, added, weight)
+        ctx.dtypes = inputs.dtype, added.dtype if added is not None else None
+        return product(inputs, added, weight, dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         inputs, weight = ctx.saved_tensors
-        ctx.met.append((inputs, grads[0]))
-        wanted = ctx.needs_input_grad
-        return grads[0] @ weight if wanted[0] else None, grads[0] if wanted[1] else None, None, None
+        grad = grads[0].to(weight.dtype)
+        ctx.met.append((inputs, grad))
+        to_inputs, to_added, *_ = ctx.needs_input_grad
+        return (
+            (grad @ weight).to(ctx.dtypes[0]) if to_inputs else None,
+            grads[0].to(ctx.dtypes[1]) if to_added else None,
+            *(None, None, None),
+        )

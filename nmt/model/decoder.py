@@ -75,6 +75,9 @@ class Decoder(nn.Module, ABC):
 
     def start(self, carries: tuple[Carry, ...]) -> DecoderState:
         """The state before the first target position."""
+        # A carry is a sum over many positions, so it is in full precision where products are not.
+        precise = next(self.parameters()).dtype
+        carries = tuple(tuple(part.to(precise) for part in carry) for carry in carries)
         first = carries[0][0]
         position = torch.zeros(len(first), dtype=torch.long, device=first.device)
         return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, ())

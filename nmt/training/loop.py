@@ -117,21 +117,27 @@ class Loop:
 
     def _backward(self, batch: Batch, words: int) -> None:
         here = to_device(batch, self.model.output.weight.device)
-        readout = self.model(here.source, here.source_lengths, here.read)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
         real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
         output = self.model.output
-        loss = vocabulary_loss(
-            readout.flatten(0, 1)[real],
-            output.weight,
-            output.bias,
-            here.wanted.flatten()[real],
-            self.settings.label_smoothing,
-        )
+        with self.lowering():
+            readout = self.model(here.source, here.source_lengths, here.read)
+            loss = vocabulary_loss(
+                readout.flatten(0, 1)[real],
+                output.weight,
+                output.bias,
+                here.wanted.flatten()[real],
+                self.settings.label_smoothing,
+            )
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         window = self.state.window
         window.smoothed, window.nll = window.smoothed + loss.smoothed.detach().double(), window.nll + loss.nll.double()
+
+    def lowering(self) -> torch.autocast:
+        """Inside, matrix products are taken in the precision of the settings."""
+        kind = self.model.output.weight.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _skip(self, group: Sequence[Batch]) -> None:
         self.state.progress.skipped += 1

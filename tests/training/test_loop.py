@@ -266,3 +266,14 @@ def test_the_log_has_a_line_every_so_many_steps(tmp_path: Path) -> None:
 def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than all else here."""
     monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+
+
+def test_products_in_bfloat16_train_weights_in_single_precision(tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        trial = Trial(tmp_path / precision, precision=precision, log_every=1, stop=Stop(steps=6)).go()
+        losses[precision] = [row["loss"] for row in trial.told("train")]
+        assert {tensor.dtype for tensor in weights(trial.run.model).values()} == {torch.float32}
+    full, low = losses.values()
+    assert low != full
+    assert low == pytest.approx(full, rel=0.01)
