@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from nmt.data.batching import Batch, Batches, Epoch
+from nmt.data.batching import Batch, Batches
+from nmt.data.feed import Feed
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
@@ -55,19 +56,17 @@ class Loop:
         """Trains, and returns why it ended: the limit that was reached, or `interrupted`."""
         self.model.train()
         progress = self.state.progress
-        epoch: Epoch | None = None
-        while not (reason := self.reason()):
-            if epoch is None:
-                epoch = self.batches.epoch(progress.epoch)
-            self._step(epoch)
-            ended = progress.batch >= len(epoch)
-            if ended:
-                progress.epoch, progress.batch = progress.epoch + 1, 0
-            if progress.step % self.settings.log_every == 0:
-                self._log(len(epoch))
-            if self._due(ended):
-                self._validate()
-            epoch = None if ended else epoch
+        pinned = self.model.output.weight.is_cuda
+        with Feed(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
+            while not (reason := self.reason()):
+                self._step(feed)
+                ended = progress.batch >= feed.size
+                if ended:
+                    progress.epoch, progress.batch = progress.epoch + 1, 0
+                if progress.step % self.settings.log_every == 0:
+                    self._log(feed.size)
+                if self._due(ended):
+                    self._validate()
         if reason != "interrupted" and progress.validated < progress.step:
             self._validate()
         elif self._saved < progress.step:
@@ -88,12 +87,11 @@ class Loop:
         }
         return next((f"{name} ({getattr(stop, name)})" for name, is_so in reached.items() if is_so), "")
 
-    def _step(self, epoch: Epoch) -> None:
+    def _step(self, feed: Feed) -> None:
         """One optimizer step over the next `accumulate` batches, their gradients weighed by words."""
         progress = self.state.progress
         started = time.monotonic()
-        end = min(progress.batch + self.settings.accumulate, len(epoch))
-        group = [epoch.batch(index) for index in range(progress.batch, end)]
+        group = feed.take(self.settings.accumulate)
         words = sum(int((batch.wanted != PAD).sum()) for batch in group)
         self.state.optimizer.zero_grad(set_to_none=True)
         for batch in group:
@@ -110,7 +108,7 @@ class Loop:
                 self.state.ema.update(self.model)
         else:
             self._skip(group)
-        progress.batch = end
+        progress.batch += len(group)
         progress.words += words
         self.state.window.words += words
         self.state.window.seconds += time.monotonic() - started
