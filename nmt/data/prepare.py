@@ -91,6 +91,8 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     corpus cannot be used or the folder cannot be written.
     """
     corpus.check()
+    # First, so that what is wrong with them is told before a vocabulary is learnt.
+    text, test = _split(corpus, "validation"), corpus.load("test")
     identity = {
         "format": FORMAT,
         "corpus": corpus.identity(),
@@ -112,10 +114,9 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     else:
         logger.info("prepared data: %s", folder)
     tokenizers, train, report = found
-    text = _split(corpus, "validation")
     validation = tokenize(tokenizers, text.source, text.target)
     _log(report)
-    return Prepared(tokenizers, train, validation, text, corpus.load("test"), report)
+    return Prepared(tokenizers, train, validation, text, test, report)
 
 
 def _split(corpus: Corpus, split: Any) -> Bitext:
