@@ -4,7 +4,7 @@ import gzip
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,21 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
         assert about["longest"] == ids.lengths.max()
         assert about["tokens"] == ids.lengths.sum()
         assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNKNOWN)
+
+
+def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_path: Path) -> None:
+    corpus.splits["test"] = corpus.splits["validation"]
+    everything = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    prepared = prepare(corpus, SETTINGS, replace(FILTERS, by_heart=5), tmp_path)
+    assert text(prepared) == text(everything)[:5]
+    assert list(zip(*prepared.validation_text[:2], strict=True)) == text(prepared)
+    assert [prepared.validation.target.sentence(n) for n in range(5)] == [
+        prepared.train.target.sentence(n) for n in range(5)
+    ]
+    assert prepared.test is None
+    assert prepared.tokenizers.source.serialized == everything.tokenizers.source.serialized
+    with pytest.raises(ConfigError, match="at least 1 pair"):
+        Filters(by_heart=0)
 
 
 def test_validation_keeps_every_line(corpus: Memory, tmp_path: Path) -> None:
