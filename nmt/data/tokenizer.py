@@ -48,7 +48,7 @@ class Tokenizer:
         try:
             tokenizer = cls(model if isinstance(model, bytes) else Path(model).read_bytes(), sampling=sampling)
         except OSError as problem:
-            raise DataError(f"The SentencePiece model {model!r} cannot be read: {problem.strerror}.") from None
+            raise DataError(f"The SentencePiece model {problem.filename} cannot be read: {problem.strerror}.") from None
         except (RuntimeError, ValueError):
             raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
         found = tokenizer._model

@@ -21,6 +21,11 @@ from nmt.training.state import TrainingState, Window
 
 logger = logging.getLogger(__name__)
 
+TIE = 1e-9
+LARGEST_LOSS = 1e3
+"""What the loss counts beside a score: together less than any two scores that differ are apart, so that it decides only
+between equal ones, such as the zeros that BLEU begins with."""
+
 
 class Loop:
     """Trains `state` on `batches` until a limit of `settings.stop`, or until `interrupted` says so.
@@ -151,7 +156,7 @@ class Loop:
         row: dict[str, Any] = {
             "kind": "train",
             "step": progress.step,
-            "epoch": progress.epoch + 1,
+            "epoch": self._epoch(),
             "loss": float(window.smoothed) / window.words,
             "nll": float(window.nll) / window.words,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
@@ -162,6 +167,10 @@ class Loop:
         if all(abs(value) < float("inf") for value in row.values() if isinstance(value, float)):
             self.journal.record(row)
         self.journal.show(row, self._share(epoch_batches))
+
+    def _epoch(self) -> int:
+        """The epoch that the last step was a part of, the first being 1."""
+        return self.state.progress.epoch + (self.state.progress.batch > 0)
 
     def _share(self, epoch_batches: int) -> float:
         """How much of the run is behind, by the limit that is nearest."""
@@ -196,7 +205,7 @@ class Loop:
             {
                 "kind": "validation",
                 "step": progress.step,
-                "epoch": progress.epoch,
+                "epoch": self._epoch(),
                 **values,
                 "minutes": progress.seconds / 60,
             }
@@ -213,6 +222,9 @@ class Loop:
 
 
 def worth(report: Report, metric: str) -> float:
-    """A validation result as a number of which more is better."""
+    """A validation result as a number of which more is better; of equal scores, the lower loss is worth more."""
     value = report.values[metric]
-    return -value if metric in ("loss", "perplexity") else value
+    if metric in ("loss", "perplexity"):
+        return -value
+    loss = report.values["loss"]
+    return value - TIE * (min(loss, LARGEST_LOSS) if math.isfinite(loss) else LARGEST_LOSS)
