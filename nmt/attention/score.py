@@ -212,10 +212,12 @@ class Location(Score):
         self.position = nn.Linear(query_size, heads * positions, bias=False)
 
     def remember(self, states: States) -> Keys:
-        return states.new_empty(states.shape[0], self.heads, states.shape[1], 0)
+        """Each position is its own key, so that a part of the keys still knows where it is."""
+        places = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
+        return places.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
     def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        places = torch.arange(keys.shape[2], device=keys.device).clamp(max=self.positions - 1)
+        places = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
         return lambda query: split_heads(self.position(query), self.heads)[..., places]
 
 

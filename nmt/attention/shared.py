@@ -96,3 +96,46 @@ class _Product(torch.autograd.Function):
             grads[0].to(ctx.dtypes[1]) if to_added else None,
             *(None, None, None),
         )
+
+
+def windows(tensor: Float[Tensor, "*batch row size"]) -> Callable[[slice], Float[Tensor, "*batch reach size"]]:
+    """tensor[..., reach, :] for one reach after another; the gradients are summed, each where it belongs.
+
+    Plain slices would make a gradient of the whole size for each position of the recurrence.
+    """
+    if not (torch.is_grad_enabled() and tensor.requires_grad):
+        return lambda reach: tensor[..., reach, :]
+    met: list[tuple[slice, Tensor]] = []
+    held = _Whole.apply(tensor, met)  # type: ignore[no-untyped-call]
+    return lambda reach: _Window.apply(held, met, reach)  # type: ignore[no-untyped-call]
+
+
+class _Whole(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, met: list[tuple[slice, Tensor]]) -> Tensor:
+        ctx.met = met
+        ctx.shape = tensor.shape
+        ctx.set_materialize_grads(False)
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *nothing: None) -> tuple[Tensor | None, None]:
+        if not ctx.met:
+            return None, None
+        total = ctx.met[0][1].new_zeros(ctx.shape)
+        for reach, grad in ctx.met:
+            total[..., reach, :] += grad
+        ctx.met.clear()
+        return total, None
+
+
+class _Window(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, met: list[tuple[slice, Tensor]], reach: slice) -> Tensor:
+        ctx.met, ctx.reach = met, reach
+        return tensor[..., reach, :]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, None]:
+        ctx.met.append((ctx.reach, grads[0]))
+        return None, None, None
