@@ -103,10 +103,10 @@ def small_files() -> Iterator[None]:
 
 
 def test_what_does_not_fit_is_a_checkpoint_error(checkpoints: Checkpoints) -> None:
-    refused = pytest.raises(CheckpointError, match=r"model\.safetensors.*too large.*MiB")
+    refused = pytest.raises(CheckpointError, match=r"model\.safetensors.*too large")
     with small_files(), refused, checkpoints.write(1) as folder:
         files.save_tensors(folder / "model.safetensors", {"a": torch.zeros(10_000)})
-    refused = pytest.raises(CheckpointError, match=r"state\.json.*too large.*MiB")
+    refused = pytest.raises(CheckpointError, match=r"state\.json.*too large")
     with small_files(), refused, checkpoints.write(1) as folder:
         files.write_json(folder / "state.json", list(range(10_000)))
     assert names(checkpoints.folder) == set()
