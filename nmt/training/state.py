@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -82,7 +81,7 @@ class TrainingState:
     @contextmanager
     def undone_if_interrupted(self) -> Iterator[None]:
         """Whatever a block does to all but the weights is undone if Interrupted comes out of it."""
-        before = (deepcopy(vars(self.progress)), deepcopy(self.schedule.state_dict()), random_state())
+        before = dict(vars(self.progress)), self.schedule.state_dict(), random_state()
         try:
             yield
         except Interrupted:

@@ -135,6 +135,29 @@ def test_a_kill_between_any_two_moves_loses_nothing_earlier(
     assert written(checkpoints, 2) == checkpoints.newest()
 
 
+def test_a_kill_while_one_replaces_another_brings_the_old_one_back(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = written(checkpoints, 1)
+    rename = Path.rename
+
+    def second_kills(path: Path, target: Path) -> Path:
+        if path.name.startswith(".writing-step"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "rename", second_kills)
+        dying.setattr("shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt), checkpoints.write(1) as again:
+            fill(again, weight=7.0)
+    assert checkpoints.newest() is None
+    checkpoints.tidy()
+    assert checkpoints.newest() == folder
+    assert files.load_tensors(folder / "model.safetensors")["weight"].eq(0.5).all()
+    assert names(checkpoints.folder) == {"step-000001", "last"}
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [

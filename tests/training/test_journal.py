@@ -45,6 +45,16 @@ def test_rows_after_the_checkpoint_are_taken_back(tmp_path: Path) -> None:
     assert written(tmp_path, 1, at=0) == [1]
 
 
+def test_a_validation_that_was_not_saved_is_told_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, step=0, validated=0)
+    for one in (row(2), row(2, "validation"), row(4), row(4, "validation"), row(4, "skipped")):
+        journal.record(one)
+    journal.close()
+    Journal(tmp_path, step=4, validated=2).close()
+    found = [(one["step"], one["kind"]) for one in rows(tmp_path / "metrics.jsonl")]
+    assert found == [(2, "train"), (2, "validation"), (4, "train"), (4, "skipped")]
+
+
 @pytest.mark.parametrize("torn", ['{"kind": "train", "st', '{"kind": "train", "step": 5', "\x00\x00"])
 def test_a_line_that_a_dying_run_left_unfinished_is_forgotten(tmp_path: Path, torn: str) -> None:
     written(tmp_path, 2, 4)

@@ -1,7 +1,10 @@
 """A job of a comparison that fails says why in a log of its own, and stops no other."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,26 @@ def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
     assert "attention=bahdanau seed 1: FAILED: RuntimeError: the model fell over" in shown.err
     assert "RuntimeError: the model fell over" in shown.out
     assert "RuntimeError: the model fell over" in (output / "comparison.txt").read_text()
+
+
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+)
+
+
+def test_a_second_interrupt_ends_jobs_that_take_their_time(tmp_path: Path) -> None:
+    crew, status = jobs.Crew(), []
+    waiting = threading.Thread(
+        target=lambda: status.append(crew.run([sys.executable, "-c", STUBBORN], tmp_path / "log"))
+    )
+    waiting.start()
+    while not (tmp_path / "log").exists() or not (tmp_path / "log").read_text():
+        time.sleep(0.02)
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        assert waiting.is_alive()
+        crew.stop(number, None)
+    waiting.join()
+    assert (crew.caught, status) == (signal.SIGTERM, [-signal.SIGKILL])
 
 
 @pytest.mark.slow
