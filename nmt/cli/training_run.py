@@ -169,6 +169,7 @@ class Run:
             same_text(newest, self.corpus)
             same_vocabulary(newest, build.stored(self.settings, self.corpus, self.data.tokenizers))
             self.state.load(newest)
+            self.checkpoints.settle(newest)
             logger.info("going on from %s", newest)
         parameters = build.parameter_count(self.model)
         logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)

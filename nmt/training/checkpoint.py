@@ -140,9 +140,14 @@ class Checkpoints:
         sync(self.folder)
         shutil.rmtree(replaced, ignore_errors=True)
 
-    def _point(self, final: Path) -> None:
-        """`last` to the checkpoint just written, `best` to the best that is left, if any was measured."""
-        pointers = {"last": final}
+    def settle(self, newest: Path) -> None:
+        """Lets `last` and `best` say what is so, as a run may have died, or its disk failed, before it came to that."""
+        with explained("point to", newest):
+            self._point(newest)
+
+    def _point(self, newest: Path) -> None:
+        """`last` to the newest checkpoint, `best` to the best that is left, if any was measured."""
+        pointers = {"last": newest}
         if best := self._ranked():
             pointers["best"] = best[0].folder
         for name, target in pointers.items():

@@ -135,6 +135,25 @@ def test_a_kill_between_any_two_moves_loses_nothing_earlier(
     assert written(checkpoints, 2) == checkpoints.newest()
 
 
+def test_pointers_that_a_kill_left_behind_are_brought_up_to_date(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(checkpoints, 1, value=1.0)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Checkpoints, "_point", killed)
+        with pytest.raises(KeyboardInterrupt), checkpoints.write(2, 5.0) as folder:
+            fill(folder)
+    assert os.readlink(checkpoints.folder / "last") == "step-000001"
+    newest = checkpoints.newest()
+    assert newest is not None
+    checkpoints.settle(newest)
+    assert {os.readlink(checkpoints.folder / name) for name in ("last", "best")} == {"step-000002"}
+
+
 def test_a_kill_while_one_replaces_another_brings_the_old_one_back(
     checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,9 +49,12 @@ def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
     assert "RuntimeError: the model fell over" in (output / "comparison.txt").read_text()
 
 
-STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
-)
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
 
 
 def test_a_second_interrupt_ends_jobs_that_take_their_time(tmp_path: Path) -> None:
