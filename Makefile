@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test check fix
+.PHONY: help install quickstart test trust check fix
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ quickstart: $(READY)  ## Train, translate and evaluate on the embedded corpus: m
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
+
+trust: $(READY)  ## Kill, interrupt, starve and damage runs, and see that they keep every promise of docs/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trust -m 'slow or not slow'
 
 check: $(READY)  ## Lint, format, types and the direction of imports, without changing a file
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
+from nmt.training import manifest
 from nmt.training.averaging import AVERAGES
 from nmt.training.files import load_tensors
 from nmt.training.optimizer import OPTIMIZERS
@@ -258,6 +259,7 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         if settings["format"] != FORMAT:
             raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
+        manifest.verify(folder, ("config.json", "model.safetensors", *names))
         read = [Tokenizer.load(folder / name) for name in names]
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}

@@ -1,7 +1,7 @@
 """What a checkpoint shows: heatmaps of the probe sentences, and the numbers behind them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,21 @@ from nmt.evaluation.alignment import Gold
 from nmt.report.heatmap import heatmap
 
 
-def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int, gold: Sequence[Gold | None]) -> None:
-    """Writes 001.json, 001.png and so on for the probes. Gold links are drawn where the hypothesis is the reference."""
+def draw(
+    folder: Path,
+    pictures: Sequence[dict[str, Any]],
+    *,
+    step: int,
+    gold: Sequence[Gold | None],
+    heed: Callable[[], object],
+) -> None:
+    """Writes 001.json, 001.png and so on for the probes. Gold links are drawn where the hypothesis is the reference.
+
+    `heed` is called before each.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, (shown, links) in enumerate(zip(pictures, gold, strict=True), start=1):
+        heed()
         (folder / f"{number:03d}.json").write_text(
             json.dumps({"step": step, **shown}, ensure_ascii=False), encoding="utf-8"
         )
