@@ -7,13 +7,12 @@
       --opennmt ~/onmt/bin/python --joeynmt ~/joey/bin/python   real text, peers measured in turn with ours
 
 Ours is measured in the setting of configs/experiment/benchmark.yaml, which overrides of nmt-train may change; peers
-have its sizes fixed. What is translated is the source side of the validation set. The tables go to stdout, progress to
+have its sizes fixed. What is translated is the source side of the validation set. The tables go to stdout, the log to
 stderr; results.json, results.md and growth.png go to --work. Measure on an idle machine: the first table says how fast
 the machine was, and when.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -43,12 +42,15 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Measures, prints, and writes."""
+    import logging
+
     from scripts.benchmarking.bench import Bench
     from scripts.benchmarking.growth import panels, plot
     from scripts.benchmarking.plan import Effort
     from scripts.benchmarking.tables import report
 
     given = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     effort = Effort.quick() if given.quick else Effort()
     said = {name: getattr(given, name) for name in ("rounds", "seconds", "learn")}
     effort = effort.but(**{name: value for name, value in said.items() if value is not None})
@@ -56,7 +58,6 @@ def main() -> None:
     bench = Bench(given.overrides, given.work, given.threads, effort, peers, given.model)
     found = bench.run(given.only or SECTIONS)
     text = report(found)
-    (given.work / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (given.work / "results.md").write_text(text, encoding="utf-8")
     if "growth" in found:
         plot(panels(found["growth"]), given.work / "growth.png")

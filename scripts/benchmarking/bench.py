@@ -1,5 +1,6 @@
 """Every system has its turn in every round, so that a machine that drifts drifts for all of them."""
 
+import json
 import logging
 import os
 import platform
@@ -69,7 +70,7 @@ class Bench:
         self.probes: list[dict[str, Any]] = []
 
     def run(self, sections: Sequence[str]) -> dict[str, Any]:
-        """All that was asked for: section -> results."""
+        """All that was asked for: section -> results; in results.json as soon as a section is done."""
         jobs: dict[str, Callable[[], dict[str, Any]]] = {
             "training": self.training,
             "stages": self.stages,
@@ -80,8 +81,9 @@ class Bench:
         for name in (name for name in jobs if name in sections):
             self._probe(name)
             found |= jobs[name]()
+            self._keep(found)
         self._probe("the end")
-        return {"machine": {"probes": self.probes, "about": self._about()}, **found}
+        return self._keep(found)
 
     def training(self) -> dict[str, Any]:
         """Target tokens/s of every variant and every peer."""
@@ -158,6 +160,12 @@ class Bench:
         shutil.rmtree(self.work / "memory-cache", ignore_errors=True)
         found["memory"] = {"points": rows}
         return {"growth": found}
+
+    def _keep(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes what there is so far, with what is known of the machine, and returns it."""
+        so_far = {"machine": {"probes": self.probes, "about": self._about()}, **found}
+        (self.work / "results.json").write_text(json.dumps(so_far, indent=1) + "\n", encoding="utf-8")
+        return so_far
 
     def _rounds(self, name: str, turns: Sequence[Turn]) -> list[list[dict[str, Any]]]:
         """What every turn gave in every round."""

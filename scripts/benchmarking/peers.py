@@ -25,6 +25,13 @@ LABEL = {"opennmt": "OpenNMT-py", "joeynmt": "JoeyNMT"}
 ATTENTIONS = {"opennmt": ("general", "mlp"), "joeynmt": ("luong", "bahdanau")}
 """Each one's name of Luong's general score first, then that of Bahdanau's."""
 
+WINDOW = 2
+"""Optimizer steps between two lines of the log."""
+
+SAVE_EVERY = 20
+NEVER = 10**6
+"""Steps that no measurement comes to."""
+
 RATES = {
     "opennmt": re.compile(r"Step\s+\d+/.* (\d+)/\s*(\d+) tok/s"),
     "joeynmt": re.compile(r"Tokens per Sec:\s+()(\d+)"),
@@ -52,7 +59,7 @@ class Peer:
 
         keep: for so long in all, and with a checkpoint to translate with.
         """
-        config = self._config(attention, every=2 if not keep else 10, save=20 if keep else 10**6)
+        config = self._config(attention, every=WINDOW, save=SAVE_EVERY if keep else NEVER)
         log = self.work / f"train.{attention}.log"
         first: list[float] = []
 
@@ -60,7 +67,7 @@ class Peer:
             windows = len(RATES[self.name].findall(text))
             if windows and not first:
                 first.append(time.monotonic())
-            return windows >= 3 and time.monotonic() - first[0] > seconds
+            return windows >= 3 and time.monotonic() - first[0] > seconds and (not keep or self._saved())
 
         went = watched(self._training(config), env=self.env, log=log, enough=enough)
         rates = [float(rate) for _, rate in RATES[self.name].findall(went.log)][1:]
@@ -92,6 +99,11 @@ class Peer:
         """The last checkpoint to translate with; None before there is one."""
         found = sorted((self.work / "model").glob("m_step_*.pt"), key=lambda path: path.stat().st_mtime)
         return found[-1] if found else None
+
+    def _saved(self) -> bool:
+        """Whether a checkpoint is whole, and the next one not yet begun."""
+        newest = self.newest()
+        return newest is not None and 2 < time.time() - newest.stat().st_mtime < 8
 
     def _training(self, config: Path) -> Sequence[str]:
         module = ["-m", "onmt.bin.train", "-config"] if self.name == "opennmt" else ["-m", "joeynmt", "train"]
@@ -126,8 +138,8 @@ class Peer:
             "keep_checkpoint": 1,
             "seed": 1,
             "report_every": every,
-            "train_steps": 10**6,
-            "valid_steps": 10**6,
+            "train_steps": NEVER,
+            "valid_steps": NEVER,
             "encoder_type": "brnn",
             "decoder_type": "rnn",
             "rnn_type": "LSTM",
@@ -166,7 +178,7 @@ class Peer:
                 "level": "bpe",
                 "voc_limit": 8000,
                 "voc_min_freq": 1,
-                "voc_file": str(self.data / "vocabulary.all"),
+                "voc_file": str(self.data / "vocabulary.pieces"),
                 "tokenizer_type": "sentencepiece",
                 "tokenizer_cfg": {
                     "model_file": str(self.data / "spm.model"),
@@ -179,7 +191,7 @@ class Peer:
             sizes = {"type": "recurrent", "rnn_type": "lstm", "hidden_size": hidden, "dropout": 0.3, "num_layers": 1}
             return {**sizes, "embeddings": {"embedding_dim": 256, "scale": False}, **more}
 
-        symbols = (("pad", "<pad>", 0), ("unk", "<unk>", 1), ("bos", "<s>", 2), ("eos", "</s>", 3))
+        symbols = (("unk", "<unk>", 0), ("pad", "<pad>", 1), ("bos", "<s>", 2), ("eos", "</s>", 3))
         special = {f"{key}_{what}": value for key, token, number in symbols for what, value in _named(token, number)}
         decoder = {"input_feeding": True, "init_hidden": "bridge", "attention": attention, "hidden_dropout": 0.3}
         return {
@@ -202,6 +214,8 @@ class Peer:
                 "optimizer": "adam",
                 "adam_betas": [0.9, 0.999],
                 "learning_rate": 0.001,
+                "scheduling": "decaying",  # once in so many epochs, so never; without one it does not start
+                "decaying_step_size": NEVER,
                 "clip_grad_norm": 1.0,
                 "loss": "crossentropy",
                 "label_smoothing": 0.1,
@@ -209,7 +223,7 @@ class Peer:
                 "batch_type": "token",
                 "normalization": "tokens",
                 "epochs": 1000,
-                "validation_freq": 10**6,
+                "validation_freq": NEVER,
                 "logging_freq": every,
                 "early_stopping_metric": "loss",
                 "overwrite": True,

@@ -61,7 +61,7 @@ def spread(corpus: Corpus, serialized: bytes, folder: Path, sentences: int, peer
     """The first validation lines, to be translated: `test.source`; and for peers the corpus as they read it.
 
     Those are lines and lines of pieces with spaces between them, whitespace made plain in both, so that every toolkit
-    sees the same lines, the SentencePiece model, and its pieces with the control symbols and without.
+    sees the same lines, the SentencePiece model, and its pieces without the control symbols.
     """
     validation = corpus.load("validation")
     assert validation is not None
@@ -71,9 +71,7 @@ def spread(corpus: Corpus, serialized: bytes, folder: Path, sentences: int, peer
         return
     tokenizer = Tokenizer.load(serialized)
     (folder / "spm.model").write_bytes(serialized)
-    pieces = tokenizer.pieces(range(tokenizer.vocab_size))
-    write(folder / "vocabulary.all", pieces)
-    write(folder / "vocabulary.pieces", pieces[END + 1 :])
+    write(folder / "vocabulary.pieces", tokenizer.pieces(range(END + 1, tokenizer.vocab_size)))
     write(folder / "test.pieces", segmented(tokenizer, lines))
     for name, sides in (("train", corpus.load("train")), ("validation", validation)):
         assert sides is not None

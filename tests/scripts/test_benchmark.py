@@ -16,7 +16,7 @@ from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Files, Sides
 from nmt.data.tokenized import tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer
-from nmt.symbols import START
+from nmt.symbols import END
 from scripts.benchmarking import counting, growth, peers, plan, stages, tables, texts
 from scripts.benchmarking.settings import settings
 
@@ -133,11 +133,10 @@ def test_peers_read_the_same_lines_in_our_pieces(tmp_path: Path) -> None:
     assert read("test.source") == read("train.source")[:7]
     assert read("test.pieces") == read("validation.source.pieces")[:7]
     tokenizer = Tokenizer.load(tmp_path / "text" / "spm.model")
-    known = read("vocabulary.all")
-    assert known[: START + 2] == ["<pad>", "<unk>", "<s>", "</s>"]
-    assert known[START + 2 :] == read("vocabulary.pieces")
+    ids = {piece: number for number, piece in enumerate(read("vocabulary.pieces"), start=END + 1)}
+    assert len(ids) + END + 1 == tokenizer.vocab_size
     for line, pieces in zip(read("train.source"), read("train.source.pieces"), strict=True):
-        assert tokenizer.decode([[known.index(piece) for piece in pieces.split(" ")]]) == [line]
+        assert tokenizer.decode([[ids[piece] for piece in pieces.split(" ")]]) == [line]
 
 
 def test_rates_are_read_from_the_logs_of_peers() -> None:
