@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
@@ -55,12 +55,19 @@ def _fault(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
 def _read(folder: Path) -> dict[str, Any]:
     found = read_json(folder / NAME)
     files = found.get("files") if isinstance(found, dict) else None
-    entries = list(files.values()) if isinstance(files, dict) else [None]
+    entries = files if isinstance(files, dict) else {"": None}
     ranked = found.get("value") if isinstance(found, dict) else None
-    sealed = all(isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in entries)
+    sealed = all(_entry(name, entry) for name, entry in entries.items())
     if not sealed or not isinstance(ranked, float | int | None):
         raise CheckpointError(f"{folder / NAME} is no manifest of this program. Choose another checkpoint.")
     return {"files": files, "value": ranked}
+
+
+def _entry(name: str, entry: Any) -> bool:
+    """Whether an entry is one that `seal` may have written: nobody's manifest makes us read files elsewhere."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts
+    return inside and isinstance(entry, dict) and {"size", "sha256"} <= entry.keys()
 
 
 def _sha256(path: Path) -> str:
