@@ -280,15 +280,16 @@ class Run:
         return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
 
     def report(self, found: list[dict[str, Any]]) -> None:
-        """Writes report.html."""
-        content = page(
-            {
-                "title": self.folder.name,
-                "command": command(),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "scores": found,
-                "metrics": rows(self.folder / METRICS),
-                "probes": run_folder.probes(self.folder),
-            }
-        )
-        (self.folder / "report.html").write_text(content, encoding="utf-8")
+        """Writes report.html; where it cannot be drawn there is none, with a warning, and the run is as good."""
+        run = {
+            "title": self.folder.name,
+            "command": command(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "scores": found,
+        }
+        try:
+            content = page({**run, "metrics": rows(self.folder / METRICS), "probes": run_folder.probes(self.folder)})
+        except Exception as problem:
+            logger.warning("report.html could not be drawn: %r", problem)
+        else:
+            (self.folder / "report.html").write_text(content, encoding="utf-8")
