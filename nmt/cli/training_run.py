@@ -208,7 +208,7 @@ class Run:
 
     def hand_on(self) -> None:
         """Puts the weights that the run hands on into the model: the best checkpoint's, or a better average."""
-        best = model_folder(self.folder)
+        best = model_folder(self.checkpoints.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
         loaded = build.load(best, device=self.model.output.weight.device)
@@ -222,7 +222,7 @@ class Run:
         """
         kept = self.checkpoints.kept()
         if (kept[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
-            return model_folder(self.folder)
+            return model_folder(self.checkpoints.folder)
         trained = [checkpoint for checkpoint in kept if not (checkpoint.folder / AVERAGE).exists()]
         # One that was never measured was saved by an interruption, and none should be felt in what comes out.
         chosen = [checkpoint for checkpoint in trained if checkpoint.value is not None] or trained
@@ -239,7 +239,7 @@ class Run:
         best = max((checkpoint.value for checkpoint in kept if checkpoint.value is not None), default=None)
         if best is None or worth(report, metric) > best:
             self.saver({AVERAGE: json.dumps({"steps": steps}).encode()})(report)
-        return model_folder(self.folder)
+        return model_folder(self.checkpoints.folder)
 
     def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
         """Scores on the test split, or on the validation split where there is no other, said in their names."""
@@ -260,15 +260,16 @@ class Run:
         return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
 
     def report(self, found: list[dict[str, Any]]) -> None:
-        """Writes report.html."""
-        content = page(
-            {
-                "title": self.folder.name,
-                "command": command(),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "scores": found,
-                "metrics": rows(self.folder / METRICS),
-                "probes": run_folder.probes(self.folder),
-            }
-        )
-        replace(self.folder / run_folder.REPORT, content)
+        """Writes report.html; where it cannot be drawn there is none, with a warning, and the run is as good."""
+        run = {
+            "title": self.folder.name,
+            "command": command(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "scores": found,
+        }
+        try:
+            content = page({**run, "metrics": rows(self.folder / METRICS), "probes": run_folder.probes(self.folder)})
+        except Exception as problem:
+            logger.warning("report.html could not be drawn: %r", problem)
+        else:
+            replace(self.folder / run_folder.REPORT, content)

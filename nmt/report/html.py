@@ -4,7 +4,10 @@ import html
 import io
 import json
 import re
+import unicodedata
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -23,22 +26,32 @@ def page(run: Mapping[str, Any]) -> str:
     `run` is {"title": str, "command": str, "created": str, "scores": [{"name", "value", "signature"}],
     "metrics": rows as `curves` takes them, "probes": [{"source": words, "reference": str (or left out),
     "frames": [{"step": int, "target": words, "weights": [target, source]}]}]}. The frames of a probe are shown in their
-    order, by a slider. All text is escaped; weights keep three decimals. Raises ValueError if a frame's words and
-    weights differ in number.
+    order, by a slider. All text is escaped, and a content security policy keeps the page from loading anything and from
+    running any script but its own; weights keep three decimals. Raises ValueError if a frame's words and weights differ
+    in number.
     """
+    script = resource("page.js")
     fields = {
-        "title": html.escape(run["title"]),
-        "created": html.escape(run["created"]),
-        "command": html.escape(run["command"]),
+        "title": escaped(run["title"]),
+        "created": escaped(run["created"]),
+        "command": escaped(run["command"]),
         "scores": score_table(run["scores"]),
         "curves": inline_svg(run["metrics"]),
         "light_inks": ink_variables(INKS),
         "dark_inks": ink_variables(DARK_INKS),
         "data": embedded({"inks": len(INKS), "probes": [compact(probe) for probe in run["probes"]]}),
-        "script": resource("page.js"),
+        "script": script,
+        "allowed": f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'",
     }
     # One pass: braces in a title or a word are never taken for a field.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair, as in odd names of files, is no text
+
+
+def escaped(text: str) -> str:
+    """Text for HTML. Control characters, which it may not hold, become U+FFFD."""
+    visible = "".join("\ufffd" if unicodedata.category(c) == "Cc" and c not in "\t\n" else c for c in text)
+    return html.escape(visible)
 
 
 def resource(name: str) -> str:
@@ -51,8 +64,8 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> str:
     if not scores:
         return '<p class="hint">This run has no scores yet.</p>'
     rows = "\n".join(
-        f'<tr><th scope="row">{html.escape(score["name"])}</th><td class="value">{score["value"]:.2f}</td>'
-        f"<td><code>{html.escape(score['signature'])}</code></td></tr>"
+        f'<tr><th scope="row">{escaped(score["name"])}</th><td class="value">{score["value"]:.2f}</td>'
+        f"<td><code>{escaped(score['signature'])}</code></td></tr>"
         for score in scores
     )
     head = '<tr><th scope="col">score</th><th scope="col" class="value">value</th><th scope="col">signature</th></tr>'

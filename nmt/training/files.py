@@ -22,6 +22,9 @@ WRITING = ".writing-"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """No space left on the device, or none left to this user."""
 
+HEADER_BYTES = 2**20
+"""The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
+
 
 @contextmanager
 def explained(deed: str, path: Path) -> Iterator[None]:
@@ -52,6 +55,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """The named tensors of a safetensors file. Raises CheckpointError if it is missing or damaged."""
     try:
+        if not path.is_file():  # a pipe would keep us waiting
+            raise OSError("there is no such file" if not path.exists() else "it is no regular file")
+        with path.open("rb") as file:
+            if (size := int.from_bytes(file.read(8), "little")) > HEADER_BYTES:
+                raise OSError(f"its header claims {size} bytes, of at most {HEADER_BYTES}")
         return load_file(path, device)
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"Cannot read the tensors of {path}: {problem}. Choose another checkpoint.") from problem

@@ -3,13 +3,16 @@
 import hashlib
 import math
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
 from nmt.training.files import as_json, read_json, sync, write_json
 
 NAME = "MANIFEST.json"
+
+BYTES = 2**24
+"""More than any manifest has."""
 
 SEAL = "seal"
 """The manifest's own hash, so that damage to it is seen as well; older manifests have none."""
@@ -77,9 +80,9 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     found = read_json(path)
     files = found.get("files") if isinstance(found, dict) else None
-    entries = list(files.values()) if isinstance(files, dict) else [None]
+    entries = files if isinstance(files, dict) else {"": None}
     ranked = found.get("value") if isinstance(found, dict) else None
-    complete = all(isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in entries)
+    complete = all(_entry(name, entry) for name, entry in entries.items())
     if not complete or not isinstance(ranked, float | int | None):
         raise CheckpointError(f"{path} is no manifest of this program. Choose another checkpoint.")
     content = {"files": files, "value": ranked}
@@ -95,6 +98,13 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _hash_of(content: dict[str, Any]) -> str:
     return hashlib.sha256(as_json(content).encode()).hexdigest()
+
+
+def _entry(name: str, entry: Any) -> bool:
+    """Whether an entry is one that `seal` may have written: nobody's manifest makes us read files elsewhere."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts
+    return inside and isinstance(entry, dict) and {"size", "sha256"} <= entry.keys()
 
 
 def _sha256(path: Path) -> str:

@@ -185,6 +185,15 @@ def fits(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
         )
 
 
+def finite(model: nn.Module, file: Path) -> None:
+    """Raises CheckpointError where weights are NaN or infinite: nothing that is made with them has a meaning."""
+    broken = [name for name, tensor in weights(model).items() if not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"The weights in {file} hold NaN or infinity: {'; '.join(broken[:5])}. Choose another checkpoint."
+        )
+
+
 @torch.no_grad()
 def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Copies tensors into a model's parameters. Raises CheckpointError as `fits` does."""
