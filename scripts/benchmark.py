@@ -13,6 +13,7 @@ the machine was, and when.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def main() -> None:
     from scripts.benchmarking.tables import report
 
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was started ends too
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     effort = Effort.quick() if given.quick else Effort()
     said = {name: getattr(given, name) for name in ("rounds", "seconds", "learn")}

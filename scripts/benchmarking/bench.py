@@ -21,7 +21,7 @@ from scripts.benchmarking import texts
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.measures import case, ceiling, environment, watched
 from scripts.benchmarking.peers import ATTENTIONS, LABEL, Peer
-from scripts.benchmarking.plan import SEARCHES, SHARED, STAGED, VARIANTS, Effort
+from scripts.benchmarking.plan import SEARCHES, SHARED, VARIANTS, Effort
 from scripts.benchmarking.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,8 @@ class Bench:
     def training(self) -> dict[str, Any]:
         """Target tokens/s of every variant and every peer."""
         turns: list[Turn] = []
-        for variant, more in VARIANTS.items():
+        for variant in self.effort.variants:
+            more = VARIANTS[variant]
             request = {"overrides": [*self.overrides, *more], "seconds": self.effort.seconds}
             turns.append(Turn("nmt", variant, partial(self._case, "train", **request), counted=more))
             for name, peer in self.peers.items() if variant in SHARED else ():
@@ -117,7 +118,7 @@ class Bench:
     def stages(self) -> dict[str, Any]:
         """Where the time of a step goes."""
         rows = []
-        for what in tqdm(STAGED, desc="stages", disable=None):
+        for what in tqdm(self.effort.staged, desc="stages", disable=None):
             request = {"overrides": [*self.overrides, *VARIANTS[what]], "seconds": self.effort.seconds}
             rows.append({"what": what, **self._case("where", **request)})
         return {"stages": rows}

@@ -46,13 +46,27 @@ class Effort:
             "length": (5, 10, 20, 40, 80),
         }
     )
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    staged: tuple[str, ...] = STAGED
     pairs: tuple[int, ...] = (10_000, 40_000, 160_000)
 
     @classmethod
     def quick(cls) -> "Effort":
         """Enough for every table, and for no conclusion."""
         ends = {name: (points[0], points[2]) for name, points in cls().growth.items()}
-        return cls(1, 0.5, 10.0, 100, 10, (32, 64, 128), 1, ends, (2_000, 8_000))
+        return cls(
+            rounds=1,
+            seconds=0.5,
+            learn=10.0,
+            sentences=100,
+            alone=10,
+            batches=(64,),
+            repeats=1,
+            growth=ends,
+            variants=STAGED,
+            staged=STAGED[:1],
+            pairs=(2_000, 8_000),
+        )
 
     def but(self, **changed: Any) -> "Effort":
         """The same, but for some of it."""
