@@ -241,6 +241,7 @@ def test_a_damaged_or_hostile_folder_is_refused_in_a_sentence(
     damage, told = DAMAGES[case]
     folder = tmp_path / "model"
     shutil.copytree(saved("joint")[1], folder)
+    (folder / "MANIFEST.json").unlink()  # a hostile one would agree with the rest
     damage(folder)
     with pytest.raises(ModelError, match=told) as caught:
         build.load(folder, device=torch.device("cpu"))
@@ -249,5 +250,6 @@ def test_a_damaged_or_hostile_folder_is_refused_in_a_sentence(
 
 def test_the_untouched_folder_loads(saved: Callable[[str], tuple[Run, Path]], tmp_path: Path) -> None:
     shutil.copytree(saved("joint")[1], tmp_path / "model")
+    (tmp_path / "model" / "MANIFEST.json").unlink()
     rewrite(lambda settings: None)(tmp_path / "model")
     assert isinstance(build.load(tmp_path / "model", device=torch.device("cpu")).tokenizers.source, Tokenizer)
