@@ -244,7 +244,7 @@ def test_a_damaged_or_hostile_folder_is_refused_in_a_sentence(
     damage, told = DAMAGES[case]
     folder = tmp_path / "model"
     shutil.copytree(saved("joint")[1], folder)
-    (folder / "MANIFEST.json").unlink()  # whoever changes a folder on purpose would leave it out
+    (folder / "MANIFEST.json").unlink()  # a hostile one would agree with the rest
     damage(folder)
     with pytest.raises(ModelError, match=told) as caught:
         build.load(folder, device=torch.device("cpu"))

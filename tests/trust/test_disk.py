@@ -92,14 +92,14 @@ def judge(folder: Path, told: str, number: int) -> None:
         assert newest.name == "step-000002"
 
 
-@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.__getitem__)
-def test_whatever_call_fails_the_earlier_checkpoint_stays_and_the_path_is_named(number: int, tmp_path: Path) -> None:
-    _, calls, told = on_a_failing_disk(tmp_path, 10**9, number)
+def test_whatever_call_fails_the_earlier_checkpoint_stays_and_the_path_is_named(tmp_path: Path) -> None:
+    _, calls, told = on_a_failing_disk(tmp_path, 10**9, errno.EIO)
     assert told == ""
     deeds = {call.split()[0] for call in calls}
     assert {"write", "fsync", "rename", "replace", "mkdir", "symlink", "unlink", "open"} <= deeds
     failed = 0
     for at in range(len(calls)):
+        number = ERRORS[at % 2]
         folder, _, told = on_a_failing_disk(tmp_path, at, number)
         judge(folder, told, number)
         failed += bool(told)

@@ -7,12 +7,12 @@ import pytest
 from nmt.training.journal import rows
 from tests.trust.children import done, words
 
-WIDE = ("model.embedding_size=512", "batching.tokens=4000", "data.train=400", "training.stop.steps=1")
+WIDE = ("model.embedding_size=4096", "batching.tokens=4000", "data.train=400", "training.stop.steps=1")
 
 
 @pytest.mark.slow
 def test_a_run_that_cannot_fit_says_so_before_it_begins(tmp_path: Path) -> None:
-    found = done(tmp_path, "small", words(tmp_path, "small", *WIDE), room=8)
+    found = done(tmp_path, "small", words(tmp_path, "small", *WIDE), room=100)
     assert found.status == 2, found.said
     assert "does not fit into memory" in found.said
     assert "Lower batching.tokens, now 4000" in found.said
