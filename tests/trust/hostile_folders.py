@@ -89,7 +89,7 @@ def link(name: str, target: str) -> Change:
     return change
 
 
-def pipe_of_sockets(path: Path) -> None:
+def make_socket(path: Path) -> None:
     """A socket; its name may be too long for the kernel, so it is made where it is."""
     before = os.getcwd()
     os.chdir(path.parent)
@@ -194,7 +194,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a pipe as config": (instead(CONFIG, os.mkfifo), CONFIG),
     "a pipe as tokenizer": (instead(PIECES, os.mkfifo), PIECES),
     "a pipe as weights": (instead(WEIGHTS, os.mkfifo), WEIGHTS),
-    "a socket as tokenizer": (instead(PIECES, pipe_of_sockets), PIECES),
+    "a socket as tokenizer": (instead(PIECES, make_socket), PIECES),
     "a folder as config": (instead(CONFIG, Path.mkdir), CONFIG),
     "a folder as tokenizer": (instead(PIECES, Path.mkdir), PIECES),
     "a folder as weights": (instead(WEIGHTS, Path.mkdir), WEIGHTS),
@@ -282,11 +282,6 @@ def tiny_tensors(count: int) -> dict[str, Any]:
     return {f"t{n}": {"dtype": "F32", "shape": [], "data_offsets": [4 * n, 4 * n + 4]} for n in range(count)}
 
 
-def beside(name: str, data: bytes) -> Change:
-    """A file more."""
-    return content(name, data)
-
-
 LIES = {"files": {"../../../../etc/passwd": {"size": 10**400, "sha256": "0"}, CONFIG: {"size": -1, "sha256": []}}}
 
 HARMLESS: dict[str, Change] = {
@@ -294,8 +289,8 @@ HARMLESS: dict[str, Change] = {
     "a manifest that never ends": lambda folder: os.mkfifo(folder / "MANIFEST.JSON"),
     "a pickle beside": trap("pytorch_model.bin"),
     "a pickle as training state": trap("state.safetensors"),
-    "modules beside": lambda folder: [beside(f"{name}.py", b"raise SystemExit('run')")(folder) for name in MODULES],
-    "a Hydra config beside": beside("config.yaml", b"_target_: os.system\n"),
+    "modules beside": lambda folder: [content(f"{name}.py", b"raise SystemExit('run')")(folder) for name in MODULES],
+    "a Hydra config beside": content("config.yaml", b"_target_: os.system\n"),
     "a pipe beside": lambda folder: os.mkfifo(folder / "state.json.pipe"),
     "a link within": lambda folder: [
         (folder / CONFIG).rename(folder / "inner.json"),
