@@ -32,11 +32,11 @@ fix: $(READY)  ## Mend what ruff can mend by itself
 	$(BIN)/ruff format .
 
 lock:  ## Rewrite requirements.lock from pyproject.toml and constraints.txt (needs uv)
-	@{ sed -n '/^#/p' requirements.lock; \
-	  uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --constraint constraints.txt \
-	    --default-index https://pypi.org/simple --no-config --no-header --no-annotate --quiet \
-	    | awk '/^[a-z]/ { kept = $$1 !~ /^(torch|triton|cuda-.*|nvidia-.*)==/ } kept'; } > requirements.lock.new
-	@mv requirements.lock.new requirements.lock
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --constraint constraints.txt \
+	  --default-index https://pypi.org/simple --no-config --no-header --no-annotate --quiet --output-file requirements.all
+	{ sed -n '/^#/p' requirements.lock; \
+	  awk '/^[a-z]/ { kept = $$1 !~ /^(torch|triton|cuda-.*|nvidia-.*)==/ } kept' requirements.all; } > requirements.lock.new
+	rm requirements.all && mv requirements.lock.new requirements.lock
 
 # Everything but PyTorch is held against the hashes in requirements.lock: first what builds, so that nothing is fetched to
 # build with. PyTorch comes by its exact version, so that pip takes the build for this machine (CPU or CUDA) that its own

@@ -91,7 +91,7 @@ def link(name: str, target: str) -> Change:
     return change
 
 
-def pipe_of_sockets(path: Path) -> None:
+def make_socket(path: Path) -> None:
     """A socket; its name may be too long for the kernel, so it is made where it is."""
     before = os.getcwd()
     os.chdir(path.parent)
@@ -169,7 +169,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a _target_ at the top": (put("_target_", "os.system"), CONFIG),
     "a _target_ in the encoder": (put("model.encoder._target_", "os.system"), CONFIG),
     "a _target_ for a score": (put("attention.score", {"_target_": "os.system", "_args_": ["true"]}), CONFIG),
-    "a _target_ in the search": (put("search._target_", "builtins.eval"), CONFIG),
     "a class by its path": (put("model.encoder.name", "subprocess.Popen"), CONFIG),
     "an attribute of a class": (put("model.decoder.__class__", "os"), CONFIG),
     "a pickle as weights": (trap(WEIGHTS), WEIGHTS),
@@ -179,7 +178,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     # what would be read
     "the environment in a name": (put("attention.normalizer.name", "${oc.env:HOME}"), CONFIG),
     "the environment in a number": (put("model.embedding_size", "${oc.env:HOME}"), CONFIG),
-    "an environment variable": (put("model.encoder.cell", "$HOME"), CONFIG),
     "a file by YAML": (put("attention.score.name", "${oc.decode:${file:/etc/passwd}}"), CONFIG),
     "a name with ../": (put("attention.score.name", "../../../../etc/passwd"), CONFIG),
     "a link to a config elsewhere": (link(CONFIG, "{outside}/config.json"), CONFIG),
@@ -196,7 +194,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a pipe as config": (instead(CONFIG, os.mkfifo), CONFIG),
     "a pipe as tokenizer": (instead(PIECES, os.mkfifo), PIECES),
     "a pipe as weights": (instead(WEIGHTS, os.mkfifo), WEIGHTS),
-    "a socket as tokenizer": (instead(PIECES, pipe_of_sockets), PIECES),
+    "a socket as tokenizer": (instead(PIECES, make_socket), PIECES),
     "a folder as config": (instead(CONFIG, Path.mkdir), CONFIG),
     "a folder as tokenizer": (instead(PIECES, Path.mkdir), PIECES),
     "a folder as weights": (instead(WEIGHTS, Path.mkdir), WEIGHTS),
@@ -211,7 +209,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a config of brackets": (content(CONFIG, b"[" * 60_000), CONFIG),
     "a deep config": (content(CONFIG, b'{"a":' * 10_000 + b"1" + b"}" * 10_000), CONFIG),
     "a deep value": (text(lambda old: old.replace('"luong"', "[" * 900 + "]" * 900)), CONFIG),
-    "a list as config": (content(CONFIG, b"[1, 2]"), CONFIG),
     "a key twice": (text(lambda old: old.replace("{", '{"format": 1, ', 1)), CONFIG),
     "thousands of unknown keys": (text(lambda old: json.dumps({**json.loads(old), **NAMES})), CONFIG),
     "a key that steers the terminal": (put("\x1b]0;owned\x07\x1b[2J\u202e", 1), CONFIG),
@@ -232,7 +229,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a beam of 10^9": (put("search", {"name": "beam", "size": 10**9, "nbest": 1}), CONFIG),
     "translations without end": (put("search.max_extra", 10**12), CONFIG),
     "a ratio without end": (put("search.max_ratio", 1e300), CONFIG),
-    "unknown names": (put("model.decoder.name", "luongg"), CONFIG),
     "a wrong type": (put("tokenizer.joint", "yes"), CONFIG),
     "a format to come": (put("format", 99), "format 99"),
     "another vocabulary size": (put("tokenizer.joint", False), "spm.source.model"),
@@ -286,16 +282,11 @@ def tiny_tensors(count: int) -> dict[str, Any]:
     return {f"t{n}": {"dtype": "F32", "shape": [], "data_offsets": [4 * n, 4 * n + 4]} for n in range(count)}
 
 
-def beside(name: str, data: bytes) -> Change:
-    """A file more."""
-    return content(name, data)
-
-
 HARMLESS: dict[str, Change] = {
     "a pickle beside": trap("pytorch_model.bin"),
     "a pickle as training state": trap("state.safetensors"),
-    "modules beside": lambda folder: [beside(f"{name}.py", b"raise SystemExit('run')")(folder) for name in MODULES],
-    "a Hydra config beside": beside("config.yaml", b"_target_: os.system\n"),
+    "modules beside": lambda folder: [content(f"{name}.py", b"raise SystemExit('run')")(folder) for name in MODULES],
+    "a Hydra config beside": content("config.yaml", b"_target_: os.system\n"),
     "a pipe beside": lambda folder: os.mkfifo(folder / "state.json.pipe"),
     "a link within": lambda folder: [
         (folder / CONFIG).rename(folder / "inner.json"),

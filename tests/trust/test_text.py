@@ -116,6 +116,7 @@ def test_tools_would_not_agree_on_what_went_in(tmp_path: Path) -> None:
     assert len(set(counts(tmp_path / "in.txt").values())) > 1
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_text_leave_no_half_of_a_file(model: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.txt"
     source.write_bytes(b"the dog\n" * 400 + b"\xff\n")
