@@ -4,6 +4,7 @@ The result is the last line on stdout, as JSON.
 """
 
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from nmt.data.batching import Batches, Batching
 from nmt.data.prepare import Filters, Prepared, prepare
 from nmt.evaluation.translation import Translator
 from nmt.training.allocator import keep_memory
+from nmt.training.interruption import Interruption
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import ceiling, peak_mib
 from scripts.benchmarking.settings import settings
@@ -39,20 +41,27 @@ def prepared(chosen: Plain) -> Prepared:
     return prepare(build.corpus(chosen), build.tokenizer(chosen), filters, chosen["cache"])
 
 
-class Clock(list[int]):
-    """Stands for the signals of a run: notes its progress before every step, and ends it when the time is over."""
+class Clock(Interruption):
+    """Stands for the signals of a run: notes its progress after every step, and ends it when the time is over."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__([0])
+        super().__init__()
         self.seconds = seconds
         self.run: Run | None = None
         self.seen: list[tuple[float, int]] = []
 
-    def __bool__(self) -> bool:
-        if self.run is not None:
-            self.seen.append((time.perf_counter(), self.run.state.progress.words))
-        first = self.seen[: WARM_UP + 1][-1][0] if self.seen else 0.0
-        return len(self.seen) > WARM_UP + 1 and self.seen[-1][0] - first >= self.seconds
+    @property
+    def caught(self) -> int:
+        words = self.run.state.progress.words if self.run is not None else 0
+        if not self.seen or words > self.seen[-1][1]:
+            self.seen.append((time.perf_counter(), words))
+        first = self.seen[: WARM_UP + 1][-1][0]
+        over = len(self.seen) > WARM_UP + 1 and self.seen[-1][0] - first >= self.seconds
+        return signal.SIGTERM if over else 0
+
+    @caught.setter
+    def caught(self, number: int) -> None:
+        pass
 
     def rates(self) -> list[float]:
         """Target tokens/s of each step after the warm-up."""
