@@ -16,6 +16,7 @@ from nmt.evaluation.validation import Validator
 from nmt.symbols import PAD
 from nmt.training.loop import worth
 from nmt.training.settings import Metric, Stop, Training, Validation
+from nmt.training.state import weights
 from tests.training.trial import NEVER, Trial, report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
