@@ -15,8 +15,8 @@ install: $(READY)  ## Make .venv with the tested versions of everything (PYTHON=
 quickstart: $(READY)  ## Train, translate and evaluate on the embedded corpus: minutes on a laptop, no download of data
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/quickstart.sh
 
-test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## Run the tests, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 trust: $(READY)  ## Kill, interrupt, starve and damage runs, and see that they keep every promise of docs/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trust -m 'slow or not slow'
