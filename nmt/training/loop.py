@@ -187,7 +187,8 @@ class Loop:
         self.state.schedule.observe(value)
         progress.validated = progress.step
         self._clock()
-        values = {name: number for name, number in report.values.items() if abs(number) < float("inf")}
+        found = report.values | report.measures
+        values = {name: number for name, number in found.items() if abs(number) < float("inf")}
         self.journal.record(
             {
                 "kind": "validation",

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from nmt.evaluation.alignment import Gold
+from nmt.evaluation.alignment import parse_line
 from nmt.report.heatmap import heatmap
 
 
-def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int, gold: Sequence[Gold | None]) -> None:
+def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int) -> None:
     """Writes NNN.json and NNN.png for every probe. Gold links are drawn where the hypothesis is the reference."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (shown, links) in enumerate(zip(pictures, gold, strict=True)):
+    for number, shown in enumerate(pictures):
         (folder / f"{number:03d}.json").write_text(
             json.dumps({"step": step, **shown}, ensure_ascii=False), encoding="utf-8"
         )
-        same = shown["target"][:-1] == shown["reference"].split()
+        same = shown["gold"] is not None and shown["target"][:-1] == shown["reference"].split()
         figure = heatmap(
             np.array(shown["weights"]),
             shown["source"],
             shown["target"],
             title=f"step {step}",
-            gold=links if same else None,
+            gold=parse_line(shown["gold"], where="gold") if same else None,
         )
         figure.savefig(folder / f"{number:03d}.png", dpi=120)

@@ -168,10 +168,11 @@ def saver(
 def write_report(folder: Path, report: Report, step: int) -> None:
     """Validation scores with their signatures, the hypotheses, and the pictures of the probes."""
     scores = {score.name: {"value": score.value, "signature": score.signature} for score in report.scores.values()}
-    write_json(folder / "validation.json", {"step": step, "values": finite(report.values), "scores": scores})
+    values = finite(report.values | report.measures)
+    write_json(folder / "validation.json", {"step": step, "values": values, "scores": scores})
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
     if report.pictures:
-        draw(folder / "alignments", report.pictures, step=step, gold=report.gold)
+        draw(folder / "alignments", report.pictures, step=step)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -33,7 +33,7 @@ LONG = Stop(steps=7)
 
 def report(value: float) -> Report:
     """As if every metric were `value`."""
-    return Report(dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value), {}, [], [], [])
+    return Report(dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value), {}, [], [])
 
 
 class Trial:
