@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from nmt import build, config
+from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext
@@ -30,14 +30,13 @@ from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_error
 from nmt.model.seq2seq import Seq2Seq
-from nmt.report.html import page
 from nmt.training import run_folder
 from nmt.training.allocator import keep_memory
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import write_json
-from nmt.training.journal import METRICS, Journal, rows
+from nmt.training.journal import Journal
 from nmt.training.loop import Loop, worth
 from nmt.training.places import model_folder
 from nmt.training.settings import Training
@@ -171,7 +170,7 @@ class Run:
             return Outcome(self.folder, reason, [], {}, 128 + self.interrupted[0])
         self.hand_on()
         found, alignment = self.test()
-        self.report(found)
+        write_run(self.folder, found, alignment)
         # Last, because it says that the run is finished.
         write_json(self.folder / run_folder.SCORES, {"reason": reason, "test": found, "alignment": alignment})
         return Outcome(self.folder, reason, found, alignment)
@@ -278,17 +277,3 @@ class Run:
             return {}
         gold = parse(text.links, name="the gold links")
         return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
-
-    def report(self, found: list[dict[str, Any]]) -> None:
-        """Writes report.html."""
-        content = page(
-            {
-                "title": self.folder.name,
-                "command": command(),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "scores": found,
-                "metrics": rows(self.folder / METRICS),
-                "probes": run_folder.probes(self.folder),
-            }
-        )
-        (self.folder / "report.html").write_text(content, encoding="utf-8")

@@ -185,8 +185,9 @@ def probes(folder: Path) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
         shown = json.loads(path.read_text(encoding="utf-8"))
-        probe = found.setdefault(path.stem, {"source": shown["source"], "reference": shown["reference"], "frames": []})
-        probe["frames"].append({key: shown[key] for key in ("step", "target", "weights")})
+        probe = found.setdefault(path.stem, {key: shown.get(key) for key in ("source", "reference", "gold")})
+        frame = {key: shown.get(key) for key in ("step", "target", "weights", "forced")}
+        probe.setdefault("frames", []).append(frame)
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])
     return list(found.values())
