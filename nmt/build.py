@@ -99,6 +99,9 @@ FORMAT = 1
 JOINT = ("spm.model",)
 SEPARATE = ("spm.source.model", "spm.target.model")
 
+ANEW = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
+"""The way out where a model folder is damaged."""
+
 
 def corpus(settings: Plain) -> Corpus:
     """The corpus that `data` names."""
@@ -251,7 +254,7 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
     """The model in a model folder, or the best one of a run. Raises ModelError; nothing in the folder is ever run."""
     folder = model_folder(Path(path))
     try:
-        settings = config.check(json.loads((folder / "config.json").read_text(encoding="utf-8")), STORED)
+        settings = config.check(described(folder), STORED)
         if settings["format"] != FORMAT:
             raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
@@ -263,8 +266,21 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         fits(outline(settings, joint=len(names) == 1, **sizes), tensors, folder)
         made = model(settings, joint=len(names) == 1, **sizes)
         put_weights(made, tensors, folder)
-    except (OSError, ValueError, RecursionError) as problem:
-        raise ModelError(f"{folder} is not a complete model folder: {problem}.") from problem
-    except (ConfigError, CheckpointError, DataError) as problem:
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"{folder} is not a complete model folder: {problem}. {ANEW}") from problem
+    except DataError as problem:
+        raise ModelError(f"{problem} {ANEW}") from problem
+    except (ConfigError, CheckpointError) as problem:
         raise ModelError(f"The model in {folder} cannot be used: {problem}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)
+
+
+def described(folder: Path) -> Any:
+    """What a model folder says of itself, before anything is checked. Raises ModelError where it cannot be read."""
+    file = folder / "config.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ModelError(f"{file} cannot be read: {problem.strerror}. {ANEW}") from None
+    except (ValueError, RecursionError) as problem:
+        raise ModelError(f"{file} is damaged: it is not the JSON that was written there ({problem}). {ANEW}") from None

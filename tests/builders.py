@@ -2,15 +2,17 @@
 
 import inspect
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.attention import Attention
 from nmt.attention.normalizer import NORMALIZERS
-from nmt.attention.scope import SCOPES
+from nmt.attention.scope import SCOPES, Window
 from nmt.attention.score import SCORES, Score
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
@@ -94,6 +96,13 @@ def mask_of(lengths: list[int]) -> Tensor:
 def positions_of(rows: int, target: int, first: int = 0) -> Tensor:
     """Target positions first, first + 1, ..., the same in every row."""
     return torch.arange(first, first + target).expand(rows, target)
+
+
+def whole(window: Window, source: int) -> tuple[Tensor | None, Tensor | None]:
+    """Bias and gain of a window for all source positions: minus infinity and zero outside its reach."""
+    around = (window.reach.start, source - window.reach.stop)
+    bias = None if window.bias is None else F.pad(window.bias, around, value=-math.inf)
+    return bias, None if window.gain is None else F.pad(window.gain, around)
 
 
 def alone(tensor: Tensor, row: int, length: int) -> Tensor:

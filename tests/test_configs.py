@@ -174,3 +174,17 @@ def test_every_leaf_can_be_chosen(leaf: str) -> None:
         found = found[key]
     assert found["name"] == read(leaf)["name"]
     build.rehearse(chosen)
+
+
+@pytest.mark.parametrize("data", sorted(path.stem for path in (ROOT / "data").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", ["null", *(path.stem for path in sorted((ROOT / "experiment").glob("*.yaml")))])
+def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str) -> None:
+    words = [f"data={data}", *([] if experiment == "null" else [f"experiment={experiment}"])]
+    without = tiny.composed(*words)
+    chosen = tiny.composed(*words, "debug=overfit")
+    assert chosen["data"] == without["data"]
+    assert {key for key in flat(chosen) if flat(chosen)[key] != flat(without)[key]} <= {
+        *(key for key in flat(chosen) if "dropout" in key),
+        *("output", "tokenizer.vocab_size", "filters.by_heart", "training.label_smoothing"),
+        *("training.stop.epochs", "training.validation.every_epochs", "training.validation.every_steps"),
+    }

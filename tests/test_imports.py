@@ -3,7 +3,7 @@
     cli -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
                 \\-> data
 
-Everything may know `errors`, `symbols` and `config`; `data` knows no model, and the model knows no data.
+Everything may know `errors`, `precision`, `symbols` and `config`; `data` knows no model, and the model knows no data.
 """
 
 import ast
@@ -15,10 +15,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "symbols"}
+LEAVES = {"errors", "precision", "symbols"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "precision": set(),
     "symbols": set(),
     "masks": set(),
     "config": set(),

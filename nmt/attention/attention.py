@@ -1,15 +1,18 @@
 """Attention = score x scope x normalizer x heads: four choices, each made alone, every combination legal."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
-from nmt.attention.scope import Scope
+from nmt.attention.scope import Scope, Window
 from nmt.attention.score import Score, divided
+from nmt.attention.shared import shared, windows
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""
@@ -21,6 +24,13 @@ class Attended(NamedTuple):
     context: Float[Tensor, "row target value"]
     weights: Float[Tensor, "row head target source"]
     past: Past
+
+
+Look = Callable[
+    [Float[Tensor, "row target query"], Int[Tensor, "row target"], Past],
+    Attended,
+]
+"""(query, positions, past) -> what was found"""
 
 
 class Attention(nn.Module):
@@ -57,9 +67,34 @@ class Attention(nn.Module):
         past: Past = (),
     ) -> Attended:
         """Look once for every query. One target position is a decoding step, all of them one batched product."""
-        scores = self.score(query, memory.keys) + memory.bias[:, None, None, :]
-        window = self.scope(query, positions, memory.lengths, memory.bias.shape[1])
-        weights = self.normalizer(scores if window.bias is None else scores + window.bias)
-        if window.gain is not None:
-            weights = weights * window.gain
-        return Attended(join_heads(weights @ memory.values), weights, past)
+        return self.over(memory)(query, positions, past)
+
+    def over(self, memory: Memory) -> Look:
+        """What looks at one batch's memory, for one group of target positions after another."""
+        source = memory.bias.shape[1]
+        score, read = self.score.against(memory.keys), shared(memory.values.mT)
+        keys, values = windows(memory.keys), windows(memory.values)
+
+        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
+            window = self.scope(query, positions, memory.lengths, source)
+            if window.reach == slice(0, source):
+                weights = self.weights(score(query), memory.bias, window)
+                return Attended(join_heads(read(weights, None)), weights, past)
+            compare = self.score.against(keys(window.reach))
+            weights = self.weights(compare(query), memory.bias[:, window.reach], window)
+            context = shared(values(window.reach).mT)(weights, None)
+            whole = F.pad(weights, (window.reach.start, source - window.reach.stop))
+            return Attended(join_heads(context), whole, past)
+
+        return look
+
+    def weights(
+        self,
+        scores: Float[Tensor, "row head target reach"],
+        bias: Float[Tensor, "row reach"],
+        window: Window,
+    ) -> Float[Tensor, "row head target reach"]:
+        """Scores limited, normalized and given the window's shape."""
+        scores = scores + bias[:, None, None, :]
+        weights: Tensor = self.normalizer(scores if window.bias is None else scores + window.bias)
+        return weights if window.gain is None else weights * window.gain

@@ -4,6 +4,7 @@ A scope answers with a `Window`: a summand for the scores (minus infinity outsid
 for the weights. Source and target positions count from 0; distances and `half_width` are in source pieces.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -16,10 +17,14 @@ from nmt.errors import ConfigError
 
 
 class Window(NamedTuple):
-    """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do."""
+    """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do.
 
-    bias: Float[Tensor, "row #head target source"] | None
-    gain: Float[Tensor, "row #head target source"] | None
+    Both are given for the source positions of `reach` alone; outside, the weight of every query is zero.
+    """
+
+    bias: Float[Tensor, "row #head target reach"] | None
+    gain: Float[Tensor, "row #head target reach"] | None
+    reach: slice
 
 
 class Scope(nn.Module, ABC):
@@ -49,7 +54,7 @@ class Global(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        return Window(None, None)
+        return Window(None, None, slice(0, source))
 
 
 def checked_half_width(half_width: int) -> int:
@@ -59,9 +64,24 @@ def checked_half_width(half_width: int) -> int:
     return half_width
 
 
-def distances(centre: Float[Tensor, "row head target"], source: int) -> Float[Tensor, "row head target source"]:
+def reached(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice:
+    """The source positions which the window of any query touches, so that no others need be scored.
+
+    All of them where there is nothing to leave out, and on a device that would have to be waited for.
+    """
+    everything = slice(0, source)
+    if centre.device.type != "cpu" or source <= 2 * half_width + 1:
+        return everything
+    low, high = (edge.item() for edge in centre.detach().aminmax())
+    if not math.isfinite(low + high):  # training skips such a step
+        return everything
+    return slice(max(0, math.ceil(low - half_width)), min(source, math.floor(high + half_width) + 1))
+
+
+def distances(centre: Float[Tensor, "row head target"], reach: slice) -> Float[Tensor, "row head target reach"]:
     """Source position minus centre."""
-    return torch.arange(source, device=centre.device, dtype=centre.dtype) - centre.unsqueeze(-1)
+    places = torch.arange(reach.start, reach.stop, device=centre.device, dtype=centre.dtype)
+    return places - centre.unsqueeze(-1)
 
 
 class LocalMonotonic(Scope):
@@ -82,7 +102,8 @@ class LocalMonotonic(Scope):
         source: int,
     ) -> Window:
         centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
-        return Window(masks.log_bias(distances(centre, source).abs() <= self.half_width, query.dtype), None)
+        reach = reached(centre, self.half_width, source)
+        return Window(masks.log_bias(distances(centre, reach).abs() <= self.half_width, query.dtype), None, reach)
 
 
 class LocalPredictive(Scope):
@@ -108,13 +129,16 @@ class LocalPredictive(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        share = torch.sigmoid(self.centre(torch.tanh(self.hidden(query)))).transpose(1, 2)
-        away = distances(share * (lengths.view(-1, 1, 1) - 1), source)
+        # In the format of the query, for eight binary digits would not do for a place in a long sentence.
+        predicted = self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
+        centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
+        reach = reached(centre, self.half_width, source)
+        away = distances(centre, reach)
         bias = masks.log_bias(away.detach().abs() <= self.half_width, query.dtype)
         log_gaussian = -2.0 * (away / self.half_width).square()
         if self.renormalize:
-            return Window(bias + log_gaussian, None)
-        return Window(bias, log_gaussian.exp())
+            return Window(bias + log_gaussian, None, reach)
+        return Window(bias, log_gaussian.exp(), reach)
 
 
 SCOPES: dict[str, type[Scope]] = {"global": Global, "local_m": LocalMonotonic, "local_p": LocalPredictive}

@@ -6,6 +6,7 @@ score.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
+from nmt.attention.shared import shared
 from nmt.errors import ConfigError
 
 States = Float[Tensor, "row source memory"]
@@ -33,8 +35,12 @@ class Score(nn.Module, ABC):
         """Keys from encoder states: all work that does not depend on the query."""
 
     @abstractmethod
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        """What compares one batch's keys with the queries of one group of target positions after another."""
+
     def forward(self, query: Queries, keys: Keys) -> Scores:
         """One score for every head, target position and source position."""
+        return self.against(keys)(query)
 
 
 def divided(what: str, size: int, heads: int) -> int:
@@ -71,8 +77,9 @@ class Dot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        compare = shared(keys)
+        return lambda query: compare(split_heads(query, self.heads), None)
 
 
 class General(Score):
@@ -89,8 +96,9 @@ class General(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        compare = shared(keys)
+        return lambda query: compare(split_heads(query, self.heads), None)
 
 
 class ScaledDot(Score):
@@ -108,8 +116,9 @@ class ScaledDot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        return split_heads(self.query(query) * self.scale, self.heads) @ keys.transpose(-1, -2)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        compare = shared(keys)
+        return lambda query: compare(split_heads(self.query(query) * self.scale, self.heads), None)
 
 
 class Cosine(Score):
@@ -130,10 +139,20 @@ class Cosine(Score):
     def remember(self, states: States) -> Keys:
         return F.normalize(split_heads(states, self.heads), dim=-1)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        unit = F.normalize(split_heads(self.query(query), self.heads), dim=-1)
-        sharpness = F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
-        return (unit * sharpness) @ keys.transpose(-1, -2)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        compare = shared(keys)
+
+        def cosine(query: Queries) -> Scores:
+            unit = F.normalize(split_heads(self.query(query), self.heads), dim=-1)
+            sharpness = F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
+            return compare(unit * sharpness, None)
+
+        return cosine
+
+
+def summed(queries: Float[Tensor, "row head target key"], keys: Keys, v: Float[Tensor, "head key"]) -> Scores:
+    """v . tanh(q + k) for every query with every key"""
+    return torch.einsum("rhtsk,hk->rhts", torch.tanh(queries.unsqueeze(3) + keys.unsqueeze(2)), v)
 
 
 class Additive(Score):
@@ -152,9 +171,8 @@ class Additive(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        hidden = torch.tanh(split_heads(self.query(query), self.heads).unsqueeze(3) + keys.unsqueeze(2))
-        return torch.einsum("rhtsk,hk->rhts", hidden, self.v)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        return lambda query: summed(split_heads(self.query(query), self.heads), keys, self.v)
 
 
 class Concat(Score):
@@ -174,9 +192,9 @@ class Concat(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        queries = split_heads(F.linear(query, self.joined.weight[:, : self.query_size]), self.heads)
-        return torch.einsum("rhtsk,hk->rhts", torch.tanh(queries.unsqueeze(3) + keys.unsqueeze(2)), self.v)
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        weight = self.joined.weight[:, : self.query_size]
+        return lambda query: summed(split_heads(F.linear(query, weight), self.heads), keys, self.v)
 
 
 class Location(Score):
@@ -194,11 +212,13 @@ class Location(Score):
         self.position = nn.Linear(query_size, heads * positions, bias=False)
 
     def remember(self, states: States) -> Keys:
-        return states.new_empty(states.shape[0], self.heads, states.shape[1], 0)
+        """Each position is its own key, so that a part of the keys still knows where it is."""
+        places = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
+        return places.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
-    def forward(self, query: Queries, keys: Keys) -> Scores:
-        places = torch.arange(keys.shape[2], device=query.device).clamp(max=self.positions - 1)
-        return split_heads(self.position(query), self.heads)[..., places]
+    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+        places = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
+        return lambda query: split_heads(self.position(query), self.heads)[..., places]
 
 
 SCORES: dict[str, type[Score]] = {

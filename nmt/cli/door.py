@@ -1,12 +1,12 @@
 """The one way into every command: Hydra composes, our checks answer, and what goes wrong is said in a sentence."""
 
-import difflib
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.paths import configs
 from nmt.errors import NmtError
 
@@ -33,26 +33,35 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     from omegaconf.errors import OmegaConfBaseException
 
     mistakes: list[str] = []
+    began = False
 
     def entered(composed: Any) -> None:
-        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
-        assert isinstance(plain, dict)
+        nonlocal began
+        began = True
         try:
+            plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+            assert isinstance(plain, dict)
             task({str(key): value for key, value in plain.items()})
             sys.stdout.flush()
         except NmtError as problem:  # past this line Hydra would add its own words to it
             mistakes.append(str(problem))
+        except OmegaConfBaseException as problem:
+            mistakes.append(explained(problem, name))
         except BrokenPipeError:
             # Whoever read our output has seen enough; the interpreter must not complain when it flushes at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
+    if (mistake := miswritten(sys.argv[1:])) is not None:
+        leave(name, mistake)
     sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
     # Without this Hydra prints its own errors and leaves; with it they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
-    except (HydraException, OmegaConfBaseException) as problem:
-        leave(name, explained(problem, name))
+    except (HydraException, OmegaConfBaseException, ValueError) as problem:
+        if began:  # not a word that was given, but the program is wrong
+            raise
+        mistakes.append(explained(problem, name, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
     if mistakes:
@@ -102,42 +111,3 @@ def leave(name: str, message: str) -> None:
     """Says what is wrong on stderr and exits."""
     print(f"nmt-{name}: {message}", file=sys.stderr)
     sys.exit(USAGE)
-
-
-def explained(problem: Exception, name: str) -> str:
-    """Hydra's message, with the nearest right key in place of its advice to add what does not exist."""
-    from nmt.config import nearest
-
-    text = str(problem)
-    unknown = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
-    if not unknown:
-        return text
-    key = unknown[1] or unknown[2]
-    return f"{key} is not a setting. {nearest(key, similar(key, keys(name)))}"
-
-
-def similar(key: str, options: list[str]) -> list[str]:
-    """The options that end alike, as people leave out the groups; else those that look alike; else all at the top."""
-    last = key.split(".")[-1]
-    alike = [option for option in options if option.split(".")[-1] == last]
-    return alike or difflib.get_close_matches(key, options, n=1) or [o for o in options if "." not in o]
-
-
-def keys(name: str) -> list[str]:
-    """Every dotted key of a command's default config."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import DictConfig
-
-    def walk(node: Any, prefix: str) -> list[str]:
-        found = []
-        for key in map(str, node):
-            found.append(f"{prefix}{key}")
-            below = node._get_node(key)
-            if isinstance(below, DictConfig) and not below._is_none() and not below._is_missing():
-                found += walk(below, f"{prefix}{key}.")
-        return found
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(configs(), version_base="1.3"):
-        return walk(compose(name), "")

@@ -17,7 +17,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt import build, config
-from nmt.cli.door import explained, quoted
+from nmt.cli.door import quoted
+from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.paths import configs
 from nmt.config import Plain
 from nmt.errors import ConfigError, NmtError
@@ -53,8 +54,10 @@ def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_onc
     Where several run at once and `threads` is left open, they share the threads that torch would use. Raises
     ConfigError with the problems of all variants.
     """
+    if (mistake := miswritten(overrides)) is not None:
+        raise ConfigError(mistake)
     jobs: list[Job] = []
-    problems: list[tuple[str, Exception]] = []
+    problems: list[tuple[Variant, Exception]] = []
     sound: set[str] = set()
     GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
     with initialize_config_dir(configs(), version_base="1.3"):
@@ -64,18 +67,18 @@ def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_onc
                     check(job, sound)
                     jobs.append(shared(job, at_once))
             except (NmtError, HydraException, OmegaConfBaseException) as problem:
-                problems.append((variant.label, problem))
+                problems.append((variant, problem))
     if problems:
         raise ConfigError(listed(problems))
     return jobs
 
 
-def listed(problems: Sequence[tuple[str, Exception]]) -> str:
+def listed(problems: Sequence[tuple[Variant, Exception]]) -> str:
     """Every message once, under the variants that it is about."""
     found: dict[str, list[str]] = {}
-    for label, problem in problems:
-        message = str(problem) if isinstance(problem, NmtError) else explained(problem, "train")
-        found.setdefault(message, []).append(label)
+    for variant, problem in problems:
+        message = str(problem) if isinstance(problem, NmtError) else explained(problem, "train", variant.overrides)
+        found.setdefault(message, []).append(variant.label)
     return "\n".join(f"{', '.join(labels)}:\n  " + message.replace("\n", "\n  ") for message, labels in found.items())
 
 

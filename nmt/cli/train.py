@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.door import open_door
+from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
     from nmt.cli.training_run import Outcome
@@ -27,12 +28,14 @@ def task(composed: dict[str, Any]) -> None:
 
 
 def output(settings: dict[str, Any]) -> Path:
-    """The run folder; in a sweep, a folder for each job below it."""
+    """The run folder; in a sweep, a folder for each job below it. Raises ConfigError where it has no name."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         return Path(HydraConfig.get().runtime.output_dir)
+    if not settings["output"].strip():
+        raise ConfigError("output= names no folder; write output=outputs/mine, or leave it out.")
     return Path(settings["output"])
 
 

@@ -1,6 +1,6 @@
 """Batches by a budget of tokens, as a pure function of (seed, epoch, index): a run need only remember where it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,6 +64,12 @@ class Epoch:
     def batch(self, index: int) -> Batch:
         return collate(self.tokenized, self.rows[index], self.width_multiple)
 
+    def batches(self, first: int, *, pinned: bool = False) -> Iterator[Batch]:
+        """Those from `first` on; `pinned` in memory from which a GPU copies without being waited for."""
+        for index in range(first, len(self)):
+            batch = self.batch(index)
+            yield Batch(*(tensor.pin_memory() for tensor in batch)) if pinned else batch
+
 
 class Batches:
     """The training data as a sequence of epochs.
@@ -85,10 +91,11 @@ class Batches:
                 "with </s> and padding. Raise batching.tokens or lower filters.max_length."
             )
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int, pause: Callable[[], None] = lambda: None) -> Epoch:
+        """Epoch `number`; `pause` is called now and then while it is made, and may end that by raising."""
         train = self.train
         if any(tokenizer.sampling for tokenizer in self.tokenizers):
-            train = resample(train, self.tokenizers, [self.seed, number])
+            train = resample(train, self.tokenizers, [self.seed, number], pause)
         draw = np.random.default_rng([self.seed, number])
         order = draw.permutation(train.pairs)
         source, target, widths = (

@@ -116,7 +116,7 @@ class Files:
         sides = self.splits.get(split)
         if sides is None:
             return None
-        found = {name: lines.read(path, self.errors) for name, path in sides.paths().items()}
+        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in sides.paths().items()}
         for name, path in sides.paths().items():
             if not found[name]:
                 raise DataError(f"{path} (data.{split}) is empty; it should hold one sentence a line.")

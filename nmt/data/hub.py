@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from nmt.errors import ConfigError, DataError
 
 FORMATS = ("json", "csv", "parquet", "arrow")
 """What `path` may be when `data_files` says where the data are."""
+
+AUTO = "auto"
+"""The test split that a dataset has or has not."""
 
 _ROWS = 10_000
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -35,11 +39,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The dataset's names for the splits, or slices of them such as "train[:90%]" and "train[90%:]"."""
+    """The dataset's names for the splits, or slices of them such as "train[:90%]" and "train[90%:]".
+
+    test: "auto" is the one called "test" if there is one; None is no test split.
+    """
 
     train: str = "train"
     validation: str = "validation"
-    test: str | None = "test"
+    test: str | None = AUTO
 
 
 class Hub:
@@ -99,7 +106,7 @@ class Hub:
     def identity(self) -> dict[str, Any]:
         """Hashes of the text, since what a name stands for can change."""
         hashes: dict[str, Any] = {}
-        for split in self._names():
+        for split in self._splits():
             found = hashlib.sha256()
             for source, target in self._pairs(split):
                 found.update("\n".join((*source, *target, "")).encode("utf-8"))
@@ -107,7 +114,7 @@ class Hub:
         return {"corpus": "hub"} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        if split not in self._names():
+        if split not in self._splits():
             return None
         source: list[str] = []
         target: list[str] = []
@@ -118,15 +125,34 @@ class Hub:
             raise DataError(f"{self._asked(split)} has no rows.")
         return Bitext(source, target)
 
-    def _names(self) -> dict[Split, str]:
-        named: dict[Split, str] = {"train": self.splits.train, "validation": self.splits.validation}
-        return named if self.splits.test is None else {**named, "test": self.splits.test}
+    def _name(self, split: Split) -> str | None:
+        """What the dataset calls a split, where it has one."""
+        name: str | None = getattr(self.splits, split)
+        return "test" if split == "test" and name == AUTO else name
+
+    def _splits(self) -> list[Split]:
+        """The splits that there are."""
+        required: list[Split] = ["train", "validation"]
+        there = self.splits.test is not None and (self.splits.test != AUTO or self._has_test)
+        return [*required, "test"] if there else required
+
+    @cached_property
+    def _has_test(self) -> bool:
+        self._open("train")  # whatever else is wrong shows here, where it is not about the test split
+        try:
+            self._open("test")
+        except DataError as problem:
+            if not _is_unknown_split(problem.__cause__):
+                raise
+            logger.info("data.path=%s has no split called test, so there is no test set", self.path)
+            return False
+        return True
 
     def _asked(self, split: Split) -> str:
         """The split in the words of the person who asked for it."""
         config = f", config {self.config}" if self.config else ""
         revision = f", revision {self.revision}" if self.revision else ""
-        return f"data.path={self.path}{config}{revision}, split {self._names()[split]}"
+        return f"data.path={self.path}{config}{revision}, split {self._name(split)}"
 
     def _pairs(self, split: Split) -> Iterator[tuple[list[str], list[str]]]:
         """The text in pieces of equal size, one line a sentence; what had to be changed for that is logged once."""
@@ -174,7 +200,8 @@ class Hub:
         return lambda rows: [rows[column] for column in columns]
 
     def _open(self, split: Split) -> Dataset:
-        name = self._names()[split]
+        name = self._name(split)
+        assert name is not None
         if name not in self._opened:
             import datasets
 
@@ -185,8 +212,10 @@ class Hub:
             try:
                 self._opened[name] = self._saved(name) if self._is_saved() else self._fetched(name)
             except problems as problem:
-                reason = " ".join(str(problem).split())[:300]
-                raise DataError(f"{self._asked(split)} could not be loaded: {reason}. {_WITHOUT_NETWORK}") from problem
+                reason = " ".join(str(problem).split())[:300].rstrip(".")
+                unknown = _is_unknown_split(problem)
+                hint = f"Set data.splits.{split} to what the dataset calls it." if unknown else _WITHOUT_NETWORK
+                raise DataError(f"{self._asked(split)} could not be loaded: {reason}. {hint}") from problem
         return self._opened[name]
 
     def _is_saved(self) -> bool:
@@ -214,3 +243,8 @@ class Hub:
         return load_dataset(
             path, self.config, revision=self.revision, data_files=self.data_files, split=name, **options
         )
+
+
+def _is_unknown_split(problem: BaseException | None) -> bool:
+    """Whether `datasets` says that a dataset was found, but has no such split."""
+    return isinstance(problem, ValueError) and str(problem).startswith("Unknown split")

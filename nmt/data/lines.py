@@ -32,23 +32,25 @@ def one_line(text: str) -> str:
     return text.translate(_TO_SPACES)
 
 
-def read(path: str | Path, errors: Errors = "strict") -> list[str]:
+def read(path: str | Path, errors: Errors = "strict", *, setting: str = "errors") -> list[str]:
     """All lines of a file, plain or gzip. Raises DataError as `stream` does."""
-    return list(stream(path, errors))
+    return list(stream(path, errors, setting=setting))
 
 
-def stream(path: str | Path, errors: Errors = "strict") -> Iterator[str]:
+def stream(path: str | Path, errors: Errors = "strict", *, setting: str = "errors") -> Iterator[str]:
     """The lines of a file, plain or gzip (told by its first bytes, not by its name), one at a time.
 
     Raises DataError where the file is missing, is a folder, cannot be read, is a damaged gzip file, or, unless `errors`
-    is "replace", holds bytes that are not UTF-8.
+    is "replace", holds bytes that are not UTF-8. `setting` is the key by which a person sets `errors`.
     """
     check(path)
     with Path(path).expanduser().open("rb") as opened:
-        yield from decode(opened, name=str(path), errors=errors)
+        yield from decode(opened, name=str(path), errors=errors, setting=setting)
 
 
-def decode(binary: io.IOBase | BinaryIO, *, name: str, errors: Errors = "strict") -> Iterator[str]:
+def decode(
+    binary: io.IOBase | BinaryIO, *, name: str, errors: Errors = "strict", setting: str = "errors"
+) -> Iterator[str]:
     """The lines of a binary stream (such as standard input), plain or gzip, as they arrive.
 
     `name` stands for the stream in messages. With errors="replace", every bad byte becomes U+FFFD, and how many lines
@@ -65,7 +67,7 @@ def decode(binary: io.IOBase | BinaryIO, *, name: str, errors: Errors = "strict"
                 text = line.decode("utf-8")
             except UnicodeDecodeError as problem:
                 if errors == "strict":
-                    raise DataError(_not_utf8(name, number, problem)) from None
+                    raise DataError(_not_utf8(name, number, problem, setting)) from None
                 bad_lines.append(number)
                 text = line.decode("utf-8", errors="replace")
             yield text
@@ -101,11 +103,11 @@ def _unpacked(binary: io.IOBase | BinaryIO) -> Iterable[bytes]:
     return cast(Iterable[bytes], buffered)
 
 
-def _not_utf8(name: str, number: int, problem: UnicodeDecodeError) -> str:
+def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str) -> str:
     return (
         f"{name}, line {number}: byte 0x{problem.object[problem.start]:02x} (byte {problem.start + 1} of the line) is "
-        "not UTF-8. Convert the text (for example `iconv -f LATIN1 -t UTF-8`), or set errors=replace to read what is "
-        "not UTF-8 as U+FFFD."
+        f"not UTF-8. Convert the text (for example `iconv -f LATIN1 -t UTF-8`), or set {setting}=replace to read what "
+        "is not UTF-8 as U+FFFD."
     )
 
 
@@ -115,5 +117,7 @@ def _nearest(file: Path) -> str:
         existing = next(parent for parent in folder.absolute().parents if parent.is_dir())
         return f"Its folder does not exist either; the nearest one that does is {existing}."
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    close = difflib.get_close_matches(file.name, names, n=1, cutoff=0.0)
-    return f"The nearest name in that folder is {folder / close[0]}." if close else "Its folder holds no files."
+    close = difflib.get_close_matches(file.name, names, n=1)
+    if close:
+        return f"The nearest name in that folder is {folder / close[0]}."
+    return "Its folder holds none with a similar name." if names else "Its folder holds no files."

@@ -36,11 +36,14 @@ class Filters:
     """Which training pairs are used, by their lengths in pieces (START and END not counted).
 
     Both sides must have `min_length` to `max_length` pieces, and the longer no more than `max_ratio` times the shorter.
+    by_heart: to see whether a model can learn at all, only the first so many of these are used, and validation is on
+    the same, with no test set; None is off.
     """
 
     min_length: int = 1
     max_length: int = 100
     max_ratio: float = 9.0
+    by_heart: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_length <= self.max_length:
@@ -50,6 +53,8 @@ class Filters:
             )
         if self.max_ratio < 1.0:
             raise ConfigError(f"filters.max_ratio={self.max_ratio} is below 1; no pair could be used.")
+        if self.by_heart is not None and self.by_heart < 1:
+            raise ConfigError(f"filters.by_heart={self.by_heart} must be at least 1 pair, or null to use all.")
 
     def keep(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, int]]:
         """A mask of the pairs to use, and how many are left out for which reason (the first that holds for a pair)."""
@@ -65,6 +70,8 @@ class Filters:
         for reason, holds in reasons.items():
             counts[reason] = int((kept & holds).sum())
             kept &= ~holds
+        if self.by_heart is not None:
+            kept &= np.cumsum(kept) <= self.by_heart
         return kept, counts | {"kept": int(kept.sum())}
 
 
@@ -91,6 +98,8 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     corpus cannot be used or the folder cannot be written.
     """
     corpus.check()
+    # First, so that what is wrong with them is told before a vocabulary is learnt.
+    text, test = _split(corpus, "validation"), corpus.load("test")
     identity = {
         "format": FORMAT,
         "corpus": corpus.identity(),
@@ -112,10 +121,11 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     else:
         logger.info("prepared data: %s", folder)
     tokenizers, train, report = found
-    text = _split(corpus, "validation")
+    if filters.by_heart is not None:
+        text, test = Bitext(list(train.source_text), list(train.target_text)), None
     validation = tokenize(tokenizers, text.source, text.target)
     _log(report)
-    return Prepared(tokenizers, train, validation, text, corpus.load("test"), report)
+    return Prepared(tokenizers, train, validation, text, test, report)
 
 
 def _split(corpus: Corpus, split: Any) -> Bitext:

@@ -1,20 +1,29 @@
-"""Random segmentations of words, from nothing but the word and the random numbers: the same in every process.
+"""Random segmentations of words, from nothing but the words and the random numbers: the same in every process.
 
 SentencePiece samples as well, but it mixes its seed with entropy of the process, so that no run could be repeated, and
-none resumed exactly. Pieces never cross the beginning of a word, so that words are drawn one by one, and what the
-words of a corpus have in common is computed once.
+none resumed exactly. Pieces never cross the beginning of a word, so that every word is drawn for itself. What the
+occurrences of a word have in common is computed once and kept; all words of a call are drawn side by side.
 """
 
-import bisect
-import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-REMEMBERED = 2**18
-"""Words, or partly merged words, whose next choices are kept."""
+import numpy as np
+from numpy.typing import NDArray
+
+REMEMBERED = 2**26
+"""Bytes that the table of known words may have before it is begun anew."""
+
+UNIT = 2**36
+"""Probabilities of a unigram model are whole multiples of 1 / UNIT. Sums of whole numbers are exact, so that a draw
+does not depend on where in the table a word lies, which depends on the words that were met before."""
+
+IMPOSSIBLE = np.iinfo(np.int32).max
+"""The rank of a pair that cannot be merged."""
 
 
 class Piece(NamedTuple):
@@ -24,63 +33,123 @@ class Piece(NamedTuple):
     score: float
 
 
-class Sampler(ABC):
-    """Draws segmentations into `pieces`, whose scores are those of the model."""
+class Drawn(NamedTuple):
+    """Ids of pieces, each with the word (an index) that it is a part of and its place there; in any order."""
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float) -> None:
+    words: NDArray[np.int64]
+    places: NDArray[np.int64]
+    ids: NDArray[np.int32]
+
+
+class Sampler(ABC):
+    """Draws segmentations into `pieces`, whose scores are those of the model.
+
+    `otherwise` gives the ids of words that the pieces cannot spell.
+    """
+
+    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
         self.pieces = pieces
         self.strength = strength
+        self.otherwise = otherwise
+        self.longest = max(map(len, pieces), default=0)
+        self.known = _Known(self._learn)
+
+    def draw(self, words: Sequence[str], draw: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The ids of one segmentation of each word (not ""), one after the other, and how many each word has.
+
+        A pure function of the words and the state of `draw`.
+        """
+        if self._remembered() > REMEMBERED:
+            self.known.clear()
+            self._forget()
+        entries = np.fromiter(map(self.known.__getitem__, words), np.int64, len(words))
+        spelled = np.flatnonzero(entries >= 0)
+        sizes = np.fromiter(map(len, words), np.int64, len(words))[spelled]
+        parts = [part._replace(words=spelled[part.words]) for part in self._drawn(entries[spelled], sizes, draw)]
+        for word in np.flatnonzero(entries < 0).tolist():
+            ids = np.array(self.otherwise(words[word]), dtype=np.int32)
+            parts.append(Drawn(np.full(len(ids), word), np.arange(len(ids)), ids))
+        return _in_order(parts, len(words))
 
     @abstractmethod
-    def draw(self, word: str, uniform: Callable[[], float]) -> list[int] | None:
-        """The ids of one segmentation; None where the pieces cannot spell the word. `uniform` draws from [0, 1)."""
+    def _learn(self, word: str) -> int | None:
+        """Puts a word into the table and returns where; None if the pieces cannot spell it."""
+
+    @abstractmethod
+    def _drawn(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
+    ) -> Iterator[Drawn]:
+        """Segmentations of the words that lie at `entries` and have `sizes` characters."""
+
+    @abstractmethod
+    def _remembered(self) -> int:
+        """How many bytes the table has."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Makes the table empty."""
 
 
 class UnigramSampler(Sampler):
     """p(x_1 .. x_n) ~ prod_i p(x_i) ^ strength, over all segmentations of the word   (Kudo 2018, equation 7)
 
-    Forward filtering, backward sampling: exact, and without a list of the best segmentations.
+    Filtering from the end of the word, then sampling from its beginning: exact, and without a list of the best
+    segmentations. A state is a word with a place in it where a piece may start; what may be drawn there are its arcs.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float) -> None:
-        super().__init__(pieces, strength)
-        self.longest = max(map(len, pieces), default=0)
-        self.choices = lru_cache(REMEMBERED)(self._choices)
+    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
+        super().__init__(pieces, strength, otherwise)
+        self.scaled = {text: (piece.id, self.strength * piece.score) for text, piece in self.pieces.items()}
+        self._forget()
 
-    def draw(self, word: str, uniform: Callable[[], float]) -> list[int] | None:
-        choices = self.choices(word)
-        if choices[-1] is None:
+    def _forget(self) -> None:
+        self.states = 0
+        # For each arc: its state * UNIT + the sum of the probabilities of the arcs of its state up to it, its piece,
+        # and the state after it, -1 at the end of a word.
+        self.bounds, self.ids, self.next = array("q"), array("i"), array("i")
+
+    def _remembered(self) -> int:
+        return 16 * len(self.ids)
+
+    def _learn(self, word: str) -> int | None:
+        size, first = len(word), self.states
+        totals: list[float | None] = [None] * size + [0.0]
+        arcs = []
+        for start in reversed(range(size)):
+            ways = [
+                (total + found[1], end, found[0])
+                for end in range(start + 1, min(start + self.longest, size) + 1)
+                if (found := self.scaled.get(word[start:end])) is not None and (total := totals[end]) is not None
+            ]
+            arcs.append(ways)
+            if ways:
+                largest = max(ways)[0]
+                totals[start] = largest + math.log(math.fsum(math.exp(way[0] - largest) for way in ways))
+        if totals[0] is None:
             return None
-        ids: list[int] = []
-        end = len(word)
-        while end:
-            starts, cumulative = choices[end] or ([], [])
-            # The last sum may fall short of 1 by rounding.
-            start = starts[min(bisect.bisect_right(cumulative, uniform()), len(starts) - 1)]
-            ids.append(self.pieces[word[start:end]].id)
-            end = start
-        return ids[::-1]
-
-    def _choices(self, word: str) -> list[tuple[list[int], list[float]] | None]:
-        """For each end, where its last piece may start and the sums of their probabilities; None: nowhere."""
-        totals: list[float | None] = [0.0]
-        choices: list[tuple[list[int], list[float]] | None] = [([], [])]
-        for end in range(1, len(word) + 1):
-            ways = {
-                start: total + self.strength * self.pieces[word[start:end]].score
-                for start in range(max(0, end - self.longest), end)
-                if (total := totals[start]) is not None and word[start:end] in self.pieces
-            }
-            if not ways:
-                totals.append(None)
-                choices.append(None)
+        for start, ways in enumerate(reversed(arcs)):
+            total = totals[start]
+            if total is None:
                 continue
-            largest = max(ways.values())
-            total = largest + math.log(sum(math.exp(way - largest) for way in ways.values()))
-            totals.append(total)
-            cumulative = itertools.accumulate(math.exp(way - total) for way in ways.values())
-            choices.append((list(ways), list(cumulative)))
-        return choices
+            sums = [round(UNIT * share) for share in accumulate(math.exp(way[0] - total) for way in ways)]
+            sums[-1] = UNIT
+            self.bounds.extend([(first + start) * UNIT + min(bound, UNIT) for bound in sums])
+            self.ids.extend([way[2] for way in ways])
+            self.next.extend([first + way[1] if way[1] < size else -1 for way in ways])
+        self.states += size
+        return first
+
+    def _drawn(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
+    ) -> Iterator[Drawn]:
+        bounds, ids, following = np.array(self.bounds), np.array(self.ids), np.array(self.next)
+        words, states, place = np.arange(len(entries)), entries, 0
+        while len(words):
+            arcs = np.searchsorted(bounds, states * UNIT + draw.integers(UNIT, size=len(states)), side="right")
+            yield Drawn(words, np.full(len(words), place), ids[arcs])
+            states = following[arcs].astype(np.int64)
+            going_on = states >= 0
+            words, states, place = words[going_on], states[going_on], place + 1
 
 
 class BpeSampler(Sampler):
@@ -89,20 +158,101 @@ class BpeSampler(Sampler):
     (BPE-dropout: Provilkov, Emelianenko and Voita 2020, algorithm 1.) It ends where all that is possible is left out.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float) -> None:
-        super().__init__(pieces, strength)
-        self.merges = lru_cache(REMEMBERED)(self._merges)
+    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
+        super().__init__(pieces, strength, otherwise)
+        by_score = sorted(self.pieces.values(), key=lambda piece: -piece.score)
+        # The last one is for -1, which is no piece.
+        self.ranks = np.full(max((piece.id for piece in by_score), default=0) + 2, IMPOSSIBLE, dtype=np.int32)
+        self.ranks[[piece.id for piece in by_score]] = np.arange(len(by_score))
+        self.numbers = {text: piece.id for text, piece in self.pieces.items()}
+        self._forget()
 
-    def draw(self, word: str, uniform: Callable[[], float]) -> list[int] | None:
-        parts = tuple(word)
-        if any(part not in self.pieces for part in parts):
+    def _forget(self) -> None:
+        # For each character of a word and each length from 0 to the longest there can be: the piece that begins there,
+        # or -1.
+        self.spans = array("i")
+
+    def _remembered(self) -> int:
+        return 4 * len(self.spans)
+
+    def _learn(self, word: str) -> int | None:
+        if any(character not in self.pieces for character in word):
             return None
-        while (left := next((m for m in self.merges(parts) if uniform() >= self.strength), None)) is not None:
-            parts = (*parts[:left], parts[left] + parts[left + 1], *parts[left + 2 :])
-        return [self.pieces[part].id for part in parts]
+        found, size = len(self.spans), len(word)
+        longest, get = min(self.longest, size), self.numbers.get
+        table: list[int] = []
+        for start in range(size):
+            ends = range(start + 1, min(start + longest, size) + 1)
+            table.append(-1)
+            table += [get(word[start:end], -1) for end in ends]
+            table += [-1] * (longest - len(ends))
+        self.spans.extend(table)
+        return found
 
-    def _merges(self, parts: tuple[str, ...]) -> list[int]:
-        """The left places of all pairs that can be merged, in the order in which BPE would."""
-        joined = [left + right for left, right in itertools.pairwise(parts)]
-        possible = [place for place, piece in enumerate(joined) if piece in self.pieces]
-        return sorted(possible, key=lambda place: -self.pieces[joined[place]].score)
+    def _drawn(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
+    ) -> Iterator[Drawn]:
+        spans, widths = np.array(self.spans), np.minimum(sizes, self.longest) + 1
+
+        def between(cuts: NDArray[np.int64], words: NDArray[np.int64], apart: int) -> NDArray[np.int32]:
+            lengths = cuts[apart:] - cuts[:-apart]
+            lengths[lengths > self.longest] = 0
+            found: NDArray[np.int32] = spans[entries[words] + cuts[:-apart] * widths[words] + lengths]
+            return found
+
+        # A merge takes one part from every word that goes on, so that all words of one number of parts go together,
+        # beginning with the longest. Cuts are the places between the parts; they come first and the words last, so that
+        # each operation runs along many words.
+        order = np.argsort(-sizes, kind="stable")
+        starts = np.searchsorted(-sizes[order], -np.arange(int(sizes.max(initial=0)) + 2), side="left")
+        words = order[:0]
+        cuts = np.zeros((len(starts), 0), dtype=np.int64)
+        for parts in range(len(starts) - 2, 0, -1):
+            begun = order[starts[parts] : starts[parts - 1]]
+            words = np.concatenate([words, begun])
+            whole = np.broadcast_to(np.arange(parts + 1)[:, None], (parts + 1, len(begun)))
+            cuts = np.concatenate([cuts[: parts + 1], whole], axis=1)
+            left = self._left(self.ranks[between(cuts, words, 2)], draw)
+            ended = left < 0
+            ids = between(cuts[:, ended], words[ended], 1)
+            places = np.broadcast_to(np.arange(parts)[:, None], ids.shape)
+            yield Drawn(np.broadcast_to(words[ended], ids.shape).ravel(), places.ravel(), ids.ravel())
+            words, cuts, left = words[~ended], cuts[:, ~ended], left[~ended]
+            cuts = np.where(np.arange(parts)[:, None] <= left, cuts[:-1], cuts[1:])
+
+    def _left(self, ranks: NDArray[np.int32], draw: np.random.Generator) -> NDArray[np.int64]:
+        """For each word, the place of the merge that is done; -1 if none is. `ranks` has a row for each place."""
+        if not len(ranks):
+            return np.full(ranks.shape[1], -1)
+        # The first merge of all in BPE's order, and the leftmost of those of one rank.
+        keys = (ranks.astype(np.int64) << 32) + np.arange(len(ranks))[:, None]
+        first = keys.min(0)
+        asked = np.arange(ranks.shape[1])
+        while len(asked):
+            asked = asked[(first[asked] >> 32 < IMPOSSIBLE) & (draw.random(len(asked)) < self.strength)]
+            keys[first[asked] & 0xFFFFFFFF, asked] = IMPOSSIBLE << 32
+            first[asked] = keys[:, asked].min(0)
+        return np.where(first >> 32 < IMPOSSIBLE, first & 0xFFFFFFFF, -1)
+
+
+class _Known(dict[str, int]):
+    """Where the words met so far lie in a table; -1 for those that are not in it."""
+
+    def __init__(self, learn: Callable[[str], int | None]) -> None:
+        self.learn = learn
+
+    def __missing__(self, word: str) -> int:
+        entry = self.learn(word)
+        self[word] = -1 if entry is None else entry
+        return self[word]
+
+
+def _in_order(parts: Sequence[Drawn], words: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    counts = np.zeros(words, dtype=np.int64)
+    for part in parts:
+        counts += np.bincount(part.words, minlength=words)
+    starts = np.cumsum(counts) - counts
+    flat = np.empty(int(counts.sum()), dtype=np.int32)
+    for part in parts:
+        flat[starts[part.words] + part.places] = part.ids
+    return flat, counts

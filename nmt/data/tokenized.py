@@ -13,6 +13,9 @@ from nmt.data.tokenizer import Tokenizer, Tokenizers
 CHUNK = 65_536
 """Lines that are Python objects at one time."""
 
+SAMPLED = 8_192
+"""Lines that are sampled together, each time with a seed of their own."""
+
 
 class Ids(NamedTuple):
     """The ids of many sentences, without START and END: sentence n is `flat[offsets[n]:offsets[n + 1]]`."""
@@ -105,43 +108,51 @@ def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str
     )
 
 
-def resample(tokenized: Tokenized, tokenizers: Tokenizers, seed: Sequence[int]) -> Tokenized:
+def resample(
+    tokenized: Tokenized, tokenizers: Tokenizers, seed: Sequence[int], pause: Callable[[], None] = lambda: None
+) -> Tokenized:
     """The same pairs in segmentations drawn anew: a pure function of the text and the seed (numbers from 0).
 
     A sentence whose sample is longer than every best segmentation of its side keeps its best one, so that the lengths
-    that filters and budgets rely on stay true.
+    that filters and budgets rely on stay true. `pause` is called now and then, and may end the work by raising.
     """
-    source = _sampled(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0])
-    target = _sampled(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1])
+    source = _sampled(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0], pause)
+    target = _sampled(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1], pause)
     return tokenized._replace(source=source, target=target)
 
 
 def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> Ids:
     """The best segmentation of every line."""
-    return _by_chunks(lines, lambda chunk, start: tokenizer.encode(chunk), f"encoding {side}")
-
-
-def _sampled(tokenizer: Tokenizer, lines: Sequence[str], best: Ids, seed: Sequence[int]) -> Ids:
-    longest = int(best.lengths.max())
-
-    def sample(chunk: Sequence[str], start: int) -> list[list[int]]:
-        number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
-        drawn = tokenizer.sample(chunk, seed=number)
-        return [ids if len(ids) <= longest else best.sentence(start + place) for place, ids in enumerate(drawn)]
-
-    return _by_chunks(lines, sample, "sampling subwords")
-
-
-def _by_chunks(lines: Sequence[str], change: Callable[[Sequence[str], int], list[list[int]]], title: str) -> Ids:
-    return Ids.joined([Ids.of(change(chunk, start)) for start, chunk in _chunks(lines, title)] or [Ids.of([])])
-
-
-def _chunks(lines: Sequence[str], title: str) -> Iterator[tuple[int, Sequence[str]]]:
     # disable=None shows the bar on terminals only
     with tqdm(
-        total=len(lines), desc=title, unit=" lines", leave=False, disable=None if len(lines) > CHUNK else True
+        total=len(lines),
+        desc=f"encoding {side}",
+        unit=" lines",
+        leave=False,
+        disable=None if len(lines) > CHUNK else True,
     ) as bar:
-        for start in range(0, len(lines), CHUNK):
-            chunk = lines[start : start + CHUNK]
-            yield start, chunk
+        parts = []
+        for _, chunk in _chunks(lines, CHUNK):
+            parts.append(Ids.of(tokenizer.encode(chunk)))
             bar.update(len(chunk))
+    return Ids.joined(parts or [Ids.of([])])
+
+
+def _sampled(
+    tokenizer: Tokenizer, lines: Sequence[str], best: Ids, seed: Sequence[int], pause: Callable[[], None]
+) -> Ids:
+    longest = int(best.lengths.max())
+    parts = []
+    for start, chunk in _chunks(lines, SAMPLED):
+        pause()
+        number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
+        drawn = tokenizer.sample(chunk, seed=number)
+        parts.append(
+            Ids.of([ids if len(ids) <= longest else best.sentence(start + at) for at, ids in enumerate(drawn)])
+        )
+    return Ids.joined(parts)
+
+
+def _chunks(lines: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
+    for start in range(0, len(lines), size):
+        yield start, lines[start : start + size]

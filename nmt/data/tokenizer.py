@@ -3,13 +3,13 @@
 import bisect
 import io
 import itertools
-import random
 import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import sentencepiece
 
 from nmt.data.lines import one_line
@@ -48,7 +48,7 @@ class Tokenizer:
         try:
             tokenizer = cls(model if isinstance(model, bytes) else Path(model).read_bytes(), sampling=sampling)
         except OSError as problem:
-            raise DataError(f"The SentencePiece model {model!r} cannot be read: {problem.strerror}.") from None
+            raise DataError(f"The SentencePiece model {problem.filename} cannot be read: {problem.strerror}.") from None
         except (RuntimeError, ValueError):
             raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
         found = tokenizer._model
@@ -75,11 +75,12 @@ class Tokenizer:
         """
         if self.sampling == 0.0:
             return self.encode(lines)
-        uniform = random.Random(str(seed)).random
-        return [
-            [id for word in WORD.findall(line) for id in self._sampler.draw(word, uniform) or self._model.encode(word)]
-            for line in self._model.normalize(list(lines))
-        ]
+        words = [WORD.findall(line) for line in self._model.normalize(list(lines))]
+        draw = np.random.default_rng([abs(seed), seed < 0])
+        flat, counts = self._sampler.draw(list(itertools.chain.from_iterable(words)), draw)
+        ends = np.concatenate([[0], np.cumsum(counts)])[np.cumsum([0, *map(len, words)])].tolist()
+        ids = flat.tolist()
+        return [ids[start:end] for start, end in itertools.pairwise(ends)]
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -89,8 +90,8 @@ class Tokenizer:
         try:
             model.nbest_encode("a", nbest_size=1)  # the one thing that tells the models apart: BPE refuses
         except RuntimeError:
-            return BpeSampler(pieces, self.sampling)
-        return UnigramSampler(pieces, self.sampling)
+            return BpeSampler(pieces, self.sampling, model.encode)
+        return UnigramSampler(pieces, self.sampling, model.encode)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each list of ids, one line each for every tool. PAD, START and END leave no trace."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from nmt.attention.shared import Product, shared
 from nmt.errors import ConfigError
 
 Carry = tuple[Float[Tensor, "row hidden"], ...]
@@ -52,18 +53,26 @@ class Cell(nn.Module, ABC):
         """W x + b, for as many positions as are known."""
         return F.linear(inputs, self.weight_input, self.bias)
 
+    def offset(self, rows: int) -> Projected | None:
+        """The b of `project`, for inputs that are projected position by position."""
+        return self.bias.expand(rows, -1)
+
+    def recurrent(self) -> Product:
+        """U h for the positions of one batch."""
+        return shared(self.weight_hidden)
+
     @abstractmethod
-    def step(self, projected: Projected, carry: Carry) -> Carry:
-        """The next carry."""
+    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
+        """The next carry; `recurrent` is what the method of that name gives, asked once a batch."""
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         """Outputs of every position and the carry after the last real one. Padding must follow what is real."""
-        projected = self.project(inputs.transpose(0, 1)).unbind(0)
+        projected, recurrent = self.project(inputs.transpose(0, 1)).unbind(0), self.recurrent()
         outputs = []
         for time in range(inputs.shape[1]):
-            following = self.step(projected[time], carry)
+            following = self.step(projected[time], carry, recurrent)
             if real is not None:
                 keep = real[:, time].unsqueeze(-1)
                 following = tuple(torch.where(keep, new, old) for new, old in zip(following, carry, strict=True))
@@ -96,9 +105,9 @@ class LSTM(Cell):
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias.data[hidden_size : 2 * hidden_size] = 1.0
 
-    def step(self, projected: Projected, carry: Carry) -> Carry:
+    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         hidden, cell = carry
-        i, f, g, o = torch.addmm(projected, hidden, self.weight_hidden.t()).chunk(4, 1)
+        i, f, g, o = recurrent(hidden, projected).chunk(4, 1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(cell), cell
 
@@ -129,11 +138,11 @@ class GRU(Cell):
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias_hidden = nn.Parameter(torch.zeros(3 * hidden_size))
 
-    def step(self, projected: Projected, carry: Carry) -> Carry:
+    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         (hidden,) = carry
-        recurrent = torch.addmm(self.bias_hidden, hidden, self.weight_hidden.t())
-        reset, update = torch.sigmoid(projected[:, : -self.hidden_size] + recurrent[:, : -self.hidden_size]).chunk(2, 1)
-        new = torch.tanh(projected[:, -self.hidden_size :] + reset * recurrent[:, -self.hidden_size :])
+        gates = recurrent(hidden, self.bias_hidden.expand(len(hidden), -1))
+        reset, update = torch.sigmoid(projected[:, : -self.hidden_size] + gates[:, : -self.hidden_size]).chunk(2, 1)
+        new = torch.tanh(projected[:, -self.hidden_size :] + reset * gates[:, -self.hidden_size :])
         return (torch.lerp(new, hidden, update),)
 
     def run(
@@ -166,9 +175,12 @@ class LayerNormLSTM(Cell):
         # What else joins the input (input feeding, context) must be normalized with it, so the norm waits for `step`.
         return F.linear(inputs, self.weight_input)
 
-    def step(self, projected: Projected, carry: Carry) -> Carry:
+    def offset(self, rows: int) -> None:
+        return None
+
+    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         hidden, cell = carry
-        gates = self.norm_input(projected) + self.norm_hidden(F.linear(hidden, self.weight_hidden)) + self.bias
+        gates = self.norm_input(projected) + self.norm_hidden(recurrent(hidden, None)) + self.bias
         i, f, g, o = gates.chunk(4, 1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(self.norm_cell(cell)), cell
@@ -188,10 +200,13 @@ class LayerNormGRU(Cell):
     def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
         return F.linear(inputs, self.weight_input)
 
-    def step(self, projected: Projected, carry: Carry) -> Carry:
+    def offset(self, rows: int) -> None:
+        return None
+
+    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         (hidden,) = carry
         reset_x, update_x, new_x = (self.norm_input(projected) + self.bias).chunk(3, 1)
-        reset_h, update_h, new_h = self.norm_hidden(F.linear(hidden, self.weight_hidden)).chunk(3, 1)
+        reset_h, update_h, new_h = self.norm_hidden(recurrent(hidden, None)).chunk(3, 1)
         new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
         return (torch.lerp(new, hidden, torch.sigmoid(update_x + update_h)),)
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention, Look, Past
 from nmt.attention.memory import Memory
 from nmt.model.cell import CELLS, Carry
 from nmt.model.stack import CellName, Stack
@@ -36,24 +36,19 @@ class Decoded(NamedTuple):
     weights: Float[Tensor, "row target source"] | None
 
 
-def look(
-    attention: Attention,
-    query: Float[Tensor, "row target query"],
-    memory: Memory,
-    positions: Int[Tensor, "row target"],
-    past: Past,
-) -> Attended:
-    """Attend when several rows, a beam, share one sentence's memory: they become so many of its target positions."""
-    row, target, size = query.shape
-    sentences = memory.lengths.shape[0]
-    if row == sentences:
-        found: Attended = attention(query, memory, positions, past)
-        return found
-    context, weights, past = attention(
-        query.reshape(sentences, -1, size), memory, positions.reshape(sentences, -1), past
-    )
-    weights = weights.unflatten(2, (-1, target)).transpose(1, 2).flatten(0, 1)
-    return Attended(context.reshape(row, target, -1), weights, past)
+def looking(attention: Attention, memory: Memory) -> Look:
+    """What attends when several rows, a beam, share one sentence's memory: they become its target positions."""
+    look, sentences = attention.over(memory), memory.lengths.shape[0]
+
+    def found(query: Tensor, positions: Tensor, past: Past) -> Attended:
+        row, target, size = query.shape
+        if row == sentences:
+            return look(query, positions, past)
+        context, weights, after = look(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
+        weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
+        return Attended(context.reshape(row, target, -1), weights, after)
+
+    return found
 
 
 class Decoder(nn.Module, ABC):
@@ -80,6 +75,9 @@ class Decoder(nn.Module, ABC):
 
     def start(self, carries: tuple[Carry, ...]) -> DecoderState:
         """The state before the first target position."""
+        # A carry is a sum over many positions, so it is in full precision where products are not.
+        precise = next(self.parameters()).dtype
+        carries = tuple(tuple(part.to(precise) for part in carry) for carry in carries)
         first = carries[0][0]
         position = torch.zeros(len(first), dtype=torch.long, device=first.device)
         return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, ())

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from nmt.attention.attention import Attention
 from nmt.attention.memory import Memory
+from nmt.attention.shared import shared
 from nmt.model.cell import CELLS
-from nmt.model.decoder import Decoded, Decoder, DecoderState, aligned, by_position, feeding, look
+from nmt.model.decoder import Decoded, Decoder, DecoderState, aligned, by_position, feeding, looking
 from nmt.model.stack import CellName, Stack
 
 
@@ -65,26 +66,27 @@ class Luong(Decoder):
     ) -> Decoded:
         if self.feed is None:
             outputs, carries = self.stack.run(embedded, state.carries)
-            attended = look(self.attention, outputs, memory, positions, state.past)
-            readout = self.readout(attended.context, outputs)
+            attended = looking(self.attention, memory)(outputs, positions, state.past)
+            readout = self.readout(self.attentional(torch.cat([attended.context, outputs], -1)))
             weights = attended.weights.mean(1) if keep_weights else None
             return Decoded(readout, state._replace(carries=carries, past=attended.past), weights)
         projected = by_position(self.stack.cell(0).project, embedded)
+        look, step = looking(self.attention, memory), self.stack.unrolled()
+        fed, joined = shared(self.feed.weight), shared(self.attentional.weight)
         carries, feed, past = state.carries, state.feed, state.past
         readouts, kept = [], []
         for t in range(embedded.shape[1]):
-            inputs = torch.addmm(projected[t], feed, self.feed.weight.t())
-            output, carries = self.stack.step(inputs, carries)
-            context, weights, past = look(self.attention, output.unsqueeze(1), memory, positions[:, t : t + 1], past)
-            feed = self.readout(context.squeeze(1), output)
+            output, carries = step(fed(feed, projected[t]), carries)
+            context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
+            feed = self.readout(joined(torch.cat([context.squeeze(1), output], -1), None))
             readouts.append(feed)
             if keep_weights:
                 kept.append(weights)
         return Decoded(torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), aligned(kept))
 
-    def readout(self, context: Float[Tensor, "*rows value"], output: Float[Tensor, "*rows hidden"]) -> Tensor:
-        """The attentional vector; dropped out here, so that what is fed is what is read."""
-        dropped: Tensor = self.readout_dropout(torch.tanh(self.attentional(torch.cat([context, output], -1))))
+    def readout(self, joined: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
+        """The attentional vector from W [c; s]; dropped out here, so that what is fed is what is read."""
+        dropped: Tensor = self.readout_dropout(torch.tanh(joined))
         return dropped
 
 
@@ -137,14 +139,14 @@ class Bahdanau(Decoder):
         keep_weights: bool,
     ) -> Decoded:
         projected = by_position(self.stack.cell(0).project, embedded)
+        look, step, fed = looking(self.attention, memory), self.stack.unrolled(), shared(self.feed.weight)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
         for t in range(embedded.shape[1]):
             query = carries[-1][0].unsqueeze(1)
-            context, weights, past = look(self.attention, query, memory, positions[:, t : t + 1], past)
+            context, weights, past = look(query, positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            inputs = torch.addmm(projected[t], contexts[-1], self.feed.weight.t())
-            output, carries = self.stack.step(inputs, carries)
+            output, carries = step(fed(contexts[-1], projected[t]), carries)
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)
@@ -202,14 +204,16 @@ class Conditional(Decoder):
         keep_weights: bool,
     ) -> Decoded:
         projected = by_position(self.first.project, embedded)
+        recurrent, second = self.first.recurrent(), self.stack.cell(0)
+        look, step, fed = looking(self.attention, memory), self.stack.unrolled(), shared(second.weight_input)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
         for t in range(embedded.shape[1]):
-            middle = self.first.step(projected[t], carries[0])
-            context, weights, past = look(self.attention, middle[0].unsqueeze(1), memory, positions[:, t : t + 1], past)
+            middle = self.first.step(projected[t], carries[0], recurrent)
+            context, weights, past = look(middle[0].unsqueeze(1), positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            inputs = self.stack.cell(0).project(contexts[-1])
-            output, carries = self.stack.step(inputs, (middle, *carries[1:]))
+            inputs = fed(contexts[-1], second.offset(len(contexts[-1])))
+            output, carries = step(inputs, (middle, *carries[1:]))
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)

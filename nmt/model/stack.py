@@ -1,12 +1,16 @@
 """Cells on top of one another: dropout between layers, and a residual connection where sizes allow it."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from nmt.attention.shared import shared
 from nmt.errors import ConfigError
 from nmt.model.cell import CELLS, Carry, Cell
+
+Step = Callable[[Float[Tensor, "row gates"], tuple[Carry, ...]], tuple[Tensor, tuple[Carry, ...]]]
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
@@ -38,17 +42,25 @@ class Stack(nn.Module):
         assert isinstance(cell, Cell)
         return cell
 
-    def step(
-        self, projected: Float[Tensor, "row gates"], carries: tuple[Carry, ...]
-    ) -> tuple[Tensor, tuple[Carry, ...]]:
-        """One position; `projected` is the first layer's input, projected. Returns the top output and all carries."""
-        following = [self.cell(0).step(projected, carries[0])]
-        output = following[0][0]
-        for layer in range(1, len(self.cells)):
-            cell = self.cell(layer)
-            following.append(cell.step(cell.project(self.dropout(output)), carries[layer]))
-            output = following[-1][0] + output if self.residual else following[-1][0]
-        return output, tuple(following)
+    def unrolled(self) -> Step:
+        """What takes one position after another of one batch.
+
+        (first layer's input, projected; carries) -> (output of the top layer, carries)
+        """
+        cells = [self.cell(layer) for layer in range(len(self.cells))]
+        recurrent = [cell.recurrent() for cell in cells]
+        project = [shared(cell.weight_input) for cell in cells[1:]]
+
+        def step(projected: Tensor, carries: tuple[Carry, ...]) -> tuple[Tensor, tuple[Carry, ...]]:
+            following = [cells[0].step(projected, carries[0], recurrent[0])]
+            output = following[0][0]
+            for layer, cell in enumerate(cells[1:], 1):
+                inputs = project[layer - 1](self.dropout(output), cell.offset(len(output)))
+                following.append(cell.step(inputs, carries[layer], recurrent[layer]))
+                output = following[-1][0] + output if self.residual else following[-1][0]
+            return output, tuple(following)
+
+        return step
 
     def run(
         self,

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from nmt.data.batching import Batch, Batches, Epoch
+from nmt.data.batching import Batch, Batches
+from nmt.data.feed import Feed
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
@@ -19,6 +20,11 @@ from nmt.training.settings import Training
 from nmt.training.state import TrainingState, Window
 
 logger = logging.getLogger(__name__)
+
+TIE = 1e-9
+LARGEST_LOSS = 1e3
+"""What the loss counts beside a score: together less than any two scores that differ are apart, so that it decides only
+between equal ones, such as the zeros that BLEU begins with."""
 
 
 class Loop:
@@ -55,19 +61,17 @@ class Loop:
         """Trains, and returns why it ended: the limit that was reached, or `interrupted`."""
         self.model.train()
         progress = self.state.progress
-        epoch: Epoch | None = None
-        while not (reason := self.reason()):
-            if epoch is None:
-                epoch = self.batches.epoch(progress.epoch)
-            self._step(epoch)
-            ended = progress.batch >= len(epoch)
-            if ended:
-                progress.epoch, progress.batch = progress.epoch + 1, 0
-            if progress.step % self.settings.log_every == 0:
-                self._log(len(epoch))
-            if self._due(ended):
-                self._validate()
-            epoch = None if ended else epoch
+        pinned = self.model.output.weight.is_cuda
+        with Feed(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
+            while not (reason := self.reason()):
+                self._step(feed)
+                ended = progress.batch >= feed.size
+                if ended:
+                    progress.epoch, progress.batch = progress.epoch + 1, 0
+                if progress.step % self.settings.log_every == 0:
+                    self._log(feed.size)
+                if self._due(ended):
+                    self._validate()
         if reason != "interrupted" and progress.validated < progress.step:
             self._validate()
         elif self._saved < progress.step:
@@ -88,12 +92,11 @@ class Loop:
         }
         return next((f"{name} ({getattr(stop, name)})" for name, is_so in reached.items() if is_so), "")
 
-    def _step(self, epoch: Epoch) -> None:
+    def _step(self, feed: Feed) -> None:
         """One optimizer step over the next `accumulate` batches, their gradients weighed by words."""
         progress = self.state.progress
         started = time.monotonic()
-        end = min(progress.batch + self.settings.accumulate, len(epoch))
-        group = [epoch.batch(index) for index in range(progress.batch, end)]
+        group = feed.take(self.settings.accumulate)
         words = sum(int((batch.wanted != PAD).sum()) for batch in group)
         self.state.optimizer.zero_grad(set_to_none=True)
         for batch in group:
@@ -110,28 +113,34 @@ class Loop:
                 self.state.ema.update(self.model)
         else:
             self._skip(group)
-        progress.batch = end
+        progress.batch += len(group)
         progress.words += words
         self.state.window.words += words
         self.state.window.seconds += time.monotonic() - started
 
     def _backward(self, batch: Batch, words: int) -> None:
         here = to_device(batch, self.model.output.weight.device)
-        readout = self.model(here.source, here.source_lengths, here.read)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
         real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
         output = self.model.output
-        loss = vocabulary_loss(
-            readout.flatten(0, 1)[real],
-            output.weight,
-            output.bias,
-            here.wanted.flatten()[real],
-            self.settings.label_smoothing,
-        )
+        with self.lowering():
+            readout = self.model(here.source, here.source_lengths, here.read)
+            loss = vocabulary_loss(
+                readout.flatten(0, 1)[real],
+                output.weight,
+                output.bias,
+                here.wanted.flatten()[real],
+                self.settings.label_smoothing,
+            )
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         window = self.state.window
         window.smoothed, window.nll = window.smoothed + loss.smoothed.detach().double(), window.nll + loss.nll.double()
+
+    def lowering(self) -> torch.autocast:
+        """Inside, matrix products are taken in the precision of the settings."""
+        kind = self.model.output.weight.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _skip(self, group: Sequence[Batch]) -> None:
         self.state.progress.skipped += 1
@@ -147,7 +156,7 @@ class Loop:
         row: dict[str, Any] = {
             "kind": "train",
             "step": progress.step,
-            "epoch": progress.epoch + 1,
+            "epoch": self._epoch(),
             "loss": float(window.smoothed) / window.words,
             "nll": float(window.nll) / window.words,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
@@ -158,6 +167,10 @@ class Loop:
         if all(abs(value) < float("inf") for value in row.values() if isinstance(value, float)):
             self.journal.record(row)
         self.journal.show(row, self._share(epoch_batches))
+
+    def _epoch(self) -> int:
+        """The epoch that the last step was a part of, the first being 1."""
+        return self.state.progress.epoch + (self.state.progress.batch > 0)
 
     def _share(self, epoch_batches: int) -> float:
         """How much of the run is behind, by the limit that is nearest."""
@@ -193,7 +206,7 @@ class Loop:
             {
                 "kind": "validation",
                 "step": progress.step,
-                "epoch": progress.epoch,
+                "epoch": self._epoch(),
                 **values,
                 "minutes": progress.seconds / 60,
             }
@@ -210,6 +223,9 @@ class Loop:
 
 
 def worth(report: Report, metric: str) -> float:
-    """A validation result as a number of which more is better."""
+    """A validation result as a number of which more is better; of equal scores, the lower loss is worth more."""
     value = report.values[metric]
-    return -value if metric in ("loss", "perplexity") else value
+    if metric in ("loss", "perplexity"):
+        return -value
+    loss = report.values["loss"]
+    return value - TIE * (min(loss, LARGEST_LOSS) if math.isfinite(loss) else LARGEST_LOSS)

@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK = 512
-"""Target positions whose logits exist at one time."""
+from nmt.precision import lowered
+
+LOGITS = 8_000_000
+"""So many logits exist at one time."""
 
 
 class Loss(NamedTuple):
@@ -51,25 +53,32 @@ class _VocabularyLoss(torch.autograd.Function):
         smoothing: float,
         differentiate: bool,
     ) -> tuple[Tensor, Tensor]:
-        smoothed, nll = readout.new_zeros(()), readout.new_zeros(())
-        grad_readout = torch.empty_like(readout) if differentiate else None
+        smoothed, nll = bias.new_zeros(()), bias.new_zeros(())
+        grad_readout = torch.empty_like(readout, dtype=bias.dtype) if differentiate else None
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
-        for start in range(0, len(readout), CHUNK):
-            rows = slice(start, start + CHUNK)
-            words = wanted[rows].unsqueeze(1)
-            logits = torch.addmm(bias, readout[rows], weight.t())
-            chosen = logits.gather(1, words)
+        words, vocabulary = lowered(readout), lowered(weight)
+        chunk = max(1, LOGITS // len(bias))
+        for start in range(0, len(readout), chunk):
+            rows = slice(start, start + chunk)
+            right = wanted[rows].unsqueeze(1)
+            logits = (words[rows] @ vocabulary.t()).to(bias.dtype).add_(bias)
+            chosen = logits.gather(1, right)
             mean = logits.mean(1, keepdim=True)
-            normalizer = logits.logsumexp(1, keepdim=True)
+            largest = logits.amax(1, keepdim=True)
+            # The one pass of exponentials is also the gradient's. The largest probability is at least 1 / V, so its
+            # logarithm is safe.
+            grad = torch.softmax(logits, 1)
+            normalizer = largest - grad.amax(1, keepdim=True).log_()
             nll += (normalizer - chosen).sum()
             smoothed += (normalizer - (1.0 - smoothing) * chosen - smoothing * mean).sum()
             if grad_readout is not None and grad_weight is not None and grad_bias is not None:
-                grad = logits.sub_(normalizer).exp_().sub_(smoothing / len(bias))
-                grad.scatter_add_(1, words, torch.full_like(chosen, smoothing - 1.0))
-                torch.mm(grad, weight, out=grad_readout[rows])
-                grad_weight.addmm_(grad.t(), readout[rows])
+                grad.sub_(smoothing / len(bias))
+                grad.scatter_add_(1, right, torch.full_like(chosen, smoothing - 1.0))
                 grad_bias += grad.sum(0)
+                product = grad.to(vocabulary.dtype)
+                grad_readout[rows] = product @ vocabulary
+                grad_weight += product.t() @ words[rows]
         if differentiate:
             ctx.save_for_backward(grad_readout, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll)

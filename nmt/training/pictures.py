@@ -12,9 +12,9 @@ from nmt.report.heatmap import heatmap
 
 
 def draw(folder: Path, pictures: Sequence[dict[str, Any]], *, step: int) -> None:
-    """Writes NNN.json and NNN.png for every probe. Gold links are drawn where the hypothesis is the reference."""
+    """Writes 001.json, 001.png and so on for the probes. Gold links are drawn where the hypothesis is the reference."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, shown in enumerate(pictures):
+    for number, shown in enumerate(pictures, start=1):
         (folder / f"{number:03d}.json").write_text(
             json.dumps({"step": step, **shown}, ensure_ascii=False), encoding="utf-8"
         )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from nmt.errors import ConfigError
 
+Precision = Literal["float32", "bfloat16"]
 Metric = Literal["bleu", "chrf", "loss", "perplexity"]
 
 
@@ -73,10 +74,14 @@ class Keep:
 class Training:
     """The training loop's own settings.
 
+    precision: of matrix products. bfloat16 rounds what they multiply to 8 binary digits and sums in single precision;
+    weights, carries, normalizers, loss and optimizer stay in single precision.
+
     accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null
     for no clipping. log_every: optimizer steps between two lines of the log.
     """
 
+    precision: Precision = "float32"
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0
     accumulate: int = 1

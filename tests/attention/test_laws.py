@@ -9,9 +9,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
+from nmt.attention import scope as scopes
 from nmt.attention.attention import Attended, Attention
+from nmt.attention.score import SCORES
 from nmt.model.state import take
-from tests.builders import MEMORY, MIXES, Mix, alone, attention_of, mask_of, numbers, positions_of, without_gradient
+from tests.builders import (
+    MEMORY,
+    MIXES,
+    Mix,
+    alone,
+    attention_of,
+    mask_of,
+    mix,
+    numbers,
+    positions_of,
+    whole,
+    without_gradient,
+)
 
 LENGTHS = [7, 1, 11, 2]
 """A source of one piece, one longer than all of `location`'s positions, and one within a window."""
@@ -62,8 +76,9 @@ def test_weights_are_zero_outside_the_scope_and_on_padding(case: Case) -> None:
     window = case.attention.scope(
         case.queries, positions_of(*case.queries.shape[:2]), torch.tensor(LENGTHS), max(LENGTHS)
     )
-    if window.bias is not None:
-        allowed = allowed & window.bias.isfinite()
+    bias, _ = whole(window, max(LENGTHS))
+    if bias is not None:
+        allowed = allowed & bias.isfinite()
     assert not weights[~allowed].any()
     assert weights[allowed].any()
 
@@ -144,3 +159,40 @@ def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: fl
     assert weights.isfinite().all()
     learned = [states, queries, *case.attention.parameters()]
     assert all(tensor.grad is None or tensor.grad.isfinite().all() for tensor in learned)
+
+
+def stepwise(case: Case, memory_states: Tensor) -> tuple[Tensor, Tensor]:
+    """Contexts and weights of one target position after another over one memory, as a decoder asks."""
+    look = case.attention.over(case.attention.remember(memory_states, mask_of(LENGTHS)))
+    places = positions_of(*case.queries.shape[:2])
+    found = [look(case.queries[:, t : t + 1], places[:, t : t + 1], ()) for t in range(TARGET)]
+    return torch.cat([step.context for step in found], 1), torch.cat([step.weights for step in found], 2)
+
+
+@pytest.mark.parametrize("scope", ["local_m", "local_p"])
+@pytest.mark.parametrize("score", SCORES)
+def test_leaving_out_what_no_window_touches_changes_nothing(
+    score: str, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, left_out, results = case_of(mix(score=score, scope=scope, heads=2), LENGTHS), [], []
+    states = case.states.requires_grad_()
+    wanted = [states, *case.attention.parameters()]
+    exact = scopes.reached
+
+    def noted(centre: Tensor, half_width: int, source: int) -> slice:
+        reach = exact(centre, half_width, source)
+        left_out.append(source - (reach.stop - reach.start))
+        return reach
+
+    for reached in (noted, lambda centre, half_width, source: slice(0, source)):
+        monkeypatch.setattr(scopes, "reached", reached)
+        context, weights = stepwise(case, states)
+        gradients = torch.autograd.grad((context * context).sum(), wanted, allow_unused=True)
+        results.append((context, weights, [gradient for gradient in gradients if gradient is not None]))
+    assert sum(left_out) > 0
+    assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("centre", [float("nan"), float("inf")])
+def test_a_centre_that_is_no_number_leaves_nothing_out(centre: float) -> None:
+    assert scopes.reached(torch.full((2, 1, 1), centre), 1, 9) == slice(0, 9)

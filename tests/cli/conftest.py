@@ -11,7 +11,13 @@ from nmt.data.corpus import Bitext
 from tests.cli.commands import composed
 
 TINY = (
-    "debug=overfit",
+    "data.train=8",
+    "data.validation=8",
+    "data.test=8",
+    "tokenizer.vocab_size=120",
+    "model.dropout.embedding=0",
+    "model.dropout.readout=0",
+    "training.label_smoothing=0",
     "model.embedding_size=24",
     "model.encoder.hidden_size=24",
     "model.decoder.hidden_size=32",

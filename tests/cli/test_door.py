@@ -41,6 +41,20 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     assert not set(HEAVY) & set(done.stdout.decode().split())
 
 
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare"])
+@pytest.mark.parametrize("question", ["--help", "--cfg job"])
+def test_what_a_command_is_asked_about_itself_needs_no_torch(command: str, question: str) -> None:
+    asked = f"import sys; sys.argv[1:] = {question.split()}; from nmt.cli import {command}; {command}.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{asked}; print(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    assert not (set(HEAVY) - {"hydra", "omegaconf"}) & set(done.stderr.decode().split())
+    assert b"tokens" in done.stdout or b"seeds" in done.stdout
+
+
 @pytest.mark.parametrize("command", APPLYING)
 def test_the_default_config_is_complete_but_for_what_must_be_given(command: str) -> None:
     schema, required = APPLYING[command]

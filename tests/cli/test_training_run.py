@@ -67,7 +67,7 @@ def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], Outcome]) 
         *("validation.json", "hypotheses.txt", "alignments"),
     }
     assert {path.name for path in (checkpoint / "alignments").iterdir()} == {
-        f"{number:03d}.{kind}" for number in (0, 1) for kind in ("png", "json")
+        f"{number:03d}.{kind}" for number in (1, 2) for kind in ("png", "json")
     }
     assert manifest.problems(checkpoint) == []
     assert os.readlink(folder / "checkpoints" / "last") == "step-000008"

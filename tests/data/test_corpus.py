@@ -87,6 +87,15 @@ def test_unequal_files_are_told_with_their_counts_and_the_first_lone_line(
         corpus.load("train")
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_bytes_that_are_not_utf8_are_told_with_the_key_that_lets_them_pass(
+    sides: dict[str, Sides], split: corpora.Split
+) -> None:
+    Path(sides[split].source).write_bytes(b"sch\xf6n\n")
+    with pytest.raises(DataError, match=r"set data\.errors=replace"):
+        files(**sides).load(split)
+
+
 def test_a_file_that_unpacks_to_nothing_is_empty(sides: dict[str, Sides], tmp_path: Path) -> None:
     packed = tmp_path / "nothing.gz"
     packed.write_bytes(gzip.compress(b""))

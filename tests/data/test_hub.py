@@ -132,10 +132,11 @@ def test_line_ends_become_spaces_and_missing_texts_empty_both_counted(
 def test_what_is_not_there_is_told(kinds: dict[str, Kind], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.path=no/such, config x, revision y, split train.*Without a network"):
         hub({"path": "no/such", "config": "x", "revision": "y"}).load("train")
-    with pytest.raises(DataError, match=r"split test could not be loaded.*test"):
-        hub(kinds["saved"] | {"splits": Splits()}).load("test")
-    with pytest.raises(DataError, match=r"split test could not be loaded.*test"):
-        hub(kinds["json"] | {"splits": Splits()}).load("test")
+    for name in ("saved", "slices", "json", "folder"):
+        for splits in (Splits(test="test"), Splits(validation="test")):
+            with pytest.raises(DataError, match=r"split test could not be loaded.*Set data\.splits\.(test|validation)"):
+                asked = hub(kinds[name] | {"splits": splits})
+                assert asked.load("test") == asked.load("validation")
     with pytest.raises(DataError, match=r"translations in de, en; asked for were de and fr"):
         hub(kinds["parquet"], target="fr").load("train")
     with pytest.raises(DataError, match=r"no column of text called fr; its columns are .*en \(string\)"):
@@ -144,6 +145,27 @@ def test_what_is_not_there_is_told(kinds: dict[str, Kind], tmp_path: Path) -> No
     numbers.write_text('{"en": 1, "de": "a"}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"no column of text called en; its columns are en \(int64\)"):
         hub({"path": "json", "data_files": {"train": str(numbers)}}).load("train")
+
+
+@pytest.mark.parametrize("name", ["saved", "slices", "json", "folder"])
+def test_a_test_split_that_nobody_named_may_be_absent(
+    kinds: dict[str, Kind], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = kinds[name].get("splits", Splits())
+    corpus = hub(kinds[name] | {"splits": Splits(train=named.train, validation=named.validation)})
+    with caplog.at_level(logging.INFO):
+        assert corpus.load("test") is None
+        assert corpus.identity() == hub(kinds[name]).identity()
+    assert caplog.text.count("has no split called test, so there is no test set") == 1
+    with pytest.raises(DataError, match=r"split train could not be loaded"):
+        hub({"path": "no/such", "splits": Splits()}).load("test")
+
+
+def test_a_test_split_that_is_there_is_taken_unless_it_is_not_wanted(kinds: dict[str, Kind]) -> None:
+    files = {**kinds["json"]["data_files"], "test": kinds["json"]["data_files"]["validation"]}
+    kind = {"path": "json", "data_files": files}
+    assert hub(kind | {"splits": Splits()}).load("test") == hub(kind).load("validation")
+    assert hub(kind | {"splits": Splits(test=None)}).load("test") is None
 
 
 def test_check_needs_no_library_and_no_network(kinds: dict[str, Kind], tmp_path: Path) -> None:

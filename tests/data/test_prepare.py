@@ -1,18 +1,20 @@
 """What is prepared is what a plain loop would make, and what is kept is never stale, torn or in anybody's way."""
 
+import gzip
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nmt.data.corpus import Bitext
+from nmt.data import corpus as corpora
+from nmt.data.corpus import Bitext, Files, Sides
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.data.tokenizer import Bpe
+from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import UNKNOWN
 
@@ -85,6 +87,21 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
         assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNKNOWN)
 
 
+def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_path: Path) -> None:
+    corpus.splits["test"] = corpus.splits["validation"]
+    everything = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    prepared = prepare(corpus, SETTINGS, replace(FILTERS, by_heart=5), tmp_path)
+    assert text(prepared) == text(everything)[:5]
+    assert list(zip(*prepared.validation_text[:2], strict=True)) == text(prepared)
+    assert [prepared.validation.target.sentence(n) for n in range(5)] == [
+        prepared.train.target.sentence(n) for n in range(5)
+    ]
+    assert prepared.test is None
+    assert prepared.tokenizers.source.serialized == everything.tokenizers.source.serialized
+    with pytest.raises(ConfigError, match="at least 1 pair"):
+        Filters(by_heart=0)
+
+
 def test_validation_keeps_every_line(corpus: Memory, tmp_path: Path) -> None:
     prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
     assert prepared.validation_text == corpus.splits["validation"]
@@ -92,6 +109,23 @@ def test_validation_keeps_every_line(corpus: Memory, tmp_path: Path) -> None:
     assert prepared.test is None
     corpus.splits["test"] = Bitext(["ab"], [""], ["0-0"])
     assert prepare(corpus, SETTINGS, FILTERS, tmp_path).test == corpus.splits["test"]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_what_is_wrong_with_held_out_text_is_told_before_a_vocabulary_is_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    paths = {}
+    for name, lines in (("short", 4), ("long", 5)):
+        paths[name] = tmp_path / f"{name}.gz"
+        paths[name].write_bytes(gzip.compress(b"a\n" * lines))
+    even = {"source": str(paths["long"]), "target": str(paths["long"])}
+    uneven = {"source": str(paths["long"]), "target": str(paths["short"])}
+    given: dict[str, Any] = {"train": Sides(**even), "validation": Sides(**even), "test": corpora.TestSides(**even)}
+    given[split] = type(given[split])(**uneven)
+    monkeypatch.setattr(Unigram, "train", lambda *arguments: pytest.fail("a vocabulary is being learnt"))
+    with pytest.raises(DataError, match=r"long\.gz has 5 lines and .*short\.gz has 4"):
+        prepare(Files(source_language="x", target_language="y", **given), Unigram(), FILTERS, tmp_path / "cache")
 
 
 def test_the_second_time_is_the_same_from_disk(corpus: Memory, tmp_path: Path) -> None:

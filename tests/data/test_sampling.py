@@ -9,8 +9,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+from nmt.data import sampling
 from nmt.data.grammar import Grammar
 from nmt.data.sampling import BpeSampler, Piece, Sampler, UnigramSampler
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
@@ -57,10 +59,23 @@ def dropped(parts: tuple[str, ...], strength: float) -> dict[tuple[str, ...], fl
     return dict(found)
 
 
+def drawn(sampler: Sampler, words: list[str], seed: int = 7) -> list[tuple[int, ...]]:
+    flat, counts = sampler.draw(words, np.random.default_rng(seed))
+    assert len(counts) == len(words)
+    assert counts.sum() == len(flat)
+    ids = iter(flat.tolist())
+    return [tuple(itertools.islice(ids, count)) for count in counts.tolist()]
+
+
 def frequencies(sampler: Sampler) -> dict[tuple[str, ...], float]:
-    uniform = random.Random(7).random
-    drawn = Counter(tuple(NAMES[id] for id in sampler.draw(WORD, uniform) or []) for _ in range(DRAWS))
-    return {result: count / DRAWS for result, count in drawn.items()}
+    """Of the segmentations of WORD, among words of other lengths and some that cannot be spelled."""
+    words = ["ab", WORD, "x", "bcabcabca", WORD, "c", "abxab"] * (DRAWS // 2)
+    found = Counter(ids for ids, word in zip(drawn(sampler, words), words, strict=True) if word == WORD)
+    return {tuple(NAMES[id] for id in ids): count / DRAWS for ids, count in found.items()}
+
+
+def otherwise(word: str) -> list[int]:
+    return [1000 + len(word)] * len(word)
 
 
 def close(found: dict[tuple[str, ...], float], wanted: dict[tuple[str, ...], float]) -> bool:
@@ -76,17 +91,34 @@ def test_unigram_draws_each_segmentation_by_its_probability(strength: float) -> 
     weights = {s: math.exp(strength * sum(PIECES[piece].score for piece in s)) for s in segmentations(WORD)}
     wanted = {s: weight / sum(weights.values()) for s, weight in weights.items()}
     assert len(wanted) > 10
-    assert close(frequencies(UnigramSampler(PIECES, strength)), wanted)
+    assert close(frequencies(UnigramSampler(PIECES, strength, otherwise)), wanted)
 
 
 @pytest.mark.parametrize("strength", [0.1, 0.5, 1.0])
 def test_bpe_leaves_out_merges_as_often_as_it_should(strength: float) -> None:
-    assert close(frequencies(BpeSampler(PIECES, strength)), dropped(tuple(WORD), strength))
+    assert close(frequencies(BpeSampler(PIECES, strength, otherwise)), dropped(tuple(WORD), strength))
 
 
-@pytest.mark.parametrize("sampler", [UnigramSampler(PIECES, 0.3), BpeSampler(PIECES, 0.3)])
-def test_a_word_that_cannot_be_spelled_is_left_to_others(sampler: Sampler) -> None:
-    assert sampler.draw("abxab", random.Random(1).random) is None
+@pytest.mark.parametrize("kind", [UnigramSampler, BpeSampler])
+def test_a_word_that_cannot_be_spelled_is_left_to_others(kind: type[Sampler]) -> None:
+    found = drawn(kind(PIECES, 0.3, otherwise), ["abxab", WORD, "xx"])
+    assert [found[0], found[2]] == [(1005,) * 5, (1002,) * 2]
+    assert "".join(NAMES[id] for id in found[1]) == WORD
+    assert drawn(kind(PIECES, 0.3, lambda word: []), ["x"]) == [()]
+    assert drawn(kind(PIECES, 0.3, otherwise), []) == []
+
+
+@pytest.mark.parametrize("kind", [UnigramSampler, BpeSampler])
+def test_what_was_drawn_before_does_not_show(kind: type[Sampler], monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(2)
+    words = ["".join(draw.choices("abcx", [9, 9, 9, 1], k=draw.randint(1, 11))) for _ in range(300)]
+    fresh, used = (kind(PIECES, 0.3, otherwise) for _ in range(2))
+    wanted = drawn(fresh, words)
+    drawn(used, words[:100:-1])
+    assert drawn(used, words) == wanted
+    monkeypatch.setattr(sampling, "REMEMBERED", 0)  # every call begins with an empty table
+    assert drawn(used, words) == wanted
+    assert drawn(used, words, seed=8) != wanted
 
 
 @pytest.mark.parametrize(("kind", "strength"), [("unigram", 1e6), ("bpe", 1e-12)])

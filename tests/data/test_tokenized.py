@@ -63,7 +63,7 @@ def test_chunks_do_not_show(texts: tuple[list[str], list[str]], monkeypatch: pyt
 def test_resampling_repeats_keeps_the_text_and_never_grows_past_the_longest(
     texts: tuple[list[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokenized, "CHUNK", 17)  # the seeds of chunks must differ and repeat
+    monkeypatch.setattr(tokenized, "SAMPLED", 17)  # the seeds of chunks must differ and repeat
     tokenizers: Tokenizers = Bpe(vocab_size=60, sampling=0.4).train(*texts)
     best = tokenize(tokenizers, *texts)
     first, again, other = (resample(best, tokenizers, [3, epoch]) for epoch in (1, 1, 2))
@@ -79,7 +79,7 @@ def test_resampling_repeats_keeps_the_text_and_never_grows_past_the_longest(
 def test_equal_chunks_are_sampled_differently(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["abcd efgh abcdefgh", "abcd efgh " * 9] * 8  # the longest leaves room for every sample of the other
     tokenizers = Bpe(vocab_size=25, sampling=0.5).train(lines, lines)
-    monkeypatch.setattr(tokenized, "CHUNK", 8)
+    monkeypatch.setattr(tokenized, "SAMPLED", 8)
     drawn = resample(tokenize(tokenizers, lines, lines), tokenizers, [0, 0])
     halves = as_lists(drawn.source)
     assert halves[:8] != halves[8:]

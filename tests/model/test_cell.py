@@ -81,7 +81,7 @@ def test_every_cell_has_a_formula() -> None:
 def test_a_step_is_its_formula(name: str) -> None:
     cell, inputs = cell_of(name), numbers(3, INPUT, seed=40)
     carry = carry_of(cell, 3)
-    found = cell.step(cell.project(inputs), carry)
+    found = cell.step(cell.project(inputs), carry, cell.recurrent())
     for row in range(3):
         wanted = FORMULAS[name](cell, inputs[row], tuple(part[row] for part in carry))
         assert_close(tuple(part[row] for part in found), wanted)

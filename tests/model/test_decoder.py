@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoder import Decoded, Decoder, DecoderState, look
+from nmt.model.decoder import Decoded, Decoder, DecoderState, looking
 from nmt.model.decoders import DECODERS
 from nmt.model.state import repeat, take
 from tests.builders import (
@@ -144,7 +144,7 @@ def test_rows_that_share_a_sentence_may_stand_at_different_positions() -> None:
     query, memory = numbers(2 * ROWS, 2, decoder.hidden_size, seed=4), memory_of(decoder)
     positions = torch.arange(4 * ROWS).view(2 * ROWS, 2)
     assert_close(
-        look(decoder.attention, query, memory, positions, ()), decoder.attention(query, repeat(memory, 2), positions)
+        looking(decoder.attention, memory)(query, positions, ()), decoder.attention(query, repeat(memory, 2), positions)
     )
 
 

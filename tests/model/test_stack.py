@@ -33,9 +33,9 @@ def test_a_run_equals_its_steps(cell: str, layers: int, residual: bool) -> None:
     stack = stack_of(cell, layers, residual, dropout=0.5)
     inputs, carries = numbers(3, 4, INPUT, seed=1), carries_of(stack, 3)
     outputs, last = stack.run(inputs, carries)
-    projected = stack.cell(0).project(inputs)
+    projected, step = stack.cell(0).project(inputs), stack.unrolled()
     for t in range(4):
-        output, carries = stack.step(projected[:, t], carries)
+        output, carries = step(projected[:, t], carries)
         assert_close(outputs[:, t], output)
     assert_close(last, carries)
 

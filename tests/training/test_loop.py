@@ -31,9 +31,10 @@ NEVER = Validation(every_steps=1000, every_epochs=None)
 LONG = Stop(steps=7)
 
 
-def report(value: float) -> Report:
-    """As if every metric were `value`."""
-    return Report(dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value), {}, [], [])
+def report(value: float, loss: float | None = None) -> Report:
+    """As if every metric were `value`, but for a loss of its own if one is given."""
+    values = dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value)
+    return Report(values if loss is None else values | {"loss": loss}, {}, [], [])
 
 
 class Trial:
@@ -112,7 +113,7 @@ def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
     rhythm = Validation(every_steps=1, every_epochs=None)
     trial = Trial(tmp_path, values=[1, 3, 2, 3, 1, 9], stop=Stop(patience=3), validation=rhythm).go()
     assert (trial.reason, trial.validated) == ("patience (3)", [1, 2, 3, 4, 5])
-    assert (trial.progress.best, trial.progress.stale) == (3, 3)
+    assert (trial.progress.best, trial.progress.stale) == (pytest.approx(3), 3)
 
 
 def test_a_finished_run_does_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +128,28 @@ def test_the_best_is_that_of_the_metric(tmp_path: Path, metric: Metric) -> None:
     values = [2.0, 5.0, 1.0, 4.0]
     rhythm = Validation(every_steps=1, every_epochs=None, metric=metric)
     trial = Trial(tmp_path, values=values, stop=Stop(steps=4), validation=rhythm).go()
-    assert trial.progress.best == (-1.0 if metric in ("loss", "perplexity") else 5.0)
-    assert worth(report(5.0), metric) == (-5.0 if metric in ("loss", "perplexity") else 5.0)
+    assert trial.progress.best == pytest.approx(-1.0 if metric in ("loss", "perplexity") else 5.0)
+    assert worth(report(5.0), metric) == pytest.approx(-5.0 if metric in ("loss", "perplexity") else 5.0)
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf"])
+def test_of_equal_scores_the_lower_loss_is_the_better(tmp_path: Path, metric: Metric) -> None:
+    """The first scores of most runs are zeros; patience, plateau and the best must all see that they get better."""
+    rhythm = Validation(every_steps=1, every_epochs=None, metric=metric)
+    trial = Trial(tmp_path, "schedule=plateau", "schedule.patience=0", stop=Stop(steps=4), validation=rhythm)
+    reports = iter([report(0.0, 7.0), report(0.0, 6.0), report(0.0, 5.0), report(0.0, 5.5)])
+    trial.validate = lambda: next(reports)  # type: ignore[method-assign]
+    trial.go()
+    assert trial.progress.stale == 1
+    assert trial.progress.best == worth(report(0.0, 5.0), metric)
+    assert vars(trial.state.schedule)["cuts"] == 1
+
+
+@pytest.mark.parametrize("loss", [0.0, 3.0, 1e9, float("inf"), float("nan")])
+def test_a_higher_score_is_better_whatever_the_loss(loss: float) -> None:
+    for lower, higher in ((0.0, 1e-5), (34.2, 34.20001), (99.99999, 100.0)):
+        assert worth(report(higher, loss), "bleu") > worth(report(lower, 0.0), "bleu")
+        assert worth(report(lower, loss), "bleu") <= worth(report(lower, 0.0), "bleu")
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
@@ -262,7 +283,28 @@ def test_the_log_has_a_line_every_so_many_steps(tmp_path: Path) -> None:
     assert [row["step"] for row in trial.told("train")] == [2, 4, 6]
 
 
+def test_rows_of_every_kind_count_epochs_alike(tmp_path: Path) -> None:
+    rhythm = Validation(every_steps=1, every_epochs=None)
+    trial = Trial(tmp_path, "batching.tokens=900", stop=Stop(epochs=2), validation=rhythm, log_every=1)
+    sizes = [len(trial.batches.epoch(number)) for number in (0, 1)]
+    trial.go()
+    counted = {kind: [row["epoch"] for row in trial.told(kind)] for kind in ("train", "validation")}
+    assert min(sizes) > 1
+    assert counted["train"] == counted["validation"] == [1] * sizes[0] + [2] * sizes[1]
+
+
 @pytest.fixture(autouse=True)
 def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than all else here."""
     monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+
+
+def test_products_in_bfloat16_train_weights_in_single_precision(tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        trial = Trial(tmp_path / precision, precision=precision, log_every=1, stop=Stop(steps=6)).go()
+        losses[precision] = [row["loss"] for row in trial.told("train")]
+        assert {tensor.dtype for tensor in weights(trial.run.model).values()} == {torch.float32}
+    full, low = losses.values()
+    assert low != full
+    assert low == pytest.approx(full, rel=0.01)

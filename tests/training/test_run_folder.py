@@ -179,15 +179,15 @@ def test_a_report_becomes_scores_hypotheses_and_pictures(tmp_path: Path) -> None
     }
     assert (tmp_path / "hypotheses.txt").read_text(encoding="utf-8") == "eins\n\ngrößer\n"
     assert {path.name for path in (tmp_path / "alignments").iterdir()} == {
-        f"{number:03d}.{kind}" for number in (0, 1) for kind in ("json", "png")
+        f"{number:03d}.{kind}" for number in (1, 2) for kind in ("json", "png")
     }
 
 
 def test_pictures_come_with_their_numbers(tmp_path: Path) -> None:
     picture = shown(["ein", "Haus"], ["a", "house"], "a house")
     draw(tmp_path / "alignments", [picture], step=7)
-    assert json.loads((tmp_path / "alignments" / "000.json").read_text()) == {"step": 7, **picture}
-    pixels = matplotlib.image.imread(tmp_path / "alignments" / "000.png")
+    assert json.loads((tmp_path / "alignments" / "001.json").read_text()) == {"step": 7, **picture}
+    pixels = matplotlib.image.imread(tmp_path / "alignments" / "001.png")
     assert pixels.ndim == 3
     assert min(pixels.shape[:2]) > 50
 

@@ -1,0 +1,141 @@
+"""A matrix that a recurrence uses at every position, with one gradient product for all positions together.
+
+Left to itself, autograd forms a matrix' gradient at each position and adds it to the ones before. These products are
+short, and their sum passes through memory as often as there are positions. Here a position only remembers its input and
+the gradient of its output; when the gradient of the last one is there, a single long product takes in all of them. It
+serves weights, and the keys and values of each sentence, which are read at every target position.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nmt.precision import lowered
+
+Inputs = Float[Tensor, "*batch row input"]
+Outputs = Float[Tensor, "*batch row output"]
+
+Product = Callable[[Inputs, Outputs | None], Outputs]
+"""(inputs, added) -> inputs W' + added, where there is anything to add"""
+
+
+def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
+    """inputs W' + added for the positions of one recurrence; values and gradients are those of the plain product.
+
+    Call it once a batch and use what it returns at every position.
+    """
+    if not (torch.is_grad_enabled() and weight.requires_grad):
+        held = lowered(weight)
+        return lambda inputs, added: product(inputs, added, held, weight.dtype)
+    met: list[tuple[Tensor, Tensor]] = []
+    held = _Collected.apply(weight, met)  # type: ignore[no-untyped-call]
+    return lambda inputs, added: _Product.apply(  # type: ignore[no-untyped-call]
+        inputs, added, held, met, torch.promote_types(weight.dtype, inputs.dtype)
+    )
+
+
+def product(
+    inputs: Inputs, added: Outputs | None, weight: Float[Tensor, "*batch output input"], dtype: torch.dtype
+) -> Outputs:
+    """inputs W' + added, multiplied in the format of W and at least as precise as `dtype` afterwards.
+
+    What is added has two axes.
+    """
+    if weight.dtype == inputs.dtype == dtype:
+        return inputs @ weight.mT if added is None else torch.addmm(added, inputs, weight.t())
+    multiplied = (inputs.to(weight.dtype) @ weight.mT).to(torch.promote_types(dtype, inputs.dtype))
+    return multiplied if added is None else multiplied + added
+
+
+class _Collected(torch.autograd.Function):
+    """The weight itself, in the format of products. Its backward runs after that of all that multiply by it."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, met: list[tuple[Tensor, Tensor]]) -> Tensor:
+        ctx.met = met
+        ctx.set_materialize_grads(False)
+        ctx.dtype = weight.dtype
+        product_weight = lowered(weight)
+        return product_weight.view_as(weight) if product_weight is weight else product_weight
+
+    @staticmethod
+    def backward(ctx: Any, *nothing: None) -> tuple[Tensor | None, None]:
+        if not ctx.met:
+            return None, None
+        inputs, grads = (torch.cat(parts, -2) for parts in zip(*ctx.met, strict=True))
+        ctx.met.clear()
+        return (grads.mT @ inputs).to(ctx.dtype), None
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        added: Tensor | None,
+        weight: Tensor,
+        met: list[tuple[Tensor, Tensor]],
+        dtype: torch.dtype,
+    ) -> Tensor:
+        ctx.save_for_backward(inputs.to(weight.dtype), weight)
+        ctx.met = met
+        ctx.dtypes = inputs.dtype, added.dtype if added is not None else None
+        return product(inputs, added, weight, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        inputs, weight = ctx.saved_tensors
+        grad = grads[0].to(weight.dtype)
+        ctx.met.append((inputs, grad))
+        to_inputs, to_added, *_ = ctx.needs_input_grad
+        return (
+            (grad @ weight).to(ctx.dtypes[0]) if to_inputs else None,
+            grads[0].to(ctx.dtypes[1]) if to_added else None,
+            *(None, None, None),
+        )
+
+
+def windows(tensor: Float[Tensor, "*batch row size"]) -> Callable[[slice], Float[Tensor, "*batch reach size"]]:
+    """tensor[..., reach, :] for one reach after another; the gradients are summed, each where it belongs.
+
+    Plain slices would make a gradient of the whole size for each position of the recurrence.
+    """
+    if not (torch.is_grad_enabled() and tensor.requires_grad):
+        return lambda reach: tensor[..., reach, :]
+    met: list[tuple[slice, Tensor]] = []
+    held = _Whole.apply(tensor, met)  # type: ignore[no-untyped-call]
+    return lambda reach: _Window.apply(held, met, reach)  # type: ignore[no-untyped-call]
+
+
+class _Whole(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, met: list[tuple[slice, Tensor]]) -> Tensor:
+        ctx.met = met
+        ctx.shape = tensor.shape
+        ctx.set_materialize_grads(False)
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *nothing: None) -> tuple[Tensor | None, None]:
+        if not ctx.met:
+            return None, None
+        total = ctx.met[0][1].new_zeros(ctx.shape)
+        for reach, grad in ctx.met:
+            total[..., reach, :] += grad
+        ctx.met.clear()
+        return total, None
+
+
+class _Window(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, met: list[tuple[slice, Tensor]], reach: slice) -> Tensor:
+        ctx.met, ctx.reach = met, reach
+        return tensor[..., reach, :]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, None]:
+        ctx.met.append((ctx.reach, grads[0]))
+        return None, None, None

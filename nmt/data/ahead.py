@@ -1,0 +1,80 @@
+"""Work done ahead of need, by a thread beside the one that needs it."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+Pause = Callable[[], None]
+"""To be called now and then in long work: raises AbandonedError where nobody waits for it any more."""
+
+
+class AbandonedError(Exception):
+    """Ends work that nobody waits for; it is never seen outside the thread that does the work."""
+
+
+class _Failed(NamedTuple):
+    problem: BaseException
+
+
+class _End:
+    pass
+
+
+@contextmanager
+def ahead(work: Callable[[Pause], Iterable[T]], depth: int) -> Iterator[Iterator[T]]:
+    """The items of `work(pause)`, in their order, while a thread already makes the next ones.
+
+        with ahead(lambda pause: map(read, paths), 2) as texts:
+            for text in texts: ...
+
+    `depth` (at least 1) items at most are ready or being made and not yet taken. An error of the work is raised where
+    its item would have been taken, with its own traceback, once; nothing follows it. Leaving the `with`, however that
+    happens, lets the work go no further than its next item or its next call of `pause`, and waits for that, so that
+    the thread never outlives the block. It is a thread and no process because arrays need not be copied to be handed
+    over; the work should spend most of its time in calls that release the interpreter's lock, such as those of numpy.
+    """
+    left = threading.Event()
+    free = threading.Semaphore(depth)
+    made: SimpleQueue[T | _Failed | _End] = SimpleQueue()
+
+    def pause() -> None:
+        if left.is_set():
+            raise AbandonedError
+
+    def make() -> None:
+        try:
+            pause()
+            items = iter(work(pause))
+            while True:
+                free.acquire()
+                pause()
+                made.put(next(items))
+        except StopIteration:
+            made.put(_End())
+        except BaseException as problem:
+            made.put(_Failed(problem))
+
+    def taken() -> Iterator[T]:
+        while True:
+            item = made.get()
+            free.release()
+            if isinstance(item, _End):
+                return
+            if isinstance(item, _Failed):
+                raise item.problem
+            yield item
+
+    # A daemon, for the one case in which nobody waits for it: a second interruption while the first is waiting.
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    try:
+        thread.start()  # within, because an interruption may come as soon as the thread runs
+        yield taken()
+    finally:
+        left.set()
+        free.release()
+        if thread.is_alive():  # it is not if the interruption came before it ran
+            thread.join()
