@@ -133,7 +133,7 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
             ("seeds", ", ".join(map(str, seeds))),
             ("baseline", comparison.baseline),
         ],
-        "scores": {**table(comparison), "notes": [*remarks, "* p < 0.05   ** p < 0.01   *** p < 0.001"]},
+        "scores": {**table(comparison), "notes": [*remarks, "Stars: * p < 0.05, ** p < 0.01, *** p < 0.001."]},
         "signatures": signatures(comparison),
         "commands": [("This comparison", comparison.command), *commands(finished)],
         "variants": variants,

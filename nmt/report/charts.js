@@ -73,9 +73,11 @@ function axes({ across, down, right, acrossTicks, acrossLabel, inside }) {
   for (const [value, name] of acrossTicks) {
     svg.append(shape("text", { class: "tick", x: x(value), y: height - bottom + 15, "text-anchor": "middle" }, name));
   }
-  const beside = acrossLabel.length * LETTER < right - 14 ? { x: width - right + 14 } : { x: width, "text-anchor": "end" };
-  const under = height - bottom + ("text-anchor" in beside ? 29 : 15);
-  svg.append(shape("text", { class: "tick", y: under, ...beside }, acrossLabel));
+  // A short name stands beside the numbers, a longer one below them.
+  const place = acrossLabel.length < 6
+    ? { x: width - right + 14, y: height - bottom + 15 }
+    : { x: width - right, y: height - bottom + 30, "text-anchor": "end" };
+  svg.append(shape("text", { class: "tick", ...place }, acrossLabel));
   svg.append(...inside(x, y));
   return { svg, x, y };
 }

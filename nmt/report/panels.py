@@ -55,7 +55,7 @@ def attention(title: str, note: str, key: str, digits: int = 2, zero: bool = Tru
 MEASURES = (
     Panel(
         "alignment error (AER)",
-        "against gold links, by the weights of the step that predicts a word, or of the next, which reads it",
+        "against gold links, by the step that predicts a word, or the next one, which reads it",
         (Line("predicted", "validation", "aer"), Line("read", "validation", "attention.forced.aer_read")),
         "min",
         3,
@@ -69,7 +69,7 @@ MEASURES = (
     attention("distance from the diagonal", "as a share of the sentence", "diagonal"),
     attention("mass on </s>", "share of attention parked on the end", "end", 3),
     attention("mass on punctuation", "share of attention on commas, full stops and the like", "punctuation", 3),
-    attention("exact zeros", "share of weights that are 0; softmax has none", "zeros"),
+    attention("exact zeros", "share of weights that are 0; softmax has them by underflow only", "zeros"),
 )
 """What attention did."""
 

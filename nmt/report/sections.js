@@ -3,6 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const several = data.variants.length > 1;
 const COLOURS = 8;
+const TRANSLATIONS = ["forced", "free"];
 
 function section(name, ...children) {
   const element = document.getElementById(name);
@@ -26,26 +27,28 @@ function choice(legend, options, chosen, change) {
   return make("fieldset", { className: "choice" }, make("legend", {}, legend), ...buttons);
 }
 
-// One variant: its lines in one chart. Several: a colour for each, and of the lines only the one asked for.
-function panelChart(panel, asked) {
-  const line = panel.lines[Math.min(asked, panel.lines.length - 1)];
-  const series = several
-    ? line.curves.map((runs, place) => ({ name: data.variants[place].short, colour: place % COLOURS, runs }))
-    : panel.lines.map((each, place) => ({ name: each.label, colour: place, dashed: place > 0, runs: each.curves[0] }));
-  const title = several && panel.lines.length > 1 ? `${panel.title}, ${line.label}` : panel.title;
-  return lineChart({ ...panel, title, series, across: "step", single: !several });
+// One variant: its lines in one chart. Several: a colour for each and a chart for each line, but of the ways to translate
+// only the one that is asked for.
+function panelCharts(panel, asked) {
+  if (!several) {
+    const series = panel.lines.map(({ label, curves: [runs] }, place) => ({ name: label, colour: place, dashed: place > 0, runs }));
+    return [lineChart({ ...panel, series, across: "step", single: true })];
+  }
+  const lines = panel.lines.filter(({ label }) => !TRANSLATIONS.includes(label) || label === asked);
+  return lines.map((line) => {
+    const series = line.curves.map((runs, place) => ({ name: data.variants[place].short, colour: place % COLOURS, runs }));
+    const title = panel.lines.length > 1 ? `${panel.title}, ${line.label}` : panel.title;
+    return lineChart({ ...panel, title, series, across: "step", single: false });
+  });
 }
 
-function curves(name, panels, legend) {
+function curves(name, panels) {
   if (panels.length === 0) return;
-  const place = cards(panels.map((panel) => panelChart(panel, 0)));
-  const ways = [...new Set(panels.flatMap((panel) => panel.lines.map((line) => line.label)))];
-  const labels = legend && ["forced", "free"].every((way) => ways.includes(way)) ? ["forced", "free"] : [];
-  if (several && labels.length > 0) {
-    const redraw = (asked) => place.replaceChildren(...panels.map((panel) => panelChart(panel, asked)));
-    section(name, choice(legend, labels, 0, redraw));
-  }
-  section(name, place);
+  const all = (asked) => panels.flatMap((panel) => panelCharts(panel, asked));
+  const place = cards(all(TRANSLATIONS[0]));
+  const asks = several && panels.some((panel) => panel.lines.some((line) => line.label === TRANSLATIONS[1]));
+  const redraw = (asked) => place.replaceChildren(...all(TRANSLATIONS[asked]));
+  section(name, ...(asks ? [choice("translations", TRANSLATIONS, 0, redraw)] : []), place);
 }
 
 function lengths() {
@@ -100,7 +103,7 @@ function disagreement() {
 }
 
 curves("learning", data.learning);
-curves("measures", data.measures, "translations");
+curves("measures", data.measures);
 lengths();
 costs();
 disagreement();
