@@ -11,6 +11,7 @@ import numpy as np
 from nmt.errors import CheckpointError
 from nmt.evaluation.lengths import by_length
 from nmt.evaluation.measures import Disagreement, disagreement
+from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.comparison import ALPHA, BLEU, SHOWN, Column, Comparison, Run, Variant, notes, number, signatures
 from nmt.report.html import page
 from nmt.training import run_folder
@@ -75,11 +76,17 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
     ]
     table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
     table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
+    remarks = []
+    if scores and (found := interval(folder)):
+        table[0]["cells"][0]["interval"] = found  # the first is BLEU
+        remarks = [
+            "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
+        ]
     return {
         "title": folder.resolve().name,
         "created": now(),
         "facts": facts,
-        "scores": {"columns": [{"head": "value"}], "rows": table, "notes": []},
+        "scores": {"columns": [{"head": "value"}], "rows": table, "notes": remarks},
         "signatures": [(score["name"], score["signature"]) for score in scores],
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],
@@ -97,16 +104,28 @@ def shown(folder: Path, seed: int, values: Mapping[str, float]) -> dict[str, Any
     }
 
 
-def lengths(folder: Path) -> list[dict[str, Any]]:
-    """BLEU by source length of the split that was scored; nothing where a run kept no text."""
+def texts(folder: Path) -> list[list[str]] | None:
+    """Source, hypotheses and references of the split that was scored; None where a run kept no text."""
     for split in ("test", "validation"):
         paths = [folder / f"{split}.{kind}.txt" for kind in ("source", "hypotheses", "references")]
         if all(path.exists() for path in paths):
-            texts = [path.read_bytes().decode().split("\n")[:-1] for path in paths]
-            return [
-                {"from": b.first, "to": b.last, "sentences": b.sentences, "bleu": b.bleu} for b in by_length(*texts)
-            ]
-    return []
+            return [path.read_bytes().decode().split("\n")[:-1] for path in paths]
+    return None
+
+
+def interval(folder: Path) -> str | None:
+    """The 95 % interval of BLEU over resampled test sets."""
+    if (found := texts(folder)) is None:
+        return None
+    _, hypotheses, references = found
+    sampled = paired_bootstrap(references, {"run": hypotheses})["run"]
+    return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
+
+
+def lengths(folder: Path) -> list[dict[str, Any]]:
+    """BLEU by source length; nothing where a run kept no text."""
+    buckets = by_length(*found) if (found := texts(folder)) else []
+    return [{"from": b.first, "to": b.last, "sentences": b.sentences, "bleu": b.bleu} for b in buckets]
 
 
 # A comparison -------------------------------------------------------------------------------------------------------

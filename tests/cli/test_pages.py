@@ -12,6 +12,7 @@ from nmt.cli import pages
 from nmt.report.comparison import Comparison, Run, Significance, Variant
 from tests.report import samples
 
+TEXT = "v w x y z\nz y x w v\n"
 SCORES = [
     {"name": "test BLEU", "value": 35.578, "signature": "nrefs:1"},
     {"name": "test TER", "value": 50, "signature": "t"},
@@ -32,7 +33,7 @@ def write_folder(folder: Path, seed: int) -> Path:
     (folder / "run.json").write_text(json.dumps(about))
     rows = samples.metrics(steps=2, seed=seed)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for kind, text in (("source", "a\nb c\n"), ("hypotheses", "x\ny z\n"), ("references", "x\ny z\n")):
+    for kind, text in (("source", "a\nb c\n"), ("hypotheses", TEXT), ("references", TEXT)):
         (folder / f"test.{kind}.txt").write_text(text)
     for number, probe in enumerate(samples.probes(steps=2, seed=seed)):
         for frame in probe["frames"]:
@@ -72,6 +73,8 @@ def test_a_run_tells_its_scores_its_curves_and_its_commands(tmp_path: Path) -> N
         ("test TER", "50.00"),
         ("AER", "0.250"),
     ]
+    low, high = map(float, found["scores"]["rows"][0]["cells"][0]["interval"].split(" to "))
+    assert 0 <= low <= 100.0 == high  # every hypothesis is its reference
     assert dict(found["facts"])["parameters"] == "1,234"
     assert dict(found["commands"])["This run"] == "nmt-train seed=5"
     (shown,) = found["variants"][0]["runs"]
