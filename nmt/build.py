@@ -1,6 +1,7 @@
 """The composition root: from a config to tokenizers, model, search and training. The only place where parts meet."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -26,15 +27,17 @@ from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
 from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
+from nmt.model.undrawn import Undrawn
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
+from nmt.training import manifest
 from nmt.training.averaging import AVERAGES
 from nmt.training.files import load_tensors
 from nmt.training.optimizer import OPTIMIZERS
-from nmt.training.places import Device, model_folder
+from nmt.training.places import ANEW, VOCABULARY_BYTES, Device, memory, model_folder, ordinary, read_config, shown
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
-from nmt.training.state import fits, put_weights
+from nmt.training.state import finite, fits, put_weights
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
@@ -99,8 +102,11 @@ FORMAT = 1
 JOINT = ("spm.model",)
 SEPARATE = ("spm.source.model", "spm.target.model")
 
-ANEW = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
-"""The way out where a model folder is damaged."""
+DEEPEST = 256
+"""The most layers: each costs time to make, even where it takes no memory."""
+
+LARGEST = 100_000
+"""The most that a number of a stored search may be."""
 
 
 def corpus(settings: Plain) -> Corpus:
@@ -139,6 +145,9 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
     for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
         if size < 1:
             raise ConfigError(f"model.{name} must be at least 1; got {size}.")
+    for side in ("encoder", "decoder"):
+        if (layers := chosen[side].get("layers", 1)) > DEEPEST:
+            raise ConfigError(f"model.{side}.layers must be at most {DEEPEST}; got {layers}.")
     dropout = config.build(Dropout, chosen["dropout"])
     encoder = config.make(ENCODER, chosen["encoder"], embedding_size=chosen["embedding_size"])
     decoder = config.make(
@@ -174,10 +183,10 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
 def outline(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
     """The same model without memory: its parameters have nothing but shapes. Raises ConfigError as `model` does."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():
             return model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
     except (MemoryError, RuntimeError) as problem:
-        raise ConfigError(f"No tensor can have the sizes of this model: {problem}") from problem
+        raise ConfigError(f"No tensor can have the sizes of this model: {problem}.") from problem
 
 
 def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int) -> Attention:
@@ -251,36 +260,47 @@ def stored(settings: Plain, source: Corpus, tokenizers: Tokenizers) -> dict[str,
 
 
 def load(path: str | Path, *, device: torch.device) -> Loaded:
-    """The model in a model folder, or the best one of a run. Raises ModelError; nothing in the folder is ever run."""
+    """The model in a model folder, or the best one of a run.
+
+    Raises ModelError. Nothing in the folder is run, nothing outside it is read, and no memory is taken for what its
+    files do not hold.
+    """
     folder = model_folder(Path(path))
+    settings = read_config(folder)
     try:
-        settings = config.check(described(folder), STORED)
+        settings = config.check(settings, STORED)
         if settings["format"] != FORMAT:
             raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
+        bounded(settings)
+        search(settings)
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
-        read = [Tokenizer.load(folder / name) for name in names]
+        paths = [ordinary(folder, name, most=VOCABULARY_BYTES) for name in names]
+        file = ordinary(folder, "model.safetensors", most=memory())
+        if os.path.lexists(folder / manifest.NAME):
+            ordinary(folder, manifest.NAME, most=manifest.BYTES)
+            manifest.verify(folder, ("config.json", "model.safetensors", *names))
+        read = [Tokenizer.load(path) for path in paths]
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
-        tensors = load_tensors(folder / "model.safetensors")
+        tensors = load_tensors(file)
         # First, so that no memory is taken for sizes which the weights do not have.
-        fits(outline(settings, joint=len(names) == 1, **sizes), tensors, folder)
+        fits(outline(settings, joint=len(names) == 1, **sizes), tensors, file)
         made = model(settings, joint=len(names) == 1, **sizes)
-        put_weights(made, tensors, folder)
-    except (OSError, ValueError) as problem:
-        raise ModelError(f"{folder} is not a complete model folder: {problem}. {ANEW}") from problem
+        put_weights(made, tensors, file)
+        finite(made, file)
+    except ConfigError as problem:
+        raise ModelError(f"{shown(folder)}/config.json cannot be used: {shown(problem)}") from problem
     except DataError as problem:
-        raise ModelError(f"{problem} {ANEW}") from problem
-    except (ConfigError, CheckpointError) as problem:
-        raise ModelError(f"The model in {folder} cannot be used: {problem}") from problem
+        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)} {ANEW}") from problem
+    except CheckpointError as problem:
+        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)}") from problem
+    except (OSError, ValueError, RuntimeError, MemoryError) as problem:
+        raise ModelError(f"The model in {shown(folder)} cannot be loaded: {shown(problem)}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)
 
 
-def described(folder: Path) -> Any:
-    """What a model folder says of itself, before anything is checked. Raises ModelError where it cannot be read."""
-    file = folder / "config.json"
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise ModelError(f"{file} cannot be read: {problem.strerror}. {ANEW}") from None
-    except (ValueError, RecursionError) as problem:
-        raise ModelError(f"{file} is damaged: it is not the JSON that was written there ({problem}). {ANEW}") from None
+def bounded(settings: Plain) -> None:
+    """Raises ConfigError where a stored search asks for more than any machine could do: a stranger may have set it."""
+    for key, value in settings["search"].items():
+        if isinstance(value, int | float) and key != "seed" and value > LARGEST:
+            raise ConfigError(f"search.{key} must be at most {LARGEST} in a model folder; got {value}.")

@@ -19,3 +19,7 @@ class ModelError(NmtError):
 
 class CheckpointError(NmtError):
     """A run cannot be saved, or cannot be resumed from what is on disk."""
+
+
+class TrainingError(NmtError):
+    """Training cannot go on: its numbers are no numbers any more."""

@@ -1,6 +1,7 @@
 """Whole runs that take a second: the embedded grammar, sixty pairs, and a model of a few thousand weights."""
 
 import functools
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nmt.cli.paths import configs
 from nmt.cli.training_run import Run, seed_everything
 from nmt.config import Plain
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.training.interruption import Interruption
 
 SMALL = (
     "data.train=60",
@@ -62,28 +64,29 @@ def prepared(chosen: Plain) -> Prepared:
     return prepare(build.corpus(chosen), build.tokenizer(chosen), filters, chosen["cache"])
 
 
-class Never(list[int]):
-    """Signals that a run has caught: none."""
+class After(Interruption):
+    """As if SIGTERM came as soon as `run` has taken a number of steps."""
 
-
-class After(list[int]):
-    """Signals that a run has caught: SIGTERM, as soon as `run` has taken a number of steps."""
-
-    run: Run | None = None
+    run: Run
 
     def __init__(self, steps: int) -> None:
-        super().__init__([15])
+        super().__init__()
         self.steps = steps
 
-    def __bool__(self) -> bool:
-        return self.run is not None and self.run.state.progress.step >= self.steps
+    @property
+    def caught(self) -> int:
+        return signal.SIGTERM if self.run.state.progress.step >= self.steps else 0
+
+    @caught.setter
+    def caught(self, number: int) -> None:
+        pass
 
 
-def made(chosen: Plain, folder: Path, interrupted: list[int] | None = None, *, seed: int | None = None) -> Run:
+def made(chosen: Plain, folder: Path, interruption: Interruption | None = None, *, seed: int | None = None) -> Run:
     """The parts of a run; `seed` in place of the run's own, to show that a resumed run does not depend on it."""
     data = prepared(chosen)
     seed_everything(chosen["seed"] if seed is None else seed)
-    caught = Never() if interrupted is None else interrupted
+    caught = interruption or Interruption()
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(chosen, folder, torch.device("cpu"), build.corpus(chosen), data, caught)
     if isinstance(caught, After):

@@ -67,16 +67,18 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     settings = config.build(Settings, config.check(composed, Settings))
 
     from nmt.cli import jobs, results, sweep
+    from nmt.training.lock import lock
 
     output = Path(settings.output)
     planned = sweep.plan(overrides, seeds=settings.named, output=output, at_once=settings.jobs)
     baseline = sweep.baseline(planned, settings.baseline)
-    caught = jobs.work(planned, at_once=settings.jobs)
-    if caught:
-        print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(128 + caught)
-    comparison = results.collect(planned, baseline=baseline, command=command)
-    write(comparison, output)
+    with lock(output):
+        caught = jobs.work(planned, at_once=settings.jobs)
+        if caught:
+            print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(128 + caught)
+        comparison = results.collect(planned, baseline=baseline, command=command)
+        write(comparison, output)
     if any(run.failure for run in comparison.runs):
         raise SystemExit(UNFINISHED)
 

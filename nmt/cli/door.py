@@ -25,7 +25,8 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     `spelled` maps how words of the command line begin to how Hydra has them, where that is not how a person would say
     it: see APPLIED.
 
-    Exit status: 0 done, 2 a mistake in what was given, 130 interrupted, 143 terminated; anything else is a traceback.
+    Exit status: 0 done, 2 a mistake in what was given, 128 + n ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1)
+    and 143 (SIGTERM); 1 is a traceback, or a comparison some of whose runs failed.
     """
     import hydra
     from hydra.errors import HydraException

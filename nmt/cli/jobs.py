@@ -16,7 +16,7 @@ from nmt.cli.results import FAILED, LOG, measured
 from nmt.cli.sweep import Job
 from nmt.training import run_folder
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class Crew:
@@ -27,10 +27,11 @@ class Crew:
         self.caught: int = 0
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Passes on that work is to end: at the first time each run saves a checkpoint, at the second it just ends."""
-        self.caught = number
+        """Passes on that work is to end, so that each run saves a checkpoint; a second SIGINT ends them at once."""
+        at_once = self.caught and number == signal.SIGINT
+        self.caught = self.caught or number
         for child in list(self.children):
-            child.send_signal(signal.SIGTERM)
+            child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
     def run(self, command: Sequence[str], log: Path) -> int:
         """Runs a command with its output in `log`; returns its exit status.

@@ -1,5 +1,6 @@
 """report.html and the figures beside it, from finished run folders alone."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,10 @@ from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.comparison import ALPHA, BLEU, SHOWN, Column, Comparison, Run, Variant, notes, number, signatures
 from nmt.report.html import page
 from nmt.training import run_folder
-from nmt.training.files import read_json
+from nmt.training.files import explained, read_json, replace
 from nmt.training.journal import METRICS, rows
 
-REPORT = "report.html"
-FIGURES = "figures"
+logger = logging.getLogger(__name__)
 
 COSTS = [
     {"name": "parameters", "head": "parameters", "better": "less"},
@@ -31,8 +31,16 @@ STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
 
 
 def write_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> None:
-    """The report of a run and its figures; `scores` and `alignment` are those of the test set."""
-    write(folder, of_run(folder, scores, alignment))
+    """The report of a run and its figures; `scores` and `alignment` are those of the test set.
+
+    Where they cannot be drawn there are none, with a warning, and the run is as good.
+    """
+    try:
+        write(folder, of_run(folder, scores, alignment))
+    except CheckpointError:  # what goes wrong on the disk is no matter of drawing
+        raise
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -44,13 +52,15 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
     """The page, and every figure as PNG and PDF."""
     from nmt.report.figures import figures
 
-    (folder / REPORT).write_text(page(report), encoding="utf-8")
-    (folder / FIGURES).mkdir(exist_ok=True)
-    for name, figure in figures(report).items():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
-        figure.savefig(folder / FIGURES / f"{name}.png", dpi=150)
-        figure.savefig(folder / FIGURES / f"{name}.pdf", metadata={"CreationDate": None})
+    replace(folder / run_folder.REPORT, page(report))
+    place = folder / run_folder.FIGURES
+    with explained("write", place):
+        place.mkdir(exist_ok=True)
+        for name, figure in figures(report).items():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
+            figure.savefig(place / f"{name}.png", dpi=150)
+            figure.savefig(place / f"{name}.pdf", metadata={"CreationDate": None})
 
 
 def now() -> str:

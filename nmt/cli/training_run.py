@@ -1,16 +1,14 @@
 """One training run from checked settings to its scores; what `nmt-train` does once and `nmt-compare` many times."""
 
-import hashlib
 import json
 import logging
 import random
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +18,8 @@ from nmt import build, config
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
-from nmt.data.corpus import Bitext
+from nmt.data.corpus import Bitext, Corpus
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
 from nmt.evaluation.literature import literature_bleu
@@ -35,19 +32,17 @@ from nmt.training.allocator import keep_memory
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import write_json
+from nmt.training.files import as_json, replace
+from nmt.training.interruption import Interrupted, Interruption, answered
 from nmt.training.journal import Journal
-from nmt.training.loop import Loop, worth
+from nmt.training.lock import lock
+from nmt.training.loop import INTERRUPTED, Loop, worth
+from nmt.training.origin import DATA, fingerprint, same_text, same_vocabulary
 from nmt.training.places import model_folder
 from nmt.training.settings import Training
 from nmt.training.state import Progress, TrainingState, put_weights, weights
 
 logger = logging.getLogger(__name__)
-
-INTERRUPTED = "interrupted"
-
-DATA = "data.json"
-"""A checkpoint's file that names the text it was made from."""
 
 AVERAGE = "average.json"
 """Names the steps that a checkpoint is the mean of; one without it is no mean."""
@@ -64,24 +59,30 @@ class Outcome(NamedTuple):
 
 
 def run(settings: Plain, folder: Path) -> Outcome:
-    """Trains as `settings` say, into `folder`; goes on where an earlier run with the same settings stopped."""
+    """Trains as `settings` say, into `folder`; goes on where an earlier run with the same settings stopped.
+
+    While a model is trained, a signal lets it be saved first; before and after, there is nothing to lose, and signals
+    end the process as the kernel does: even the learning of a vocabulary, which is one long call of C++.
+    """
     build.rehearse(settings)
     device = build.device(settings["device"])
     corpus = build.corpus(settings)
     corpus.check()
-    run_folder.claim(folder, settings)
-    handlers = run_folder.open_log(folder)
-    try:
-        keep_memory()
-        if settings["threads"] is not None:
-            torch.set_num_threads(settings["threads"])
-        filters = config.build(Filters, settings["filters"])
-        data = prepare(corpus, build.tokenizer(settings), filters, settings["cache"])
-        seed_everything(settings["seed"])
-        with signals() as interrupted:
-            return Run(settings, folder, device, corpus, data, interrupted).outcome()
-    finally:
-        run_folder.close_log(handlers)
+    run_folder.check(folder, settings)
+    with answered(signal.SIG_DFL), lock(folder):
+        same_text(folder / run_folder.CHECKPOINTS / "last", corpus)
+        run_folder.claim(folder, settings, command())
+        handlers = run_folder.open_log(folder)
+        try:
+            keep_memory()
+            if settings["threads"] is not None:
+                torch.set_num_threads(settings["threads"])
+            filters = config.build(Filters, settings["filters"])
+            data = prepare(corpus, build.tokenizer(settings), filters, settings["cache"])
+            seed_everything(settings["seed"])
+            return Run(settings, folder, device, corpus, data, Interruption()).outcome()
+        finally:
+            run_folder.close_log(handlers)
 
 
 def command() -> str:
@@ -96,28 +97,6 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-@contextmanager
-def signals() -> Iterator[list[int]]:
-    """Inside, SIGINT and SIGTERM are noted, and the run ends at its next step; a second one ends it at once."""
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        logger.warning("%s: saving a checkpoint and leaving after this step", signal.Signals(number).name)
-
-    try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # signals are for the main thread only
-        before = {}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class Run:
     """The parts of one run, put together."""
 
@@ -126,15 +105,15 @@ class Run:
         settings: Plain,
         folder: Path,
         device: torch.device,
-        corpus: Any,
+        corpus: Corpus,
         data: Prepared,
-        interrupted: list[int],
+        interruption: Interruption,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.data = data
         self.corpus = corpus
-        self.interrupted = interrupted
+        self.interruption = interruption
         self.training = config.build(Training, settings["training"])
         self.average: Average = config.make(build.AVERAGE, settings["average"])
         tokenizers = data.tokenizers
@@ -165,14 +144,20 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Trains, averages, scores the test set, and writes the report."""
-        reason = self.train()
-        if reason == INTERRUPTED:
-            return Outcome(self.folder, reason, [], {}, 128 + self.interrupted[0])
-        self.hand_on()
+        try:
+            with self.interruption.noted():
+                reason = self.train()
+                self.interruption.heed()
+                self.hand_on()
+        except Interrupted:
+            number = self.interruption.caught
+            logger.warning("%s: the same command goes on from here", signal.Signals(number).name)
+            return Outcome(self.folder, INTERRUPTED, [], {}, 128 + number)
         found, alignment = self.test()
         write_run(self.folder, found, alignment)
         # Last, because it says that the run is finished.
-        write_json(self.folder / run_folder.SCORES, {"reason": reason, "test": found, "alignment": alignment})
+        scores = {"reason": reason, "test": found, "alignment": alignment}
+        replace(self.folder / run_folder.SCORES, as_json(scores))
         return Outcome(self.folder, reason, found, alignment)
 
     def train(self) -> str:
@@ -180,14 +165,17 @@ class Run:
         self.checkpoints.tidy()
         newest = self.checkpoints.newest()
         if newest is not None:
-            self.same_data(newest)
+            same_text(newest, self.corpus)
+            same_vocabulary(newest, build.stored(self.settings, self.corpus, self.data.tokenizers))
             self.state.load(newest)
+            self.checkpoints.settle(newest)
             logger.info("going on from %s", newest)
         parameters = build.parameter_count(self.model)
         logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)
         facts = {"parameters": parameters, "device": str(self.model.output.weight.device), "data": self.data.report}
         run_folder.describe(self.folder, self.settings, command(), facts)
-        journal = Journal(self.folder, step=self.state.progress.step)
+        progress = self.state.progress
+        journal = Journal(self.folder, step=progress.step, validated=progress.validated)
         batching = config.build(Batching, self.settings["batching"])
         loop = Loop(
             model=self.model,
@@ -195,38 +183,31 @@ class Run:
             batches=Batches(self.data.train, self.data.tokenizers, batching, seed=self.settings["seed"]),
             settings=self.training,
             journal=journal,
-            validate=self.validator,
+            validate=self.validate,
             save=self.saver(),
-            interrupted=lambda: bool(self.interrupted),
+            interrupted=lambda: bool(self.interruption.caught),
         )
         try:
             return loop.run()
         finally:
             journal.close()
 
-    def fingerprint(self) -> bytes:
-        """What names the text of the corpus: in another, neither vocabulary nor position would mean anything."""
-        identity = json.dumps(self.corpus.identity(), sort_keys=True).encode()
-        return json.dumps({"corpus": hashlib.sha256(identity).hexdigest()}).encode()
-
-    def same_data(self, checkpoint: Path) -> None:
-        """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
-        kept = checkpoint / DATA
-        if not kept.exists() or kept.read_bytes() != self.fingerprint():
-            raise CheckpointError(
-                f"The run in {self.folder} was made from other text: the data have changed since {checkpoint.name}. "
-                "Choose another output=..., or give the data that the run began with."
-            )
+    def validate(self) -> Report:
+        """Looks at the model as it is now; may be left by a signal."""
+        with self.interruption.heeded(self.model.decoder):
+            return self.validator()
 
     def saver(self, more: Mapping[str, bytes] = MappingProxyType({})) -> Callable[[Report | None], None]:
         """A function that writes checkpoints, with `more` files in them."""
-        files = {**build.stored(self.settings, self.corpus, self.data.tokenizers), DATA: self.fingerprint(), **more}
+        model = build.stored(self.settings, self.corpus, self.data.tokenizers)
+        files = {**model, DATA: fingerprint(self.corpus), **more}
         metric = self.training.validation.metric
-        return run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric))
+        heed = self.interruption.heed
+        return run_folder.saver(self.checkpoints, self.state, files, lambda report: worth(report, metric), heed)
 
     def hand_on(self) -> None:
         """Puts the weights that the run hands on into the model: the best checkpoint's, or a better average."""
-        best = model_folder(self.folder)
+        best = model_folder(self.checkpoints.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
         loaded = build.load(best, device=self.model.output.weight.device)
@@ -240,7 +221,7 @@ class Run:
         """
         kept = self.checkpoints.kept()
         if (kept[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
-            return model_folder(self.folder)
+            return model_folder(self.checkpoints.folder)
         trained = [checkpoint for checkpoint in kept if not (checkpoint.folder / AVERAGE).exists()]
         # One that was never measured was saved by an interruption, and none should be felt in what comes out.
         chosen = [checkpoint for checkpoint in trained if checkpoint.value is not None] or trained
@@ -251,21 +232,20 @@ class Run:
         steps = [checkpoint.step for checkpoint in chosen]
         self.state.handed_on = average([checkpoint.folder for checkpoint in chosen])
         with self.state.as_saved():
-            report: Report = self.validator()
+            report = self.validate()
         metric = self.training.validation.metric
         logger.info("average of steps %s: %s %.4g", steps, metric, report.values[metric])
         best = max((checkpoint.value for checkpoint in kept if checkpoint.value is not None), default=None)
         if best is None or worth(report, metric) > best:
             self.saver({AVERAGE: json.dumps({"steps": steps}).encode()})(report)
-        return model_folder(self.folder)
+        return model_folder(self.checkpoints.folder)
 
     def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
         """Scores on the test split, or on the validation split where there is no other, said in their names."""
         text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
         hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
-            content = "".join(line.replace("\n", " ") + "\n" for line in lines)
-            (self.folder / f"{name}.{kind}.txt").write_text(content, encoding="utf-8", newline="\n")
+            replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
         found = [*scores(hypotheses, text.target).values()]
         found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
         listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]

@@ -25,6 +25,7 @@ class Feed:
         self.batch = batch
         self.pinned = pinned
         self.size = 0
+        self._epoch: Epoch | None = None
         self._all = ExitStack()
         self._current = ExitStack()
         self._epochs: Iterator[Epoch] | None = None
@@ -50,11 +51,18 @@ class Feed:
             taken = list(itertools.islice(self._batches, most))
         return taken
 
+    def current(self) -> Epoch:
+        """The epoch that the next batch is of, before any batch of it is taken."""
+        if self._epoch is None:
+            self._begin()
+        assert self._epoch is not None
+        return self._epoch
+
     def _begin(self) -> None:
         if self._epochs is None:
             self._epochs = self._all.enter_context(ahead(self._made, 1))
         self._current.close()
-        epoch = next(self._epochs)
+        self._epoch = epoch = next(self._epochs)
         self.size = len(epoch)
         first, self.batch = self.batch, 0
         self._batches = self._current.enter_context(

@@ -46,7 +46,11 @@ class Tokenizer:
         """From the bytes of a model or a file. Raises DataError for what is no SentencePiece model with our symbols."""
         name = "These bytes are" if isinstance(model, bytes) else f"{model} is"
         try:
-            tokenizer = cls(model if isinstance(model, bytes) else Path(model).read_bytes(), sampling=sampling)
+            serialized = model if isinstance(model, bytes) else Path(model).read_bytes()
+            if not serialized:
+                raise ValueError("SentencePiece takes nothing for a model that is still to come")
+            tokenizer = cls(serialized, sampling=sampling)
+            tokenizer.decode([range(tokenizer.vocab_size)])  # pieces that are no text would come to light in use only
         except OSError as problem:
             raise DataError(f"The SentencePiece model {problem.filename} cannot be read: {problem.strerror}.") from None
         except (RuntimeError, ValueError):

@@ -6,6 +6,7 @@ import html
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -41,13 +42,14 @@ def page(report: Mapping[str, Any]) -> str:
     disagreement?: {"divergence": [[number | None]], "variation": the same, "words": int}, variants by variants
     failures?: [str]: runs without scores, and why
 
-    All text is escaped and numbers are rounded. Raises ValueError as `packing.packed` does.
+    All text is escaped, and a content security policy keeps the page from loading anything and from running any script
+    but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
     """
     script = "\n".join(['"use strict";', *(resource(name) for name in SCRIPTS)])
     style = resource("page.css").replace("/* inks */", inks())
     fields = {
-        "title": html.escape(report["title"]),
-        "created": html.escape(report["created"]),
+        "title": escaped(report["title"]),
+        "created": escaped(report["created"]),
         "facts": "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in report["facts"]),
         "failures": "".join(
             f'<p class="failure"><bdi>{escaped(line)}</bdi></p>' for line in report.get("failures", ())
@@ -63,17 +65,19 @@ def page(report: Mapping[str, Any]) -> str:
         "script_hash": fingerprint(script),
     }
     # One pass: braces in a title or a word are never taken for a field.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair, as in odd names of files, is no text
+
+
+def escaped(text: str) -> str:
+    """Text for HTML. Control characters, which it may not hold, become U+FFFD."""
+    visible = "".join("\ufffd" if unicodedata.category(c) == "Cc" and c not in "\t\n" else c for c in text)
+    return html.escape(visible)
 
 
 def resource(name: str) -> str:
     """The text of a file that is installed beside this module."""
     return (files("nmt.report") / name).read_text(encoding="utf-8")
-
-
-def escaped(value: object) -> str:
-    """Text that stays text."""
-    return html.escape(str(value))
 
 
 def fingerprint(text: str) -> str:

@@ -50,7 +50,7 @@ def film(probes: Sequence[Mapping[str, Any] | None], every: int) -> dict[str, An
         [] if probe is None else [frame(probe, each) for each in thinned(probe["frames"], every)] for probe in probes
     ]
     text = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
-    data = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    data = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode()
     return {"source": first["source"], "reference": first["reference"], "gold": first.get("gold"), "data": data}
 
 

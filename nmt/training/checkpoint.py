@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.errors import ConfigError
-from nmt.training import manifest
-from nmt.training.files import explained, sync
+from nmt.errors import CheckpointError, ConfigError
+from nmt.training import files, manifest
+from nmt.training.files import WRITING, explained, sync
 
 log = logging.getLogger(__name__)
 
-WRITING = ".writing-"
+REPLACED = f"{WRITING}replaced-"
+"""Begins the name of a checkpoint while another takes its place."""
+
 HEAVY = (
     manifest.NAME,
     "model.safetensors",
@@ -53,13 +55,14 @@ class Checkpoints:
         self.folder = folder
         self.keep_last = keep_last
         self.keep_best = keep_best
+        self._damaged: set[Path] = set()
 
     @contextmanager
     def write(self, step: int, value: float | None = None) -> Iterator[Path]:
         """Yields an empty folder to fill; when the block ends it is the checkpoint of this step, in one instant.
 
         If the block raises, nothing is left of it. Replaces a checkpoint of the same step. Raises CheckpointError,
-        with the path and the space that is left, if something cannot be written.
+        with the path, if something cannot be written.
         """
         final = self.folder / f"step-{step:06d}"
         writing = self.folder / f"{WRITING}{final.name}"
@@ -79,28 +82,44 @@ class Checkpoints:
     def tidy(self) -> None:
         """Removes what dead runs left unfinished; to be called once, before the first write."""
         with explained("tidy", self.folder):
-            for litter in self.folder.glob(f"{WRITING}*"):
-                if litter.is_dir() and not litter.is_symlink():
-                    shutil.rmtree(litter)
-                else:
-                    litter.unlink()
+            for replaced in self.folder.glob(f"{REPLACED}*"):
+                final = self.folder / replaced.name.removeprefix(REPLACED)
+                if not final.exists():  # the run died before the new one was there
+                    replaced.rename(final)
+            files.tidy(self.folder)
+            for _, folder in self._folders():
+                if not (folder / manifest.NAME).exists():
+                    _lighten(folder)
 
     def newest(self) -> Path | None:
-        """The newest checkpoint that is sound, hashes and all; damaged newer ones are skipped with a warning."""
+        """The newest checkpoint that is sound, hashes and all; damaged newer ones are skipped with a warning.
+
+        Raises CheckpointError where there are checkpoints and all are damaged: to begin again from nothing is for a
+        person to decide.
+        """
+        complaints: list[str] = []
         for _, folder in reversed(self._folders()):
             if not (folder / manifest.NAME).exists():
                 continue
             if not (found := manifest.problems(folder)):
                 return folder
+            complaints.append(f"{folder}: {'; '.join(found)}")
+            self._damaged.add(folder)
             log.warning("Checkpoint %s is damaged and is skipped: %s", folder, "; ".join(found))
+        if complaints:
+            raise CheckpointError(
+                "Every checkpoint of this run is damaged:\n  "
+                + "\n  ".join(complaints)
+                + f"\nPut back a sound copy of one, or remove {self.folder} to train from the beginning."
+            )
         return None
 
     def kept(self) -> list[Kept]:
-        """The checkpoints that are complete, by their sizes, in the order of their steps."""
+        """The checkpoints that are complete (judged by sizes) and that `newest` did not skip, in the order of steps."""
         return [
             Kept(step, manifest.value(folder), folder)
             for step, folder in self._folders()
-            if not manifest.problems(folder, hashes=False)
+            if folder not in self._damaged and not manifest.problems(folder, hashes=False)
         ]
 
     def _folders(self) -> list[tuple[int, Path]]:
@@ -108,16 +127,27 @@ class Checkpoints:
         return sorted((int(match[1]), path) for match, path in found if match)
 
     def _publish(self, writing: Path, final: Path) -> None:
-        replaced = self.folder / f"{WRITING}replaced-{final.name}"
+        replaced = self.folder / f"{REPLACED}{final.name}"
         if final.exists():  # a folder can only be renamed onto an empty one
             final.rename(replaced)
-        writing.rename(final)
+        try:
+            writing.rename(final)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(final)
+            raise
+        self._damaged.discard(final)
         sync(self.folder)
         shutil.rmtree(replaced, ignore_errors=True)
 
-    def _point(self, final: Path) -> None:
-        """`last` to the checkpoint just written, `best` to the best that is left, if any was measured."""
-        pointers = {"last": final}
+    def settle(self, newest: Path) -> None:
+        """Lets `last` and `best` say what is so, as a run may have died, or its disk failed, before it came to that."""
+        with explained("point to", newest):
+            self._point(newest)
+
+    def _point(self, newest: Path) -> None:
+        """`last` to the newest checkpoint, `best` to the best that is left, if any was measured."""
+        pointers = {"last": newest}
         if best := self._ranked():
             pointers["best"] = best[0].folder
         for name, target in pointers.items():
@@ -142,11 +172,15 @@ class Checkpoints:
         stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._points(name)}
         for _, folder in self._folders():
             if folder not in stays:
-                for pattern in HEAVY:
-                    for path in folder.glob(pattern):
-                        path.unlink()
-                if not any(folder.iterdir()):  # that of an interruption holds nothing that stays
-                    folder.rmdir()
+                _lighten(folder)
 
     def _points(self, name: str) -> bool:
         return (self.folder / name).is_symlink()
+
+
+def _lighten(folder: Path) -> None:
+    for pattern in HEAVY:
+        for path in folder.glob(pattern):
+            path.unlink()
+    if not any(folder.iterdir()):  # that of an interruption holds nothing that stays
+        folder.rmdir()

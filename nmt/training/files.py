@@ -1,7 +1,9 @@
 """Tensors and JSON on disk: nothing is pickled, and what goes wrong is said with its path."""
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,16 +16,27 @@ from torch import Tensor
 
 from nmt.errors import CheckpointError
 
+WRITING = ".writing-"
+"""Begins the name of what is not yet whole."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""No space left on the device, or none left to this user."""
+
+HEADER_BYTES = 2**20
+"""The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
+
 
 @contextmanager
 def explained(deed: str, path: Path) -> Iterator[None]:
-    """Turns an OSError inside into a CheckpointError that names the path and the space left around it."""
+    """Turns an OSError inside into a CheckpointError that names the path, and the space left if that is the cause."""
     try:
         yield
     except (OSError, SafetensorError) as problem:
+        full = _number(problem) in FULL
         raise CheckpointError(
-            f"Cannot {deed} {path}: {problem}. {_space(path)}Free some space, or point the run at a folder "
-            "that can be written, and resume: earlier checkpoints are as they were."
+            f"Cannot {deed} {path}: {problem}. {_space(path) if full else ''}"
+            f"{'Free some space' if full else 'Mend that'}, or choose another folder with output=...; "
+            "earlier checkpoints are as they were, and the same command goes on from them."
         ) from problem
 
 
@@ -42,6 +55,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """The named tensors of a safetensors file. Raises CheckpointError if it is missing or damaged."""
     try:
+        if not path.is_file():  # a pipe would keep us waiting
+            raise OSError("there is no such file" if not path.exists() else "it is no regular file")
+        with path.open("rb") as file:
+            if (size := int.from_bytes(file.read(8), "little")) > HEADER_BYTES:
+                raise OSError(f"its header claims {size} bytes, of at most {HEADER_BYTES}")
         return load_file(path, device)
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"Cannot read the tensors of {path}: {problem}. Choose another checkpoint.") from problem
@@ -52,9 +70,40 @@ def write_json(path: Path, value: Any) -> None:
 
     Raises CheckpointError if the file cannot be written.
     """
-    text = json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
     with explained("write", path):
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(as_json(value), encoding="utf-8")
+
+
+def as_json(value: Any) -> str:
+    """The one way in which a value is written: equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes a file that at every instant is as it was or as it is to be, whatever kills the program.
+
+    Raises CheckpointError if it cannot be written; what was there then stays.
+    """
+    written = path.with_name(f"{WRITING}{path.name}")
+    with explained("write", path):
+        try:
+            with written.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(written, path)
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise
+
+
+def tidy(folder: Path) -> None:
+    """Removes what dead runs left unfinished in a folder."""
+    for litter in folder.glob(f"{WRITING}*"):
+        if litter.is_dir() and not litter.is_symlink():
+            shutil.rmtree(litter)
+        else:
+            litter.unlink()
 
 
 def read_json(path: Path) -> Any:
@@ -72,6 +121,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _number(problem: Exception) -> int | None:
+    """The number of an error of the operating system; safetensors has it in its message alone."""
+    if isinstance(problem, OSError):
+        return problem.errno
+    found = re.search(r"os error (\d+)", str(problem))
+    return int(found[1]) if found else None
 
 
 def _space(path: Path) -> str:

@@ -9,19 +9,26 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nmt.training.files import explained, replace
+
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
 
 
 class Journal:
-    """Writes rows of metrics to a run folder; on resuming at `step`, rows of later steps are taken back first."""
+    """Writes rows of metrics to a run folder; on resuming at `step`, rows of later steps are taken back first.
 
-    def __init__(self, folder: Path, *, step: int) -> None:
+    So are those of validations after `validated`, which may be the same step: what was not saved is done again.
+    """
+
+    def __init__(self, folder: Path, *, step: int, validated: int) -> None:
         self.path = folder / METRICS
-        kept = [row for row in rows(self.path) if row["step"] <= step]
-        self.path.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-        self._file = self.path.open("a", encoding="utf-8")
+        last = {"validation": validated}
+        kept = [row for row in rows(self.path) if row["step"] <= last.get(row["kind"], step)]
+        replace(self.path, "".join(_line(row) for row in kept))
+        with explained("write", self.path):
+            self._file = self.path.open("a", encoding="utf-8")
         self._board = _tensorboard(folder, step)
         # A bar needs a terminal that can redraw a line; elsewhere the log's own lines say the same.
         self._bar = tqdm(
@@ -33,9 +40,10 @@ class Journal:
         )
 
     def record(self, row: Mapping[str, Any]) -> None:
-        """Adds a row: `kind`, `step` and numbers."""
-        self._file.write(_line(row))
-        self._file.flush()
+        """Adds a row: `kind`, `step` and numbers. Raises CheckpointError if it cannot be written."""
+        with explained("write", self.path):
+            self._file.write(_line(row))
+            self._file.flush()
         if self._board is not None:
             for name, value in row.items():
                 if isinstance(value, int | float) and name != "step":
@@ -56,9 +64,10 @@ class Journal:
             self._bar.refresh()
 
     def close(self) -> None:
-        """Closes what is open."""
+        """Closes what is open. Raises CheckpointError if what was held back cannot be written."""
         self._bar.close()
-        self._file.close()
+        with explained("write", self.path):
+            self._file.close()
         if self._board is not None:
             self._board.close()
 

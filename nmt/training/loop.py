@@ -10,12 +10,15 @@ import torch
 
 from nmt.data.batching import Batch, Batches
 from nmt.data.feed import Feed
+from nmt.errors import TrainingError
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
 from nmt.symbols import PAD
+from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
-from nmt.training.loss import vocabulary_loss
+from nmt.training.loss import Loss, vocabulary_loss
+from nmt.training.rehearsal import rehearse
 from nmt.training.settings import Training
 from nmt.training.state import TrainingState, Window
 
@@ -26,11 +29,17 @@ LARGEST_LOSS = 1e3
 """What the loss counts beside a score: together less than any two scores that differ are apart, so that it decides only
 between equal ones, such as the zeros that BLEU begins with."""
 
+INTERRUPTED = "interrupted"
+
+FAILING = 5
+"""Steps in a row without finite numbers that end a run: what is skipped now and then is chance, this is not."""
+
 
 class Loop:
     """Trains `state` on `batches` until a limit of `settings.stop`, or until `interrupted` says so.
 
-    `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None.
+    `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None. Either may
+    raise Interrupted: then all is saved as it was before the validation, which the next start repeats.
     """
 
     def __init__(
@@ -58,24 +67,40 @@ class Loop:
         self._saved = state.progress.step
 
     def run(self) -> str:
-        """Trains, and returns why it ended: the limit that was reached, or `interrupted`."""
+        """Trains, and returns why it ended: the limit that was reached, or `interrupted`.
+
+        Raises TrainingError when no loss or gradient is finite any more, and ConfigError when the largest batch does
+        not fit into memory.
+        """
         self.model.train()
+        try:
+            reason = self._train()
+        except Interrupted:
+            reason = INTERRUPTED
+        if self._saved < self.state.progress.step:
+            self.save(None)
+        return reason
+
+    def _train(self) -> str:
         progress = self.state.progress
+        if self._due():  # an interrupted validation is repeated
+            self._validate()
         pinned = self.model.output.weight.is_cuda
         with Feed(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
+            rehearsed = False
             while not (reason := self.reason()):
+                if not rehearsed:
+                    rehearse(self.model, self.state.optimizer, feed.current(), self.batches.settings, self._backward)
+                    rehearsed = True
                 self._step(feed)
-                ended = progress.batch >= feed.size
-                if ended:
+                if progress.batch >= feed.size:
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                 if progress.step % self.settings.log_every == 0:
                     self._log(feed.size)
-                if self._due(ended):
+                if self._due():
                     self._validate()
-        if reason != "interrupted" and progress.validated < progress.step:
+        if reason != INTERRUPTED and progress.validated < progress.step:
             self._validate()
-        elif self._saved < progress.step:
-            self.save(None)
         return reason
 
     def reason(self) -> str:
@@ -83,7 +108,7 @@ class Loop:
         stop, progress = self.settings.stop, self.state.progress
         self._clock()
         if self.interrupted():
-            return "interrupted"
+            return INTERRUPTED
         reached = {
             "steps": stop.steps is not None and progress.step >= stop.steps,
             "epochs": stop.epochs is not None and progress.epoch >= stop.epochs,
@@ -99,26 +124,30 @@ class Loop:
         group = feed.take(self.settings.accumulate)
         words = sum(int((batch.wanted != PAD).sum()) for batch in group)
         self.state.optimizer.zero_grad(set_to_none=True)
-        for batch in group:
-            self._backward(batch, words)
+        losses = [self._backward(batch, words) for batch in group]
+        smoothed, nll = (torch.stack(parts).sum() for parts in zip(*losses, strict=True))
         limit = self.settings.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf") if limit is None else limit)
         progress.step += 1
         for settings in self.state.optimizer.param_groups:
             settings.setdefault("peak", settings["lr"])
             settings["lr"] = settings["peak"] * self.state.schedule.factor(progress.step)
-        if torch.isfinite(norm):
+        progress.batch += len(group)
+        progress.words += words
+        window = self.state.window
+        if torch.isfinite(norm) & torch.isfinite(smoothed):
             self.state.optimizer.step()
             if self.state.ema:
                 self.state.ema.update(self.model)
+            progress.failing = 0
+            window.smoothed, window.nll = window.smoothed + smoothed, window.nll + nll
+            window.words += words
         else:
             self._skip(group)
-        progress.batch += len(group)
-        progress.words += words
-        self.state.window.words += words
-        self.state.window.seconds += time.monotonic() - started
+        window.seconds += time.monotonic() - started
 
-    def _backward(self, batch: Batch, words: int) -> None:
+    def _backward(self, batch: Batch, words: int) -> Loss:
+        """Adds the gradient of the loss per word to those of the weights; returns the losses in double precision."""
         here = to_device(batch, self.model.output.weight.device)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
@@ -134,8 +163,7 @@ class Loop:
                 self.settings.label_smoothing,
             )
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        window = self.state.window
-        window.smoothed, window.nll = window.smoothed + loss.smoothed.detach().double(), window.nll + loss.nll.double()
+        return Loss(loss.smoothed.detach().double(), loss.nll.double())
 
     def lowering(self) -> torch.autocast:
         """Inside, matrix products are taken in the precision of the settings."""
@@ -143,16 +171,27 @@ class Loop:
         return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _skip(self, group: Sequence[Batch]) -> None:
-        self.state.progress.skipped += 1
-        lines = [int(line) for batch in group for line in batch.lines[:5]]
+        """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""
+        progress = self.state.progress
+        progress.skipped, progress.failing = progress.skipped + 1, progress.failing + 1
+        lines = sorted(int(line) + 1 for batch in group for line in batch.lines)
+        told = f"{', '.join(map(str, lines[:10]))}{f' and {len(lines) - 10} more' if len(lines) > 10 else ''}"
         logger.warning(
-            "step %d: the gradient is not finite, so the step is skipped; training pairs %s and others",
-            self.state.progress.step,
-            lines,
+            "step %d: loss or gradient is not finite, so the step is skipped; training lines %s", progress.step, told
         )
+        self.journal.record({"kind": "skipped", "step": progress.step, "epoch": progress.epoch + 1, "lines": lines})
+        if progress.failing >= FAILING:
+            raise TrainingError(
+                f"The last {FAILING} steps up to step {progress.step} had no finite loss or gradient, and neither "
+                f"would the next. The last of them were training lines {told} (of those that passed the filters; all "
+                "are in metrics.jsonl). Look at these, lower optimizer.learning_rate, or set training.clip_norm, for a "
+                "run in another output."
+            )
 
     def _log(self, epoch_batches: int) -> None:
         progress, window = self.state.progress, self.state.window
+        if not window.words:  # every step since the last line was skipped, and each has told so
+            return
         row: dict[str, Any] = {
             "kind": "train",
             "step": progress.step,
@@ -182,41 +221,40 @@ class Loop:
         ]
         return max(shares)
 
-    def _due(self, epoch_ended: bool) -> bool:
+    def _due(self) -> bool:
         validation, progress = self.settings.validation, self.state.progress
+        if progress.validated == progress.step:
+            return False
         if validation.every_steps is not None:
             return progress.step % validation.every_steps == 0
-        return epoch_ended and progress.epoch % (validation.every_epochs or 1) == 0
+        return progress.batch == 0 and progress.epoch % (validation.every_epochs or 1) == 0
 
     def _validate(self) -> None:
         progress = self.state.progress
-        with self.state.as_saved():
-            report = self.validate()
-        value = worth(report, self.settings.validation.metric)
-        if math.isfinite(value) and (progress.best is None or value > progress.best):
-            progress.best, progress.stale = value, 0
-        else:
-            progress.stale += 1
-        self.state.schedule.observe(value)
-        progress.validated = progress.step
+        with self.state.undone_if_interrupted():
+            with self.state.as_saved():
+                report = self.validate()
+            value = worth(report, self.settings.validation.metric)
+            if math.isfinite(value) and (progress.best is None or value > progress.best):
+                progress.best, progress.stale = value, 0
+            else:
+                progress.stale += 1
+            self.state.schedule.observe(value)
+            progress.validated = progress.step
+            self._tell(report)
+            self.save(report)
+        self._saved = progress.step
+
+    def _tell(self, report: Report) -> None:
+        progress = self.state.progress
         self._clock()
         found = report.values | report.measures
         values = {name: number for name, number in found.items() if abs(number) < float("inf")}
-        self.journal.record(
-            {
-                "kind": "validation",
-                "step": progress.step,
-                "epoch": self._epoch(),
-                **values,
-                "minutes": progress.seconds / 60,
-            }
-        )
+        row = {"kind": "validation", "step": progress.step, "epoch": self._epoch(), **values}
+        self.journal.record({**row, "minutes": progress.seconds / 60})
         shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
-        logger.info(
-            "validation at step %d: %s%s", progress.step, shown, "  (best so far)" if not progress.stale else ""
-        )
-        self.save(report)
-        self._saved = progress.step
+        best = "  (best so far)" if not progress.stale else ""
+        logger.info("validation at step %d: %s%s", progress.step, shown, best)
 
     def _clock(self) -> None:
         self.state.progress.seconds = self._before + time.monotonic() - self._started

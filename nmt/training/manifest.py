@@ -2,13 +2,20 @@
 
 import hashlib
 import math
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.training.files import read_json, sync, write_json
+from nmt.training.files import as_json, read_json, sync, write_json
 
 NAME = "MANIFEST.json"
+
+BYTES = 2**24
+"""More than any manifest has."""
+
+SEAL = "seal"
+"""The manifest's own hash, so that damage to it is seen as well; older manifests have none."""
 
 
 def seal(folder: Path, value: float | None = None) -> None:
@@ -22,7 +29,8 @@ def seal(folder: Path, value: float | None = None) -> None:
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": _sha256(path)}
     ranked = value is not None and math.isfinite(value)
-    write_json(folder / NAME, {"files": files, "value": value if ranked else None})
+    content = {"files": files, "value": value if ranked else None}
+    write_json(folder / NAME, {**content, SEAL: _hash_of(content)})
     sync(folder / NAME)
     sync(folder)
 
@@ -36,6 +44,19 @@ def problems(folder: Path, *, hashes: bool = True) -> list[str]:
     return [f"{name}: {fault}" for name, wanted in files.items() if (fault := _fault(folder / name, wanted, hashes))]
 
 
+def verify(folder: Path, names: Iterable[str]) -> None:
+    """Raises CheckpointError unless these files are what was sealed. A folder without a manifest makes no claim."""
+    if not (folder / NAME).exists():
+        return
+    files = _read(folder)["files"]
+    faults = [(name, _fault(folder / name, files[name], True) if name in files else "is not in it") for name in names]
+    if found := [f"{name} {fault}" for name, fault in faults if fault]:
+        raise CheckpointError(
+            f"{folder} is not as it was written: {'; '.join(found)}. Take another checkpoint or another copy. Where "
+            f"the change was made on purpose, copy the folder without its {NAME} and use the copy."
+        )
+
+
 def value(folder: Path) -> float | None:
     """The value by which a sealed folder is ranked. Raises CheckpointError if it has no readable manifest."""
     found: float | None = _read(folder)["value"]
@@ -43,24 +64,47 @@ def value(folder: Path) -> float | None:
 
 
 def _fault(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
-    if not path.is_file():
-        return "is missing"
-    if (size := path.stat().st_size) != wanted["size"]:
-        return f"has {size} bytes instead of {wanted['size']}"
-    if hashes and _sha256(path) != wanted["sha256"]:
-        return "has other contents than were written (its SHA-256 differs)"
+    try:
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) != wanted["size"]:
+            return f"has {size} bytes instead of {wanted['size']}"
+        if hashes and _sha256(path) != wanted["sha256"]:
+            return "has other contents than were written (its SHA-256 differs)"
+    except OSError as problem:
+        return f"cannot be read ({problem.strerror})"
     return None
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    found = read_json(folder / NAME)
+    path = folder / NAME
+    found = read_json(path)
     files = found.get("files") if isinstance(found, dict) else None
-    entries = list(files.values()) if isinstance(files, dict) else [None]
+    entries = files if isinstance(files, dict) else {"": None}
     ranked = found.get("value") if isinstance(found, dict) else None
-    sealed = all(isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in entries)
-    if not sealed or not isinstance(ranked, float | int | None):
-        raise CheckpointError(f"{folder / NAME} is no manifest of this program. Choose another checkpoint.")
-    return {"files": files, "value": ranked}
+    complete = all(_entry(name, entry) for name, entry in entries.items())
+    if not complete or not isinstance(ranked, float | int | None):
+        raise CheckpointError(f"{path} is no manifest of this program. Choose another checkpoint.")
+    content = {"files": files, "value": ranked}
+    try:
+        sealed = content if found.keys() == content.keys() else {**content, SEAL: _hash_of(content)}
+        same = as_json(sealed).encode() == path.read_bytes()
+    except ValueError:  # a number that this program never writes
+        same = False
+    if not same:
+        raise CheckpointError(f"{path} is not as it was written. Choose another checkpoint.")
+    return content
+
+
+def _hash_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(content).encode()).hexdigest()
+
+
+def _entry(name: str, entry: Any) -> bool:
+    """Whether an entry is one that `seal` may have written: nobody's manifest makes us read files elsewhere."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts
+    return inside and isinstance(entry, dict) and {"size", "sha256"} <= entry.keys()
 
 
 def _sha256(path: Path) -> str:

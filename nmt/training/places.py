@@ -1,21 +1,107 @@
-"""Where a model lies and where it works: all that can be asked before torch is imported."""
+"""Where a model lies and where it works: all that can be asked before torch is imported.
 
+Model folders come from strangers, so nothing in one is opened before `ordinary` has looked at it.
+"""
+
+import json
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nmt.errors import ModelError
 
 Device = Literal["auto", "cpu", "cuda"]
 
+CONFIG = "config.json"
+
+ANEW = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
+"""The way out where a model folder is damaged."""
+
+CONFIG_BYTES = 2**16
+VOCABULARY_BYTES = 2**23
+"""Twenty times what these files have; parsing what is larger would take seconds."""
+
 
 def model_folder(path: Path) -> Path:
-    """The folder that holds the model: `path` itself, or the best (else the last) checkpoint of the run there."""
+    """The folder that holds the model: `path` itself, or the best (else the last) checkpoint of the run there.
+
+    Raises ModelError where there is none, and where a pointer of the run leads out of `path`.
+    """
     options = (path, path / "checkpoints" / "best", path / "checkpoints" / "last", path / "best", path / "last")
-    for folder in options:
-        if (folder / "config.json").is_file():
-            return folder
-    found = f"a folder with {sorted(p.name for p in path.iterdir())[:8]}" if path.is_dir() else "no such folder"
+    try:
+        for folder in options:
+            if os.path.lexists(folder / CONFIG):
+                return inside(path, folder)
+        found = f"a folder with {sorted(p.name for p in path.iterdir())[:8]}" if path.is_dir() else "no such folder"
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"model={shown(path)} cannot be looked into: {shown(problem)}. Choose another.") from problem
     raise ModelError(
-        f"model={path} must be a run folder (outputs/<run>) or a model folder (with config.json and model.safetensors "
-        f"in it); found {found}."
+        f"model={shown(path)} must be a run folder (outputs/<run>) or a model folder (with config.json and "
+        f"model.safetensors in it); found {found}."
     )
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """`path`, which must not lead out of `folder`: a folder from elsewhere must not choose other files of this machine.
+
+    Raises ModelError.
+    """
+    real = path.resolve(strict=True)
+    if not real.is_relative_to(folder.resolve()):
+        raise ModelError(
+            f"{shown(path)} is a link out of {shown(folder)}, to {shown(real)}, and is not followed. Give the folder "
+            "that is meant as model=..., or copy the model with its links resolved (cp -rL)."
+        )
+    return path
+
+
+def ordinary(folder: Path, name: str, *, most: int) -> Path:
+    """The file `name` of a model folder, if that is what it is: a regular file in the folder, of at most `most` bytes.
+
+    Raises ModelError for all else, such as a pipe or a device, which is not opened.
+    """
+    path = folder / name
+    if not os.path.lexists(path):
+        raise ModelError(f"{shown(folder)} is not a complete model folder: it has no {name}. {ANEW}")
+    try:
+        file = inside(folder, path)
+        if not file.is_file():
+            raise ModelError(f"{shown(path)} is no regular file. A model folder holds files only.")
+        if (size := file.stat().st_size) > most:
+            raise ModelError(f"{shown(path)} has {size} bytes; at most {most} are read here. It is no file of a model.")
+    except (OSError, RuntimeError) as problem:  # a RuntimeError is a circle of links
+        raise ModelError(f"{shown(path)} cannot be read: {shown(problem)}.") from problem
+    return file
+
+
+def read_config(folder: Path) -> Any:
+    """What the config.json of a model folder says, unchecked. Raises ModelError if it is no JSON, or ambiguous."""
+    path = ordinary(folder, CONFIG, most=CONFIG_BYTES)
+    try:
+        return json.loads(path.read_bytes().decode(), object_pairs_hook=_distinct)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ModelError(
+            f"{shown(path)} is damaged: it is not the JSON that was written there ({shown(problem)}). {ANEW}"
+        ) from problem
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has; more weights than that cannot be used here."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def shown(problem: object, most: int = 500) -> str:
+    """What a message may repeat of a stranger's file: one line, without what would steer a terminal, not too long."""
+    first, *more = str(problem).split("\n")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in first[: most + 1])
+    return (f"{text[:most]}..." if len(first) > most else text) + (f" (and {len(more)} more)" if more else "")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, which may name nothing twice: readers would differ in what it says."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it names {twice!r} twice")
+    return found

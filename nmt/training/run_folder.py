@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import yaml
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import explained, write_json
+from nmt.training.files import as_json, explained, replace, tidy, write_json
+from nmt.training.journal import METRICS
 from nmt.training.pictures import draw
 from nmt.training.state import TrainingState
 
@@ -25,6 +27,18 @@ CONFIG = "config.yaml"
 RUN = "run.json"
 LOG = "train.log"
 SCORES = "scores.json"
+REPORT = "report.html"
+FIGURES = "figures"
+CHECKPOINTS = "checkpoints"
+
+FORMAT = 1
+"""Of a run folder. A folder whose run.json has no format is none of ours."""
+
+OURS = (
+    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
+    *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
+)
+"""What a run writes, and so what it must not find in a folder that is not its own."""
 
 IDLE = ("training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
 """Settings that shape neither weights nor scores."""
@@ -33,9 +47,22 @@ FREE = ("training.stop", "search", *IDLE)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
 
+class LogFile(logging.FileHandler):
+    """A log that a full disk cannot end a run with: what must not be lost is written elsewhere, and fails there."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Goes on without this line."""
+
+    def close(self) -> None:
+        """Closes the file, and lets go of what cannot be written."""
+        with suppress(OSError):
+            super().close()
+
+
 def open_log(folder: Path) -> list[logging.Handler]:
     """Sends what the program logs to train.log and, without times, to stderr."""
-    to_file = logging.FileHandler(folder / LOG, encoding="utf-8")
+    with explained("write", folder / LOG):
+        to_file = LogFile(folder / LOG, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_screen = logging.StreamHandler(sys.stderr)
     to_screen.setFormatter(logging.Formatter("%(message)s"))
@@ -56,27 +83,41 @@ def close_log(handlers: list[logging.Handler]) -> None:
         handler.close()
 
 
-def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+def claim(folder: Path, settings: Mapping[str, Any], command: str) -> None:
     """Makes the run folder, or makes sure that the run in it is this one, which from now on is not finished.
 
-    Raises CheckpointError as `check` does.
+    What says whose the folder is comes first. Raises CheckpointError as `check` does.
     """
+    check(folder, settings)
     with explained("begin a run in", folder):
-        check(folder, settings)
         folder.mkdir(parents=True, exist_ok=True)
+        tidy(folder)
+        if not is_ours(folder):
+            describe(folder, settings, command, {})
         (folder / SCORES).unlink(missing_ok=True)
-        (folder / CONFIG).write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+        replace(folder / CONFIG, yaml.safe_dump(dict(settings), sort_keys=False))
 
 
 def check(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raises CheckpointError if a folder holds a run with other settings, or any run where `resume` is never."""
+    """Whether a run with these settings may write to a folder. Reads only.
+
+    Raises CheckpointError if it holds a run with other settings, or any run where `resume` is never, or files of the
+    names that a run writes, but that none has written.
+    """
+    if not is_ours(folder):
+        if found := [name for name in OURS if (folder / name).exists()]:
+            raise CheckpointError(
+                f"{folder} is no run folder, yet holds {', '.join(found)}, which a run would overwrite. Choose another "
+                "output=..., or move these away."
+            )
+        return
     config = folder / CONFIG
-    begun = (folder / "checkpoints").is_dir() and config.exists()
+    begun = (folder / CHECKPOINTS).is_dir() and config.exists()
     if begun and settings["resume"] == "never":
         raise CheckpointError(
             f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
         )
-    if begun and (changed := drift(yaml.safe_load(config.read_text(encoding="utf-8")), settings)):
+    if begun and (changed := drift(_settings(config), settings)):
         raise CheckpointError(
             f"{folder} holds a run with other settings, which cannot go on with these:\n  "
             + "\n  ".join(changed)
@@ -84,12 +125,31 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether a run of this program made the folder: its run.json says so, and is the first file that a run writes."""
+    try:
+        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and about.get("format") == FORMAT
+
+
+def _settings(config: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise CheckpointError(f"{config}, which holds the settings of the run, cannot be read: {problem}.") from problem
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")
+    return found
+
+
 def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
     config = folder / CONFIG
     if not (folder / SCORES).exists() or not config.exists():
         return False
-    return not drift(yaml.safe_load(config.read_text(encoding="utf-8")), settings, free=IDLE)
+    return not drift(_settings(config), settings, free=IDLE)
 
 
 def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
@@ -116,20 +176,19 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:
     """Writes run.json: command, versions, commit, device, seed and what else is known."""
     packages = ("torch", "sentencepiece", "datasets", "sacrebleu", "hydra-core", "safetensors")
-    write_json(
-        folder / RUN,
-        {
-            "command": command,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "threads": torch.get_num_threads(),
-            "versions": {"nmt": version("nmt"), **{name: version(name) for name in packages}},
-            "commit": commit(),
-            "seed": settings["seed"],
-            **facts,
-        },
-    )
+    about = {
+        "format": FORMAT,
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "versions": {"nmt": version("nmt"), **{name: version(name) for name in packages}},
+        "commit": commit(),
+        "seed": settings["seed"],
+        **facts,
+    }
+    replace(folder / RUN, as_json(about))
 
 
 def version(package: str) -> str | None:
@@ -149,9 +208,16 @@ def commit() -> str | None:
 
 
 def saver(
-    checkpoints: Checkpoints, state: TrainingState, model_files: Mapping[str, bytes], worth: Callable[[Report], float]
+    checkpoints: Checkpoints,
+    state: TrainingState,
+    model_files: Mapping[str, bytes],
+    worth: Callable[[Report], float],
+    heed: Callable[[], object],
 ) -> Callable[[Report | None], None]:
-    """A function that writes a checkpoint: model folder, training state, and what a validation found."""
+    """A function that writes a checkpoint: model folder, training state, and what a validation found.
+
+    `heed` is called before every picture, and may raise to leave all as it was.
+    """
 
     def save(report: Report | None) -> None:
         step = state.progress.step + (state.handed_on is not None)  # an average comes after the last step of training
@@ -160,19 +226,19 @@ def saver(
             for name, content in model_files.items():
                 (folder / name).write_bytes(content)
             if report:
-                write_report(folder, report, step)
+                write_report(folder, report, step, heed)
 
     return save
 
 
-def write_report(folder: Path, report: Report, step: int) -> None:
+def write_report(folder: Path, report: Report, step: int, heed: Callable[[], object]) -> None:
     """Validation scores with their signatures, the hypotheses, and the pictures of the probes."""
     scores = {score.name: {"value": score.value, "signature": score.signature} for score in report.scores.values()}
     values = finite(report.values | report.measures)
     write_json(folder / "validation.json", {"step": step, "values": values, "scores": scores})
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
     if report.pictures:
-        draw(folder / "alignments", report.pictures, step=step)
+        draw(folder / "alignments", report.pictures, step=step, heed=heed)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nmt.errors import CheckpointError
 from nmt.training.average import Ema
 from nmt.training.files import load_tensors, read_json, save_tensors, write_json
+from nmt.training.interruption import Interrupted
 from nmt.training.schedule import Schedule
 
 MODEL = "model.safetensors"
@@ -20,7 +21,11 @@ REST = "state.json"
 
 @dataclass
 class Progress:
-    """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind, `validated` is a step."""
+    """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind, `validated` is a step.
+
+    skipped: steps that were not taken because their numbers were not finite; failing: those of them since the last
+    one that was taken.
+    """
 
     step: int = 0
     epoch: int = 0
@@ -30,6 +35,7 @@ class Progress:
     best: float | None = None
     stale: int = 0
     skipped: int = 0
+    failing: int = 0
     validated: int = 0
 
 
@@ -72,20 +78,33 @@ class TrainingState:
         with shown:
             yield
 
+    @contextmanager
+    def undone_if_interrupted(self) -> Iterator[None]:
+        """Whatever a block does to all but the weights is undone if Interrupted comes out of it."""
+        before = dict(vars(self.progress)), self.schedule.state_dict(), random_state()
+        try:
+            yield
+        except Interrupted:
+            vars(self.progress).update(before[0])
+            self.schedule.load_state_dict(before[1])
+            put_random_state(before[2])
+            raise
+
     def save(self, folder: Path) -> None:
-        """Writes the model and all else that an exact resume needs; nothing is pickled."""
+        """Writes the model and all else that an exact resume needs; nothing is pickled.
+
+        Raises CheckpointError if a number is not finite, or if something cannot be written.
+        """
         with self.as_saved():
-            save_tensors(folder / MODEL, weights(self.model))
+            _write(folder / MODEL, weights(self.model))
         tensors = {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
         if self.ema:
             tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
         if self.ema or self.handed_on is not None:
             tensors |= {f"model.{name}": tensor for name, tensor in weights(self.model).items()}
         tensors |= {"window.smoothed": self.window.smoothed, "window.nll": self.window.nll}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
-        save_tensors(folder / TENSORS, tensors)
+        tensors |= {f"random.{device}": tensor for device, tensor in random_state().items()}
+        _write(folder / TENSORS, tensors)
         window = {"words": self.window.words, "seconds": self.window.seconds}
         rest = {"progress": asdict(self.progress), "schedule": self.schedule.state_dict(), "window": window}
         write_json(folder / REST, rest)
@@ -103,14 +122,12 @@ class TrainingState:
             self.schedule.load_state_dict(rest["schedule"])
             self.progress = Progress(**rest["progress"])
             self.window = Window(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
-            torch.set_rng_state(tensors["random.cpu"])
+            put_random_state(part(tensors, "random."))
         except (KeyError, TypeError) as problem:
             raise CheckpointError(
                 f"{folder} holds a training state of another version of this program ({problem}). Its model can be "
                 "used, but training cannot go on from it: choose another output."
             ) from problem
-        if torch.cuda.is_available() and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"])
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
@@ -130,6 +147,19 @@ class TrainingState:
                 )
             # The step count too: fused kernels read it where the parameter is.
             self.optimizer.state[parameters[of]][key] = tensor.to(parameters[of].device)
+
+
+def random_state() -> dict[str, Tensor]:
+    """Where torch's random numbers are, for each kind of device that there is."""
+    found = {"cpu": torch.get_rng_state()}
+    return {**found, "cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else found
+
+
+def put_random_state(state: Mapping[str, Tensor]) -> None:
+    """Goes on from where they were; that of a device which is not there is left out."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -155,6 +185,15 @@ def fits(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
         )
 
 
+def finite(model: nn.Module, file: Path) -> None:
+    """Raises CheckpointError where weights are NaN or infinite: nothing that is made with them has a meaning."""
+    broken = [name for name, tensor in weights(model).items() if not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"The weights in {file} hold NaN or infinity: {'; '.join(broken[:5])}. Choose another checkpoint."
+        )
+
+
 @torch.no_grad()
 def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Copies tensors into a model's parameters. Raises CheckpointError as `fits` does."""
@@ -162,6 +201,17 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -
     own = weights(model)
     for name, tensor in tensors.items():
         own[name].copy_(tensor)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    infinite = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if infinite:
+        raise CheckpointError(
+            f"{path.parent.name} is not saved, because numbers in it are not finite: {', '.join(infinite[:5])}"
+            f"{f' and {len(infinite) - 5} more' if len(infinite) > 5 else ''}. Earlier checkpoints are as they were. "
+            "Lower optimizer.learning_rate, or set training.clip_norm, for a run in another output."
+        )
+    save_tensors(path, tensors)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Reports from run folders: what they tell of a run, and of a comparison of several."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from nmt.cli import pages
+from nmt.errors import CheckpointError
 from nmt.report.comparison import Comparison, Run, Significance, Variant
 from tests.report import samples
 
@@ -136,3 +138,24 @@ def test_where_no_run_is_finished_there_is_still_a_page(tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no &lt;memory&gt;" in text
     assert list((tmp_path / "figures").iterdir()) == []
+
+
+def test_a_report_that_cannot_be_drawn_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(report: object) -> str:
+        raise RuntimeError("no such glyph")
+
+    folder = write_folder(tmp_path / "mine", 5)
+    monkeypatch.setattr(pages, "page", broken)
+    with caplog.at_level(logging.WARNING):
+        pages.write_run(folder, SCORES, {})
+    assert "report.html could not be drawn" in caplog.text
+    assert not (folder / "report.html").exists()
+
+
+def test_a_disk_that_is_full_is_no_failed_drawing(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    (folder / "figures").write_text("in the way")
+    with pytest.raises(CheckpointError, match="figures"):
+        pages.write_run(folder, SCORES, {})

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from nmt import build, config
-from nmt.cli.training_run import Outcome, run, signals
+from nmt.cli.training_run import Outcome, run
 from nmt.errors import CheckpointError, DataError
 from nmt.evaluation.translation import Translator
 from nmt.training import manifest
@@ -169,7 +169,7 @@ def test_a_terminated_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> 
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 143, said
-    assert "SIGTERM: saving a checkpoint" in said
+    assert "SIGTERM: the same command goes on from here" in said
     step = rows(metrics)[-1]["step"]
     assert os.readlink(tmp_path / "killed" / "checkpoints" / "last") == f"step-{step:06d}"
 
@@ -189,17 +189,6 @@ def test_an_interrupted_run_has_the_exit_status_of_its_signal(tmp_path: Path) ->
     outcome = tiny.made(settings, tmp_path / "run", tiny.After(2)).outcome()
     assert outcome == Outcome(tmp_path / "run", "interrupted", [], {}, 143)
     assert not (tmp_path / "run" / "scores.json").exists()
-
-
-def test_a_signal_is_noted_and_a_second_one_ends_it_at_once() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with signals() as caught:
-        assert caught == []
-        signal.raise_signal(signal.SIGTERM)
-        assert caught == [signal.SIGTERM]
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_keeping_memory_can_be_asked_for_again_and_again() -> None:

@@ -21,7 +21,7 @@ def row(step: int, kind: str = "train", **values: Any) -> dict[str, Any]:
 
 def written(folder: Path, *steps: int, at: int = 0) -> list[int]:
     """The steps of all rows on disk after a journal that goes on at `at` has recorded these."""
-    journal = Journal(folder, step=at)
+    journal = Journal(folder, step=at, validated=at)
     for step in steps:
         journal.record(row(step))
     journal.close()
@@ -29,7 +29,7 @@ def written(folder: Path, *steps: int, at: int = 0) -> list[int]:
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, step=0)
+    journal = Journal(tmp_path, step=0, validated=0)
     recorded = [row(3), row(3, "validation", bleu=12.5, note="Größe"), row(7)]
     for one in recorded:
         journal.record(one)
@@ -43,6 +43,16 @@ def test_rows_after_the_checkpoint_are_taken_back(tmp_path: Path) -> None:
     assert written(tmp_path, 6, at=4) == [2, 4, 6]
     assert written(tmp_path, at=100) == [2, 4, 6]
     assert written(tmp_path, 1, at=0) == [1]
+
+
+def test_a_validation_that_was_not_saved_is_told_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, step=0, validated=0)
+    for one in (row(2), row(2, "validation"), row(4), row(4, "validation"), row(4, "skipped")):
+        journal.record(one)
+    journal.close()
+    Journal(tmp_path, step=4, validated=2).close()
+    found = [(one["step"], one["kind"]) for one in rows(tmp_path / "metrics.jsonl")]
+    assert found == [(2, "train"), (2, "validation"), (4, "train"), (4, "skipped")]
 
 
 @pytest.mark.parametrize("torn", ['{"kind": "train", "st', '{"kind": "train", "step": 5', "\x00\x00"])
@@ -60,7 +70,7 @@ def test_a_run_that_has_told_nothing_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_what_json_cannot_say_is_an_error(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, step=0)
+    journal = Journal(tmp_path, step=0, validated=0)
     with pytest.raises(ValueError, match="JSON"):
         journal.record(row(1, loss=float("nan")))
     journal.close()
@@ -71,7 +81,7 @@ def test_what_json_cannot_say_is_an_error(tmp_path: Path) -> None:
 def test_the_time_left_is_told_where_it_can_be_known(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, share: float
 ) -> None:
-    journal = Journal(tmp_path, step=0)
+    journal = Journal(tmp_path, step=0, validated=0)
     with caplog.at_level("INFO", "nmt"):
         journal.show(row(5, epoch=2, tokens_per_second=1234.5, minutes=3.0), share)
     journal.close()
@@ -91,7 +101,7 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.M
             told.append(("closed", 0.0, 0))
 
     monkeypatch.setattr(journal_module, "_tensorboard", lambda folder, step: Board())
-    journal = Journal(tmp_path, step=0)
+    journal = Journal(tmp_path, step=0, validated=0)
     journal.record(row(4, "validation", bleu=2.5))
     journal.close()
     assert told == [("validation/loss", 0.25, 4), ("validation/bleu", 2.5, 4), ("closed", 0.0, 0)]

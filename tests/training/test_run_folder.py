@@ -38,7 +38,7 @@ def changed(path: str, value: Any, settings: dict[str, Any] = SETTINGS) -> dict[
 
 
 def begun(folder: Path, settings: dict[str, Any] = SETTINGS) -> Path:
-    run_folder.claim(folder, settings)
+    run_folder.claim(folder, settings, "nmt-train")
     (folder / "checkpoints").mkdir()
     return folder
 
@@ -86,25 +86,25 @@ def test_flat_keeps_every_value() -> None:
 def test_a_folder_belongs_to_the_settings_that_it_began_with(tmp_path: Path) -> None:
     folder = begun(tmp_path / "run")
     assert yaml.safe_load((folder / "config.yaml").read_text()) == SETTINGS
-    run_folder.claim(folder, changed("training.stop.steps", 20))
+    run_folder.claim(folder, changed("training.stop.steps", 20), "nmt-train")
     assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["stop"]["steps"] == 20
     with pytest.raises(CheckpointError, match=r"seed: was 1, now 2\n.*Choose another output"):
-        run_folder.claim(folder, changed("seed", 2))
+        run_folder.claim(folder, changed("seed", 2), "nmt-train")
     assert yaml.safe_load((folder / "config.yaml").read_text())["seed"] == 1
 
 
 def test_a_folder_without_checkpoints_is_free_for_other_settings(tmp_path: Path) -> None:
-    run_folder.claim(tmp_path / "run", SETTINGS)
-    run_folder.claim(tmp_path / "run", changed("seed", 2))
+    run_folder.claim(tmp_path / "run", SETTINGS, "nmt-train")
+    run_folder.claim(tmp_path / "run", changed("seed", 2), "nmt-train")
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["seed"] == 2
 
 
 def test_never_resume_refuses_a_run_and_nothing_else(tmp_path: Path) -> None:
     never = changed("resume", "never")
-    run_folder.claim(tmp_path / "run", never)
+    run_folder.claim(tmp_path / "run", never, "nmt-train")
     (tmp_path / "run" / "checkpoints").mkdir()
     with pytest.raises(CheckpointError, match="resume=never"):
-        run_folder.claim(tmp_path / "run", never)
+        run_folder.claim(tmp_path / "run", never, "nmt-train")
 
 
 def test_a_run_is_finished_once_it_has_scores_and_not_while_it_goes_on(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_run_is_finished_once_it_has_scores_and_not_while_it_goes_on(tmp_path:
     assert finished(folder, changed("cache", "elsewhere"))
     assert not finished(folder, changed("search.size", 1))
     assert not finished(tmp_path / "nothing", SETTINGS)
-    run_folder.claim(folder, SETTINGS)
+    run_folder.claim(folder, SETTINGS, "nmt-train")
     assert not finished(folder, SETTINGS)
 
 
@@ -170,7 +170,7 @@ def test_a_report_becomes_scores_hypotheses_and_pictures(tmp_path: Path) -> None
         pictures=[shown(["a", "b"], ["x"], "x", "0-0 1p0"), shown(["c"], ["y", "z"], "other words")],
         measures={"attention.forced.entropy": 0.5},
     )
-    run_folder.write_report(tmp_path, found, 40)
+    run_folder.write_report(tmp_path, found, 40, heed=list)
     validation = json.loads((tmp_path / "validation.json").read_text())
     assert validation == {
         "step": 40,
@@ -185,7 +185,7 @@ def test_a_report_becomes_scores_hypotheses_and_pictures(tmp_path: Path) -> None
 
 def test_pictures_come_with_their_numbers(tmp_path: Path) -> None:
     picture = shown(["ein", "Haus"], ["a", "house"], "a house")
-    draw(tmp_path / "alignments", [picture], step=7)
+    draw(tmp_path / "alignments", [picture], step=7, heed=list)
     assert json.loads((tmp_path / "alignments" / "001.json").read_text()) == {"step": 7, **picture}
     pixels = matplotlib.image.imread(tmp_path / "alignments" / "001.png")
     assert pixels.ndim == 3

@@ -229,13 +229,41 @@ def test_what_is_averaged_is_saved_and_the_model_keeps_its_own(tmp_path: Path) -
     assert torch.allclose(saved, own - 1.0)
 
 
-def test_losses_that_are_not_finite_do_not_keep_a_checkpoint_from_being_written(tmp_path: Path) -> None:
-    state = a_state()
+def poisoned_weight(state: TrainingState) -> None:
+    with torch.no_grad():
+        state.model.get_parameter("weight")[0, 0] = float("nan")
+
+
+def poisoned_moment(state: TrainingState) -> None:
+    state.optimizer.state[state.model.get_parameter("bias")]["exp_avg_sq"][0] = float("inf")
+
+
+def poisoned_average(state: TrainingState) -> None:
+    assert state.ema is not None
+    state.ema._weights["weight"][0, 0] = float("nan")
+
+
+def poisoned_window(state: TrainingState) -> None:
     state.window.nll = torch.tensor(float("nan"), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("poison", "named"),
+    [
+        (poisoned_weight, "model.weight"),
+        (poisoned_moment, "optimizer.bias.exp_avg_sq"),
+        (poisoned_average, "not finite: weight"),
+        (poisoned_window, "window.nll"),
+    ],
+)
+def test_no_checkpoint_holds_a_number_that_is_not_finite(
+    tmp_path: Path, poison: Callable[[TrainingState], None], named: str
+) -> None:
+    state = a_state(ema=True)
     state.save(tmp_path)
-    again = a_state()
-    again.load(tmp_path)
-    assert again.window.nll.isnan()
+    poison(state)
+    with pytest.raises(CheckpointError, match=named):
+        state.save(tmp_path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""Being asked to end: what SIGINT (Ctrl-C), SIGTERM and SIGUSR1 (a scheduler's warning) do to a run."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from torch import nn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Interrupted(BaseException):
+    """Raised where work can be left as it is because of a signal; no error, so that nothing takes it for one."""
+
+
+class Interruption:
+    """The first signal that came inside `noted`: `caught` is its number, 0 while there is none.
+
+    A second SIGINT ends the process at once, as the kernel would; other signals may come as often as they like,
+    because schedulers and terminals often send one to a process and to its group.
+    """
+
+    def __init__(self) -> None:
+        self.caught = 0
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Inside, a signal only leaves its number here; what then ends the work is `heed`, at its end at the latest."""
+        with answered(self._note):
+            yield
+        self.heed()
+
+    def heed(self) -> None:
+        """Raises Interrupted if a signal has come. To be called where it does no harm."""
+        if self.caught:
+            raise Interrupted
+
+    @contextmanager
+    def heeded(self, module: nn.Module) -> Iterator[None]:
+        """Inside, every call of a module heeds; so can a search be left that knows nothing of signals."""
+        hook = module.register_forward_pre_hook(lambda *_: self.heed())
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.caught = self.caught or number
+        if signal.getsignal(signal.SIGINT) == self._note:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def answered(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+    """Inside, signals are answered by `handler`; those that the process was told to ignore stay ignored.
+
+    Handlers belong to the main thread: in another one nothing changes.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    heard = [number for number in SIGNALS if main and signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -1,0 +1,41 @@
+"""What a checkpoint was made from: training goes on only with the same text and the same vocabulary."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from nmt.data.corpus import Corpus
+from nmt.errors import CheckpointError
+
+DATA = "data.json"
+"""A checkpoint's file that names the text it was made from."""
+
+
+def fingerprint(corpus: Corpus) -> bytes:
+    """What names the text of a corpus: with another, neither vocabulary nor position would mean anything."""
+    identity = json.dumps(corpus.identity(), sort_keys=True).encode()
+    return json.dumps({"corpus": hashlib.sha256(identity).hexdigest()}).encode()
+
+
+def same_text(checkpoint: Path, corpus: Corpus) -> None:
+    """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
+    kept = checkpoint / DATA
+    if kept.exists() and kept.read_bytes() != fingerprint(corpus):
+        raise CheckpointError(
+            f"The run in {checkpoint.parents[1]} was made from other text: the data have changed since "
+            f"{checkpoint.resolve().name}. Choose another output=..., or give the data that the run began with."
+        )
+
+
+def same_vocabulary(checkpoint: Path, stored: Mapping[str, bytes]) -> None:
+    """Raises CheckpointError if the vocabularies of a checkpoint are not those in `stored`: rows would change meaning.
+
+    `stored`: name -> content of the files that make a model folder.
+    """
+    models = {name: content for name, content in stored.items() if name.endswith(".model")}
+    if other := [name for name, content in models.items() if (checkpoint / name).read_bytes() != content]:
+        raise CheckpointError(
+            f"The vocabulary learnt now is not that of {checkpoint}: {', '.join(other)} differs, as it may with "
+            "another version of sentencepiece. Go on with the version that run.json names, or choose another output=..."
+        )

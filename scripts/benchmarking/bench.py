@@ -1,0 +1,272 @@
+"""Every system has its turn in every round, so that a machine that drifts drifts for all of them."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from nmt import build
+from scripts.benchmarking import texts
+from scripts.benchmarking.counting import count
+from scripts.benchmarking.measures import case, ceiling, environment, watched
+from scripts.benchmarking.peers import ATTENTIONS, LABEL, Peer
+from scripts.benchmarking.plan import SEARCHES, SHARED, VARIANTS, Effort
+from scripts.benchmarking.settings import settings
+
+logger = logging.getLogger(__name__)
+
+
+class Turn(NamedTuple):
+    """What one system does once a round. counted: the overrides whose arithmetic it does; batch: None as shipped."""
+
+    who: str
+    what: str
+    run: Callable[[], dict[str, Any]]
+    counted: Sequence[str] = ()
+    batch: int | None = None
+
+
+class Bench:
+    """Measures with `overrides` of the setting, beside `peers` (name -> interpreter), and writes into `work`."""
+
+    def __init__(
+        self,
+        overrides: Sequence[str],
+        work: Path,
+        threads: int,
+        effort: Effort,
+        peers: Mapping[str, str],
+        model: Path | None,
+    ) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        self.work = work.resolve()
+        self.threads = threads
+        self.effort = effort
+        self.model = model
+        given = list(overrides)
+        if not any(word.startswith("data") for word in given):
+            given = [*texts.files(self.work / "made-up", lines=20_000), *given]
+        self.overrides = [*given, f"threads={threads}", f"cache={self.work / 'cache'}", "device=cpu"]
+        torch.set_num_threads(threads)
+        self.settings = settings(self.overrides)
+        build.rehearse(self.settings)
+        self.lengths = self._case("lengths", overrides=self.overrides)
+        data = self.work / "text"
+        self.peers = {name: Peer(name, python, data, self.work, threads) for name, python in peers.items()}
+        serialized = bytes.fromhex(self.lengths.pop("source_model"))
+        texts.spread(build.corpus(self.settings), serialized, self.work / "text", effort.sentences, bool(peers))
+        self.started = time.monotonic()
+        self.probes: list[dict[str, Any]] = []
+
+    def run(self, sections: Sequence[str]) -> dict[str, Any]:
+        """All that was asked for: section -> results; in results.json as soon as a section is done."""
+        jobs: dict[str, Callable[[], dict[str, Any]]] = {
+            "training": self.training,
+            "stages": self.stages,
+            "translation": self.translation,
+            "growth": self.growth,
+        }
+        found: dict[str, Any] = {}
+        for name in (name for name in jobs if name in sections):
+            self._probe(name)
+            found |= jobs[name]()
+            self._keep(found)
+        self._probe("the end")
+        return self._keep(found)
+
+    def training(self) -> dict[str, Any]:
+        """Target tokens/s of every variant and every peer."""
+        turns: list[Turn] = []
+        for variant in self.effort.variants:
+            more = VARIANTS[variant]
+            request = {"overrides": [*self.overrides, *more], "seconds": self.effort.seconds}
+            turns.append(Turn("nmt", variant, partial(self._case, "train", **request), counted=more))
+            for name, peer in self.peers.items() if variant in SHARED else ():
+                attention = ATTENTIONS[name][SHARED.index(variant)]
+                run = partial(self._beside, partial(peer.train, attention, self.effort.seconds))
+                turns.append(Turn(LABEL[name], attention, run, counted=more))
+        rows = []
+        for turn, rounds in zip(turns, self._rounds("training", turns), strict=True):
+            rates = [rate for found in rounds for rate in found["rates"]]
+            median, machine = statistics.median(rates), statistics.mean(found["ceiling"] for found in rounds)
+            work = self._counted(turn.counted)
+            rows.append(
+                {
+                    "who": turn.who,
+                    "what": turn.what,
+                    "rates": rates,
+                    "median": median,
+                    "peak_mib": max(found["peak_mib"] for found in rounds),
+                    "ceiling": machine,
+                    "multiply_adds": work.forward,
+                    "share": median * work.training_flops / (1e9 * machine),
+                }
+            )
+        return {"training": rows}
+
+    def stages(self) -> dict[str, Any]:
+        """Where the time of a step goes."""
+        rows = []
+        for what in tqdm(self.effort.staged, desc="stages", disable=None):
+            request = {"overrides": [*self.overrides, *VARIANTS[what]], "seconds": self.effort.seconds}
+            rows.append({"what": what, **self._case("where", **request)})
+        return {"stages": rows}
+
+    def translation(self) -> dict[str, Any]:
+        """Sentences/s and latency, ours and OpenNMT-py's in turn."""
+        folder = self._learnt()
+        turns: list[Turn] = []
+        lines, alone = self.work / "text" / "test.source", self._alone()
+        opennmt = self.peers.get("opennmt")
+        for search, chosen in SEARCHES.items():
+            for batch in (None, *self.effort.batches, 1):
+                run = partial(self._ours, folder, alone if batch == 1 else lines, chosen, batch)
+                turns.append(Turn("nmt", search, run, batch=batch))
+                if opennmt is not None and batch is not None and search == "beam 5":
+                    turns.append(Turn(LABEL["opennmt"], search, partial(self._theirs, opennmt, batch), batch=batch))
+        speeds, latencies = [], []
+        for turn, rounds in zip(turns, self._rounds("translation", turns), strict=True):
+            row = {"who": turn.who, "search": turn.what, "batch": turn.batch or "as shipped"}
+            if turn.batch == 1:
+                latencies.append(row | _latency(rounds))
+            else:
+                speeds.append(row | _speed(rounds))
+        return {"translation": speeds, "latency": latencies}
+
+    def growth(self) -> dict[str, Any]:
+        """Cost against one size at a time."""
+        found: dict[str, Any] = {}
+        for axis, points in tqdm(self.effort.growth.items(), desc="growth", disable=None):
+            request = {"overrides": self.overrides, "axis": axis, "points": points, "repeats": self.effort.repeats}
+            found[axis] = {"at": list(points), **self._case("grow", **request)}
+        rows = []
+        for pairs in tqdm(self.effort.pairs, desc="memory", disable=None):
+            cache = self.work / "memory-cache"
+            shutil.rmtree(cache, ignore_errors=True)
+            given = texts.files(self.work / "made-up", lines=pairs)
+            overrides = [*given, f"cache={cache}", "device=cpu"]
+            ways = {way: self._case("memory", overrides=overrides) for way in ("preparing", "reading")}
+            rows.append({"pairs": pairs, **ways})
+        shutil.rmtree(self.work / "memory-cache", ignore_errors=True)
+        found["memory"] = {"points": rows}
+        return {"growth": found}
+
+    def _keep(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes what there is so far, with what is known of the machine, and returns it."""
+        so_far = {"machine": {"probes": self.probes, "about": self._about()}, **found}
+        (self.work / "results.json").write_text(json.dumps(so_far, indent=1) + "\n", encoding="utf-8")
+        return so_far
+
+    def _rounds(self, name: str, turns: Sequence[Turn]) -> list[list[dict[str, Any]]]:
+        """What every turn gave in every round."""
+        found: list[list[dict[str, Any]]] = [[] for _ in turns]
+        with tqdm(total=len(turns) * self.effort.rounds, desc=name, disable=None) as bar:
+            for _ in range(self.effort.rounds):
+                for place, turn in enumerate(turns):
+                    bar.set_postfix_str(f"{turn.who}: {turn.what}")
+                    found[place].append(turn.run())
+                    bar.update()
+        return found
+
+    def _ours(self, model: str, lines: Path, search: Mapping[str, Any], batch: int | None) -> dict[str, Any]:
+        """A turn of ours: without start-up and, as shipped, the whole command too."""
+        found = self._case("translate", model=model, lines=str(lines), search=search, batch=batch)
+        if batch is not None:
+            return found
+        chosen = dict(search)
+        words = [f"search={chosen.pop('name')}", *(f"search.{key}={value}" for key, value in chosen.items())]
+        command = [sys.executable, "-m", "nmt.cli.translate", f"model={model}", f"input={lines}"]
+        command += [f"output={self.work / 'translated.txt'}", f"threads={self.threads}", "device=cpu", *words]
+        went = watched(command, env=environment(self.threads), log=self.work / "translate.log")
+        return {**found, "whole": went.seconds, "peak_mib": went.peak_mib}
+
+    def _theirs(self, peer: Peer, batch: int) -> dict[str, Any]:
+        """A turn of a peer's."""
+        found = peer.translate(batch, lines=self.effort.alone if batch == 1 else None)
+        if batch == 1:
+            return {**found, "latency": [found["seconds"] / found["sentences"]]}
+        return found
+
+    def _beside(self, turn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """A peer's turn between two looks at the machine."""
+        before = ceiling()
+        found = turn()
+        return {**found, "ceiling": (before + ceiling()) / 2}
+
+    def _learnt(self) -> str:
+        """A model folder to translate with; it and the peer's are trained where no earlier run has done so."""
+        folder = self.work / "model" if self.model is None else self.model.expanduser().resolve()
+        if self.model is None and not (folder / "checkpoints").exists():
+            logger.info("training a model to translate with, %.0f s", self.effort.learn)
+            self._case("train", overrides=self.overrides, seconds=self.effort.learn, output=str(folder))
+        opennmt = self.peers.get("opennmt")
+        if opennmt is not None and opennmt.newest() is None:
+            logger.info("training OpenNMT-py's model to translate with, %.0f s", self.effort.learn)
+            opennmt.train(ATTENTIONS["opennmt"][0], self.effort.learn, keep=True)
+        return str(folder)
+
+    def _case(self, kind: str, **request: Any) -> dict[str, Any]:
+        return case(kind, self.threads, **request)
+
+    def _alone(self) -> Path:
+        """The first few sentences, for latency."""
+        kept = (self.work / "text" / "test.source").read_text(encoding="utf-8").splitlines()[: self.effort.alone]
+        return texts.write(self.work / "text" / "alone.source", kept)
+
+    def _counted(self, more: Sequence[str]) -> Any:
+        """Multiply-adds a target token of a sentence of mean lengths."""
+        source, target = round(self.lengths["source"]), round(self.lengths["target"])
+        chosen = settings([*self.overrides, *more])
+        size = self.lengths["vocab_size"]
+        return count(chosen, vocab_size=size, source=source, target=target).over(target)
+
+    def _probe(self, before: str) -> None:
+        minute = (time.monotonic() - self.started) / 60
+        self.probes.append({"minute": minute, "before": before, "gflops": ceiling(2.0)})
+
+    def _about(self) -> dict[str, Any]:
+        mean = {side: f"{self.lengths[side]:.1f}" for side in ("source", "target")}
+        return {
+            "cores": os.cpu_count(),
+            "threads": self.threads,
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "pairs": self.lengths["pairs"],
+            "mean source tokens": mean["source"],
+            "mean target tokens": mean["target"],
+            "load average": f"{os.getloadavg()[0]:.1f}",
+        }
+
+
+def _speed(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sentences and pieces a second."""
+    return {
+        "rates": [found["sentences"] / found["seconds"] for found in rounds],
+        "pieces_rate": statistics.median(found["pieces"] / found["seconds"] for found in rounds),
+        "length": rounds[0]["pieces"] / rounds[0]["sentences"],
+        "whole": [found["sentences"] / found["whole"] for found in rounds if found.get("whole")],
+        "peak_mib": max(found["peak_mib"] for found in rounds),
+    }
+
+
+def _latency(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Milliseconds of one sentence; of a peer that times all of them together, their mean."""
+    times = sorted(1000 * second for found in rounds for second in found["latency"])
+    each = len(times) > len(rounds)
+    return {
+        "sentences": rounds[0]["sentences"],
+        "median": f"{statistics.median(times):.0f}" if each else f"{statistics.mean(times):.0f} (mean)",
+        "worst": f"{times[int(0.95 * len(times))]:.0f}" if each else "",
+    }

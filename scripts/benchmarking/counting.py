@@ -1,0 +1,67 @@
+"""How much arithmetic a model is: the multiply-adds of its matrix products, counted while it runs without data.
+
+The model runs on torch's meta device, where tensors have shapes and no numbers, under torch's own counter. Nothing is
+counted by hand, so that every score, cell and decoder is counted as it is computed, and new ones by themselves.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nmt import build
+
+FLOPS = 2
+"""Floating-point operations of a multiply-add, as in the GFLOP/s of matrix products."""
+
+PASSES = 3
+"""A training step is a forward pass and, for each product in it, two backward: one for each of its factors."""
+
+
+class Count(NamedTuple):
+    """Multiply-adds of one sentence, forward.
+
+    encoder: with keys and bridge, once a source token. attention: score and context, with the scope. recurrence: the
+    decoder without its attention. vocabulary: the projection to it.
+    """
+
+    encoder: float
+    recurrence: float
+    attention: float
+    vocabulary: float
+
+    @property
+    def forward(self) -> float:
+        """All of them."""
+        return sum(self)
+
+    @property
+    def training_flops(self) -> float:
+        """Floating-point operations of a training step."""
+        return FLOPS * PASSES * self.forward
+
+    def over(self, tokens: float) -> "Count":
+        """The same for each of so many tokens."""
+        return Count(*(part / tokens for part in self))
+
+
+def count(settings: Mapping[str, Any], *, vocab_size: int, source: int, target: int) -> Count:
+    """One sentence of `source` and `target` tokens, </s> counted, without padding."""
+    model = build.outline(settings, source_vocab=vocab_size, target_vocab=vocab_size, joint=True).eval()
+    with torch.device("meta"):
+        tokens, lengths = torch.zeros(1, source, dtype=torch.long), torch.full((1,), source)
+        read = torch.zeros(1, target, dtype=torch.long)
+        encoder = _counted(lambda: model.encode(tokens, lengths))["Global"]
+        whole = _counted(lambda: model.output(model(tokens, lengths, read)))
+        vocabulary = _counted(lambda: model.output(model.output.weight.new_empty(target, model.output.in_features)))
+    attention = whole[f"{type(model).__name__}.decoder.attention"]
+    recurrence = whole["Global"] - encoder - attention - vocabulary["Global"]
+    return Count(encoder, recurrence, attention, vocabulary["Global"])
+
+
+def _counted(call: Any) -> dict[str, float]:
+    """Multiply-adds of a call by the module that they happen in, all of them under `Global`."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        call()
+    return {name: sum(found.values()) / FLOPS for name, found in counter.get_flop_counts().items()}

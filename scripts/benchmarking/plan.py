@@ -1,0 +1,73 @@
+"""What is measured, and how much of it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "luong, luong_general, input feeding": (),
+    "luong, luong_general, no input feeding": ("model.decoder.input_feeding=false",),
+    "luong, bahdanau": ("attention=bahdanau",),
+    "luong, luong_local_m": ("attention=luong_local_m",),
+    "luong, luong_local_p": ("attention=luong_local_p",),
+    "luong, multi_head": ("attention=multi_head",),
+    "luong, entmax15": ("attention=entmax15",),
+    "bahdanau, bahdanau, GRU": ("model/decoder=bahdanau", "attention=bahdanau", "model/bridge=dense"),
+    "conditional, bahdanau, GRU": ("model/decoder=conditional", "attention=bahdanau", "model/bridge=dense"),
+}
+"""Decoder, attention and cell where it is not an LSTM; the first is what the peers have too, the third nearly."""
+
+SHARED = ("luong, luong_general, input feeding", "luong, bahdanau")
+"""The variants that peers have: those of `ATTENTIONS`, in that order."""
+
+STAGED = (*list(VARIANTS)[:3], "bahdanau, bahdanau, GRU")
+"""The variants whose time is taken apart."""
+
+SEARCHES: dict[str, dict[str, Any]] = {"greedy": {"name": "greedy"}, "beam 5": {"name": "beam", "size": 5}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How much is measured. seconds: of training in a turn; learn: of training the models that translate."""
+
+    rounds: int = 2
+    seconds: float = 8.0
+    learn: float = 150.0
+    sentences: int = 1000
+    alone: int = 100
+    batches: tuple[int, ...] = (32, 64, 128)
+    repeats: int = 3
+    growth: Mapping[str, tuple[int, ...]] = dataclasses.field(
+        default_factory=lambda: {
+            "source": (5, 10, 20, 40, 80),
+            "vocabulary": (2000, 4000, 8000, 16000, 32000),
+            "hidden": (128, 256, 512, 1024),
+            "beam": (1, 2, 5, 10, 20),
+            "length": (5, 10, 20, 40, 80),
+        }
+    )
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    staged: tuple[str, ...] = STAGED
+    pairs: tuple[int, ...] = (10_000, 40_000, 160_000)
+
+    @classmethod
+    def quick(cls) -> "Effort":
+        """Enough for every table, and for no conclusion."""
+        ends = {name: (points[0], points[2]) for name, points in cls().growth.items()}
+        return cls(
+            rounds=1,
+            seconds=0.5,
+            learn=10.0,
+            sentences=100,
+            alone=10,
+            batches=(64,),
+            repeats=1,
+            growth=ends,
+            variants=STAGED,
+            staged=STAGED[:1],
+            pairs=(2_000, 8_000),
+        )
+
+    def but(self, **changed: Any) -> "Effort":
+        """The same, but for some of it."""
+        return dataclasses.replace(self, **changed)

@@ -1,0 +1,168 @@
+"""A disk that fails at any one call: what was saved before stays, and the error says where, and what to do."""
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.cli.training_run import run
+from nmt.errors import CheckpointError
+from nmt.evaluation.validation import Report
+from nmt.training import run_folder
+from nmt.training.average import Ema
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.files import as_json, load_tensors, replace
+from nmt.training.journal import Journal
+from nmt.training.schedule import Constant
+from nmt.training.state import Progress, TrainingState
+from tests import tiny
+from tests.trust.children import differing, left
+from tests.trust.disk import ERRORS, Disk, failing
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
+SETTINGS: dict[str, Any] = {"resume": "auto", "seed": 1}
+REPORT = Report({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [])
+
+
+@pytest.fixture(autouse=True)
+def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr(run_folder, "commit", lambda: None)  # a process of its own for each of hundreds of runs
+
+
+def a_state() -> TrainingState:
+    torch.manual_seed(3)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return TrainingState(model, optimizer, Constant(), Ema(model, decay=0.5), Progress())
+
+
+def begun(folder: Path) -> Checkpoints:
+    run_folder.claim(folder, SETTINGS, "nmt-train")
+    return Checkpoints(folder / "checkpoints", keep_last=1, keep_best=0)
+
+
+def saved(folder: Path, checkpoints: Checkpoints, *steps: int) -> None:
+    """What a run writes between its start and its end, as far as training goes."""
+    state = a_state()
+    save = run_folder.saver(checkpoints, state, {"config.json": b"{}"}, lambda report: state.progress.step, bool)
+    journal = Journal(folder, step=state.progress.step, validated=0)
+    for step in steps:
+        state.progress.step = step
+        journal.record({"kind": "train", "step": step, "loss": 1.0})
+        save(REPORT)
+    journal.close()
+    replace(folder / "scores.json", as_json({"test": []}))
+
+
+def on_a_failing_disk(home: Path, at: int, number: int) -> tuple[Path, list[str], str]:
+    """One checkpoint, then all that a second start writes, with one call failing; what was done and what was said."""
+    folder = home / f"{errno.errorcode[number]}-{at}"
+    saved(folder, begun(folder), 1)
+    disk = Disk(folder, failing(at, number))
+    told = ""
+    with pytest.MonkeyPatch.context() as patch:
+        disk.install(patch)
+        try:
+            saved(folder, begun(folder), 1, 2)  # the first again, which replaces one, and then one that pushes it out
+        except CheckpointError as problem:
+            told = str(problem)
+    return folder, disk.calls, told
+
+
+def judge(folder: Path, told: str, number: int) -> None:
+    checkpoints = Checkpoints(folder / "checkpoints", keep_last=1, keep_best=0)
+    checkpoints.tidy()
+    newest = checkpoints.newest()
+    assert newest is not None
+    a_state().load(newest)
+    assert load_tensors(newest / "model.safetensors").keys() == {"weight", "bias"}
+    if told:
+        assert str(folder) in told
+        assert ("MiB are free" in told) == (number == errno.ENOSPC)
+        assert "No space left" in told or "Input/output" in told
+        assert "earlier checkpoints are as they were" in told
+    else:
+        assert newest.name == "step-000002"
+
+
+def test_whatever_call_fails_the_earlier_checkpoint_stays_and_the_path_is_named(tmp_path: Path) -> None:
+    _, calls, told = on_a_failing_disk(tmp_path, 10**9, errno.EIO)
+    assert told == ""
+    deeds = {call.split()[0] for call in calls}
+    assert {"write", "fsync", "rename", "replace", "mkdir", "symlink", "unlink", "open"} <= deeds
+    failed = 0
+    for at in range(len(calls)):
+        number = ERRORS[at % 2]
+        folder, _, told = on_a_failing_disk(tmp_path, at, number)
+        judge(folder, told, number)
+        failed += bool(told)
+        shutil.rmtree(folder)
+    assert failed > 0.8 * len(calls)
+
+
+def test_a_run_that_made_room_first_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Checkpoints.write
+
+    def careless(checkpoints: Checkpoints, step: int, value: float | None = None) -> Any:
+        for _, folder in checkpoints._folders():
+            shutil.rmtree(folder)
+        return write(checkpoints, step, value)
+
+    monkeypatch.setattr(Checkpoints, "write", careless)
+    _, calls, _ = on_a_failing_disk(tmp_path, 10**9, errno.EIO)
+    at = next(number for number, call in enumerate(calls) if call.endswith(".writing-step-000001/MANIFEST.json"))
+    folder, _, told = on_a_failing_disk(tmp_path, at, errno.EIO)
+    with pytest.raises(AssertionError):
+        judge(folder, told, errno.EIO)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.__getitem__)
+def test_a_whole_run_outlives_any_failing_call(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99")
+    overrides = [*tiny.RESTLESS, *pictures, "average=last", "average.count=2"]
+    run(tiny.settings(tmp_path / "whole", *overrides), tmp_path / "whole")
+    wanted = left(tmp_path / "whole")
+    base = tmp_path / "base"
+    run(tiny.settings(base, *overrides, "training.stop.steps=4"), base)
+
+    def copied(name: str) -> tuple[Path, Any]:
+        shutil.copytree(base, tmp_path / name, symlinks=True)
+        return tmp_path / name, tiny.settings(tmp_path / name, *overrides)
+
+    folder, settings = copied("counted")
+    with pytest.MonkeyPatch.context() as patch:
+        disk = Disk(folder).install(patch)
+        run(settings, folder)
+    told = 0
+    for at in range(0, len(disk.calls), 2):
+        folder, settings = copied(f"failed-{at}")
+        message = ""
+        with pytest.MonkeyPatch.context() as patch:
+            Disk(folder, failing(at, number)).install(patch)
+            try:
+                run(settings, folder)
+            except CheckpointError as problem:
+                message = str(problem)
+        if message:
+            told += 1
+            assert str(folder) in message
+            assert ("MiB are free" in message) == (number == errno.ENOSPC)
+        checkpoints = Checkpoints(folder / "checkpoints", keep_last=1, keep_best=1)
+        checkpoints.tidy()
+        assert checkpoints.newest() is not None
+        if at % 10 == 0:
+            run(settings, folder)
+            assert differing(left(folder), wanted) == [], disk.calls[at]
+        shutil.rmtree(folder)
+    with capsys.disabled():
+        print(f"\n{errno.errorcode[number]}: {len(disk.calls)} calls, every second one failed, {told} runs ended by it")

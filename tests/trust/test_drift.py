@@ -1,0 +1,82 @@
+"""A run goes on only as what it was: other settings, other text or another vocabulary end it at once, by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt import build, config
+from nmt.cli import training_run
+from nmt.cli.training_run import run
+from nmt.errors import CheckpointError
+from nmt.training.origin import same_vocabulary
+from tests import tiny
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus in files, and a finished run of it."""
+    home = tmp_path_factory.mktemp("drift")
+    grammar = build.corpus(tiny.composed(*tiny.SMALL))
+    for split in ("train", "validation"):
+        text = grammar.load(split)
+        assert text is not None
+        for side in ("source", "target"):
+            (home / f"{split}.{side}").write_text("".join(f"{line}\n" for line in getattr(text, side)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+        run(chosen(home), home / "run")
+    return home
+
+
+def chosen(home: Path, *overrides: str, train: str = "train") -> dict[str, Any]:
+    small = [word for word in tiny.SMALL if not word.startswith("data.")]
+    names = {"train": train, "validation": "validation"}
+    files = [f"data.{split}.{side}={home / names[split]}.{side}" for split in names for side in ("source", "target")]
+    languages = ("data=files", "data.source_language=en", "data.target_language=de")
+    composed = tiny.composed(*small, *languages, *files, *overrides)
+    return config.check({**composed, "output": str(home / "run"), "cache": str(home / "cache")}, build.TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["model.embedding_size=6"], "model.embedding_size: was 8, now 6"),
+        (["attention/score=additive", "optimizer.learning_rate=0.5"], "optimizer.learning_rate: was 0.01, now 0.5"),
+        (["tokenizer.vocab_size=120"], "tokenizer.vocab_size: was 130, now 120"),
+        (["tokenizer=unigram", "tokenizer.vocab_size=130"], "tokenizer.name: was bpe, now unigram"),
+        (["seed=2"], "seed: was 1, now 2"),
+        (["filters.max_length=50"], "filters.max_length: was 100, now 50"),
+    ],
+)
+def test_other_settings_fail_before_any_data_are_read(
+    overrides: list[str], told: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_run, "prepare", lambda *arguments: pytest.fail("no data are to be prepared"))
+    before = tiny.snapshot(home / "run")
+    with pytest.raises(CheckpointError, match="cannot go on with these") as caught:
+        run(chosen(home, *overrides), home / "run")
+    assert told in str(caught.value)
+    assert tiny.snapshot(home / "run") == before
+
+
+def test_other_text_fails_before_any_data_are_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_run, "prepare", lambda *arguments: pytest.fail("no data are to be prepared"))
+    content = (home / "train.source").read_bytes()
+    before = tiny.snapshot(home / "run")
+    (home / "train.source").write_bytes(content.replace(b"e", b"i", 1))
+    try:
+        with pytest.raises(CheckpointError, match=r"made from other text.*step-000008"):
+            run(chosen(home), home / "run")
+    finally:
+        (home / "train.source").write_bytes(content)
+    assert tiny.snapshot(home / "run") == before
+
+
+def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "spm.model").write_bytes(b"pieces")
+    same_vocabulary(tmp_path, {"spm.model": b"pieces", "config.json": b"{}"})
+    with pytest.raises(CheckpointError, match=r"spm\.model differs"):
+        same_vocabulary(tmp_path, {"spm.model": b"others", "config.json": b"{}"})

@@ -1,0 +1,125 @@
+"""kill -9 at any moment: the run resumes, little is lost, nothing is left lying about, and the result is the same."""
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.journal import rows
+from tests import tiny
+from tests.trust.child import Kill
+from tests.trust.children import Ended, differing, done, ended, facts, left, started, words
+
+INTERVAL = 4
+LONG = (
+    *tiny.RESTLESS,
+    *("training.stop.steps=16", f"training.validation.every_steps={INTERVAL}", "training.log_every=1"),
+    *("probes.sentences=1", "probes.shortest=1", "probes.longest=99", "average=ema"),
+)
+WRITES = 110
+"""About twice as many changes on disk as a checkpoint takes, so that a kill among them is inside of one."""
+
+
+class Chain:
+    """One run, killed again and again until it is finished."""
+
+    def __init__(self, home: Path, name: str, draw: random.Random, careless: str | None = None) -> None:
+        self.home, self.name, self.draw, self.careless = home, name, draw, careless
+        self.words = words(home, name, *LONG)
+        self.kills = 0
+        self.inside = 0
+        self.lost = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.home / self.name
+
+    def kill_inside(self) -> bool:
+        """Kills a process at one of its changes on disk in checkpoints/; whether it came to that."""
+        kill = Kill(self.draw.randrange(WRITES), "/checkpoints/", torn=self.draw.random() < 0.5)
+        found = done(self.home, self.name, self.words, kill=kill, careless=self.careless)
+        self.inside += found.fact("killed") is not None and ".writing-step" in found.fact("killed")
+        return self.judge(found)
+
+    def kill_any_time(self, seconds: float) -> bool:
+        """Kills a process up to `seconds` after its training began; whether it came to that."""
+        process = started(self.home, self.name, self.words, careless=self.careless)
+        while process.is_alive() and not any("litter" in told for told in facts(self.home, self.name)):
+            time.sleep(0.01)
+        time.sleep(self.draw.uniform(0, seconds))
+        process.kill()
+        return self.judge(ended(self.home, self.name, process))
+
+    def judge(self, found: Ended) -> bool:
+        """What must hold after every process."""
+        assert found.status in (0, -9), found.said
+        assert found.fact("litter") in (None, []), found.fact("litter")
+        if found.status == 0:
+            return False
+        self.kills += 1
+        trained = max((row["step"] for row in rows(self.folder / "metrics.jsonl")), default=0)
+        newest = Checkpoints(self.folder / "checkpoints", keep_last=1, keep_best=1).newest()
+        saved = 0 if newest is None else int(newest.name.removeprefix("step-"))
+        self.lost = max(self.lost, trained - saved)
+        assert trained - saved <= INTERVAL
+        return True
+
+    def go(self, kills: int, seconds: float) -> None:
+        """Kills until the run is finished or has been killed so often, then lets it finish."""
+        alive = True
+        while alive and self.kills < kills:
+            alive = self.kill_inside() if self.kills % 2 == 0 else self.kill_any_time(seconds)
+        last = done(self.home, self.name, self.words, careless=self.careless)
+        assert last.status == 0, last.said
+        assert last.fact("litter") == [], last.fact("litter")
+
+
+def whole(home: Path) -> tuple[dict[str, Any], float]:
+    """What is left by a run that nothing stops, and about how many seconds two checkpoints take."""
+    begun = time.monotonic()
+    found = done(home, "whole", words(home, "whole", *LONG))
+    assert found.status == 0, found.said
+    return left(home / "whole"), (time.monotonic() - begun) / 4
+
+
+def test_kills_cost_little_and_leave_nothing(tmp_path: Path) -> None:
+    wanted, seconds = whole(tmp_path)
+    chain = Chain(tmp_path, "killed", random.Random(1))
+    chain.go(3, seconds)
+    assert chain.kills >= 1
+    assert differing(left(chain.folder), wanted) == []
+
+
+def litter(careless: str | None, home: Path) -> None:
+    chain = Chain(home, f"without {careless}", random.Random(1), careless)
+    found = done(home, chain.name, chain.words, kill=Kill(3, "/checkpoints/.writing-step"), careless=careless)
+    assert chain.judge(found)
+    chain.go(0, 0.0)
+
+
+def test_what_is_left_lying_is_seen(tmp_path: Path) -> None:
+    litter(None, tmp_path)
+    with pytest.raises(AssertionError, match="writing-step"):
+        litter("tidy", tmp_path)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted, seconds = whole(tmp_path)
+    draw = random.Random(2)
+    chains: list[Chain] = []
+    while sum(chain.kills for chain in chains) < 200:
+        chain = Chain(tmp_path, f"killed-{len(chains)}", draw)
+        chain.go(200 - sum(chain.kills for chain in chains), seconds)
+        chains.append(chain)
+        assert differing(left(chain.folder), wanted) == []
+    kills, inside = sum(chain.kills for chain in chains), sum(chain.inside for chain in chains)
+    assert inside >= 50
+    with capsys.disabled():
+        print(
+            f"\n{kills} kills of {len(chains)} runs, {inside} of them inside the writing of a checkpoint; at most "
+            f"{max(chain.lost for chain in chains)} of {INTERVAL} steps lost"
+        )

@@ -1,0 +1,84 @@
+"""A run that is stopped anywhere, and started again in a fresh process, ends as if nothing had happened: to the byte.
+
+That the random state, the place in the data, the schedule and the rest are all needed for that, and that leaving any of
+them out is seen, is shown in tests/training/test_state.py.
+"""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.trust.child import Blow
+from tests.trust.children import differing, done, left, words
+
+RHYTHM = (
+    *("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4"),
+    *("probes.sentences=2", "probes.shortest=1", "probes.longest=99"),
+)
+EMA, LAST = ("average=ema", "average.decay=0.7"), ("average=last", "average.count=3")
+PLATEAU = ("schedule=plateau", "schedule.patience=0", "schedule.threshold=100", "training.validation.metric=loss")
+COSINE = ("schedule=cosine", "schedule.steps=9", "schedule.warmup_steps=3")
+
+CASES: dict[str, tuple[str, ...]] = {
+    "luong": ("model/decoder=luong", *EMA, *PLATEAU),
+    "unfed": ("model/decoder=luong", "model.decoder.input_feeding=false", "attention/score=scaled_dot", *LAST, *COSINE),
+    "bahdanau": ("model/decoder=bahdanau", "attention=bahdanau", "attention/normalizer=entmax15", *EMA, *COSINE),
+    "conditional": ("model/decoder=conditional", "attention/scope=local_p", "tokenizer=unigram", *LAST, *PLATEAU),
+    "heads": ("model/decoder=conditional", "attention.heads=2", "attention/normalizer=sparsemax", *EMA, "search=beam"),
+}
+
+PLACES: dict[str, tuple[str, bool, int]] = {
+    "between two batches of a step": ("nmt.training.loop:Loop._backward", True, 20),
+    "after a step": ("nmt.training.loop:Loop._step", True, 11),
+    "in a validation": ("nmt.evaluation.validation:Validator.nll", False, 4),
+    "in a search": ("nmt.model.seq2seq:Seq2Seq.step", True, 40),
+    "after a validation": ("nmt.cli.training_run:Run.validate", True, 4),
+    "after drawing": ("nmt.training.pictures:heatmap", True, 6),
+    "while saving": ("nmt.training.state:TrainingState.save", False, 4),
+    "after saving": ("nmt.training.checkpoint:Checkpoints._prune", True, 4),
+}
+"""A function, whether the signal comes after it, and up to which call it surely comes."""
+
+
+def stopped(home: Path, name: str, case: str, place: str, call: int) -> dict[str, object]:
+    """What is left by a run that was stopped at a place and went on in another process."""
+    function, after, _ = PLACES[place]
+    chosen = words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case])
+    first = done(home, name, chosen, blow=Blow(function, call, signal.SIGTERM, after))
+    assert first.fact("struck") == signal.SIGTERM, first.said
+    if first.status != 0:  # after the last checkpoint only the scores are missing, and a signal then finds none to save
+        assert first.shown == 143, first.said
+    again = done(home, name, chosen)
+    assert again.status == 0, again.said
+    assert again.fact("litter") == []
+    return left(home / name)
+
+
+def whole(home: Path, case: str) -> dict[str, object]:
+    name = f"{case}-whole"
+    found = done(home, name, words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case]))
+    assert found.status == 0, found.said
+    return left(home / name)
+
+
+@pytest.mark.parametrize("case", ["luong"])
+def test_a_stopped_run_goes_on_exactly(case: str, tmp_path: Path) -> None:
+    wanted = whole(tmp_path, case)
+    assert len(wanted["steps"]) == 4  # type: ignore[arg-type]
+    for place, call in (("between two batches of a step", 8), ("in a search", 30)):
+        assert differing(stopped(tmp_path, place, case, place, call), wanted) == [], place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_stopped_at_ten_random_points_goes_on_exactly(case: str, tmp_path: Path) -> None:
+    wanted = whole(tmp_path, case)
+    draw = random.Random(case)
+    places = [*PLACES, *draw.sample(list(PLACES), 10 - len(PLACES))]
+    for number, place in enumerate(places):
+        call = draw.randint(1 + (place == "between two batches of a step"), PLACES[place][2])
+        found = stopped(tmp_path, f"{case}-{number}", case, place, call)
+        assert differing(found, wanted) == [], f"{place}, call {call}"

@@ -1,0 +1,51 @@
+"""The same command makes the same model, alone, again, and as one job of a comparison."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nmt.cli import compare
+from tests import tiny
+from tests.cli.commands import ROOT, environment
+from tests.cli.commands import words as command
+from tests.trust.children import differing, done, left, words
+
+SHORT = (*tiny.RESTLESS, "training.stop.steps=2", "training.validation.every_steps=2")
+
+
+def test_the_same_command_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        # With data of its own: they too are made anew.
+        found = done(tmp_path / name, "run", words(tmp_path / name, "run", *SHORT))
+        assert found.status == 0, found.said
+    assert differing(left(tmp_path / "one/run"), left(tmp_path / "two/run")) == []
+    found = done(tmp_path / "one", "other", words(tmp_path / "one", "other", *SHORT, "seed=2"))
+    assert "model.safetensors" in differing(left(tmp_path / "one/other"), left(tmp_path / "two/run"))
+
+
+@pytest.mark.slow
+def test_whatever_order_python_gives_to_sets(tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        home = tmp_path / number
+        environ = {**environment(), "PYTHONHASHSEED": number}
+        subprocess.run(
+            command("train", *words(home, "run", *tiny.RESTLESS)),
+            cwd=ROOT,
+            env=environ,
+            check=True,
+            capture_output=True,
+        )
+    assert differing(left(tmp_path / "1/run"), left(tmp_path / "2/run")) == []
+
+
+@pytest.mark.slow
+def test_a_job_of_a_comparison_is_the_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+    overrides = [*tiny.SMALL, *tiny.RESTLESS, "threads=1", f"cache={tmp_path / 'cache'}"]
+    settings = {"output": str(tmp_path / "all"), "seeds": [3, 4], "baseline": None, "jobs": 2}
+    compare.task(settings, [*overrides, "attention=luong_general,bahdanau"], "nmt-compare")
+    alone = words(tmp_path, "alone", *tiny.RESTLESS, "attention=bahdanau", "seed=4")
+    assert done(tmp_path, "alone", alone).status == 0
+    assert differing(left(tmp_path / "all/attention=bahdanau/seed-4"), left(tmp_path / "alone")) == []

@@ -1,0 +1,110 @@
+"""SIGINT, SIGTERM and SIGUSR1 in any phase: what there is to save is saved, and the process is gone soon."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.files import read_json
+from nmt.training.interruption import Interrupted, Interruption, answered
+from nmt.training.journal import rows
+from tests.trust.child import Blow
+from tests.trust.children import Ended, done, words
+
+PHASES: dict[str, tuple[str, int]] = {
+    "preparing data": ("nmt.data.prepare:_made", 1),
+    "training": ("nmt.training.loop:Loop._backward", 4),
+    "validating": ("nmt.evaluation.validation:Validator.nll", 1),
+    "searching": ("nmt.model.seq2seq:Seq2Seq.step", 3),
+    "drawing": ("nmt.training.pictures:heatmap", 1),
+    "saving": ("nmt.training.manifest:seal", 1),
+}
+"""A function that a phase calls, and the call at which to strike first."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SECONDS = 10
+RHYTHM = (
+    *("training.stop.steps=6", "training.validation.every_steps=3", "training.log_every=1"),
+    *("probes.sentences=3", "probes.shortest=1", "probes.longest=99"),
+)
+REFERENCE = ("experiment=quickstart", "data.train=4000", *RHYTHM, "device=cpu")
+
+
+def struck(
+    home: Path, chosen: list[str], phase: str, number: int, later: int = 0, careless: str | None = None
+) -> Ended:
+    """A run that a signal hit in a phase; raises AssertionError if it did not end as it should."""
+    function, call = PHASES[phase]
+    name = next(Path(word).name for word in chosen if word.startswith("output="))
+    found = done(home, name, chosen, blow=Blow(function, call + later, number), careless=careless)
+    assert found.fact("struck") == number, found.said
+    assert found.shown == 128 + number, found.said
+    checkpoints = home / name / "checkpoints"
+    newest = Checkpoints(checkpoints, keep_last=1, keep_best=1).newest()
+    if phase == "preparing data":
+        assert not checkpoints.exists()
+        return found
+    assert newest is not None
+    trained = max(row["step"] for row in rows(home / name / "metrics.jsonl") if row["kind"] == "train")
+    assert newest.name == f"step-{trained:06d}"
+    assert "the same command goes on from here" in found.said
+    validated = read_json(newest / "state.json")["progress"]["validated"] == trained
+    assert validated == (newest / "validation.json").exists() == (phase == "saving"), "it was to be left at once"
+    return found
+
+
+@pytest.mark.parametrize(("phase", "number"), [("drawing", SIGNALS[1]), ("searching", SIGNALS[2])])
+def test_a_signal_is_answered_in_a_phase(phase: str, number: int, tmp_path: Path) -> None:
+    struck(tmp_path, words(tmp_path, "run", *RHYTHM), phase, number)
+
+
+def test_one_that_is_not_heeded_would_be_seen(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        struck(tmp_path, words(tmp_path, "run", *RHYTHM), "searching", signal.SIGTERM, careless="heed")
+
+
+def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    chosen = words(tmp_path, "run", "training.accumulate=2", *RHYTHM)
+    blow = Blow("nmt.training.loop:Loop._backward", 4, signal.SIGINT, again=signal.SIGINT)
+    found = done(tmp_path, "run", chosen, blow=blow)
+    assert found.status == -signal.SIGINT
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-*"))
+
+
+@pytest.mark.slow
+def test_sixty_signals_on_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slowest, count = 0.0, 0
+    for turn in range(10):
+        for phase in PHASES:
+            name = f"{phase.replace(' ', '-')}-{turn}"
+            cache = name if phase == "preparing data" else "cache"
+            chosen = [*REFERENCE, f"output={tmp_path / name}", f"cache={tmp_path / cache}", "threads=1"]
+            later = {"training": turn % 3, "searching": 7 * turn, "drawing": turn % 3}.get(phase, 0)
+            found = struck(tmp_path, chosen, phase, SIGNALS[count % 3], later)
+            slowest = max(slowest, found.cpu - found.fact("cpu"))
+            assert slowest < SECONDS
+            count += 1
+    with capsys.disabled():
+        print(f"\n{count} of 60 signals; the slowest process took {slowest:.1f} s of CPU time to save and leave")
+    assert count == 60
+
+
+def test_only_what_was_noted_is_heeded_and_other_handlers_come_back() -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    interruption = Interruption()
+    interruption.heed()
+    with pytest.raises(Interrupted), interruption.noted():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR1)
+        assert interruption.caught == signal.SIGTERM
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
+def test_what_was_to_be_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        with answered(signal.SIG_DFL):
+            assert signal.getsignal(signal.SIGUSR1) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR1, before)
