@@ -7,4 +7,5 @@ from torch import Tensor
 def lowered(tensor: Tensor) -> Tensor:
     """The tensor in the format of products: that of `torch.autocast` inside one, its own otherwise."""
     kind = tensor.device.type
-    return tensor.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else tensor
+    inside = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return tensor.to(torch.get_autocast_dtype(kind)) if inside else tensor

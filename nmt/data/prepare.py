@@ -136,6 +136,8 @@ def _split(corpus: Corpus, split: Any) -> Bitext:
 
 
 def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Tokenizers, Tokenized, dict[str, Any]]:
+    # From here on lines are bytes in one array, half of what they need as strings.
+    text = Bitext(Text.of(text.source), Text.of(text.target))
     logger.info("learning a vocabulary from %d pairs", len(text.source))
     tokenizers = settings.train(text.source, text.target)
     source, target = encode(tokenizers.source, text.source, "source"), encode(tokenizers.target, text.target, "target")
@@ -145,7 +147,7 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
             f"None of the {len(kept)} training pairs passed the filters {asdict(filters)}: {counts}. Lengths are in "
             "pieces; widen filters.max_length or filters.max_ratio, or look at the training files."
         )
-    source, target = source.chosen(kept), target.chosen(kept)
+    source, target = source.kept(kept), target.kept(kept)
     report = {
         "pairs": counts,
         "source": _about(source, tokenizers.source.vocab_size),

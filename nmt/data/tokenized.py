@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +47,11 @@ class Ids(NamedTuple):
     def sentence(self, index: int) -> list[int]:
         return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
 
-    def chosen(self, rows: NDArray[Any]) -> "Ids":
-        """The sentences of `rows` (indices, or a mask), in that order."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
-        return Ids(self.flat[places], offsets)
+    def kept(self, mask: NDArray[np.bool_]) -> "Ids":
+        """The sentences at which `mask` is True."""
+        lengths = self.lengths
+        offsets = np.concatenate([[0], np.cumsum(lengths[mask])]).astype(np.int64)
+        return Ids(self.flat[np.repeat(mask, lengths)], offsets)
 
 
 class Text(Sequence[str]):
@@ -64,9 +63,12 @@ class Text(Sequence[str]):
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> "Text":
-        encoded = [line.encode() + b"\n" for line in lines]
-        offsets = np.concatenate([[0], np.cumsum([len(line) for line in encoded])]).astype(np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        flat, sizes, left = [], [], iter(lines)
+        while encoded := [line.encode() + b"\n" for line in itertools.islice(left, CHUNK)]:
+            flat.append(np.frombuffer(b"".join(encoded), np.uint8))
+            sizes.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), *sizes]).cumsum()
+        return cls(np.concatenate([np.zeros(0, dtype=np.uint8), *flat]), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -55,9 +55,12 @@ def count(settings: Mapping[str, Any], *, vocab_size: int, source: int, target: 
         encoder = _counted(lambda: model.encode(tokens, lengths))["Global"]
         whole = _counted(lambda: model.output(model(tokens, lengths, read)))
         vocabulary = _counted(lambda: model.output(model.output.weight.new_empty(target, model.output.in_features)))
-    attention = whole[f"{type(model).__name__}.decoder.attention"]
-    recurrence = whole["Global"] - encoder - attention - vocabulary["Global"]
-    return Count(encoder, recurrence, attention, vocabulary["Global"])
+        memory, _ = model.encode(tokens, lengths)
+        queries = memory.bias.new_empty(1, target, model.decoder.hidden_size)
+        places = torch.arange(target).unsqueeze(0)
+        attention = _counted(lambda: model.decoder.attention(queries, memory, places))
+    parts = encoder, attention["Global"], vocabulary["Global"]
+    return Count(parts[0], whole["Global"] - sum(parts), *parts[1:])
 
 
 def _counted(call: Any) -> dict[str, float]:

@@ -12,10 +12,10 @@ import time
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention, Look, Past
 from nmt.attention.memory import Memory, join_heads
 from nmt.config import Plain
 from nmt.data.batching import Batch, Epoch
@@ -38,16 +38,15 @@ class Nothing(Attention):
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
         return self.other.remember(states, mask)
 
-    def forward(
-        self,
-        query: Float[Tensor, "row target query"],
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        past: Past = (),
-    ) -> Attended:
-        context = join_heads(memory.values[:, :, :1]).expand(-1, query.shape[1], -1)
-        weights = memory.bias[:, None, None].expand(-1, self.other.heads, query.shape[1], -1)
-        return Attended(context, weights, past)
+    def over(self, memory: Memory) -> Look:
+        first = join_heads(memory.values[:, :, :1])
+        weights = memory.bias[:, None, None].expand(-1, self.other.heads, -1, -1)
+
+        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
+            target = query.shape[1]
+            return Attended(first.expand(-1, target, -1), weights.expand(-1, -1, target, -1), past)
+
+        return look
 
 
 class Watch:

@@ -2,88 +2,24 @@
 
 import itertools
 import json
-import logging
-import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt import config
 from nmt.cli.training_run import Run
-from nmt.data.batching import Batch, Batches, Batching, Epoch, collate
-from nmt.errors import ConfigError, TrainingError
+from nmt.data.batching import Batch, collate
 from nmt.evaluation.probes import Probes
-from nmt.evaluation.validation import Report, Validator
+from nmt.evaluation.validation import Validator
 from nmt.symbols import PAD
-from nmt.training.journal import Journal, rows
-from nmt.training.loop import Loop, worth
-from nmt.training.loss import Loss
+from nmt.training.loop import worth
 from nmt.training.settings import Metric, Stop, Training, Validation
 from nmt.training.state import weights
-from tests import tiny
+from tests.training.trial import NEVER, Trial, report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
-CALM = [f"model.dropout.{place}=0" for place in ("embedding", "readout", "source_words", "target_words")]
-NEVER = Validation(every_steps=1000, every_epochs=None)
-LONG = Stop(steps=7)
-
-
-def report(value: float, loss: float | None = None) -> Report:
-    """As if every metric were `value`, but for a loss of its own if one is given."""
-    values = dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value)
-    return Report(values if loss is None else values | {"loss": loss}, {}, [], [])
-
-
-class Trial:
-    """A loop over a tiny run, with scripted validations; it notes at which steps they and the saving happened."""
-
-    def __init__(self, folder: Path, *overrides: str, values: Sequence[float] = (), **settings: Any) -> None:
-        self.run: Run = tiny.made(tiny.settings(folder, *CALM, *overrides), folder)
-        self.state = self.run.state
-        self.values = itertools.chain(values, itertools.repeat(0.0))
-        self.validated: list[int] = []
-        self.saved: list[tuple[int, bool]] = []
-        self.training = Training(**{"stop": LONG, "validation": NEVER, "label_smoothing": 0.0, **settings})
-        batching = config.build(Batching, self.run.settings["batching"])
-        self.batches = Batches(self.run.data.train, self.run.data.tokenizers, batching, seed=1)
-        self.folder = folder
-        self.reason = ""
-
-    def go(self, interrupted: Callable[[], bool] = lambda: False) -> "Trial":
-        journal = Journal(self.folder, step=self.state.progress.step, validated=self.state.progress.validated)
-        loop = Loop(
-            model=self.run.model,
-            state=self.state,
-            batches=self.batches,
-            settings=self.training,
-            journal=journal,
-            validate=self.validate,
-            save=self.save,
-            interrupted=interrupted,
-        )
-        self.reason = loop.run()
-        journal.close()
-        return self
-
-    def validate(self) -> Report:
-        self.validated.append(self.state.progress.step)
-        return report(next(self.values))
-
-    def save(self, found: Report | None) -> None:
-        self.saved.append((self.state.progress.step, found is not None))
-
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        return [row for row in rows(self.folder / "metrics.jsonl") if row["kind"] == kind]
-
-    @property
-    def progress(self) -> Any:
-        return self.state.progress
 
 
 def test_it_stops_after_so_many_steps(tmp_path: Path) -> None:
@@ -241,118 +177,6 @@ def test_a_large_gradient_is_shortened_and_keeps_its_direction(tmp_path: Path) -
         torch.testing.assert_close(clipped[name], gradient / 3, atol=1e-7, rtol=1e-3)
     roomy = gradients(Trial(tmp_path / "roomy", stop=Stop(steps=1), clip_norm=3 * limit + 1).go().run)
     torch.testing.assert_close(roomy, free)
-
-
-def poison(monkeypatch: pytest.MonkeyPatch, trial: Trial, steps: Sequence[int], what: str) -> None:
-    """Makes the loss or a gradient of some steps NaN, the first being 1."""
-    backward = Loop._backward
-
-    def poisoned(loop: Loop, batch: Batch, words: int) -> Loss:
-        loss = backward(loop, batch, words)
-        if trial.progress.step + 1 not in steps:
-            return loss
-        if what == "loss":
-            return Loss(loss.smoothed * float("nan"), loss.nll)
-        gradient = trial.run.model.output.bias.grad
-        assert gradient is not None
-        gradient[0] = float("inf")
-        return loss
-
-    monkeypatch.setattr(Loop, "_backward", poisoned)
-
-
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_step_without_finite_numbers_is_skipped_and_counted(
-    what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = Trial(tmp_path, "average=ema", stop=Stop(steps=3), log_every=1)
-    poison(monkeypatch, trial, [2], what)
-    seen: list[dict[str, Tensor]] = []
-    step = Loop._step
-
-    def noted(loop: Loop, epoch: Epoch) -> None:
-        step(loop, epoch)
-        seen.append({name: weight.clone() for name, weight in weights(trial.run.model).items()})
-
-    monkeypatch.setattr(Loop, "_step", noted)
-    with caplog.at_level(logging.WARNING, "nmt"):
-        trial.go()
-    assert (trial.progress.skipped, trial.progress.failing) == (1, 0)
-    torch.testing.assert_close(seen[1], seen[0], atol=0, rtol=0)
-    assert not torch.equal(seen[2]["output.bias"], seen[1]["output.bias"])
-    assert trial.state.ema is not None
-    assert trial.state.ema.updates == 2
-    lines = sorted(line + 1 for line in trial.batches.epoch(0).batch(1).lines.tolist())
-    assert [(row["step"], row["lines"]) for row in trial.told("skipped")] == [(2, lines)]
-    assert f"step 2: loss or gradient is not finite, so the step is skipped; training lines {lines[0]}" in caplog.text
-    assert [row["step"] for row in trial.told("train")] == [1, 3]
-    assert all(math.isfinite(row["loss"]) for row in trial.told("train"))
-
-
-def test_five_steps_in_a_row_without_finite_numbers_end_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = Trial(tmp_path / "few", stop=Stop(steps=9))
-    poison(monkeypatch, trial, [1, 2, 3, 4, 6, 7, 8, 9], "gradient")
-    assert trial.go().reason == "steps (9)"
-    monkeypatch.undo()
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-    trial = Trial(tmp_path / "many", stop=Stop(steps=9))
-    poison(monkeypatch, trial, [2, 3, 4, 5, 6], "loss")
-    with pytest.raises(TrainingError, match=r"5 steps up to step 6 .* lines \d+.*learning_rate"):
-        trial.go()
-    assert trial.saved == []
-
-
-def test_the_largest_batch_is_run_first_and_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    restless = ("model.dropout.embedding=0.3", "batching.tokens=500")
-    trial = Trial(tmp_path / "with", *restless, stop=Stop(steps=2))
-    seen: list[Batch] = []
-    backward = Loop._backward
-
-    def noted(loop: Loop, batch: Batch, words: int) -> Loss:
-        seen.append(batch)
-        return backward(loop, batch, words)
-
-    monkeypatch.setattr(Loop, "_backward", noted)
-    trial.go()
-    epoch = trial.batches.epoch(0)
-    sizes = [b.source.shape[0] * b.source.shape[1] * b.wanted.shape[1] for b in map(epoch.batch, range(len(epoch)))]
-    assert len(set(sizes)) > 1
-    assert seen[0].source.shape[0] * seen[0].source.shape[1] * seen[0].wanted.shape[1] == max(sizes)
-    assert len(seen) == 3
-    monkeypatch.setattr("nmt.training.loop.rehearse", lambda *arguments: None)
-    plain = Trial(tmp_path / "without", *restless, stop=Stop(steps=2)).go()
-    ours, theirs = weights(trial.run.model), weights(plain.run.model)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert trial.state.window.words == plain.state.window.words
-
-
-@pytest.mark.parametrize(
-    "problem",
-    [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes."),
-    ],
-)
-def test_a_lack_of_memory_shows_before_the_first_step_with_what_to_change(
-    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = Trial(tmp_path)
-
-    def full(loop: Loop, batch: Batch, words: int) -> Loss:
-        raise problem
-
-    monkeypatch.setattr(Loop, "_backward", full)
-    with pytest.raises(ConfigError, match=r"batching\.tokens, now 400 .*training\.accumulate.*filters\.max_length"):
-        trial.go()
-    assert trial.progress.step == 0
-    monkeypatch.setattr(Loop, "_backward", lambda *arguments: (_ for _ in ()).throw(RuntimeError("shapes differ")))
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        trial.go()
 
 
 def test_the_log_tells_the_loss_of_the_words_since_its_last_line(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""Numbers that are none, and memory that does not suffice: what the loop does about them."""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.data.batching import Batch, Epoch
+from nmt.errors import ConfigError, TrainingError
+from nmt.training.loop import Loop
+from nmt.training.loss import Loss
+from nmt.training.settings import Stop
+from nmt.training.state import weights
+from tests.training.trial import Trial
+
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, trial: Trial, steps: Sequence[int], what: str) -> None:
+    """Makes the loss or a gradient of some steps NaN, the first being 1."""
+    backward = Loop._backward
+
+    def poisoned(loop: Loop, batch: Batch, words: int) -> Loss:
+        loss = backward(loop, batch, words)
+        if trial.progress.step + 1 not in steps:
+            return loss
+        if what == "loss":
+            return Loss(loss.smoothed * float("nan"), loss.nll)
+        gradient = trial.run.model.output.bias.grad
+        assert gradient is not None
+        gradient[0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(Loop, "_backward", poisoned)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_step_without_finite_numbers_is_skipped_and_counted(
+    what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(tmp_path, "average=ema", stop=Stop(steps=3), log_every=1)
+    poison(monkeypatch, trial, [2], what)
+    seen: list[dict[str, Tensor]] = []
+    step = Loop._step
+
+    def noted(loop: Loop, epoch: Epoch) -> None:
+        step(loop, epoch)
+        seen.append({name: weight.clone() for name, weight in weights(trial.run.model).items()})
+
+    monkeypatch.setattr(Loop, "_step", noted)
+    with caplog.at_level(logging.WARNING, "nmt"):
+        trial.go()
+    assert (trial.progress.skipped, trial.progress.failing) == (1, 0)
+    torch.testing.assert_close(seen[1], seen[0], atol=0, rtol=0)
+    assert not torch.equal(seen[2]["output.bias"], seen[1]["output.bias"])
+    assert trial.state.ema is not None
+    assert trial.state.ema.updates == 2
+    lines = sorted(line + 1 for line in trial.batches.epoch(0).batch(1).lines.tolist())
+    assert [(row["step"], row["lines"]) for row in trial.told("skipped")] == [(2, lines)]
+    assert f"step 2: loss or gradient is not finite, so the step is skipped; training lines {lines[0]}" in caplog.text
+    assert [row["step"] for row in trial.told("train")] == [1, 3]
+    assert all(math.isfinite(row["loss"]) for row in trial.told("train"))
+
+
+def test_five_steps_in_a_row_without_finite_numbers_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(tmp_path / "few", stop=Stop(steps=9))
+    poison(monkeypatch, trial, [1, 2, 3, 4, 6, 7, 8, 9], "gradient")
+    assert trial.go().reason == "steps (9)"
+    monkeypatch.undo()
+    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    trial = Trial(tmp_path / "many", stop=Stop(steps=9))
+    poison(monkeypatch, trial, [2, 3, 4, 5, 6], "loss")
+    with pytest.raises(TrainingError, match=r"5 steps up to step 6 .* lines \d+.*learning_rate"):
+        trial.go()
+    assert trial.saved == []
+
+
+def test_the_largest_batch_is_run_first_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restless = ("model.dropout.embedding=0.3", "batching.tokens=500")
+    trial = Trial(tmp_path / "with", *restless, stop=Stop(steps=2))
+    seen: list[Batch] = []
+    backward = Loop._backward
+
+    def noted(loop: Loop, batch: Batch, words: int) -> Loss:
+        seen.append(batch)
+        return backward(loop, batch, words)
+
+    monkeypatch.setattr(Loop, "_backward", noted)
+    trial.go()
+    epoch = trial.batches.epoch(0)
+    sizes = [b.source.shape[0] * b.source.shape[1] * b.wanted.shape[1] for b in map(epoch.batch, range(len(epoch)))]
+    assert len(set(sizes)) > 1
+    assert seen[0].source.shape[0] * seen[0].source.shape[1] * seen[0].wanted.shape[1] == max(sizes)
+    assert len(seen) == 3
+    monkeypatch.setattr("nmt.training.loop.rehearse", lambda *arguments: None)
+    plain = Trial(tmp_path / "without", *restless, stop=Stop(steps=2)).go()
+    ours, theirs = weights(trial.run.model), weights(plain.run.model)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert trial.state.window.words == plain.state.window.words
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes."),
+    ],
+)
+def test_a_lack_of_memory_shows_before_the_first_step_with_what_to_change(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(tmp_path)
+
+    def full(loop: Loop, batch: Batch, words: int) -> Loss:
+        raise problem
+
+    monkeypatch.setattr(Loop, "_backward", full)
+    with pytest.raises(ConfigError, match=r"batching\.tokens, now 400 .*training\.accumulate.*filters\.max_length"):
+        trial.go()
+    assert trial.progress.step == 0
+    monkeypatch.setattr(Loop, "_backward", lambda *arguments: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        trial.go()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard takes longer to import than all else here."""
+    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
