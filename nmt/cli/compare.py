@@ -102,14 +102,16 @@ def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def write(comparison: "Comparison", output: Path) -> None:
-    """The table as text, Markdown, CSV and JSON; the text to stdout too."""
+    """The table as text, Markdown, CSV and JSON, the text to stdout too; then the page with all that was measured."""
+    from nmt.cli.pages import write_comparison
     from nmt.report.comparison import csv_table, json_table, markdown, text
 
     shown = text(comparison)
     contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}
     for ending, content in contents.items():
         (output / f"{TABLE}.{ending}").write_text(content, encoding="utf-8", newline="\n")
-    print(shown, end="")
+    print(shown, end="", flush=True)
+    write_comparison(comparison, output)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from nmt import build, config
+from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext, Corpus
@@ -27,7 +27,6 @@ from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_error
 from nmt.model.seq2seq import Seq2Seq
-from nmt.report.html import page
 from nmt.training import run_folder
 from nmt.training.allocator import keep_memory
 from nmt.training.average import Ema, average
@@ -35,7 +34,7 @@ from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Mo
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import as_json, replace
 from nmt.training.interruption import Interrupted, Interruption, answered
-from nmt.training.journal import METRICS, Journal, rows
+from nmt.training.journal import Journal
 from nmt.training.lock import lock
 from nmt.training.loop import INTERRUPTED, Loop, worth
 from nmt.training.origin import DATA, fingerprint, same_text, same_vocabulary
@@ -155,7 +154,7 @@ class Run:
             logger.warning("%s: the same command goes on from here", signal.Signals(number).name)
             return Outcome(self.folder, INTERRUPTED, [], {}, 128 + number)
         found, alignment = self.test()
-        self.report(found)
+        write_run(self.folder, found, alignment)
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment}
         replace(self.folder / run_folder.SCORES, as_json(scores))
@@ -258,18 +257,3 @@ class Run:
             return {}
         gold = parse(text.links, name="the gold links")
         return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
-
-    def report(self, found: list[dict[str, Any]]) -> None:
-        """Writes report.html; where it cannot be drawn there is none, with a warning, and the run is as good."""
-        run = {
-            "title": self.folder.name,
-            "command": command(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "scores": found,
-        }
-        try:
-            content = page({**run, "metrics": rows(self.folder / METRICS), "probes": run_folder.probes(self.folder)})
-        except Exception as problem:
-            logger.warning("report.html could not be drawn: %r", problem)
-        else:
-            replace(self.folder / run_folder.REPORT, content)

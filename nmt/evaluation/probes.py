@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
-from nmt.evaluation.alignment import to_words
+from nmt.evaluation.alignment import Gold, pharaoh, to_words
+from nmt.evaluation.measures import Aligned
 from nmt.evaluation.translation import Translation
 
 END_WORD = "</s>"
@@ -36,8 +37,11 @@ class Probes:
         return [fit[place] for place in dict.fromkeys(places.tolist())]
 
 
-def picture(tokenizers: Tokenizers, source: str, translation: Translation, reference: str) -> dict[str, Any] | None:
-    """A hypothesis with its alignment, as JSON: between words and between pieces, </s> last on both sides.
+def picture(
+    tokenizers: Tokenizers, source: str, translation: Translation, reference: str, forced: Aligned, gold: Gold | None
+) -> dict[str, Any] | None:
+    """A hypothesis with its alignment, as JSON: between words and between pieces, </s> last on both sides; `forced` is
+    the alignment of the reference in the same form, and `gold` its true links as a Pharaoh line, None where unknown.
 
     Word weights are sums over source pieces and means over target pieces. None where the search gave no weights.
     """
@@ -46,22 +50,27 @@ def picture(tokenizers: Tokenizers, source: str, translation: Translation, refer
     hypothesis = translation.hypotheses[0]
     source_ids, source_words = tokenizers.source.words(source)
     target_words = tokenizers.target.words_of(hypothesis.tokens)
-    weights = hypothesis.weights
-    assert weights is not None
-    # END is a word of its own, so that what attention gives to it stays in sight.
-    shown_source, shown_target = [*source.split(), END_WORD], [*translation.text.split(), END_WORD]
-    between = to_words(weights, [*target_words, len(shown_target) - 1], [*source_words, len(shown_source) - 1])
+    assert hypothesis.weights is not None
+    found = Aligned(hypothesis.weights, source_words, target_words, forced.punctuation)
     return {
-        "source": shown_source,
-        "target": shown_target,
-        "weights": rounded(between),
+        "source": [*source.split(), END_WORD],
+        **words(found, source, translation.text),
         "pieces": {
             "source": [*tokenizers.source.pieces(source_ids), END_WORD],
             "target": [*tokenizers.target.pieces(hypothesis.tokens), END_WORD],
-            "weights": rounded(weights),
+            "weights": rounded(hypothesis.weights),
         },
         "reference": reference,
+        "forced": words(forced, source, reference),
+        "gold": None if gold is None else pharaoh(gold),
     }
+
+
+def words(pair: Aligned, source: str, target: str) -> dict[str, Any]:
+    """The target's words and the weights between words. END is one, so what attention gives to it stays in sight."""
+    columns, rows = len(source.split()), len(target.split())
+    between = to_words(pair.weights, [*pair.target_words, rows], [*pair.source_words, columns])
+    return {"target": [*target.split(), END_WORD], "weights": rounded(between)}
 
 
 def rounded(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:

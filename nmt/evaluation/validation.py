@@ -2,31 +2,35 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from numpy import ndarray
 
 from nmt.data.batching import in_order
 from nmt.data.corpus import Bitext
 from nmt.data.tokenized import Tokenized
 from nmt.evaluation.alignment import Gold, error_rate, extract, parse, to_words
 from nmt.evaluation.bleu import Score, bleu, chrf
+from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture
-from nmt.evaluation.translation import Position, Translator, forced
+from nmt.evaluation.translation import Position, Translation, Translator, forced
 from nmt.model.state import to_device
 from nmt.symbols import PAD
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one validation found. `values`: metric -> number; `scores`: those with a signature."""
+    """What one validation found. `values`: metric -> number; `scores`: those with a signature; `measures`: those of
+    attention, by names such as `attention.forced.entropy`."""
 
     values: dict[str, float]
     scores: dict[str, Score]
     hypotheses: list[str]
     pictures: list[dict[str, Any]]
-    gold: list[Gold | None]
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,26 @@ class Validator:
         scores = {"bleu": bleu(hypotheses, target), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": math.exp(min(nll, 700.0))}
         values |= {name: score.value for name, score in scores.items()}
+        attention = given(self.translator, source, target)
+        measures = measured("forced", attention)
+        measures |= measured("free", chosen(self.translator, source, translations))
         gold = None if self.text.links is None else parse(self.text.links[: self.sentences], name="the gold links")
         if gold:
-            values["aer"] = alignment_error(self.translator, source, target, gold, position="predicted")
+            values["aer"] = aer(attention, gold, position="predicted")
+            measures["attention.forced.aer_read"] = aer(attention, gold, position="read")
         shown = self.probes.choose(source)
-        pictures = [picture(self.translator.tokenizers, source[i], translations[i], target[i]) for i in shown]
-        return Report(
-            values,
-            scores,
-            hypotheses,
-            [found for found in pictures if found],
-            [gold[i] if gold else None for i, found in zip(shown, pictures, strict=True) if found],
-        )
+        pictures = [
+            picture(
+                self.translator.tokenizers,
+                source[i],
+                translations[i],
+                target[i],
+                attention[i],
+                None if gold is None else gold[i],
+            )
+            for i in shown
+        ]
+        return Report(values, scores, hypotheses, [found for found in pictures if found], measures)
 
     @torch.inference_mode()
     def nll(self) -> float:
@@ -87,20 +99,61 @@ class Validator:
         return float(total) / words
 
 
-def word_alignments(
-    translator: Translator, source: Sequence[str], target: Sequence[str], *, position: Position
-) -> list[Any]:
-    """Weights between the whitespace words of given pairs [target word, source word], in their order."""
+# Attention --------------------------------------------------------------------------------------------------------
+
+
+def given(translator: Translator, source: Sequence[str], target: Sequence[str]) -> list[Aligned]:
+    """The attention of a model that is made to produce given translations, in their order."""
     tokenizers = translator.tokenizers
     sources, targets = ([t.words(line) for line in side] for t, side in zip(tokenizers, (source, target), strict=True))
     pairs = [(s[0], t[0]) for s, t in zip(sources, targets, strict=True)]
-    weights = forced(translator.model, pairs, position=position, tokens=translator.tokens)
-    return [to_words(w, t[1], s[1]) for w, s, t in zip(weights, sources, targets, strict=True)]
+    weights = forced(translator.model, pairs, position="predicted", tokens=translator.tokens)
+    return [Aligned(w, s[1], t[1], marks(translator, s[0])) for w, s, t in zip(weights, sources, targets, strict=True)]
+
+
+def chosen(translator: Translator, source: Sequence[str], translations: Sequence[Translation]) -> list[Aligned]:
+    """The attention of the translations that the search chose, as it was when they were searched; those of empty lines
+    and of searches that keep no weights are left out."""
+    found = []
+    for line, translation in zip(source, translations, strict=True):
+        best = translation.hypotheses[0] if translation.hypotheses else None
+        if best is not None and best.weights is not None:
+            ids, words = translator.tokenizers.source.words(line)
+            target_words = translator.tokenizers.target.words_of(best.tokens)
+            found.append(Aligned(best.weights, words, target_words, marks(translator, ids)))
+    return found
+
+
+def marks(translator: Translator, ids: Sequence[int]) -> list[bool]:
+    """Which of a source's pieces are punctuation."""
+    return [is_punctuation(piece) for piece in translator.tokenizers.source.pieces(ids)]
+
+
+def measured(way: str, attention: Sequence[Aligned]) -> dict[str, float]:
+    """The measures of attention, named for how the translations came about: `forced` or `free`."""
+    return {f"attention.{way}.{name}": value for name, value in measure(attention).items()}
+
+
+def between_words(pair: Aligned, *, position: Position) -> Float[ndarray, "target source"]:
+    """The weights between words, END left out, read where a piece is predicted or one step later, where it is read."""
+    first = 0 if position == "predicted" else 1
+    return to_words(pair.weights[first : len(pair.target_words) + first], pair.target_words, pair.source_words)
+
+
+def word_alignments(
+    translator: Translator, source: Sequence[str], target: Sequence[str], *, position: Position
+) -> list[Float[ndarray, "target source"]]:
+    """Weights between the whitespace words of given pairs, in their order."""
+    return [between_words(pair, position=position) for pair in given(translator, source, target)]
+
+
+def aer(attention: Sequence[Aligned], gold: Sequence[Gold], *, position: Position) -> float:
+    """AER of the links from each target word to the source word with the highest weight."""
+    return error_rate([extract(between_words(pair, position=position)) for pair in attention], gold).aer
 
 
 def alignment_error(
     translator: Translator, source: Sequence[str], target: Sequence[str], gold: Sequence[Gold], *, position: Position
 ) -> float:
-    """AER of the links from each target word to the source word with the highest weight, pairs being force-decoded."""
-    found = word_alignments(translator, source, target, position=position)
-    return error_rate([extract(weights) for weights in found], gold).aer
+    """The AER of given pairs, which are force-decoded."""
+    return aer(given(translator, source, target), gold, position=position)

@@ -1,47 +1,68 @@
-"""A run at a glance: one HTML file that needs nothing beside itself."""
+"""A run, or a comparison of runs, at a glance: one HTML file that needs nothing beside itself."""
 
+import base64
+import hashlib
 import html
-import io
 import json
+import math
 import re
 import unicodedata
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-
-from nmt.report.curves import curves
 from nmt.report.heatmap import INKS
+from nmt.report.packing import packed, thinned
+from nmt.report.panels import LEARNING, MEASURES, Panel, points
 
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
 
+SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js")
+"""In this order, as one script."""
 
-def page(run: Mapping[str, Any]) -> str:
-    """The report of a run: its command, scores with signatures, learning curves, and probe alignments over checkpoints.
+MOST_POINTS = 300
+"""Points of a curve, more than a screen shows."""
 
-    `run` is {"title": str, "command": str, "created": str, "scores": [{"name", "value", "signature"}],
-    "metrics": rows as `curves` takes them, "probes": [{"source": words, "reference": str (or left out),
-    "frames": [{"step": int, "target": words, "weights": [target, source]}]}]}. The frames of a probe are shown in their
-    order, by a slider. All text is escaped, and a content security policy keeps the page from loading anything and from
-    running any script but its own; weights keep three decimals. Raises ValueError if a frame's words and weights differ
-    in number.
+
+def page(report: Mapping[str, Any]) -> str:
+    """The report of a run or a comparison. `report` is a plain dictionary; what is marked ? may be left out.
+
+    title, created: str
+    facts: [(name, value)], strings: what the reader should know first
+    scores: {"columns": [{"head": str, "note"?: str}], "rows": [{"label": str, "cells": [cell]}], "notes": [str]}, the
+        columns beside the label, and for each of them a cell {"text": str, "interval"?: str, "stars"?: str,
+        "best"?: bool}; an interval such as "36.1 to 38.0" is shown below the text, stars after it
+    signatures: [(score, signature)]
+    commands: [(what it does, command)], the first in sight, the others folded away
+    variants: [{"label": str, "runs": [run]}], for a run one variant with one run; a run is
+        {"seed": int, "metrics": rows of metrics.jsonl, "probes": as `packing.packed` takes them,
+        "values"?: {name: number}, "lengths"?: [{"from", "to": source words, "sentences": int, "bleu": float}]}
+    costs?: [{"name": key of values, "head": str, "better": "less" | "more"}], each drawn against values["BLEU"]
+    disagreement?: {"divergence": [[number | None]], "variation": the same, "words": int}, variants by variants
+    failures?: [str]: runs without scores, and why
+
+    All text is escaped, and a content security policy keeps the page from loading anything and from running any script
+    but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
     """
-    script = resource("page.js")
+    script = "\n".join(['"use strict";', *(resource(name) for name in SCRIPTS)])
+    style = resource("page.css").replace("/* inks */", inks())
     fields = {
-        "title": escaped(run["title"]),
-        "created": escaped(run["created"]),
-        "command": escaped(run["command"]),
-        "scores": score_table(run["scores"]),
-        "curves": inline_svg(run["metrics"]),
-        "light_inks": ink_variables(INKS),
-        "dark_inks": ink_variables(DARK_INKS),
-        "data": embedded({"inks": len(INKS), "probes": [compact(probe) for probe in run["probes"]]}),
+        "title": escaped(report["title"]),
+        "created": escaped(report["created"]),
+        "facts": "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in report["facts"]),
+        "failures": "".join(
+            f'<p class="failure"><bdi>{escaped(line)}</bdi></p>' for line in report.get("failures", ())
+        ),
+        "scores": score_table(report["scores"]),
+        "signatures": definitions(report["signatures"]),
+        "commands": definitions(report["commands"][:1]),
+        "further": definitions(report["commands"][1:]),
+        "data": embedded(content(report)),
+        "style": style,
         "script": script,
-        "allowed": f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'",
+        "style_hash": fingerprint(style),
+        "script_hash": fingerprint(script),
     }
     # One pass: braces in a title or a word are never taken for a field.
     text = re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
@@ -59,49 +80,112 @@ def resource(name: str) -> str:
     return (files("nmt.report") / name).read_text(encoding="utf-8")
 
 
-def score_table(scores: Sequence[Mapping[str, Any]]) -> str:
-    """An HTML table with a row for each score."""
-    if not scores:
-        return '<p class="hint">This run has no scores yet.</p>'
-    rows = "\n".join(
-        f'<tr><th scope="row">{escaped(score["name"])}</th><td class="value">{score["value"]:.2f}</td>'
-        f"<td><code>{escaped(score['signature'])}</code></td></tr>"
-        for score in scores
+def fingerprint(text: str) -> str:
+    """What lets the browser run this script, or use this style, and no other (Content Security Policy)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def inks() -> str:
+    """The style sheet's names for the steps of the colour scale, on light screens and on paper, and on dark ones."""
+    light, dark = (" ".join(f"--ink-{n}: {ink};" for n, ink in enumerate(each)) for each in (INKS, DARK_INKS))
+    return f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+
+
+# Static parts -------------------------------------------------------------------------------------------------------
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """An HTML table with a row for each variant or score."""
+    if not scores["rows"]:
+        return '<p class="hint">There are no scores yet.</p>'
+    heads = "".join(
+        f'<th scope="col" title="{escaped(column.get("note", ""))}">{escaped(column["head"])}</th>'
+        for column in scores["columns"]
     )
-    head = '<tr><th scope="col">score</th><th scope="col" class="value">value</th><th scope="col">signature</th></tr>'
-    return f'<table class="scores">\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>'
+    rows = "\n".join(
+        f'<tr><th scope="row"><bdi>{escaped(row["label"])}</bdi></th>{"".join(map(cell, row["cells"]))}</tr>'
+        for row in scores["rows"]
+    )
+    notes = "".join(f"<li>{escaped(note)}</li>" for note in scores["notes"])
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="scores"><table class="scores">\n'
+        f"<thead><tr><td></td>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n"
+        f'<ul class="hint notes">{notes}</ul>'
+    )
 
 
-def inline_svg(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """The learning curves as an <svg> element; the same metrics give the same text."""
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context({"svg.hashsalt": "curves"}):
-        curves(metrics).savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :].replace("<svg", '<svg role="img" aria-label="learning curves"', 1)
+def cell(value: Mapping[str, Any]) -> str:
+    """A number with its stars, and its interval below."""
+    stars = f'<sup class="stars">{escaped(value["stars"])}</sup>' if value.get("stars") else '<sup class="stars"></sup>'
+    interval = f'<span class="interval">{escaped(value["interval"])}</span>' if value.get("interval") else ""
+    best = ' class="best"' if value.get("best") else ""
+    return f"<td{best}>{escaped(value['text'])}{stars}{interval}</td>"
 
 
-def ink_variables(inks: Sequence[str]) -> str:
-    """The style sheet's names for the steps of a colour scale."""
-    return " ".join(f"--ink-{step}: {ink};" for step, ink in enumerate(inks))
+def definitions(entries: Iterable[tuple[str, str]]) -> str:
+    """Names with code below."""
+    return "\n".join(f"<dt><bdi>{escaped(n)}</bdi></dt><dd><code>{escaped(code)}</code></dd>" for n, code in entries)
 
 
-def compact(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """A probe as the page's script reads it: weights are whole thousandths, and those that are no numbers are zero."""
-    source, frames = list(probe["source"]), []
-    for frame in probe["frames"]:
-        target = list(frame["target"])
-        weights = np.asarray(frame["weights"], dtype=float)
-        if target and weights.shape != (len(target), len(source)):
-            raise ValueError(
-                f"step {frame['step']}: {len(target)} target and {len(source)} source words need as many rows and "
-                f"columns of weights; got shape {weights.shape}."
-            )
-        thousandths = np.nan_to_num(weights * 1000, nan=0.0, posinf=0.0, neginf=0.0).round().astype(int)
-        frames.append({"step": int(frame["step"]), "target": target, "weights": thousandths.tolist()})
-    return {"source": source, "reference": probe.get("reference"), "frames": frames}
+# What the script draws ------------------------------------------------------------------------------------------------
+
+
+def content(report: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the page's script reads, as JSON."""
+    labels = short([variant["label"] for variant in report["variants"]])
+    runs = [run for variant in report["variants"] for run in variant["runs"]]
+    probes, every = packed([run["probes"] for run in runs])
+    return {
+        "inks": len(INKS),
+        "variants": [
+            {
+                "label": variant["label"],
+                "short": label,
+                "runs": [
+                    {"seed": run["seed"], "values": run.get("values", {}), "lengths": run.get("lengths", [])}
+                    for run in variant["runs"]
+                ],
+            }
+            for variant, label in zip(report["variants"], labels, strict=True)
+        ],
+        "learning": panels(LEARNING, report["variants"]),
+        "measures": panels(MEASURES, report["variants"]),
+        "costs": report.get("costs", []),
+        "disagreement": report.get("disagreement"),
+        "probes": probes,
+        "every": every,
+    }
+
+
+def panels(wanted: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The panels that have a number, each line with the curves of all variants' runs: [[steps, numbers]]."""
+    found = []
+    for panel in wanted:
+        lines = []
+        for line in panel.lines:
+            curves = [[curve(points(run["metrics"], line)) for run in variant["runs"]] for variant in variants]
+            if any(steps for each in curves for steps, _ in each):
+                lines.append({"label": line.label, "curves": curves})
+        if lines:
+            found.append({**panel._asdict(), "lines": lines})
+    return found
+
+
+def curve(numbers: tuple[list[int], list[float]]) -> tuple[list[int], list[float]]:
+    """No more points than can be seen, with five digits each."""
+    every = math.ceil(max(len(numbers[0]), 1) / MOST_POINTS)
+    return thinned(numbers[0], every), [float(f"{value:.5g}") for value in thinned(numbers[1], every)]
+
+
+def short(labels: Sequence[str]) -> list[str]:
+    """Labels without what they all begin with, up to a mark: attention=dot, attention=cosine are dot, cosine."""
+    if len(labels) < 2:
+        return list(labels)
+    common = 0
+    while all(len(label) > common for label in labels) and len({label[common] for label in labels}) == 1:
+        common += 1
+    marked = max(labels[0].rfind(mark, 0, common) for mark in "=,") + 1
+    return [label[marked:] or label for label in labels]
 
 
 def embedded(value: object) -> str:

@@ -248,7 +248,8 @@ class Loop:
     def _tell(self, report: Report) -> None:
         progress = self.state.progress
         self._clock()
-        values = {name: number for name, number in report.values.items() if abs(number) < float("inf")}
+        found = report.values | report.measures
+        values = {name: number for name, number in found.items() if abs(number) < float("inf")}
         row = {"kind": "validation", "step": progress.step, "epoch": self._epoch(), **values}
         self.journal.record({**row, "minutes": progress.seconds / 60})
         shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())

@@ -28,13 +28,14 @@ RUN = "run.json"
 LOG = "train.log"
 SCORES = "scores.json"
 REPORT = "report.html"
+FIGURES = "figures"
 CHECKPOINTS = "checkpoints"
 
 FORMAT = 1
 """Of a run folder. A folder whose run.json has no format is none of ours."""
 
 OURS = (
-    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, CHECKPOINTS),
+    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
     *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
 )
 """What a run writes, and so what it must not find in a folder that is not its own."""
@@ -233,10 +234,11 @@ def saver(
 def write_report(folder: Path, report: Report, step: int, heed: Callable[[], object]) -> None:
     """Validation scores with their signatures, the hypotheses, and the pictures of the probes."""
     scores = {score.name: {"value": score.value, "signature": score.signature} for score in report.scores.values()}
-    write_json(folder / "validation.json", {"step": step, "values": finite(report.values), "scores": scores})
+    values = finite(report.values | report.measures)
+    write_json(folder / "validation.json", {"step": step, "values": values, "scores": scores})
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
     if report.pictures:
-        draw(folder / "alignments", report.pictures, step=step, gold=report.gold, heed=heed)
+        draw(folder / "alignments", report.pictures, step=step, heed=heed)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:
@@ -249,8 +251,9 @@ def probes(folder: Path) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
         shown = json.loads(path.read_text(encoding="utf-8"))
-        probe = found.setdefault(path.stem, {"source": shown["source"], "reference": shown["reference"], "frames": []})
-        probe["frames"].append({key: shown[key] for key in ("step", "target", "weights")})
+        probe = found.setdefault(path.stem, {key: shown.get(key) for key in ("source", "reference", "gold")})
+        frame = {key: shown.get(key) for key in ("step", "target", "weights", "forced")}
+        probe.setdefault("frames", []).append(frame)
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])
     return list(found.values())

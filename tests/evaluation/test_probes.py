@@ -11,8 +11,10 @@ from nmt.cli.training_run import Run
 from nmt.data.grammar import Grammar
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError
+from nmt.evaluation.alignment import Gold
 from nmt.evaluation.probes import Probes, picture, rounded
 from nmt.evaluation.translation import Translation
+from nmt.evaluation.validation import given as given_pairs
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import END, UNKNOWN
 from tests import tiny
@@ -79,15 +81,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_picture_has_a_number_for_every_word_and_piece(run: Run) -> None:
     text = run.data.validation_text
-    for source, target, translation in zip(
-        text.source, text.target, run.translator.translate(text.source), strict=True
-    ):
-        shown = picture(run.data.tokenizers, source, translation, target)
+    attention = given_pairs(run.translator, text.source, text.target)
+    translations = run.translator.translate(text.source)
+    for source, target, translation, forced in zip(text.source, text.target, translations, attention, strict=True):
+        shown = picture(run.data.tokenizers, source, translation, target, forced, None)
         assert shown is not None
         assert shown["source"] == [*source.split(), "</s>"]
         assert shown["target"] == [*translation.text.split(), "</s>"]
         assert shown["reference"] == target
-        for part in (shown, shown["pieces"]):
+        assert shown["forced"]["target"] == [*target.split(), "</s>"]
+        for part in (shown, shown["pieces"], {"source": shown["source"], **shown["forced"]}):
             weights = np.array(part["weights"])
             assert weights.shape == (len(part["target"]), len(part["source"]))
             np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-3 * weights.shape[1])
@@ -100,15 +103,20 @@ def test_a_picture_of_any_tokens_fits_its_words(run: Run, tokens: list[int]) -> 
     columns = len(run.data.tokenizers.source.encode([source])[0]) + 1
     weights = np.full((len(tokens) + 1, columns), 1 / columns, dtype=np.float32)
     text = run.data.tokenizers.target.decode([tokens])[0]
-    shown = picture(run.data.tokenizers, source, Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), "x")
+    translation = Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)])
+    (forced,) = given_pairs(run.translator, [source], ["x"])
+    gold = Gold(frozenset({(0, 0)}), frozenset({(0, 0), (1, 0)}))
+    shown = picture(run.data.tokenizers, source, translation, "x", forced, gold)
     assert shown is not None
     assert np.array(shown["weights"]).shape == (len(text.split()) + 1, len(source.split()) + 1)
+    assert shown["gold"] == "0-0 1p0"
 
 
 def test_where_there_are_no_weights_there_is_no_picture(run: Run) -> None:
-    assert picture(run.data.tokenizers, "", Translation("", []), "") is None
+    (forced,) = given_pairs(run.translator, ["a"], ["b"])
+    assert picture(run.data.tokenizers, "", Translation("", []), "", forced, None) is None
     without = Translation("a", [Hypothesis([7], 0.0, 0.0, None)])
-    assert picture(run.data.tokenizers, "a", without, "a") is None
+    assert picture(run.data.tokenizers, "a", without, "a", forced, None) is None
 
 
 def test_four_digits_are_kept() -> None:

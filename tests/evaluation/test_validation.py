@@ -1,5 +1,6 @@
 """What a validation says, against computations of its own."""
 
+import dataclasses
 import json
 import math
 
@@ -13,7 +14,8 @@ from nmt.data.tokenized import tokenize
 from nmt.evaluation.alignment import error_rate, extract, parse
 from nmt.evaluation.bleu import bleu, chrf
 from nmt.evaluation.probes import Probes
-from nmt.evaluation.validation import Validator, alignment_error, word_alignments
+from nmt.evaluation.translation import forced
+from nmt.evaluation.validation import Validator, alignment_error, chosen, word_alignments
 from nmt.symbols import END, START
 from tests import tiny
 
@@ -72,7 +74,9 @@ def test_the_report_holds_what_each_part_says_alone(run: Run) -> None:
     alone = alignment_error(run.translator, text.source, text.target, gold, position="predicted")
     assert report.values["aer"] == alone
     assert 0 <= alone <= 1
-    assert len(report.pictures) == len(report.gold) == 2
+    assert len(report.pictures) == 2
+    shown = [text.source.index(" ".join(picture["source"][:-1])) for picture in report.pictures]
+    assert [parse([picture["gold"]], name="gold")[0] for picture in report.pictures] == [gold[i] for i in shown]
     assert all(json.dumps(picture, allow_nan=False) for picture in report.pictures)
 
 
@@ -86,7 +90,8 @@ def test_without_gold_there_is_no_alignment_error(run: Run) -> None:
     text = run.data.validation_text._replace(links=None)
     report = Validator(run.translator, run.data.validation, text, Probes(sentences=1, shortest=1))()
     assert "aer" not in report.values
-    assert report.gold == [None]
+    assert "attention.forced.aer_read" not in report.measures
+    assert [picture["gold"] for picture in report.pictures] == [None]
 
 
 def test_it_looks_without_dropout_and_leaves_no_trace(run: Run) -> None:
@@ -99,6 +104,7 @@ def test_it_looks_without_dropout_and_leaves_no_trace(run: Run) -> None:
     finally:
         run.model.eval()
     assert again.values == expected.values
+    assert again.measures == expected.measures
     assert again.hypotheses == expected.hypotheses
     assert torch.equal(torch.get_rng_state(), state)
     validator(run)()
@@ -125,6 +131,32 @@ def test_the_alignment_error_is_that_of_the_heaviest_source_words(run: Run) -> N
     expected = error_rate(links, gold).aer
     assert links == [extract(weights) for weights in found]
     assert alignment_error(run.translator, text.source, text.target, gold, position="read") == expected
+
+
+def test_attention_is_measured_forced_and_free(run: Run) -> None:
+    text = run.data.validation_text
+    found = validator(run, probes=0)().measures
+    names = {"entropy", "effective", "largest", "zeros", "coverage", "end", "punctuation", "monotonicity", "diagonal"}
+    ways = {f"attention.{way}.{name}" for way in ("forced", "free") for name in names}
+    assert ways - {"attention.free.monotonicity"} <= found.keys() <= ways | {"attention.forced.aer_read"}
+    tokenizers = run.data.tokenizers
+    pairs = list(zip(tokenizers.source.encode(text.source), tokenizers.target.encode(text.target), strict=True))
+    given = forced(run.model, pairs, position="predicted")
+    searched = [t.hypotheses[0].weights for t in run.translator.translate(text.source)]
+    for way, weights in (("forced", given), ("free", searched)):
+        rows = np.concatenate([row.max(-1) for row in weights if row is not None])
+        assert found[f"attention.{way}.largest"] == pytest.approx(rows.mean(), rel=1e-4)
+    gold = parse(text.links or [], name="gold")
+    read = alignment_error(run.translator, text.source, text.target, gold, position="read")
+    assert found["attention.forced.aer_read"] == read
+
+
+def test_translations_without_weights_have_no_measures(run: Run) -> None:
+    text = run.data.validation_text
+    without = dataclasses.replace(run.translator, weights=False)
+    assert chosen(without, text.source, without.translate(text.source)) == []
+    assert len(chosen(run.translator, text.source, run.translator.translate(text.source))) == len(text.source)
+    assert chosen(run.translator, [""], run.translator.translate([""])) == []
 
 
 def test_perplexity_of_a_hopeless_model_is_a_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

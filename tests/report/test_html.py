@@ -1,33 +1,21 @@
 """The report is one file that holds what it was given and nothing that it would run."""
 
+import base64
+import hashlib
 import json
-import math
 import re
+import zlib
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from nmt.report.html import page
+from nmt.report.html import page, short
+from tests.report import samples
+from tests.report.samples import HOSTILE
 
-HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)> & \" {{title}} \u2028 שלום"
 VOID = {"meta", "br", "img", "input", "link", "hr"}
-
-
-def run(**changes: Any) -> dict[str, Any]:
-    frames = [
-        {"step": 400, "target": ["a", "</s>"], "weights": [[0.25, 0.75], [0.0, 1.0]]},
-        {"step": 800, "target": ["a", "house", "</s>"], "weights": [[0.5, 0.5], [1.0, 0.0], [0.1234, 0.8766]]},
-    ]
-    return {
-        "title": "a run",
-        "command": "nmt-train attention=bahdanau",
-        "created": "2024-05-06 07:08",
-        "scores": [{"name": "BLEU", "value": 35.578, "signature": "nrefs:1|case:mixed"}],
-        "metrics": [{"kind": "train", "step": 1, "loss": 2.0}],
-        "probes": [{"source": ["ein", "</s>"], "reference": "a house", "frames": frames}],
-        **changes,
-    }
+RUN = samples.report()
 
 
 class Reader(HTMLParser):
@@ -61,80 +49,134 @@ class Reader(HTMLParser):
 
 def data(text: str) -> dict[str, Any]:
     """What the page's script reads."""
-    return json.loads(Reader(text).texts["script"][0])
+    found: dict[str, Any] = json.loads(Reader(text).texts["script"][0])
+    return found
+
+
+def frames(text: str, probe: int = 0) -> Any:
+    """The frames of all runs for a sentence, unpacked as the page's script does it."""
+    return json.loads(zlib.decompress(base64.b64decode(data(text)["probes"][probe]["data"])))
 
 
 def test_the_page_holds_what_it_was_given() -> None:
-    text = page(run())
+    text = page(RUN)
     reader = Reader(text)
-    assert reader.texts["h1"] == [""]
-    assert reader.texts["bdi"] == reader.texts["title"] == ["a run"]
-    assert reader.texts["code"] == ["nmt-train attention=bahdanau", "nrefs:1|case:mixed"]
-    assert "35.58" in reader.texts["td"]
-    assert "2024-05-06 07:08" in reader.texts["p"]
-    assert "svg" in reader.texts
-    (probe,) = data(text)["probes"]
-    assert probe["source"] == ["ein", "</s>"]
-    assert probe["reference"] == "a house"
-    assert probe["frames"][1] == {
-        "step": 800,
-        "target": ["a", "house", "</s>"],
-        "weights": [[500, 500], [1000, 0], [123, 877]],
-    }
+    assert reader.texts["title"] == ["a run"]
+    assert reader.texts["code"] == ["nrefs:1|case:mixed", "nmt-train attention=bahdanau", "0123abc"]
+    assert {"35.58"} <= set(reader.texts["td"])
+    assert "2024-05-06 07:08 UTC" in reader.texts["p"]
+    assert "± 0.51" in reader.texts["span"]
+    assert "**" in reader.texts["sup"]
+    assert reader.texts["dd"][0] == "1,234,567"
+    found = data(text)
+    assert [probe["source"] for probe in found["probes"]] == [list(source) for source in samples.SOURCES]
+    assert [probe["gold"] for probe in found["probes"]] == list(samples.GOLD)
+    assert [panel["title"] for panel in found["learning"]] == ["loss", "BLEU", "chrF", "learning rate", "speed"]
+    steps, values = found["learning"][1]["lines"][0]["curves"][0][0]
+    assert (steps, values) == ([100, 200, 300, 400], [11.0, 21.0, 31.0, 41.0])
+
+
+def test_weights_come_in_eight_bits() -> None:
+    (run,) = frames(page(RUN))
+    assert [frame[0] for frame in run] == [100, 200, 300, 400]
+    for (_, target, free, forced), shown in zip(run, RUN["variants"][0]["runs"][0]["probes"][0]["frames"], strict=True):
+        assert target == shown["target"]
+        for digits, weights in ((free, shown["weights"]), (forced, shown["forced"]["weights"])):
+            flat = [weight for row in weights for weight in row]
+            assert [byte / 255 for byte in bytes.fromhex(digits)] == pytest.approx(flat, abs=0.5 / 255)
+
+
+def test_runs_of_all_variants_are_frames_of_one_sentence() -> None:
+    text = page(samples.report("attention=dot", "attention=cosine", seeds=2))
+    assert [len(run) for run in frames(text)] == [4, 4, 4, 4]
+    assert [variant["short"] for variant in data(text)["variants"]] == ["dot", "cosine"]
+    assert data(text)["costs"] == [{"name": "parameters", "head": "parameters", "better": "less"}]
+    assert data(text)["disagreement"]["words"] == 23
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["default"], ["default"]),
+        (["attention=dot"], ["attention=dot"]),
+        (["a.b=1", "a.b=12"], ["1", "12"]),
+        (["a=1,b=2", "a=1,b=3"], ["2", "3"]),
+        (["a=1,b=2", "a=2,b=2"], ["1,b=2", "2,b=2"]),
+        (["dot", "dots"], ["dot", "dots"]),
+        (["a=", "a=x"], ["a=", "x"]),
+    ],
+)
+def test_labels_lose_what_they_share(labels: list[str], expected: list[str]) -> None:
+    assert short(labels) == expected
 
 
 def test_no_field_of_the_template_is_left() -> None:
-    assert re.findall(r"\{\{\w+\}\}", page(run())) == []
+    assert re.findall(r"\{\{\w+\}\}", page({**RUN, "title": "a"}).split("<script")[0]) == []
 
 
 def test_hostile_text_stays_text() -> None:
-    frames = [{"step": 1, "target": [HOSTILE], "weights": [[1.0]]}]
-    hostile = run(
-        title=HOSTILE,
-        command=HOSTILE,
-        created=HOSTILE,
-        scores=[{"name": HOSTILE, "value": 1.0, "signature": HOSTILE}],
-        probes=[{"source": [HOSTILE], "reference": HOSTILE, "frames": frames}],
-    )
+    cells = [{"text": HOSTILE, "stars": HOSTILE, "interval": HOSTILE, "best": True}, {"text": "–"}]
+    columns = [{"head": HOSTILE, "note": HOSTILE}, {"head": "p"}]
+    hostile = {
+        **RUN,
+        **dict.fromkeys(("title", "created"), HOSTILE),
+        "facts": [(HOSTILE, HOSTILE)],
+        "scores": {"columns": columns, "rows": [{"label": HOSTILE, "cells": cells}], "notes": [HOSTILE]},
+        "signatures": [(HOSTILE, HOSTILE)],
+        "commands": [(HOSTILE, HOSTILE), (HOSTILE, HOSTILE)],
+        "variants": [{**RUN["variants"][0], "label": HOSTILE}],
+    }
     text = page(hostile)
-    reader, tame = Reader(text), Reader(page(run()))
+    reader, tame = Reader(text), Reader(page(RUN))
     assert {tag: len(found) for tag, found in reader.texts.items()} == {
         tag: len(found) for tag, found in tame.texts.items()
     }
     assert reader.texts["title"] == [HOSTILE]
-    assert reader.texts["code"] == [HOSTILE, HOSTILE]
-    (probe,) = data(text)["probes"]
-    assert (probe["source"], probe["reference"], probe["frames"][0]["target"]) == ([HOSTILE], HOSTILE, [HOSTILE])
+    assert reader.texts["code"] == [HOSTILE] * 3
+    assert data(text)["variants"][0]["label"] == HOSTILE
+    assert data(text)["probes"][2]["source"][0] == HOSTILE
 
 
 def test_the_page_asks_nothing_of_the_network() -> None:
-    text = page(run())
+    text = page(RUN)
     references = {"src", "href", "xlink:href", "action", "data", "srcset", "poster"}
     asked = [value for _, name, value in Reader(text).attributes if name in references]
-    assert [value for value in asked if not value.startswith("#")] == []
-    styles = "".join(Reader(text).texts["style"]) + "".join(re.findall(r'style="([^"]*)"', text))
+    assert asked == []
+    styles = "".join(Reader(text).texts["style"])
     assert "@import" not in styles
-    assert [url for url in re.findall(r"url\(([^)]*)\)", text) if not url.startswith("#")] == []
+    assert "url(" not in styles
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|import)\s*\(", text)
 
 
+def test_only_the_pages_own_script_and_style_may_run() -> None:
+    reader = Reader(page(RUN))
+    (policy,) = [value for tag, name, value in reader.attributes if tag == "meta" and value.startswith("default-src")]
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'"
+    for part, text in (("script-src", reader.texts["script"][1]), ("style-src", reader.texts["style"][0])):
+        assert parts[part] == f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    assert not [name for _, name, _ in reader.attributes if name == "style" or name.startswith("on")]
+
+
 def test_a_run_that_has_just_begun_has_a_page() -> None:
-    text = page(run(scores=[], metrics=[], probes=[{"source": ["a"], "frames": []}]))
+    empty = {"seed": 1, "metrics": [], "probes": [{"source": ["a"], "reference": "b", "frames": []}]}
+    scores = {"columns": [], "rows": [], "notes": []}
+    text = page({**RUN, "scores": scores, "variants": [{"label": "a", "runs": [empty]}]})
     assert "no scores yet" in text
-    assert data(text)["probes"] == [{"source": ["a"], "reference": None, "frames": []}]
+    assert (data(text)["probes"], data(text)["learning"], data(text)["measures"]) == ([], [], [])
 
 
-def test_weights_that_are_no_numbers_are_zero() -> None:
-    frames = [{"step": 1, "target": ["a"], "weights": [[math.nan, 1.0]]}, {"step": 2, "target": [], "weights": []}]
-    text = page(run(probes=[{"source": ["b", "</s>"], "frames": frames}]))
-    assert [frame["weights"] for frame in data(text)["probes"][0]["frames"]] == [[[0, 1000]], []]
+def test_failures_are_said() -> None:
+    assert Reader(page({**RUN, "failures": ["FAILED: dot seed 1: no"]})).texts["bdi"][1] == "FAILED: dot seed 1: no"
 
 
-def test_words_and_weights_must_agree() -> None:
-    frames = [{"step": 7, "target": ["a"], "weights": [[1.0, 0.0, 0.0]]}]
-    with pytest.raises(ValueError, match=r"step 7: 1 target and 2 source .* \(1, 3\)"):
-        page(run(probes=[{"source": ["b", "</s>"], "frames": frames}]))
+def test_long_curves_are_thinned_to_what_a_screen_shows() -> None:
+    rows = [{"kind": "train", "step": step, "nll": 1.0} for step in range(1, 10_001)]
+    report = {**RUN, "variants": [{"label": "a", "runs": [{"seed": 1, "metrics": rows, "probes": []}]}]}
+    steps, values = data(page(report))["learning"][0]["lines"][0]["curves"][0][0]
+    assert 200 < len(steps) == len(values) < 310
+    assert (steps[0], steps[-1]) == (1, 10_000)
 
 
 def test_the_same_run_gives_the_same_page() -> None:
-    assert page(run()) == page(run())
+    assert page(RUN) == page(RUN)

@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from nmt.errors import CheckpointError
-from nmt.evaluation.alignment import Gold
 from nmt.evaluation.bleu import Score
 from nmt.evaluation.validation import Report
 from nmt.training import run_folder
@@ -150,7 +149,7 @@ def test_the_log_goes_to_file_and_stderr_and_closes_again(tmp_path: Path, capsys
     assert ours.propagate
 
 
-def shown(source: list[str], target: list[str], reference: str) -> dict[str, Any]:
+def shown(source: list[str], target: list[str], reference: str, gold: str | None = None) -> dict[str, Any]:
     weights = [[1.0 / (len(source) + 1)] * (len(source) + 1)] * (len(target) + 1)
     return {
         "source": [*source, "</s>"],
@@ -158,23 +157,24 @@ def shown(source: list[str], target: list[str], reference: str) -> dict[str, Any
         "weights": weights,
         "pieces": {"source": ["▁x", "</s>"], "target": ["</s>"], "weights": [[0.5, 0.5]]},
         "reference": reference,
+        "forced": {"target": [*reference.split(), "</s>"], "weights": [[1.0] * (len(source) + 1)] * 2},
+        "gold": gold,
     }
 
 
 def test_a_report_becomes_scores_hypotheses_and_pictures(tmp_path: Path) -> None:
-    gold = Gold(frozenset({(0, 0)}), frozenset({(0, 0), (1, 1)}))
     found = Report(
         values={"loss": float("inf"), "bleu": 12.5},
         scores={"bleu": Score("BLEU", 12.5, "nrefs:1|case:mixed")},
         hypotheses=["eins", "", "größer"],
-        pictures=[shown(["a", "b"], ["x"], "x"), shown(["c"], ["y", "z"], "other words")],
-        gold=[gold, None],
+        pictures=[shown(["a", "b"], ["x"], "x", "0-0 1p0"), shown(["c"], ["y", "z"], "other words")],
+        measures={"attention.forced.entropy": 0.5},
     )
     run_folder.write_report(tmp_path, found, 40, heed=list)
     validation = json.loads((tmp_path / "validation.json").read_text())
     assert validation == {
         "step": 40,
-        "values": {"loss": None, "bleu": 12.5},
+        "values": {"loss": None, "bleu": 12.5, "attention.forced.entropy": 0.5},
         "scores": {"BLEU": {"value": 12.5, "signature": "nrefs:1|case:mixed"}},
     }
     assert (tmp_path / "hypotheses.txt").read_text(encoding="utf-8") == "eins\n\ngrößer\n"
@@ -185,7 +185,7 @@ def test_a_report_becomes_scores_hypotheses_and_pictures(tmp_path: Path) -> None
 
 def test_pictures_come_with_their_numbers(tmp_path: Path) -> None:
     picture = shown(["ein", "Haus"], ["a", "house"], "a house")
-    draw(tmp_path / "alignments", [picture], step=7, gold=[None], heed=list)
+    draw(tmp_path / "alignments", [picture], step=7, heed=list)
     assert json.loads((tmp_path / "alignments" / "001.json").read_text()) == {"step": 7, **picture}
     pixels = matplotlib.image.imread(tmp_path / "alignments" / "001.png")
     assert pixels.ndim == 3

@@ -22,7 +22,7 @@ LONG = Stop(steps=7)
 def report(value: float, loss: float | None = None) -> Report:
     """As if every metric were `value`, but for a loss of its own if one is given."""
     values = dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value)
-    return Report(values if loss is None else values | {"loss": loss}, {}, [], [], [])
+    return Report(values if loss is None else values | {"loss": loss}, {}, [], [])
 
 
 class Trial:

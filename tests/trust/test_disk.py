@@ -25,7 +25,7 @@ from tests.trust.disk import ERRORS, Disk, failing
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 SETTINGS: dict[str, Any] = {"resume": "auto", "seed": 1}
-REPORT = Report({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [], [])
+REPORT = Report({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [])
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from nmt.report.comparison import Comparison, Run, Variant, markdown
 from nmt.report.heatmap import Frame, film, heatmap
 from nmt.report.html import page
 from nmt.training import pictures
-from tests.report.test_html import Reader, data, run
+from tests.report.test_html import Reader, data
 
 WORDS = [
     *("$x_{", "$$", "\\frac{1}{", "_^", "%s {} {{title}}", "`backticks`", "'", '"', "&amp;", "|", "\\", "#"),
@@ -46,13 +46,17 @@ def test_a_film_is_drawn() -> None:
 
 def hostile(word: str) -> dict[str, Any]:
     frames = [{"step": 1, "target": WORDS, "weights": weights(len(WORDS), len(WORDS)).tolist()}]
-    return run(
-        title=word,
-        command=word,
-        created=word,
-        scores=[{"name": word, "value": 1.0, "signature": word}],
-        probes=[{"source": WORDS, "reference": word, "frames": frames}],
-    )
+    row = {"label": word, "cells": [{"text": word}]}
+    probes = [{"source": WORDS, "reference": word, "frames": frames}]
+    return {
+        "title": word,
+        "created": word,
+        "facts": [(word, word)],
+        "scores": {"columns": [{"head": word}], "rows": [row], "notes": [word]},
+        "signatures": [(word, word)],
+        "commands": [(word, word), (word, word)],
+        "variants": [{"label": word, "runs": [{"seed": 1, "metrics": [], "probes": probes}]}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def hostile(word: str) -> dict[str, Any]:
 def test_the_page_stays_one_page_with_one_script(word: str) -> None:
     text = page(hostile(word))
     text.encode("utf-8")
-    reader, tame = Reader(text), Reader(page(run()))
+    reader, tame = Reader(text), Reader(page(hostile("a word")))
     assert {tag: len(found) for tag, found in reader.texts.items()} == {tag: len(f) for tag, f in tame.texts.items()}
     assert [name for _, name, _ in reader.attributes if name.startswith("on")] == []
     (probe,) = data(text)["probes"]
@@ -88,14 +92,17 @@ def test_the_policy_lets_nothing_run_but_the_script_of_the_page() -> None:
 def test_a_browser_runs_the_script_and_nothing_else(tmp_path: Path) -> None:
     alien = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
     text = page(hostile("a word"))
-    broken = text.replace('<div id="probes">', f'{alien}<div id="probes">', 1)
+    broken = text.replace('<section id="alignments"', f'{alien}<section id="alignments"', 1)
     pages = {"whole": text, "broken": broken, "lawless": broken.replace("Content-Security-Policy", "generator")}
     titles = {"whole": "a word", "broken": "a word", "lawless": "owned"}
     for name, content in pages.items():
         (tmp_path / f"{name}.html").write_text(content, encoding="utf-8")
         browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
         shown = subprocess.run(
-            [*browser, "--dump-dom", f"file://{tmp_path / name}.html"], capture_output=True, check=True, timeout=300
+            [*browser, "--virtual-time-budget=5000", "--dump-dom", f"file://{tmp_path / name}.html"],
+            capture_output=True,
+            check=True,
+            timeout=300,
         ).stdout.decode()
         assert f"<title>{titles[name]}</title>" in shown
         assert shown.count("<td") > len(WORDS) ** 2  # the script has drawn the grid
@@ -103,11 +110,11 @@ def test_a_browser_runs_the_script_and_nothing_else(tmp_path: Path) -> None:
 
 def picture(word: str) -> dict[str, Any]:
     words = [word, "</s>"]
-    return {"source": words, "target": words, "weights": [[0.5, 0.5]] * 2, "reference": word}
+    return {"source": words, "target": words, "weights": [[0.5, 0.5]] * 2, "reference": word, "gold": None}
 
 
 def test_a_checkpoint_has_its_pictures_whatever_the_words(tmp_path: Path) -> None:
-    pictures.draw(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, gold=[None, None], heed=list)
+    pictures.draw(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, heed=list)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "001.png", "002.json", "002.png"]
     assert json.loads((tmp_path / "002.json").read_text(encoding="utf-8"))["source"] == ["\ud800", "</s>"]
 
@@ -122,7 +129,7 @@ def test_a_picture_that_fails_is_a_warning(
 
     monkeypatch.setattr(pictures, "heatmap", broken)
     with caplog.at_level(logging.WARNING):
-        pictures.draw(tmp_path, [picture("bad"), picture("good")], step=3, gold=[None, None], heed=list)
+        pictures.draw(tmp_path, [picture("bad"), picture("good")], step=3, heed=list)
     assert "probe 1 of step 3 could not be drawn" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "002.json", "002.png"]
 
@@ -133,7 +140,7 @@ def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        pictures.draw(tmp_path, [picture("good")], step=3, gold=[None], heed=list)
+        pictures.draw(tmp_path, [picture("good")], step=3, heed=list)
 
 
 def test_a_table_stays_a_table() -> None:

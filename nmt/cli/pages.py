@@ -1,0 +1,284 @@
+"""report.html and the figures beside it, from finished run folders alone."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from nmt.errors import CheckpointError
+from nmt.evaluation.lengths import by_length
+from nmt.evaluation.measures import Disagreement, disagreement
+from nmt.evaluation.significance import paired_bootstrap
+from nmt.report.comparison import ALPHA, BLEU, SHOWN, Column, Comparison, Run, Variant, notes, number, signatures
+from nmt.report.html import page
+from nmt.training import run_folder
+from nmt.training.files import explained, read_json, replace
+from nmt.training.journal import METRICS, rows
+
+logger = logging.getLogger(__name__)
+
+COSTS = [
+    {"name": "parameters", "head": "parameters", "better": "less"},
+    {"name": "tokens_per_second", "head": "training tokens per second", "better": "more"},
+    {"name": "minutes", "head": "minutes of training", "better": "less"},
+]
+
+STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
+
+
+def write_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> None:
+    """The report of a run and its figures; `scores` and `alignment` are those of the test set.
+
+    Where they cannot be drawn there are none, with a warning, and the run is as good.
+    """
+    try:
+        write(folder, of_run(folder, scores, alignment))
+    except CheckpointError:  # what goes wrong on the disk is no matter of drawing
+        raise
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> None:
+    """The report of a comparison and its figures."""
+    write(folder, of_comparison(comparison, folder.resolve().name))
+
+
+def write(folder: Path, report: Mapping[str, Any]) -> None:
+    """The page, and every figure as PNG and PDF."""
+    from nmt.report.figures import figures
+
+    replace(folder / run_folder.REPORT, page(report))
+    place = folder / run_folder.FIGURES
+    with explained("write", place):
+        place.mkdir(exist_ok=True)
+        for name, figure in figures(report).items():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
+            figure.savefig(place / f"{name}.png", dpi=150)
+            figure.savefig(place / f"{name}.pdf", metadata={"CreationDate": None})
+
+
+def now() -> str:
+    """When the report was made, for people."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+# A run --------------------------------------------------------------------------------------------------------------
+
+
+def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> dict[str, Any]:
+    """A run as `nmt.report.html.page` takes it."""
+    about = read_json(folder / run_folder.RUN)
+    run = shown(folder, about["seed"], {score["name"].split(" ", 1)[-1]: score["value"] for score in scores})
+    minutes = max((row["minutes"] for row in run["metrics"]), default=0.0)
+    facts = [
+        *((score["name"], f"{score['value']:.2f}") for score in scores[:1]),
+        *((f"{scores[0]['name'].split()[0]} {name}" if scores else name, f"{v:.3f}") for name, v in alignment.items()),
+        ("parameters", f"{about['parameters']:,}"),
+        ("training", f"{minutes:.1f} minutes, {max((row['step'] for row in run['metrics']), default=0):,} steps"),
+        ("device", f"{about['device']}, {about['threads']} threads"),
+        ("seed", str(about["seed"])),
+    ]
+    table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
+    table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
+    remarks = []
+    if scores and (found := interval(folder)):
+        table[0]["cells"][0]["interval"] = found  # the first is BLEU
+        remarks = [
+            "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
+        ]
+    return {
+        "title": folder.resolve().name,
+        "created": now(),
+        "facts": facts,
+        "scores": {"columns": [{"head": "value"}], "rows": table, "notes": remarks},
+        "signatures": [(score["name"], score["signature"]) for score in scores],
+        "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
+        "variants": [{"label": folder.resolve().name, "runs": [run]}],
+    }
+
+
+def shown(folder: Path, seed: int, values: Mapping[str, float]) -> dict[str, Any]:
+    """What is drawn of one run folder."""
+    return {
+        "seed": seed,
+        "metrics": rows(folder / METRICS),
+        "probes": run_folder.probes(folder),
+        "values": dict(values),
+        "lengths": lengths(folder),
+    }
+
+
+def texts(folder: Path) -> list[list[str]] | None:
+    """Source, hypotheses and references of the split that was scored; None where a run kept no text."""
+    for split in ("test", "validation"):
+        paths = [folder / f"{split}.{kind}.txt" for kind in ("source", "hypotheses", "references")]
+        if all(path.exists() for path in paths):
+            return [path.read_bytes().decode().split("\n")[:-1] for path in paths]
+    return None
+
+
+def interval(folder: Path) -> str | None:
+    """The 95 % interval of BLEU over resampled test sets."""
+    if (found := texts(folder)) is None:
+        return None
+    _, hypotheses, references = found
+    sampled = paired_bootstrap(references, {"run": hypotheses})["run"]
+    return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
+
+
+def lengths(folder: Path) -> list[dict[str, Any]]:
+    """BLEU by source length; nothing where a run kept no text."""
+    buckets = by_length(*found) if (found := texts(folder)) else []
+    return [{"from": b.first, "to": b.last, "sentences": b.sentences, "bleu": b.bleu} for b in buckets]
+
+
+# A comparison -------------------------------------------------------------------------------------------------------
+
+
+def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
+    """A comparison as `nmt.report.html.page` takes it; variants without a finished run are in its table only."""
+    finished = [variant for variant in comparison.variants if variant.finished]
+    variants = [
+        {"label": variant.label, "runs": [shown(Path(run.folder), run.seed, run.values) for run in sound(variant)]}
+        for variant in finished
+    ]
+    *told, _ = notes(comparison)
+    failures = [line for line in told if line.startswith("FAILED")]
+    remarks = [
+        line for line in told if line not in failures and not any(line.endswith(s) for _, s in signatures(comparison))
+    ]
+    seeds = sorted({run.seed for run in comparison.runs})
+    return {
+        "title": title,
+        "created": now(),
+        "facts": [
+            ("variants", str(len(comparison.variants))),
+            ("seeds", ", ".join(map(str, seeds))),
+            ("baseline", comparison.baseline),
+        ],
+        "scores": {**table(comparison), "notes": [*remarks, "Stars: * p < 0.05, ** p < 0.01, *** p < 0.001."]},
+        "signatures": signatures(comparison),
+        "commands": [("This comparison", comparison.command), *commands(finished)],
+        "variants": variants,
+        "costs": COSTS,
+        "disagreement": disagreements(variants),
+        "failures": failures,
+    }
+
+
+def sound(variant: Variant) -> list[Run]:
+    """The runs of a variant that came to scores."""
+    return [run for run in variant.runs if run.failure is None]
+
+
+def commands(variants: Sequence[Variant]) -> list[tuple[str, str]]:
+    """The command of every finished run."""
+    found = []
+    for variant in variants:
+        for run in sound(variant):
+            try:
+                found.append(
+                    (f"{variant.label} seed {run.seed}", read_json(Path(run.folder) / run_folder.RUN)["command"])
+                )
+            except CheckpointError:  # copied without it
+                continue
+    return found
+
+
+def table(comparison: Comparison) -> dict[str, Any]:
+    """The columns and rows of the score table."""
+    columns = [c for c in SHOWN if any(c.name in run.values for run in comparison.runs)]
+    heads = [
+        {"head": "seeds"},
+        {"head": BLEU.head, "note": "mean and sample standard deviation over seeds"},
+        {"head": "difference", "note": f"of mean BLEU from {comparison.baseline}"},
+        {"head": "p", "note": "paired bootstrap over sentences, with the translations of all seeds"},
+        {"head": f"p<{ALPHA:g}", "note": "for how many seeds the pair of runs differs"},
+        *({"head": column.head} for column in columns),
+    ]
+    best = max((mean for v in comparison.variants if (mean := v.mean(BLEU.name)) is not None), default=None)
+    rows = []
+    for variant in comparison.variants:
+        count = (
+            f"{variant.finished}"
+            if variant.finished == len(variant.runs)
+            else f"{variant.finished}/{len(variant.runs)}"
+        )
+        rows.append(
+            {
+                "label": variant.label,
+                "cells": [
+                    {"text": count},
+                    {**score(variant, BLEU), "best": variant.mean(BLEU.name) == best},
+                    *tested(variant),
+                    *(score(variant, column) for column in columns),
+                ],
+            }
+        )
+    return {"columns": heads, "rows": rows}
+
+
+def score(variant: Variant, column: Column) -> dict[str, Any]:
+    """A mean, with the deviation over seeds below it."""
+    if (mean := variant.mean(column.name)) is not None and column.digits == 0:
+        return {"text": f"{mean:,.0f}"}
+    value, _, spread = number(variant, column).partition(" ± ")
+    return {"text": value, "interval": f"± {spread}"} if spread else {"text": value}
+
+
+def tested(variant: Variant) -> list[dict[str, Any]]:
+    """The cells of the test against the baseline."""
+    found = variant.significance
+    if found is None:
+        return [{"text": "–"}] * 3
+    stars = next((stars for level, stars in STARS if found.p_value < level), "")
+    return [
+        {"text": f"{found.difference:+.2f}", "stars": stars},
+        {"text": f"{found.p_value:.3f}"},
+        {"text": f"{found.below}/{len(found.seeds)}"},
+    ]
+
+
+def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Every variant against every other, and against itself between its seeds: means over pairs of runs.
+
+    From the forced references of the probes at each run's last checkpoint that drew them.
+    """
+    runs = [[forced(run["probes"]) for run in variant["runs"]] for variant in variants]
+    size, words = len(runs), 0
+    tables: dict[str, list[list[float | None]]] = {
+        key: [[None] * size for _ in range(size)] for key in ("divergence", "variation")
+    }
+    for i in range(size):
+        for j in range(i, size):
+            pairs = [(a, b) for m, a in enumerate(runs[i]) for n, b in enumerate(runs[j]) if i != j or m < n]
+            found = [each for a, b in pairs if (each := between(a, b)) is not None]
+            if found:
+                words = max(words, *(each.words for each in found))
+                for key, cells in tables.items():
+                    cells[i][j] = cells[j][i] = fmean(getattr(each, key) for each in found)
+    return {**tables, "words": words} if words else None
+
+
+Forced = dict[tuple[str, str], np.ndarray]
+
+
+def forced(probes: Sequence[Mapping[str, Any]]) -> Forced:
+    """The last forced weights of each probe, by its source and reference."""
+    found = {}
+    for probe in probes:
+        drawn = [frame["forced"] for frame in probe["frames"] if frame.get("forced")]
+        if drawn:
+            found[" ".join(probe["source"]), probe["reference"]] = np.array(drawn[-1]["weights"], dtype=float)
+    return found
+
+
+def between(first: Forced, other: Forced) -> Disagreement | None:
+    """How differently two runs look at the probes that both have."""
+    return disagreement((first[key], other[key]) for key in first if key in other)

@@ -1,0 +1,160 @@
+"""The charts of the report for a paper: pure functions from the report's dictionary to figures."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nmt.report.glyphs import families, legible
+from nmt.report.panels import LEARNING, MEASURES, Panel, points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INKS = ("#1d66b0", "#c9420c", "#237a36", "#9333a0", "#806300", "#b81f56", "#0b6c7e", "#596473")
+"""Told apart by most colour-blind readers, and in print by the dashes and by their labels."""
+
+TEXT_INK, FAINT_INK, GRID_INK = "#1f2430", "#5d6572", "#e3e6eb"
+COLUMNS = 3
+
+Curve = tuple[list[int], list[float]]
+
+
+def figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
+    """All figures that a report has numbers for, by name; `report` is what `nmt.report.html.page` takes."""
+    variants = report["variants"]
+    found = {"curves": curves(LEARNING, variants), "measures": curves(MEASURES, variants)}
+    found |= {"lengths": lengths(variants), "costs": costs(report.get("costs", ()), variants)}
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def curves(panels: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+    """A chart for every panel that has a number. Variants are told apart by colour, their seeds drawn thin under the
+    mean; a single variant has all lines of a panel, several have the first. None where there is no number at all."""
+    drawn = [panel for panel in panels if any(lines(panel, variants))]
+    if not drawn:
+        return None
+    figure, grid = empty(len(drawn))
+    for axes, panel in zip(grid, drawn, strict=True):
+        style(axes, panel.title, "step")
+        for label, ink, dashed, runs in lines(panel, variants):
+            plot(axes, runs, label, ink, dashed)
+        if panel.zero:
+            axes.set_ylim(bottom=min(0.0, *(min(values) for *_, runs in lines(panel, variants) for _, values in runs)))
+        legend(axes)
+    return figure
+
+
+def lines(panel: Panel, variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, bool, list[Curve]]]:
+    """Label, colour, whether dashed, and the curves of all seeds, for each line of a panel that has a number."""
+    for place, line in enumerate(panel.lines[:1] if len(variants) > 1 else panel.lines):
+        for number, variant in enumerate(variants):
+            runs = [found for run in variant["runs"] if (found := points(run["metrics"], line))[0]]
+            ink = INKS[(number or place) % len(INKS)]
+            if runs:
+                yield (variant["label"] if len(variants) > 1 else line.label), ink, place > 0, runs
+
+
+def lengths(variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+    """BLEU over source lengths, the mean over seeds; None where no run has it."""
+    having = [variant for variant in variants if any(run.get("lengths") for run in variant["runs"])]
+    if not having:
+        return None
+    figure, (axes,) = empty(1)
+    style(axes, "BLEU by source length", "source words")
+    first = next(run["lengths"] for run in having[0]["runs"] if run.get("lengths"))
+    for number, variant in enumerate(variants):
+        runs = [
+            (list(range(len(first))), [bucket["bleu"] for bucket in run["lengths"]])
+            for run in variant["runs"]
+            if [bucket["to"] for bucket in run.get("lengths", ())] == [bucket["to"] for bucket in first]
+        ]
+        if runs:
+            plot(axes, runs, variant["label"], INKS[number % len(INKS)], False)
+    names = [f"{b['from']}" if b["from"] == b["to"] else f"{b['from']}–{b['to']}" for b in first]
+    axes.set_xticks(range(len(first)), names)
+    axes.set_ylim(bottom=0)
+    legend(axes)
+    return figure
+
+
+def costs(wanted: Sequence[Mapping[str, Any]], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+    """BLEU against every cost: a point for each run, named by its variant; None where there is nothing to draw."""
+    charts = []
+    for cost in wanted:
+        pairs = [[pair for run in v["runs"] if (pair := both(run.get("values", {}), cost["name"]))] for v in variants]
+        if any(pairs):
+            charts.append((cost["head"], pairs))
+    if not charts:
+        return None
+    figure, grid = empty(len(charts))
+    for axes, (head, pairs) in zip(grid, charts, strict=True):
+        style(axes, "test BLEU", head)
+        for number, (variant, own) in enumerate(zip(variants, pairs, strict=True)):
+            ink = INKS[number % len(INKS)]
+            if own:
+                axes.scatter(
+                    [cost for cost, _ in own], [bleu for _, bleu in own], s=22, color=ink, label=name(variant["label"])
+                )
+        axes.ticklabel_format(style="sci", axis="x", scilimits=(-3, 5))
+        axes.xaxis.get_offset_text().set(fontsize=7, color=FAINT_INK)
+        legend(axes)
+    return figure
+
+
+def both(values: Mapping[str, float], cost: str) -> tuple[float, float] | None:
+    """A run's cost and its BLEU; None where one is not known."""
+    return (values[cost], values["BLEU"]) if {cost, "BLEU"} <= values.keys() else None
+
+
+# Parts --------------------------------------------------------------------------------------------------------------
+
+
+def empty(count: int) -> "tuple[Figure, list[Axes]]":
+    """A figure with so many charts, three in a row."""
+    from matplotlib.figure import Figure
+
+    columns, rows = min(count, COLUMNS), math.ceil(count / COLUMNS)
+    figure = Figure(figsize=(3.3 * columns, 2.5 * rows), facecolor="white", layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in grid[count:]:
+        unused.remove()
+    return figure, grid[:count]
+
+
+def plot(axes: "Axes", runs: Sequence[Curve], label: str, ink: str, dashed: bool) -> None:
+    """The mean over runs at the steps that all have, over the thin lines of the runs where there are several."""
+    shape = "--" if dashed else "-"
+    if len(runs) > 1:
+        for steps, values in runs:
+            axes.plot(steps, values, color=ink, linewidth=0.7, alpha=0.4, linestyle=shape)
+    shared = [step for step in runs[0][0] if all(step in steps for steps, _ in runs)]
+    middle = [sum(values[steps.index(step)] for steps, values in runs) / len(runs) for step in shared]
+    marker = "o" if len(shared) <= 40 else None
+    axes.plot(
+        shared, middle, color=ink, label=name(label), linewidth=1.4, linestyle=shape, marker=marker, markersize=2.2
+    )
+
+
+def name(label: str) -> str:
+    """A label that matplotlib can draw, in no formula, and that a legend does not pass over."""
+    return "\u200b" * label.startswith("_") + legible(label, longest=40).replace("$", r"\$")
+
+
+def legend(axes: "Axes") -> None:
+    """What the lines are, where there is more than one."""
+    labels = axes.get_legend_handles_labels()[1]
+    if len(labels) > 1:
+        axes.legend(frameon=False, prop={"size": 7, "family": families(labels)}, labelcolor=TEXT_INK, handlelength=1.4)
+
+
+def style(axes: "Axes", title: str, across: str) -> None:
+    """A quiet frame, so that the lines are what is seen."""
+    axes.set_title(title, loc="left", fontsize=9, color=TEXT_INK)
+    axes.set_xlabel(across, fontsize=8, color=FAINT_INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID_INK)
+    axes.grid(color=GRID_INK, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=7.5, labelcolor=FAINT_INK)
+    axes.margins(x=0.05, y=0.12)

@@ -1,0 +1,109 @@
+// One alignment as a table that pointer and arrow keys can walk through.
+
+// Between the two nearest inks; the style sheet has one set for light and one for dark screens.
+function ink(weight) {
+  const place = Math.min(Math.max(weight, 0), 1) * (data.inks - 1);
+  const below = Math.min(Math.floor(place), data.inks - 2);
+  const share = Math.round((place - below) * 100);
+  return `color-mix(in srgb, var(--ink-${below + 1}) ${share}%, var(--ink-${below}))`;
+}
+
+// A grid draws {source, target, weights: number[target][source], links: "sure" | "possible" by "row,column"}, and tells
+// `told` the place {row, column} that is pointed at (either may be undefined), or null.
+function grid(told) {
+  const table = make("table", { className: "grid" });
+  table.setAttribute("aria-label", "alignment");
+  let shown = null;
+  let home = null; // the cell that the Tab key comes to
+
+  function cellAt(row, column) {
+    return table.rows[row === undefined ? 0 : row + 1]?.cells[column === undefined ? 0 : column + 1] ?? null;
+  }
+
+  function placeOf(cell) {
+    const number = (text) => (text === undefined ? undefined : Number(text));
+    return cell && { row: number(cell.dataset.row), column: number(cell.dataset.column) };
+  }
+
+  function build() {
+    const corner = make("td", { className: "corner" });
+    const head = make("tr", {}, corner);
+    for (const [column, text] of shown.source.entries()) {
+      const cell = make("th", { className: "source", scope: "col", title: text, tabIndex: -1 }, make("span", {}, word(text)));
+      cell.dataset.column = column;
+      head.append(cell);
+    }
+    const rows = shown.target.map((text, row) => {
+      const name = make("th", { className: "target", scope: "row", tabIndex: -1 }, word(text));
+      name.dataset.row = row;
+      const line = make("tr", {}, name);
+      for (const column of shown.source.keys()) {
+        const cell = make("td", { tabIndex: -1 });
+        Object.assign(cell.dataset, { row, column });
+        line.append(cell);
+      }
+      return line;
+    });
+    table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
+    const letters = Math.max(...shown.source.map((text) => Math.min([...text].length, 20)));
+    table.style.setProperty("--letters", letters);
+    table.style.setProperty("--columns", shown.source.length);
+    home = null;
+    settle(cellAt(undefined, 0));
+  }
+
+  function settle(cell) {
+    if (home) home.tabIndex = -1;
+    home = cell;
+    if (home) home.tabIndex = 0;
+  }
+
+  function draw(next) {
+    const same = shown && [next.source, next.target].join("\n") === [shown.source, shown.target].join("\n");
+    shown = next;
+    if (!same) build(); // the same cells change their colour slowly, so that learning is seen
+    for (const cell of table.querySelectorAll("td[data-row]")) {
+      const { row, column } = cell.dataset;
+      const weight = next.weights[row][column];
+      cell.style.backgroundColor = ink(weight);
+      const link = next.links[`${row},${column}`];
+      for (const kind of ["sure", "possible"]) cell.classList.toggle(kind, link === kind);
+      const gold = link ? `, ${link} gold link` : "";
+      cell.setAttribute("aria-label", `${next.source[column]}, ${next.target[row]}: ${weight.toFixed(2)}${gold}`);
+    }
+  }
+
+  function light(place) {
+    for (const cell of table.querySelectorAll("[data-row], [data-column]")) {
+      const inRow = place !== null && place.row !== undefined && cell.dataset.row === String(place.row);
+      const inColumn = place !== null && place.column !== undefined && cell.dataset.column === String(place.column);
+      cell.classList.toggle("lit", inRow || inColumn);
+      cell.classList.toggle("in-row", inRow);
+      cell.classList.toggle("in-column", inColumn);
+      cell.classList.toggle("at", inRow && inColumn);
+    }
+  }
+
+  const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  table.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return told(null);
+    const move = moves[event.key];
+    const from = placeOf(event.target.closest("[data-row], [data-column]"));
+    if (move === undefined || from === null) return undefined;
+    event.preventDefault();
+    const [row, column] = [(from.row ?? -1) + move[0], (from.column ?? -1) + move[1]];
+    if (row < 0 && column < 0) return undefined;
+    const next = cellAt(row < 0 ? undefined : row, column < 0 ? undefined : column);
+    if (next) next.focus();
+    return undefined;
+  });
+  table.addEventListener("focusin", (event) => {
+    const cell = event.target.closest("[data-row], [data-column]");
+    settle(cell);
+    told(placeOf(cell));
+  });
+  table.addEventListener("focusout", () => told(null));
+  table.addEventListener("pointerover", (event) => told(placeOf(event.target.closest("[data-row], [data-column]"))));
+  table.addEventListener("pointerleave", () => told(null));
+  return { table, draw, light };
+}

@@ -1,0 +1,161 @@
+"""Reports from run folders: what they tell of a run, and of a comparison of several."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import jensenshannon
+
+from nmt.cli import pages
+from nmt.errors import CheckpointError
+from nmt.report.comparison import Comparison, Run, Significance, Variant
+from tests.report import samples
+
+TEXT = "v w x y z\nz y x w v\n"
+SCORES = [
+    {"name": "test BLEU", "value": 35.578, "signature": "nrefs:1"},
+    {"name": "test TER", "value": 50, "signature": "t"},
+]
+
+
+def write_folder(folder: Path, seed: int) -> Path:
+    """A finished run, as far as its report reads it."""
+    folder.mkdir(parents=True)
+    about = {
+        "command": f"nmt-train seed={seed}",
+        "commit": None,
+        "parameters": 1234,
+        "device": "cpu",
+        "threads": 1,
+        "seed": seed,
+    }
+    (folder / "run.json").write_text(json.dumps(about))
+    rows = samples.metrics(steps=2, seed=seed)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for kind, text in (("source", "a\nb c\n"), ("hypotheses", TEXT), ("references", TEXT)):
+        (folder / f"test.{kind}.txt").write_text(text)
+    for number, probe in enumerate(samples.probes(steps=2, seed=seed)):
+        for frame in probe["frames"]:
+            path = folder / "checkpoints" / f"step-{frame['step']:06d}" / "alignments" / f"{number:03d}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            told = {key: probe[key] for key in ("source", "reference", "gold")}
+            path.write_text(json.dumps({**told, **frame}))
+    return folder
+
+
+def run(folder: Path, seed: int, bleu: float, failure: str | None = None) -> Run:
+    if failure:
+        return Run(seed, str(folder), {}, {}, failure=failure)
+    values = {"BLEU": bleu, "chrF2": 50.0, "parameters": 1234.0}
+    return Run(seed, str(write_folder(folder, seed)), values, {"BLEU": "nrefs:1"})
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    first = [run(tmp_path / "a" / f"seed-{seed}", seed, 20.0 + seed) for seed in (1, 2)]
+    second = [run(tmp_path / "b" / "seed-1", 1, 30.0), run(tmp_path / "b" / "seed-2", 2, 0.0, "no <memory>")]
+    third = [run(tmp_path / "c" / "seed-1", 1, 0.0, "no disk")]
+    variants = [
+        Variant("x=a", first),
+        Variant("x=b", second, Significance(9.0, 0.004, {1: 0.001})),
+        Variant("x=c", third),
+    ]
+    return Comparison("nmt-compare x=a,b,c seeds=2", "x=a", variants)
+
+
+def test_a_run_tells_its_scores_its_curves_and_its_commands(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    found = pages.of_run(folder, SCORES, {"AER": 0.25})
+    assert found["title"] == "mine"
+    assert [(row["label"], row["cells"][0]["text"]) for row in found["scores"]["rows"]] == [
+        ("test BLEU", "35.58"),
+        ("test TER", "50.00"),
+        ("AER", "0.250"),
+    ]
+    low, high = map(float, found["scores"]["rows"][0]["cells"][0]["interval"].split(" to "))
+    assert 0 <= low <= 100.0 == high  # every hypothesis is its reference
+    assert dict(found["facts"])["parameters"] == "1,234"
+    assert dict(found["commands"])["This run"] == "nmt-train seed=5"
+    (shown,) = found["variants"][0]["runs"]
+    assert len(shown["probes"]) == 3
+    assert [[frame["step"] for frame in probe["frames"]] for probe in shown["probes"]] == [[100, 200]] * 3
+    assert shown["probes"][0]["gold"] == samples.GOLD[0]
+    assert [bucket["to"] for bucket in shown["lengths"]] == [1, 2]
+
+
+def test_page_and_figures_lie_beside_the_run(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    pages.write_run(folder, SCORES, {})
+    assert "mine" in (folder / "report.html").read_text(encoding="utf-8")
+    names = {f"{name}.{ending}" for name in ("curves", "measures", "lengths") for ending in ("png", "pdf")}
+    assert {path.name for path in (folder / "figures").iterdir()} == names
+
+
+def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None:
+    found = pages.of_comparison(comparison, "mine")
+    rows = {row["label"]: [cell["text"] for cell in row["cells"]] for row in found["scores"]["rows"]}
+    heads = [column["head"] for column in found["scores"]["columns"]]
+    assert heads == ["seeds", "BLEU", "difference", "p", "p<0.05", "chrF2", "parameters"]
+    assert rows["x=a"] == ["2", "21.50", "–", "–", "–", "50.00", "1,234"]
+    assert rows["x=b"] == ["1/2", "30.00", "+9.00", "0.004", "1/1", "50.00", "1,234"]
+    assert rows["x=c"][:2] == ["0/1", "-"]
+    cells = {row["label"]: row["cells"] for row in found["scores"]["rows"]}
+    assert cells["x=a"][1]["interval"] == "± 0.71"
+    assert cells["x=b"][2]["stars"] == "**"
+    assert [label for label in cells if cells[label][1]["best"]] == ["x=b"]
+    assert [variant["label"] for variant in found["variants"]] == ["x=a", "x=b"]
+    assert [len(variant["runs"]) for variant in found["variants"]] == [2, 1]
+    assert len(found["failures"]) == 2
+    assert not [note for note in found["scores"]["notes"] if "FAILED" in note or "nrefs" in note]
+    assert found["commands"][0] == ("This comparison", comparison.command)
+    assert ("x=b seed 1", "nmt-train seed=1") in found["commands"]
+
+
+def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, tmp_path: Path) -> None:
+    found = pages.of_comparison(comparison, "mine")["disagreement"]
+
+    def looks(folder: str) -> list[np.ndarray]:
+        paths = sorted((tmp_path / folder / "checkpoints" / "step-000200" / "alignments").iterdir())
+        return [np.array(json.loads(path.read_text())["forced"]["weights"]) for path in paths]
+
+    def apart(one: str, other: str) -> Any:
+        rows = [(p, q) for a, b in zip(looks(one), looks(other), strict=True) for p, q in zip(a, b, strict=True)]
+        return np.mean([jensenshannon(p, q, base=2) ** 2 for p, q in rows])
+
+    assert found["divergence"][0][0] == pytest.approx(apart("a/seed-1", "a/seed-2"))
+    expected = (apart("a/seed-1", "b/seed-1") + apart("a/seed-2", "b/seed-1")) / 2
+    assert found["divergence"][0][1] == found["divergence"][1][0] == pytest.approx(expected)
+    assert found["divergence"][1][1] is None  # one seed has no other
+    assert found["words"] == sum(len(reference.split()) + 1 for reference in samples.REFERENCES)
+
+
+def test_where_no_run_is_finished_there_is_still_a_page(tmp_path: Path) -> None:
+    failed = Comparison("nmt-compare x=a", "x=a", [Variant("x=a", [run(tmp_path / "a", 1, 0.0, "no <memory>")])])
+    pages.write_comparison(failed, tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "no &lt;memory&gt;" in text
+    assert list((tmp_path / "figures").iterdir()) == []
+
+
+def test_a_report_that_cannot_be_drawn_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(report: object) -> str:
+        raise RuntimeError("no such glyph")
+
+    folder = write_folder(tmp_path / "mine", 5)
+    monkeypatch.setattr(pages, "page", broken)
+    with caplog.at_level(logging.WARNING):
+        pages.write_run(folder, SCORES, {})
+    assert "report.html could not be drawn" in caplog.text
+    assert not (folder / "report.html").exists()
+
+
+def test_a_disk_that_is_full_is_no_failed_drawing(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    (folder / "figures").write_text("in the way")
+    with pytest.raises(CheckpointError, match="figures"):
+        pages.write_run(folder, SCORES, {})

@@ -1,0 +1,337 @@
+"""What a person sees: the report in a real browser, by pointer and by keyboard."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.report.html import page as page_of
+from tests.report import samples
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("playwright") is None,
+        reason="no playwright: pip install 'nmt[browser]', or make install",
+    ),
+    pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(NAMES)} is on the PATH: apt-get install chromium"),
+]
+
+RUN = samples.report()
+VARIANTS = ("attention=bahdanau", "attention=luong_general", "attention=sparsemax")
+COMPARISON = samples.report(*VARIANTS, seeds=2)
+FRAMES = RUN["variants"][0]["runs"][0]["probes"][0]["frames"]
+LEFT, RIGHT = ".panel:nth-child(1)", ".panel:nth-child(2)"
+
+LIGHTNESS = """cells => cells.map(cell => {
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.fillStyle = getComputedStyle(cell).backgroundColor;
+    canvas.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+})"""
+"""How light each cell is, whatever its colour is written as."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Visit:
+    """A page that is open in the browser, and all that it complained of or asked for."""
+
+    def __init__(self, browser: Any, path: Path, report: dict[str, Any], **context: Any) -> None:
+        path.write_text(page_of(report), encoding="utf-8")
+        self.page = browser.new_page(
+            **{"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce", **context}
+        )
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.set_default_timeout(10_000)
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector(f"{LEFT} td[data-row]")
+        self.path = path
+
+    def texts(self, selector: str) -> list[str]:
+        return [str(text) for text in self.page.locator(selector).all_inner_texts()]
+
+    def colours(self, panel: str = LEFT) -> list[str]:
+        """The background of every cell of a picture."""
+        script = "cells => cells.map(cell => getComputedStyle(cell).backgroundColor)"
+        return list(self.page.locator(f"{panel} td[data-row]").evaluate_all(script))
+
+    def style(self, selector: str, name: str) -> str:
+        return str(self.page.locator(selector).first.evaluate("(e, name) => getComputedStyle(e)[name]", name))
+
+    def slide(self, place: int) -> None:
+        self.page.locator("input[type=range]").evaluate(
+            "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place
+        )
+
+    def cell(self, row: int, column: int, panel: str = LEFT) -> Any:
+        return self.page.locator(f"{panel} td[data-row='{row}'][data-column='{column}']")
+
+    def lit(self, panel: str = LEFT) -> set[tuple[str | None, str | None]]:
+        script = "cells => cells.map(cell => [cell.dataset.row ?? null, cell.dataset.column ?? null])"
+        return {(row, column) for row, column in self.page.locator(f"{panel} .lit").evaluate_all(script)}
+
+
+@pytest.fixture
+def run(browser: Any, tmp_path: Path) -> Iterator[Visit]:
+    visit = Visit(browser, tmp_path / "run.html", RUN)
+    yield visit
+    visit.page.close()
+    assert visit.complaints == []
+    assert visit.requests == [visit.path.as_uri()]
+
+
+@pytest.fixture
+def comparison(browser: Any, tmp_path: Path) -> Iterator[Visit]:
+    visit = Visit(browser, tmp_path / "comparison.html", COMPARISON)
+    yield visit
+    visit.page.close()
+    assert visit.complaints == []
+    assert visit.requests == [visit.path.as_uri()]
+
+
+def test_the_last_checkpoint_is_shown_first_in_both_ways(run: Visit) -> None:
+    assert run.texts("output") == ["step 400"]
+    assert run.texts(f"{LEFT} th.target") == ["der", "Hund", "schläft", "</s>"]
+    assert run.texts(f"{RIGHT} th.target") == ["a", "word", "</s>"]
+    # The words are slanted over their columns, so their text is read from the elements.
+    assert run.page.locator(f"{LEFT} th.source").all_text_contents() == samples.SOURCES[0]
+    assert len(run.colours()) == 16
+
+
+def test_the_slider_goes_through_the_checkpoints(run: Visit) -> None:
+    last = run.colours()
+    run.slide(0)
+    assert run.texts("output") == ["step 100"]
+    assert run.colours() != last
+    assert run.texts(f"{RIGHT} th.target") == ["a", "word", "</s>"]
+    run.page.locator("input[type=range]").focus()
+    run.page.keyboard.press("ArrowRight")
+    assert run.texts("output") == ["step 200"]
+    assert run.texts(f"{RIGHT} th.target") == ["a", "word", "word", "</s>"]
+    run.page.keyboard.press("End")
+    assert run.colours() == last
+
+
+def test_playing_ends_at_the_last_checkpoint(run: Visit) -> None:
+    run.page.get_by_role("button", name="Play").press("Enter")
+    assert run.texts("output") == ["step 100"]
+    assert run.page.get_by_role("button", name="Stop").count() == 1
+    run.page.get_by_role("button", name="Play").wait_for()
+    assert run.texts("output") == ["step 400"]
+
+
+def test_more_weight_is_more_ink_on_one_scale(run: Visit) -> None:
+    for place, step in enumerate((100, 400)):
+        run.slide(3 * place)
+        weights = next(
+            f["forced"]["weights"] for f in RUN["variants"][0]["runs"][0]["probes"][0]["frames"] if f["step"] == step
+        )
+        flat = [weight for row in weights for weight in row]
+        script = (
+            "(cells) => cells.map(cell => { const c = document.createElement('canvas').getContext('2d'); "
+            "c.fillStyle = getComputedStyle(cell).backgroundColor; c.fillRect(0, 0, 1, 1); "
+            "const [r, g, b] = c.getImageData(0, 0, 1, 1).data; return 0.2126 * r + 0.7152 * g + 0.0722 * b; })"
+        )
+        run.colours()
+        light = run.page.locator(f"{LEFT} td[data-row]").evaluate_all(script)
+        for a, one in zip(flat, light, strict=True):
+            for b, other in zip(flat, light, strict=True):
+                assert one > other or a > b - 0.02
+        assert light[flat.index(max(flat))] == min(light)
+
+
+def test_pointing_at_a_cell_lights_its_row_and_column_and_says_its_weight(run: Visit) -> None:
+    run.cell(1, 2).hover()
+    assert run.lit() == {
+        ("1", None),
+        (None, "2"),
+        *(("1", str(n)) for n in range(4)),
+        *((str(n), "2") for n in range(4)),
+    }
+    weight = FRAMES[-1]["forced"]["weights"][1][2]
+    assert run.texts(f"{LEFT} .reading") == [f"sleeps, → Hund {weight:.2f}"]
+    run.page.mouse.move(1, 1)
+    assert run.lit() == set()
+    assert run.texts(f"{LEFT} .reading") == [""]
+
+
+def test_pointing_at_a_word_lights_its_column_on_both_sides(run: Visit) -> None:
+    run.page.locator(f"{LEFT} th.source[data-column='1']").hover(force=True)
+    for panel, count in ((LEFT, 4), (RIGHT, 3)):
+        assert run.lit(panel) == {(None, "1"), *((str(row), "1") for row in range(count))}
+    run.page.locator(f"{LEFT} th.target[data-row='2']").hover()
+    assert run.lit() == {("2", None), *(("2", str(column)) for column in range(4))}
+    assert run.lit(RIGHT) == set()  # its words are others
+
+
+def test_the_arrow_keys_walk_through_a_grid(run: Visit) -> None:
+    run.page.locator(f"{LEFT} select").focus()
+    run.page.keyboard.press("Tab")
+    assert run.lit() == {(None, "0"), *((str(row), "0") for row in range(4))}
+    for key in ("ArrowDown", "ArrowRight"):
+        run.page.keyboard.press(key)
+    assert {("0", None), (None, "1")} <= run.lit()
+    assert run.texts(f"{LEFT} .reading")[0].startswith("dog → der 0.")
+    run.page.keyboard.press("ArrowUp")
+    run.page.keyboard.press("ArrowUp")  # there is nothing above the words
+    assert run.lit() == {(None, "1"), *((str(row), "1") for row in range(4))}
+    run.page.keyboard.press("Escape")
+    assert run.lit() == set()
+    run.page.keyboard.press("Tab")  # one stop for the whole grid
+    assert run.page.evaluate("document.activeElement.closest('.panel') === document.querySelectorAll('.panel')[1]")
+
+
+def test_gold_links_are_drawn_where_the_reference_is(run: Visit) -> None:
+    def marked(kind: str) -> list[list[str]]:
+        return run.page.locator(f"td.{kind}").evaluate_all("cells => cells.map(c => [c.dataset.row, c.dataset.column])")
+
+    assert (marked("sure"), marked("possible")) == ([["0", "0"], ["1", "1"]], [["2", "2"]])
+    assert run.style("td.sure", "position") == "relative"
+    run.page.get_by_role("checkbox").uncheck()
+    assert (marked("sure"), marked("possible")) == ([], [])
+
+
+def test_every_sentence_can_be_chosen_and_any_text_stays_text(run: Visit) -> None:
+    before, after = run.page.get_by_role("button", name="‹"), run.page.get_by_role("button", name="›")
+    assert before.is_disabled()
+    after.click()
+    run.page.wait_for_selector("dd:has-text('le professeur')")
+    assert run.page.locator(f"{LEFT} th.source").all_text_contents() == samples.SOURCES[1]
+    direction = "e => e.querySelector('bdi').matches(':dir(rtl)')"
+    assert run.page.locator("dl.text dd").first.evaluate(direction)
+    run.page.get_by_label("sentence", exact=True).select_option(index=2)
+    run.page.wait_for_selector(f"{LEFT} th.target:has-text('script')")
+    assert run.page.locator(f"{LEFT} th.source").all_text_contents() == samples.SOURCES[2]
+    assert run.page.locator(f"{LEFT} th.target").all_text_contents() == [*samples.REFERENCES[2].split(), "</s>"]
+    assert run.page.locator("img").count() == 0
+    assert after.is_disabled()
+
+
+def test_two_variants_stand_side_by_side_and_can_be_switched(comparison: Visit) -> None:
+    assert comparison.texts(f"{LEFT} select option:checked") == ["bahdanau", "seed 1", "the reference, forced"]
+    assert comparison.texts(f"{RIGHT} select option:checked") == ["luong_general", "seed 1", "the reference, forced"]
+    left, right = comparison.colours(LEFT), comparison.colours(RIGHT)
+    comparison.page.locator(f"{RIGHT} select[aria-label=seed]").select_option("seed 2")
+    assert comparison.colours(RIGHT) != right
+    assert comparison.colours(LEFT) == left
+    comparison.page.locator(f"{LEFT} select[aria-label=variant]").select_option("sparsemax")
+    comparison.page.locator(f"{LEFT} select[aria-label=translation]").select_option("its own translation")
+    assert comparison.texts(f"{LEFT} th.target") == ["a", "word", "</s>"]
+    comparison.page.locator(f"{LEFT} select[aria-label=translation]").select_option("the reference, forced")
+    comparison.cell(1, 2).hover()
+    assert comparison.lit(LEFT) == comparison.lit(RIGHT) != set()  # the same words on both sides
+
+
+def test_charts_tell_their_numbers_by_pointer_and_key(comparison: Visit) -> None:
+    card = comparison.page.locator("#learning .card", has_text="BLEU")
+    note = card.locator(".said").inner_text()
+    card.locator("svg").focus()
+    comparison.page.keyboard.press("ArrowRight")
+    # The mean of both seeds: 10 x 1 + 1 and 10 x 1 + 2.
+    assert " ".join(card.locator(".said").inner_text().split()).startswith("step 100 bahdanau 11.5 luong_general 11.5")
+    comparison.page.keyboard.press("Escape")
+    assert card.locator(".said").inner_text() == note
+    card.locator("svg").hover()
+    assert card.locator(".said").inner_text().startswith("step ")
+    labels = card.locator(".label").evaluate_all("all => all.map(e => e.getBoundingClientRect().y)")
+    assert len(labels) == 3
+    assert min(b - a for a, b in zip(sorted(labels), sorted(labels)[1:], strict=False)) > 8
+
+
+def test_measures_can_be_asked_for_forced_or_free(comparison: Visit) -> None:
+    titles = comparison.texts("#measures h3")
+    assert "entropy, forced" in titles
+    comparison.page.get_by_label("free", exact=True).check()
+    assert [title.replace("free", "forced") for title in comparison.texts("#measures h3")] == titles
+    assert "entropy, free" in comparison.texts("#measures h3")
+
+
+def test_cost_length_and_disagreement_are_there_for_comparisons(comparison: Visit) -> None:
+    assert comparison.texts("#costs h3") == ["parameters"]
+    assert comparison.page.locator("#costs circle").count() == 3 + 6
+    assert "1–5" in comparison.page.locator("#lengths svg").text_content()
+    assert comparison.texts("#disagreement table")[0].split()[-4:] == ["sparsemax", "0.250", "0.250", "–"]
+
+
+def test_a_dark_screen_has_other_colours_and_paper_has_light_ones(browser: Any, tmp_path: Path, run: Visit) -> None:
+    dark = Visit(browser, tmp_path / "dark.html", RUN, color_scheme="dark")
+    seen = [(v.style("body", "backgroundColor"), v.style("body", "color"), v.colours()) for v in (run, dark)]
+    assert all(light != other for light, other in zip(*seen, strict=True))
+    dark.page.emulate_media(media="print", color_scheme="dark")
+    assert (dark.style("body", "backgroundColor"), dark.style("body", "color")) == seen[0][:2]
+    assert dark.colours() == seen[0][2]
+    for control in ("button", "input[type=range]", ".hint"):
+        assert not dark.page.locator(control).first.is_visible()
+    assert dark.page.locator(".grid").first.is_visible()
+    dark.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_page(browser: Any, tmp_path: Path, scheme: str) -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    visit = Visit(browser, tmp_path / "page.html", COMPARISON, color_scheme=scheme)
+    paper = luminance(visit.style("body", "backgroundColor"))
+    inks = [visit.style(selector, "color") for selector in ("body", ".hint", "summary", ".stars")]
+    inks += [visit.style(f".label.ink-{number}", "fill") for number in range(3)]
+    for ink in inks:  # WCAG 2: 4.5 to 1
+        lighter, darker = sorted((luminance(ink), paper), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+    visit.page.close()
+
+
+@pytest.mark.parametrize("width", [360, 800, 1600])
+def test_nothing_is_wider_than_the_screen(browser: Any, tmp_path: Path, width: int) -> None:
+    visit = Visit(browser, tmp_path / "page.html", COMPARISON, viewport={"width": width, "height": 800})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    tops = [visit.page.locator(panel).bounding_box()["y"] for panel in (LEFT, RIGHT)]
+    assert (tops[0] == tops[1]) == (width > 1000)
+    visit.page.close()
+
+
+def test_without_scripts_the_scores_are_still_there(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page_of(RUN), encoding="utf-8")
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(path.as_uri())
+    assert "35.58" in page.inner_text("table")
+    assert "nmt-train attention=bahdanau" in page.inner_text("code >> nth=1") + page.inner_text("main")
+    page.close()
+
+
+def test_a_run_that_has_just_begun_has_a_page(browser: Any, tmp_path: Path) -> None:
+    empty = {"seed": 1, "metrics": [], "probes": []}
+    scores = {"columns": [], "rows": [], "notes": []}
+    path = tmp_path / "page.html"
+    path.write_text(page_of({**RUN, "scores": scores, "variants": [{"label": "a", "runs": [empty]}]}), encoding="utf-8")
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path.as_uri())
+    assert complaints == []
+    assert page.locator("main > section:visible h2").all_inner_texts() == ["Scores", "Commands"]
+    page.close()
