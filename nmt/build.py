@@ -18,6 +18,7 @@ from nmt.data.batching import Batching
 from nmt.data.corpus import Corpus, Files
 from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
+from nmt.data.lexicon import SHORTLISTS
 from nmt.data.prepare import Filters
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece, Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
@@ -26,6 +27,7 @@ from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
 from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
+from nmt.model.unset import Undrawn, put
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
 from nmt.training.averaging import AVERAGES
@@ -34,11 +36,12 @@ from nmt.training.optimizer import OPTIMIZERS
 from nmt.training.places import Device, model_folder
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
-from nmt.training.state import fits, put_weights
+from nmt.training.state import fits
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
+SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants(SCORES, frozenset({"query_size", "memory_size", "heads"}))
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
@@ -171,7 +174,7 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
 def outline(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
     """The same model without memory: its parameters have nothing but shapes. Raises ConfigError as `model` does."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():
             return model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
     except (MemoryError, RuntimeError) as problem:
         raise ConfigError(f"No tensor can have the sizes of this model: {problem}") from problem
@@ -259,10 +262,10 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
         tensors = load_tensors(folder / "model.safetensors")
-        # First, so that no memory is taken for sizes which the weights do not have.
-        fits(outline(settings, joint=len(names) == 1, **sizes), tensors, folder)
-        made = model(settings, joint=len(names) == 1, **sizes)
-        put_weights(made, tensors, folder)
+        # No memory is taken for sizes which the weights do not have, and no random numbers are drawn.
+        made = outline(settings, joint=len(names) == 1, **sizes)
+        fits(made, tensors, folder)
+        put(made, tensors)
     except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(f"{folder} is not a complete model folder: {problem}.") from problem
     except (ConfigError, CheckpointError, DataError) as problem:
