@@ -67,8 +67,8 @@ class Constraints:
         sizes = [length - 1 for length in lengths.tolist()]
         most = [math.floor(self.max_ratio * size + self.max_extra) for size in sizes]
         least = [min(math.ceil(self.min_ratio * size), limit) for size, limit in zip(sizes, most, strict=True)]
-        tensors = (torch.tensor(limit, dtype=torch.long, device=lengths.device) for limit in (least, most))
-        return Limits(*tensors, free=max(least, default=0), tight=min(most, default=0))
+        minimum, maximum = (torch.tensor(limit, dtype=torch.long, device=lengths.device) for limit in (least, most))
+        return Limits(minimum, maximum, free=max(least, default=0), tight=min(most, default=0))
 
     def confine(
         self,

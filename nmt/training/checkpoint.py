@@ -22,6 +22,7 @@ HEAVY = (
     "state.safetensors",
     "state.json",
     "config.json",
+    "lexicon.safetensors",
     "data.json",
     "spm*.model",
 )
