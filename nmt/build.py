@@ -19,6 +19,7 @@ from nmt.data.batching import Batching
 from nmt.data.corpus import Corpus, Files
 from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
+from nmt.data.lexicon import SHORTLISTS
 from nmt.data.prepare import Filters
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece, Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
@@ -27,7 +28,7 @@ from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
 from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
-from nmt.model.undrawn import Undrawn
+from nmt.model.unset import Undrawn, put
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
 from nmt.training import manifest
@@ -37,11 +38,12 @@ from nmt.training.optimizer import OPTIMIZERS
 from nmt.training.places import ANEW, VOCABULARY_BYTES, Device, memory, model_folder, ordinary, read_config, shown
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
-from nmt.training.state import finite, fits, put_weights
+from nmt.training.state import finite, fits
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
+SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants(SCORES, frozenset({"query_size", "memory_size", "heads"}))
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
@@ -283,10 +285,10 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
         tensors = load_tensors(file)
-        # First, so that no memory is taken for sizes which the weights do not have.
-        fits(outline(settings, joint=len(names) == 1, **sizes), tensors, file)
-        made = model(settings, joint=len(names) == 1, **sizes)
-        put_weights(made, tensors, file)
+        # No memory is taken for sizes which the weights do not have, and no random numbers are drawn.
+        made = outline(settings, joint=len(names) == 1, **sizes)
+        fits(made, tensors, file)
+        put(made, tensors)
         finite(made, file)
     except ConfigError as problem:
         raise ModelError(f"{shown(folder)}/config.json cannot be used: {shown(problem)}") from problem

@@ -35,12 +35,13 @@ AXES: dict[str, Variants] = {
     "schedule": build.SCHEDULE,
     "average": build.AVERAGE,
     "search": build.SEARCH,
+    "shortlist": build.SHORTLIST,
     "extract": EXTRACT,
 }
 GROUPS = {"attention", "model", "experiment", "debug"}
 """Folders whose own files choose on several axes at once."""
 LEAVES = [f"{axis}/{path.stem}" for axis in AXES for path in sorted((ROOT / axis).glob("*.yaml"))]
-BUILT = [leaf for leaf in LEAVES if not leaf.startswith("extract/")]
+BUILT = [leaf for leaf in LEAVES if not leaf.startswith(("extract/", "shortlist/"))]
 PRESETS = [f"attention={path.stem}" for path in sorted((ROOT / "attention").glob("*.yaml"))]
 RECIPES = [
     f"{group}={path.stem}" for group in ("experiment", "debug") for path in sorted((ROOT / group).glob("*.yaml"))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from nmt.data import lines
 from nmt.errors import DataError
@@ -66,7 +66,7 @@ def outgoing(path: str | None) -> Iterator[Put]:
         yield lambda text: put(sys.stdout.buffer, text)
         return
     final = Path(path).expanduser().resolve()
-    direct = final.exists() and not final.is_file()
+    direct = is_special(path)
     written = final if direct else final.with_name(f"{WRITING}{final.name}")
     try:
         with opened(written, path) as file:
@@ -80,15 +80,26 @@ def outgoing(path: str | None) -> Iterator[Put]:
             written.unlink(missing_ok=True)
 
 
-def opened(file: Path, asked: str) -> BinaryIO:
+def is_special(path: str) -> bool:
+    """Whether a path is of something that is no regular file, such as a pipe or /dev/null."""
+    final = Path(path).expanduser().resolve()
+    return final.exists() and not final.is_file()
+
+
+def opened(file: Path, asked: str, mode: Literal["wb", "ab"] = "wb") -> BinaryIO:
     """A file to write; raises DataError with the name that was asked for."""
     try:
-        return file.open("wb")
+        return file.open(mode)
     except OSError as problem:
         raise DataError(f"{asked} cannot be written: {problem.strerror}. Choose a file in a folder that can.") from None
 
 
 def put(stream: BinaryIO, text: Iterable[str]) -> None:
     """Writes lines as UTF-8."""
-    stream.write("".join(f"{line}\n" for line in text).encode())
+    stream.write(encoded(text))
     stream.flush()
+
+
+def encoded(text: Iterable[str]) -> bytes:
+    """Lines as UTF-8, each with its line end."""
+    return "".join(f"{line}\n" for line in text).encode()

@@ -3,17 +3,23 @@
 import json
 import logging
 import math
+import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
 from nmt.cli.door import APPLIED, open_door
-from nmt.cli.text import chunks, incoming, outgoing
+from nmt.cli.parallel import Answer, spread
+from nmt.cli.partial import Output, fingerprint, resumable
+from nmt.cli.text import chunks, incoming, is_special, outgoing
 from nmt.cli.work import Work, load, translator
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
+from nmt.training.places import model_folder
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
@@ -30,14 +36,17 @@ class Settings(Work):
     input: str | None
     output: str | None
     format: Literal["text", "nbest", "json"]
+    processes: int
     search: dict[str, Any]
+    shortlist: dict[str, Any]
+    precision: Literal["float32", "int8"]
     max_source: int | None
     chunk: int
     errors: Errors
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("max_source", "chunk"):
+        for name in ("max_source", "chunk", "processes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
@@ -51,28 +60,84 @@ def main() -> None:
 def task(composed: dict[str, Any]) -> None:
     """Translates the input to the output, a chunk of lines at a time."""
     settings = config.build(Settings, config.check(composed, Settings))
+    # Asked before what takes a second to import.
     text = incoming(settings.input, settings.errors)
-    loaded = load(settings.model["folder"], settings)
-    worker = translator(loaded, settings, settings.search, weights=settings.format == "json")
-    write = FORMATS[settings.format]
+    folder = model_folder(Path(settings.model["folder"]).expanduser())
     # Somebody who types lines wants each answered before the next.
     typed = settings.input is None and sys.stdin.isatty()
+    shown = sys.stderr.isatty() and not typed and not (settings.output is None and sys.stdout.isatty())
 
     from tqdm import tqdm
 
-    shown = sys.stderr.isatty() and not typed and not (settings.output is None and sys.stdout.isatty())
-    with outgoing(settings.output) as put, tqdm(desc="translating", unit=" lines", disable=not shown) as bar:
-        number = 0
-        for chunk in chunks(text, 1 if typed else settings.chunk):
-            encoded = worker.tokenizers.source.encode(chunk)
-            ids = shortened(encoded, settings.max_source, first=number)
-            translations = worker.translate_ids(ids, done=bar.update)
-            put(
-                line
-                for place, (source, translation) in enumerate(zip(ids, translations, strict=True), start=number)
-                for line in write(worker.tokenizers, Line(place, source, *translation))
-            )
-            number += len(chunk)
+    with tqdm(desc="translating", unit=" lines", disable=not shown) as bar, output(settings, folder, text) as out:
+        bar.update(out.done)
+        numbered = counted(chunks(out.text, 1 if typed else settings.chunk), first=out.done)
+        for chunk, answers in answered(settings, numbered, bar.update):
+            out.put(chunk, answers)
+
+
+def output(settings: Settings, folder: Path, text: Iterator[str]) -> AbstractContextManager[Output]:
+    """Where answers go; if a file becomes a file, it can be gone on with."""
+    if settings.input is None or settings.output is None or is_special(settings.output):
+        return unresumed(settings.output, text)
+    ignored = {"model", "input", "output", "device", "threads", "processes"}
+    job = {key: value for key, value in asdict(settings).items() if key not in ignored}
+    path, errors = settings.input, settings.errors
+    return resumable(settings.output, {**job, "model": fingerprint(folder)}, lambda: incoming(path, errors))
+
+
+@contextmanager
+def unresumed(path: str | None, text: Iterator[str]) -> Iterator[Output]:
+    """Where answers go at once, or whole or not at all."""
+    with outgoing(path) as put:
+        yield Output(text, 0, lambda chunk, answers: put(answers))
+
+
+def counted(parts: Iterable[list[str]], *, first: int) -> Iterator[tuple[int, list[str]]]:
+    """Chunks with the number of lines before each."""
+    for part in parts:
+        yield first, part
+        first += len(part)
+
+
+def answered(
+    settings: Settings, numbered: Iterable[tuple[int, list[str]]], done: Callable[[int], object]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Chunks and what is written for each, in order."""
+    if settings.processes == 1:
+        answer = answerer(settings, done)
+        for first, chunk in numbered:
+            yield chunk, answer(first, chunk)
+        return
+    share = max(1, (settings.threads or os.cpu_count() or 1) // settings.processes)
+    for chunk, answers in spread(numbered, settings.processes, answerer, replace(settings, threads=share)):
+        done(len(chunk))
+        yield chunk, answers
+
+
+def answerer(settings: Settings, done: Callable[[int], object] | None = None) -> Answer:
+    """What is written for a chunk of lines. `done` is told how many more are translated."""
+    worker = translator(
+        load(settings.model["folder"], settings),
+        settings,
+        settings.search,
+        weights=settings.format == "json",
+        precision=settings.precision,
+        shortlist=settings.shortlist,
+    )
+    write = FORMATS[settings.format]
+
+    def answer(first: int, chunk: list[str]) -> list[str]:
+        encoded = worker.tokenizers.source.encode(chunk)
+        ids = shortened(encoded, settings.max_source, first=first)
+        translations = worker.translate_ids(ids, done=done)
+        return [
+            line
+            for place, (source, translation) in enumerate(zip(ids, translations, strict=True), start=first)
+            for line in write(worker.tokenizers, Line(place, source, *translation))
+        ]
+
+    return answer
 
 
 def shortened(ids: Sequence[Sequence[int]], most: int | None, *, first: int) -> list[Sequence[int]]:

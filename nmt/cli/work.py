@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
@@ -11,6 +12,7 @@ from nmt.training.places import Device, model_folder
 if TYPE_CHECKING:
     from nmt.build import Loaded
     from nmt.evaluation.translation import Translator
+    from nmt.model.product import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,34 @@ def load(model: str, work: Work) -> "Loaded":
     return build.load(folder, device=device)
 
 
-def translator(loaded: "Loaded", work: Work, search: Mapping[str, Any], *, weights: bool = True) -> "Translator":
+def translator(
+    loaded: "Loaded",
+    work: Work,
+    search: Mapping[str, Any],
+    *,
+    weights: bool = True,
+    precision: "Precision" = "float32",
+    shortlist: Mapping[str, Any] = MappingProxyType({"name": "whole"}),
+) -> "Translator":
     """The model with a search: the stored one with the settings of `search`, or the one that `search` names."""
     from nmt import build, config
-    from nmt.evaluation.translation import Translator
+    from nmt.data.lexicon import Lexical
+    from nmt.evaluation.translation import Listing, Translator
+    from nmt.model.engine import Engine
+    from nmt.training import lexicon_file
 
     chosen = {**({} if "name" in search else loaded.settings["search"]), **search}
-    checked = config.check({"search": chosen}, {"search": build.SEARCH})
-    return Translator(loaded.model, loaded.tokenizers, build.search(checked), work.tokens, weights)
+    schema = {"search": build.SEARCH, "shortlist": build.SHORTLIST}
+    checked = config.check({"search": chosen, "shortlist": shortlist}, schema)
+    choice = config.make(build.SHORTLIST, checked["shortlist"])
+    return Translator(
+        loaded.model,
+        loaded.tokenizers,
+        build.search(checked),
+        work.tokens,
+        weights,
+        engine=Engine(loaded.model, precision),
+        listing=Listing(lexicon_file.load(loaded.folder, loaded.tokenizers), choice)
+        if isinstance(choice, Lexical)
+        else None,
+    )

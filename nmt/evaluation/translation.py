@@ -10,13 +10,22 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from nmt.data.batching import by_length, pad
+from nmt.data.lexicon import Lexical, Lexicon
 from nmt.data.tokenizer import Tokenizers
+from nmt.model.engine import Engine, Vocabulary
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.hypothesis import Hypothesis, Search
+from nmt.search.hypothesis import Hypothesis, Search, Step
 from nmt.symbols import PAD, START
 
 Position = Literal["predicted", "read"]
 """Where a target word's weights are read: at the step that predicts the word, or at the next, which reads it."""
+
+
+class Listing(NamedTuple):
+    """A lexicon, and how much of it a sentence is left."""
+
+    lexicon: Lexicon
+    choice: Lexical
 
 
 class Translation(NamedTuple):
@@ -31,7 +40,8 @@ class Translator:
     """A model with its tokenizers and a search.
 
     tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
-    is most of the memory that they take.
+    is most of the memory that they take. engine: the model made ready, None where its weights may change from one call
+    to the next. listing: what makes the shortlist of words that a sentence may be translated to; None for all words.
     """
 
     model: Seq2Seq
@@ -39,6 +49,8 @@ class Translator:
     search: Search
     tokens: int = 2048
     weights: bool = True
+    engine: Engine | None = None
+    listing: Listing | None = None
 
     def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
@@ -62,18 +74,46 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """The hypotheses of every source, in the order of the sources; none for an empty one."""
         found: list[list[Hypothesis]] = [[] for _ in ids]
-        device = self.model.output.weight.device
-        for rows in by_length([len(sentence) + 1 for sentence in ids], self.tokens):
+        sizes = [len(sentence) + 1 for sentence in ids]
+        engine = self.engine or Engine(self.model)
+        # A table of all words pays where more are read, and a sentence reads several words for each of its own.
+        whole = Vocabulary(many=sum(sizes) > len(self.model.output.weight))
+        step = engine.stepper(whole) if self.listing is None else None
+        for rows in by_length(sizes, self.tokens):
             some = [row for row in rows if ids[row]]
             if some:
-                source, lengths = pad([ids[row] for row in some])
-                source, lengths = source.to(device), lengths.to(device)
-                memory, state = self.model.encode(source, lengths)
-                for row, hypotheses in zip(some, self.search(self.model.step, state, memory, lengths), strict=True):
-                    found[row] = hypotheses if self.weights else [h._replace(weights=None) for h in hypotheses]
+                sentences = [ids[row] for row in some]
+                vocabulary = whole if self.listing is None else self._listed(self.listing, sentences)
+                hypotheses = self._batch(engine, step or engine.stepper(vocabulary), vocabulary, sentences)
+                for row, each in zip(some, hypotheses, strict=True):
+                    found[row] = each if self.weights else [h._replace(weights=None) for h in each]
             if done is not None:
                 done(len(rows))
         return found
+
+    def _batch(
+        self, engine: Engine, step: Step, vocabulary: Vocabulary, sentences: Sequence[Sequence[int]]
+    ) -> list[list[Hypothesis]]:
+        """The hypotheses of sources that are not empty, in their order."""
+        device = self.model.output.weight.device
+        source, lengths = (tensor.to(device) for tensor in pad(sentences))
+        given, state = engine.encode(source, lengths, vocabulary)
+        found = self.search(step, state, given, lengths)
+        if vocabulary.words is None:
+            return found
+        words = vocabulary.words.tolist()
+        return [[h._replace(tokens=[words[place] for place in h.tokens]) for h in each] for each in found]
+
+    def _listed(self, listing: Listing, sentences: Sequence[Sequence[int]]) -> Vocabulary:
+        """The vocabulary of a batch under a shortlist."""
+        joint = self.tokenizers.source is self.tokenizers.target
+        words, allowed = listing.choice.shortlist(listing.lexicon, sentences, joint=joint)
+        device = self.model.output.weight.device
+        return Vocabulary(
+            torch.from_numpy(words).to(device),
+            torch.from_numpy(allowed).to(device),
+            many=sum(map(len, sentences)) > len(words),
+        )
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.masks import log_bias, mask
+from nmt.masks import mask
 from nmt.model.state import over
 from nmt.search.best import best
 from nmt.search.constraints import IMPOSSIBLE, Constraints
@@ -30,7 +30,7 @@ class Beam(Constraints):
     A step extends the live hypotheses of a sentence, all of one length, by every token, and orders what results by
     log_prob. An END among the first `size` finishes a hypothesis, and finished ones are ranked by score; the first
     `size` that are not END live on, so finished hypotheses take no place in the beam. A tie goes to the
-    higher-ranked hypothesis, then to the lower token.
+    higher-ranked hypothesis, then to the more probable token, then to the lower one.
 
     A sentence ends when no live hypothesis can enter its `nbest` best any more. log_prob only falls as a hypothesis
     grows, length penalties only rise and coverage penalties are at most 0, so what it can still reach is at most
@@ -66,10 +66,8 @@ class Beam(Constraints):
     def __call__(
         self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
     ) -> list[list[Hypothesis]]:
-        # At first all copies of a sentence are alike, so only one may be extended.
-        start = log_bias(torch.arange(self.size, device=lengths.device) == 0)
         longest = max(self.limits(lengths).maximum.tolist(), default=0) + 1
-        counts = torch.arange(longest + 1, dtype=start.dtype, device=lengths.device)
+        counts = torch.arange(longest + 1, dtype=torch.float32, device=lengths.device)
         penalties = LENGTH_PENALTIES[self.length_penalty](counts, self.alpha)
         return explore(
             step,
@@ -77,7 +75,7 @@ class Beam(Constraints):
             memory,
             lengths,
             constraints=self,
-            start=start,
+            copies=1,  # of one hypothesis; more of it would be alike
             places=self.nbest,
             choose=partial(self._choose, penalties),
         )
@@ -86,15 +84,17 @@ class Beam(Constraints):
         self,
         penalties: Float[Tensor, " length"],
         frontier: Frontier,
-        candidates: Float[Tensor, "sentence beam vocab"],
-        rows: Int[Tensor, "sentence beam"],
+        log_probs: Float[Tensor, "sentence copy vocab"],
+        rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
     ) -> Move:
-        sentences, _, vocab = candidates.shape
-        # Each hypothesis has one END, so of twice as many candidates at least `size` live on.
-        log_prob, place = best(candidates.flatten(1), 2 * self.size)
-        token = place % vocab
-        chosen = place // vocab + self.size * torch.arange(sentences, device=rows.device).unsqueeze(-1)
+        sentences, copies, _ = log_probs.shape
+        # No more than END and `size` others of one hypothesis can come among what is finished or lives on.
+        added, token = best(log_probs, self.size + 1)
+        each = token.shape[-1]
+        log_prob, place = (frontier.log_prob.unsqueeze(-1) + added).flatten(1).sort(descending=True, stable=True)
+        token = token.flatten(1).gather(1, place)
+        chosen = place // each + copies * torch.arange(sentences, device=rows.device).unsqueeze(-1)
         is_end = token == END
 
         length = frontier.produced.shape[-1] + 1
@@ -107,7 +107,8 @@ class Beam(Constraints):
         new = Ended(score.where(is_end, IMPOSSIBLE)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]])
         ended = _merge(frontier.ended, new)
 
-        going = is_end.byte().sort(dim=-1, stable=True).indices[:, first]
+        # Of few hypotheses and few tokens there may be fewer than `size` without END.
+        going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (each - 1))]
         token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
         attainable = log_prob[:, 0] / penalties[frontier.limits.maximum + 1]
         done = (attainable <= ended.score[:, -1]) | (length > frontier.limits.maximum)
@@ -126,7 +127,7 @@ class Beam(Constraints):
                 "Set coverage to 0."
             )
         before: Tensor | float = 0.0 if frontier.past is None else frontier.past
-        return before + weights.reshape(*frontier.token.shape, -1)
+        return before + weights.view(*frontier.token.shape, -1)
 
 
 def _merge(old: Ended, new: Ended) -> Ended:

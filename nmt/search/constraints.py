@@ -16,10 +16,16 @@ IMPOSSIBLE = float(log_bias(torch.tensor(False)))
 
 
 class Limits(NamedTuple):
-    """The fewest and the most tokens that each sentence's hypotheses may have, END not counted."""
+    """The fewest and the most tokens that each sentence's hypotheses may have, END not counted.
+
+    Of the batch they began in: at `free` tokens or more no minimum binds, and below `tight` no maximum does. The host
+    knows these two, so that steps at which no limit binds need not look.
+    """
 
     minimum: Int[Tensor, " sentence"]
     maximum: Int[Tensor, " sentence"]
+    free: int
+    tight: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,31 +67,29 @@ class Constraints:
         sizes = [length - 1 for length in lengths.tolist()]
         most = [math.floor(self.max_ratio * size + self.max_extra) for size in sizes]
         least = [min(math.ceil(self.min_ratio * size), limit) for size, limit in zip(sizes, most, strict=True)]
-        return Limits(torch.tensor(least, device=lengths.device), torch.tensor(most, device=lengths.device))
+        minimum, maximum = (torch.tensor(limit, dtype=torch.long, device=lengths.device) for limit in (least, most))
+        return Limits(minimum, maximum, free=max(least, default=0), tight=min(most, default=0))
 
-    def candidates(
+    def confine(
         self,
         log_probs: Float[Tensor, "sentence copy vocab"],
-        totals: Float[Tensor, "sentence copy"],
         produced: Int[Tensor, "sentence copy target"],
         limits: Limits,
-        out: Float[Tensor, "sentence copy vocab"] | None = None,
-    ) -> Float[Tensor, "sentence copy vocab"]:
-        """totals + log_probs where the token may follow `produced`, minus infinity where it may not.
-
-        `out`, if given, is written and returned: a step's largest tensor need not be allocated anew.
-        """
+    ) -> None:
+        """Writes minus infinity over the log-probability of every token that may not follow `produced`."""
         length = produced.shape[-1]
-        continuing = totals + log_bias(length < limits.maximum).unsqueeze(-1)
-        result = torch.add(log_probs, continuing.unsqueeze(-1), out=out)
-        for symbol in (PAD, START, END) if self.unknown else (PAD, START, END, UNKNOWN):
-            result[..., symbol] = IMPOSSIBLE
+        end = log_probs[..., END].clone()
+        for symbol in (PAD, START) if self.unknown else (PAD, START, UNKNOWN):
+            log_probs[..., symbol] = IMPOSSIBLE
         if self.no_repeat_ngram is not None and length >= self.no_repeat_ngram:
-            result.scatter_(-1, _repeating(produced, self.no_repeat_ngram), IMPOSSIBLE)
-        stuck = result.amax(-1) == IMPOSSIBLE
-        may_end = stuck | (length >= limits.minimum).unsqueeze(-1)
-        result[..., END] = log_probs[..., END] + totals + log_bias(may_end)
-        return result
+            log_probs.scatter_(-1, _repeating(produced, self.no_repeat_ngram), IMPOSSIBLE)
+        if length >= limits.tight:
+            log_probs += log_bias(length < limits.maximum)[:, None, None]
+        if length < limits.free:
+            log_probs[..., END] = IMPOSSIBLE
+            stuck = log_probs.amax(-1) == IMPOSSIBLE
+            end += log_bias(stuck | (length >= limits.minimum).unsqueeze(-1))
+        log_probs[..., END] = end
 
 
 def _repeating(produced: Int[Tensor, "sentence copy target"], size: int) -> Int[Tensor, "sentence copy ngram"]:

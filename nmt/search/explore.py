@@ -57,47 +57,45 @@ def explore(
     lengths: Int[Tensor, " sentence"],
     *,
     constraints: Constraints,
-    start: Float[Tensor, " copy"],
+    copies: int,
     places: int,
     choose: Choose,
 ) -> list[list[Hypothesis]]:
     """Hypotheses of every sentence, best first, at most `places` each.
 
-    `start` has the log_prob that each copy of a sentence begins with. `choose(frontier, candidates, rows, weights)`
-    sees candidates = log_prob + log-probability where the constraints allow a token, and this step's trellis rows.
+    Every sentence begins with `copies` of itself, and a move may make more of them. `choose(frontier, log_probs, rows,
+    weights)` sees the step's log-probabilities, minus infinity where the constraints forbid a token, and this step's
+    trellis rows.
     """
     if not len(lengths):
         return []
-    frontier = _begin(lengths, constraints.limits(lengths), start, places)
-    state = repeat(state, len(start))
+    frontier = _begin(lengths, constraints.limits(lengths), copies, places)
+    state = repeat(state, copies)
     trellis = Trellis()
     left: list[tuple[Tensor, Ended]] = []
-    scratch: Tensor | None = None
     while len(frontier.sentence):
         shape = frontier.token.shape
         log_probs, state, weights = step(frontier.token.flatten(), state, memory)
         rows = trellis.add(frontier.token.flatten(), frontier.parent.flatten(), weights).view(shape)
-        scratch = constraints.candidates(
-            log_probs.reshape(*shape, -1), frontier.log_prob, frontier.produced, frontier.limits, out=scratch
-        )
-        move = choose(frontier, scratch, rows, weights)
+        log_probs = log_probs.view(*shape, -1)
+        constraints.confine(log_probs, frontier.produced, frontier.limits)
+        move = choose(frontier, log_probs, rows, weights)
         frontier, chosen = _follow(frontier, move, rows), move.chosen
         if any(move.done.tolist()):  # the only moment at which a step waits for the device, unless a sentence is done
             left.append(take((frontier.sentence, frontier.ended), move.done.nonzero().flatten()))
             kept = (~move.done).nonzero().flatten()
             frontier, memory, chosen = take((frontier, memory, chosen), kept)
-            scratch = scratch[: len(kept)]
         state = take(state, chosen.flatten())
     order = torch.cat([sentences for sentences, _ in left]).argsort()
     ended = Ended(*(torch.cat(parts)[order] for parts in zip(*(some for _, some in left), strict=True)))
     return trellis.hypotheses(ended, lengths.tolist())
 
 
-def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, start: Float[Tensor, " copy"], places: int) -> Frontier:
-    sentences, copies = len(lengths), len(start)
+def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, copies: int, places: int) -> Frontier:
+    sentences = len(lengths)
     numbers = torch.arange(sentences, device=lengths.device)
     token = numbers.new_full((sentences, copies), START)
-    nothing = start.new_full((sentences, places), IMPOSSIBLE)
+    nothing = torch.full((sentences, places), IMPOSSIBLE, device=lengths.device)
     return Frontier(
         sentence=numbers,
         length=lengths,
@@ -105,7 +103,7 @@ def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, start: Float[Tenso
         token=token,
         parent=torch.full_like(token, ROOT),
         produced=numbers.new_empty(sentences, copies, 0),
-        log_prob=start.expand(sentences, copies),
+        log_prob=torch.zeros(sentences, copies, device=lengths.device),
         ended=Ended(nothing, nothing, (numbers * copies).unsqueeze(-1).expand(sentences, places)),
         past=None,
     )
@@ -125,7 +123,7 @@ def _follow(frontier: Frontier, move: Move, rows: Int[Tensor, "sentence copy"]) 
 
 def advance(
     frontier: Frontier,
-    candidates: Float[Tensor, "sentence copy vocab"],
+    log_probs: Float[Tensor, "sentence copy vocab"],
     rows: Int[Tensor, "sentence copy"],
     token: Int[Tensor, "sentence copy"],
 ) -> Move:
@@ -133,7 +131,7 @@ def advance(
 
     A copy that has ended goes on too, and is ignored, until all copies of its sentence have.
     """
-    log_prob = candidates.gather(-1, token.unsqueeze(-1)).squeeze(-1)
+    log_prob = frontier.log_prob + log_probs.gather(-1, token.unsqueeze(-1)).squeeze(-1)
     last = frontier.produced.shape[-1] >= frontier.limits.maximum.unsqueeze(-1)
     ends = (token == END) & (frontier.ended.score == IMPOSSIBLE)
     new = Ended(log_prob, log_prob, rows)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -22,14 +21,13 @@ class Greedy(Constraints):
     def __call__(
         self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
     ) -> list[list[Hypothesis]]:
-        start = torch.zeros(1, device=lengths.device)
-        return explore(step, state, memory, lengths, constraints=self, start=start, places=1, choose=_choose)
+        return explore(step, state, memory, lengths, constraints=self, copies=1, places=1, choose=_choose)
 
 
 def _choose(
     frontier: Frontier,
-    candidates: Float[Tensor, "sentence copy vocab"],
+    log_probs: Float[Tensor, "sentence copy vocab"],
     rows: Int[Tensor, "sentence copy"],
     weights: Float[Tensor, "row source"] | None,
 ) -> Move:
-    return advance(frontier, candidates, rows, candidates.argmax(-1))
+    return advance(frontier, log_probs, rows, log_probs.argmax(-1))

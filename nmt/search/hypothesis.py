@@ -29,7 +29,8 @@ class Step(Protocol):
 
     Rows are sentence-major, row = sentence x copies + copy. `state` is a nested tuple of tensors with one entry a row;
     `memory` has one entry a sentence, and the step itself finds the rows // sentences queries of each. The state that
-    comes back has read `tokens`. `log_probs` are at most 0; `weights` are zero past the end of a source.
+    comes back has read `tokens`. `log_probs` are at most 0, and the search's to write into; `weights` are zero past the
+    end of a source.
     """
 
     def __call__(

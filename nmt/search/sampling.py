@@ -64,7 +64,7 @@ class Sampling(Constraints):
             memory,
             lengths,
             constraints=self,
-            start=torch.zeros(self.samples, device=lengths.device),
+            copies=self.samples,
             places=self.samples,
             choose=partial(self._choose, self._uniforms(lengths)),
         )
@@ -83,13 +83,13 @@ class Sampling(Constraints):
         self,
         uniforms: Float[Tensor, "target all_sentences copy"],
         frontier: Frontier,
-        candidates: Float[Tensor, "sentence copy vocab"],
+        log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
     ) -> Move:
         uniform = uniforms[frontier.produced.shape[-1]][frontier.sentence]
-        token = draw(candidates / self.temperature, uniform, top_k=self.top_k, top_p=self.top_p)
-        return advance(frontier, candidates, rows, token)
+        token = draw(log_probs / self.temperature, uniform, top_k=self.top_k, top_p=self.top_p)
+        return advance(frontier, log_probs, rows, token)
 
 
 def draw(

@@ -24,6 +24,7 @@ HEAVY = (
     "state.safetensors",
     "state.json",
     "config.json",
+    "lexicon.safetensors",
     "data.json",
     "spm*.model",
 )

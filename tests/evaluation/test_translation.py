@@ -8,10 +8,13 @@ import torch
 
 from nmt.cli.training_run import Run
 from nmt.data.batching import pad
-from nmt.evaluation.translation import Translator, forced
+from nmt.data.lexicon import Lexical, Lexicon, learn
+from nmt.evaluation.translation import Listing, Translator, forced
 from nmt.model.decoders import DECODERS
+from nmt.model.engine import Engine
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
+from nmt.search.sampling import Sampling
 from nmt.symbols import START
 from tests import tiny
 
@@ -72,6 +75,55 @@ def test_translations_do_not_depend_on_the_budget_of_a_batch(run: Run, search: G
         assert [h.tokens for h in one.hypotheses] == [h.tokens for h in other.hypotheses]
         assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
     assert together[1] == together[1]._replace(text=together[-1].text)
+
+
+def listing(run: Run, **choice: int) -> Listing:
+    sizes = {
+        "source_vocab": run.data.tokenizers.source.vocab_size,
+        "target_vocab": run.data.tokenizers.target.vocab_size,
+    }
+    return Listing(learn(run.data.train.source, run.data.train.target, kept=9, **sizes), Lexical(**choice))
+
+
+SEARCHED = [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)]
+
+
+@pytest.mark.parametrize("search", SEARCHED)
+@pytest.mark.parametrize("listed", [False, True])
+def test_translations_do_not_depend_on_order_and_company(run: Run, search: Greedy | Beam, listed: bool) -> None:
+    chosen = listing(run, translations=4, frequent=5) if listed else None
+    translator = Translator(run.model, run.data.tokenizers, search, engine=Engine(run.model), listing=chosen)
+    lines = run.data.validation_text.source
+    together = translator.translate(lines)
+    backwards = translator.translate(lines[::-1])[::-1]
+    alone = [translator.translate([line])[0] for line in lines]
+    for found in (backwards, alone):
+        for one, other in zip(together, found, strict=True):
+            assert [h.tokens for h in one.hypotheses] == [h.tokens for h in other.hypotheses]
+            assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
+
+
+def test_a_shortlist_leaves_a_sentence_what_the_lexicon_says(run: Run) -> None:
+    chosen = listing(run, translations=2, frequent=3)
+    ids = run.data.tokenizers.source.encode(run.data.validation_text.source)
+    for search in (Greedy(max_ratio=0.5), Sampling(max_ratio=0.5, seed=3, temperature=9.0)):
+        translator = Translator(run.model, run.data.tokenizers, search, listing=chosen)
+        for sentence, found in zip(ids, translator.search_all(ids), strict=True):
+            words, allowed = chosen.choice.shortlist(chosen.lexicon, [sentence], joint=True)
+            assert set(found[0].tokens) <= set(words[allowed[0]].tolist())
+
+
+def test_a_shortlist_of_everything_changes_nothing(run: Run) -> None:
+    size = run.data.tokenizers.target.vocab_size
+    everything = Listing(
+        Lexicon(np.zeros((size, 1), np.int32), np.arange(size, dtype=np.int32)), Lexical(translations=1, frequent=size)
+    )
+    lines = run.data.validation_text.source
+    plain = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate(lines)
+    listed = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5), listing=everything)
+    for one, other in zip(plain, listed.translate(lines), strict=True):
+        assert one.text == other.text
+        assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
 
 
 def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: Run) -> None:

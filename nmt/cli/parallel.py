@@ -1,0 +1,93 @@
+"""Several processes over one input: chunks go to whichever is free, and answers come back in order."""
+
+import multiprocessing
+import queue
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+from nmt.errors import NmtError
+
+Chunk = list[str]
+Answer = Callable[[int, Chunk], list[str]]
+"""What is written for a chunk of lines; the number of lines before it comes first."""
+
+
+def spread(
+    chunks: Iterable[tuple[int, Chunk]], processes: int, begin: Callable[..., Answer], *given: Any
+) -> Iterator[tuple[Chunk, list[str]]]:
+    """Every chunk with its answer, in order. Each process makes its own answerer with `begin(*given)`.
+
+    At most two chunks a process are held, so memory is bounded however slowly the answers are taken. Processes end with
+    this one. Raises the NmtError that one of them raises, and NmtError if one dies.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
+    free: queue.Queue[Connection] = queue.Queue()
+    crew = []
+    for _ in range(processes):
+        ours, theirs = context.Pipe()
+        crew.append(context.Process(target=_serve, args=(theirs, begin, given), daemon=True))
+        crew[-1].start()
+        theirs.close()
+        free.put(ours)
+    with ThreadPoolExecutor(processes) as threads:
+        waiting: deque[tuple[Chunk, Future[list[str]]]] = deque()
+        try:
+            for first, chunk in chunks:
+                waiting.append((chunk, threads.submit(_asked, free, first, chunk)))
+                if len(waiting) >= 2 * processes:
+                    asked, answer = waiting.popleft()
+                    yield asked, answer.result()
+            for asked, answer in waiting:
+                yield asked, answer.result()
+        finally:
+            for _, answer in waiting:
+                answer.cancel()
+            for process in crew:
+                process.terminate()
+            for process in crew:
+                process.join()
+
+
+def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> list[str]:
+    """What a process that is free answers."""
+    connection = free.get()
+    try:
+        connection.send((first, chunk))
+        answer = connection.recv()
+    except (EOFError, OSError):
+        raise NmtError(
+            f"A process that translated lines {first + 1} to {first + len(chunk)} died; it may have been short of "
+            "memory. Try fewer processes, or a smaller chunk or tokens."
+        ) from None
+    finally:
+        free.put(connection)
+    if isinstance(answer, NmtError):
+        raise answer
+    found: list[str] = answer
+    return found
+
+
+def _serve(connection: Connection, begin: Callable[..., Answer], given: tuple[Any, ...]) -> None:
+    """The life of a process: answers until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
+    try:
+        answer = begin(*given)
+    except NmtError as problem:
+        connection.recv()
+        connection.send(problem)
+        return
+    while True:
+        try:
+            first, chunk = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(answer(first, chunk))
+        except NmtError as problem:
+            connection.send(problem)
+        except BrokenPipeError:
+            return

@@ -1,0 +1,91 @@
+"""x W' + b with W made ready once, because it will be asked for at every step of a search."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from nmt.errors import ConfigError
+
+Precision = Literal["float32", "int8"]
+
+Rows = Float[Tensor, "row features"]
+
+
+class Product(ABC):
+    """x W' + b for a weight and a bias that stay as they are. `within_one`: no entry of x is above 1 in magnitude."""
+
+    @abstractmethod
+    def __init__(
+        self, weight: Float[Tensor, "outputs features"], bias: Float[Tensor, " outputs"] | None, *, within_one: bool
+    ) -> None: ...
+
+    @abstractmethod
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        """The product for any number of rows."""
+
+
+class Float32(Product):
+    """In single precision. On a CPU the weight is laid out once as oneDNN wants it, as `torch.compile` does when it
+    freezes a model; a plain product would do that, or worse, at every step.
+    """
+
+    def __init__(
+        self, weight: Float[Tensor, "outputs features"], bias: Float[Tensor, " outputs"] | None, *, within_one: bool
+    ) -> None:
+        self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
+        packs = weight.device.type == "cpu" and weight.dtype == torch.float32 and torch._C._has_mkldnn
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight) if packs else None
+
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        if self.packed is None:
+            return F.linear(x, self.weight, self.bias)
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return found
+
+
+class Int8(Product):
+    """W = diag(s) Q with integers Q of at most 127 in magnitude and one s an output; x = u (P - 128) / 127 likewise
+
+    u is 1 where no entry of x is above 1, and else the largest magnitude in each row of x, so that a row's result does
+    not depend on the other rows. Sums are exact, in 32 bits; what is lost is the rounding of x and W. The product is
+    oneDNN's, which torch.export's quantizer for x86 produces too.
+
+    Raises ConfigError where the processor has no instruction for it: others saturate, or are slower than float32.
+    """
+
+    def __init__(
+        self, weight: Float[Tensor, "outputs features"], bias: Float[Tensor, " outputs"] | None, *, within_one: bool
+    ) -> None:
+        if weight.device.type != "cpu" or not torch.cpu._is_vnni_supported():
+            raise ConfigError(
+                f"precision=int8 needs a CPU with VNNI instructions; the model is on {weight.device.type}"
+                f"{' without them' if weight.device.type == 'cpu' else ''}. Choose precision=float32."
+            )
+        weight = weight.detach()
+        self.scale = (weight.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        self.packed = torch.ops.onednn.qlinear_prepack((weight / self.scale.unsqueeze(1)).round().to(torch.int8), None)
+        self.zero = torch.zeros(len(weight), dtype=torch.int32)
+        self.bias = None if bias is None else bias.detach()
+        self.within_one = within_one
+
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        if self.within_one:
+            return self._product(x, self.bias)
+        reach = x.abs().amax(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)
+        found = self._product(x / reach, None)
+        return found.mul_(reach) if self.bias is None else torch.addcmul(self.bias, found, reach, out=found)
+
+    def _product(self, x: Rows, bias: Float[Tensor, " outputs"] | None) -> Float[Tensor, "row outputs"]:
+        # Adding one half makes of the conversion, which cuts off, a rounding.
+        places = torch.add(128.5, x, alpha=127).to(torch.uint8)
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(
+            places, 1 / 127, 128, self.packed, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return found
+
+
+PRECISIONS: dict[Precision, type[Product]] = {"float32": Float32, "int8": Int8}

@@ -1,0 +1,35 @@
+"""Modules whose parameters have shapes and no numbers yet."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+DRAWS = {"normal_", "uniform_", "kaiming_uniform_"}
+
+
+class Undrawn(TorchFunctionMode):
+    """Inside, no random numbers are drawn for new parameters.
+
+    To be used on torch's meta device, where nothing has memory: for `normal_` there torch would import its compiler,
+    which takes as long as importing torch.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func.__name__ in DRAWS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+def put(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Makes these tensors the parameters of that name; a parameter that several modules share stays shared."""
+    named = {
+        id(parameter): nn.Parameter(tensors[name].to(parameter.dtype)) for name, parameter in module.named_parameters()
+    }
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+            setattr(part, name, named[id(parameter)])
