@@ -32,7 +32,7 @@ fix: $(READY)  ## Mend what ruff can mend by itself
 	$(BIN)/ruff format .
 
 lock:  ## Rewrite requirements.lock from pyproject.toml and constraints.txt (needs uv)
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --constraint constraints.txt \
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --constraint constraints.txt \
 	  --default-index https://pypi.org/simple --no-config --no-header --no-annotate --quiet --output-file requirements.all
 	{ sed -n '/^#/p' requirements.lock; \
 	  awk '/^[a-z]/ { kept = $$1 !~ /^(torch|triton|cuda-.*|nvidia-.*)==/ } kept' requirements.all; } > requirements.lock.new

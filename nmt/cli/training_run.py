@@ -133,7 +133,7 @@ class Run:
             keep_last=max(self.training.keep.last, averaged.get(LastCheckpoints, 0) + 1),
             keep_best=max(self.training.keep.best, averaged.get(BestCheckpoints, 0) + 1),
         )
-        self.translator = Translator(self.model, tokenizers, build.search(settings))
+        self.translator = Translator(self.model, tokenizers, build.search(settings), heed=interruption.heed)
         self.validator = Validator(
             self.translator,
             data.validation,

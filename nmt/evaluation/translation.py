@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
 from nmt.data.batching import by_length, pad
@@ -42,6 +43,7 @@ class Translator:
     tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
     is most of the memory that they take. engine: the model made ready, None where its weights may change from one call
     to the next. listing: what makes the shortlist of words that a sentence may be translated to; None for all words.
+    heed: called before every step of a search, which it may end by raising.
     """
 
     model: Seq2Seq
@@ -51,6 +53,7 @@ class Translator:
     weights: bool = True
     engine: Engine | None = None
     listing: Listing | None = None
+    heed: Callable[[], object] = bool
 
     def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
@@ -98,7 +101,12 @@ class Translator:
         device = self.model.output.weight.device
         source, lengths = (tensor.to(device) for tensor in pad(sentences))
         given, state = engine.encode(source, lengths, vocabulary)
-        found = self.search(step, state, given, lengths)
+
+        def heeding(tokens: Tensor, state: Any, memory: Any) -> Any:
+            self.heed()
+            return step(tokens, state, memory)
+
+        found = self.search(heeding, state, given, lengths)
         if vocabulary.words is None:
             return found
         words = vocabulary.words.tolist()

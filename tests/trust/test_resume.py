@@ -34,7 +34,7 @@ PLACES: dict[str, tuple[str, bool, int]] = {
     "between two batches of a step": ("nmt.training.loop:Loop._backward", True, 20),
     "after a step": ("nmt.training.loop:Loop._step", True, 11),
     "in a validation": ("nmt.evaluation.validation:Validator.nll", False, 4),
-    "in a search": ("nmt.model.seq2seq:Seq2Seq.step", True, 40),
+    "in a search": ("nmt.model.engine:Stepper.__call__", True, 40),
     "after a validation": ("nmt.cli.training_run:Run.validate", True, 4),
     "after drawing": ("nmt.training.pictures:heatmap", True, 6),
     "while saving": ("nmt.training.state:TrainingState.save", False, 4),

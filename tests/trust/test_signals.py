@@ -16,7 +16,7 @@ PHASES: dict[str, tuple[str, int]] = {
     "preparing data": ("nmt.data.prepare:_made", 1),
     "training": ("nmt.training.loop:Loop._backward", 4),
     "validating": ("nmt.evaluation.validation:Validator.nll", 1),
-    "searching": ("nmt.model.seq2seq:Seq2Seq.step", 3),
+    "searching": ("nmt.model.engine:Stepper.__call__", 3),
     "drawing": ("nmt.training.pictures:heatmap", 1),
     "saving": ("nmt.training.manifest:seal", 1),
 }
