@@ -56,7 +56,7 @@ def measured(folder: Path) -> Run:
         values["perplexity"] = perplexity
     if speeds := [row["tokens_per_second"] for row in metrics if row["kind"] == "train"]:
         values["tokens_per_second"] = median(speeds)
-    values["minutes"] = max((row["minutes"] for row in metrics), default=0.0)
+    values["minutes"] = max((row["minutes"] for row in metrics if "minutes" in row), default=0.0)
     signatures = {key: score["signature"] for key, score in found.items()}
     return Run(about["seed"], str(folder), values, signatures, split=split(folder))
 

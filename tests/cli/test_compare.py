@@ -226,6 +226,19 @@ def test_other_test_sets_are_not_compared(tmp_path: Path) -> None:
     assert results.significance(first, [finished(tmp_path / "c", 2, CLOSE, REFERENCES)]) is None
 
 
+def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path) -> None:
+    score = {"name": "test BLEU", "value": 5.0, "signature": "nrefs:1"}
+    (tmp_path / "run.json").write_text(json.dumps({"seed": 3, "parameters": 7}))
+    (tmp_path / "scores.json").write_text(json.dumps({"test": [score], "alignment": {}}))
+    told = [
+        {"kind": "train", "step": 1, "tokens_per_second": 9.0, "minutes": 2.0},
+        {"kind": "skipped", "step": 2, "epoch": 1, "lines": [1]},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told))
+    values = {"BLEU": 5.0, "parameters": 7, "tokens_per_second": 9.0, "minutes": 2.0}
+    assert results.measured(tmp_path).values == values
+
+
 # From end to end ---------------------------------------------------------------------------------------------------
 
 
