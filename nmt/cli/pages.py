@@ -1,7 +1,8 @@
 """report.html and the figures beside it, from finished run folders alone."""
 
+import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -31,36 +32,51 @@ STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
 
 
 def write_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> None:
-    """The report of a run and its figures; `scores` and `alignment` are those of the test set.
-
-    Where they cannot be drawn there are none, with a warning, and the run is as good.
-    """
-    try:
-        write(folder, of_run(folder, scores, alignment))
-    except CheckpointError:  # what goes wrong on the disk is no matter of drawing
-        raise
-    except Exception as problem:
-        logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
+    """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set."""
+    write(folder, lambda: of_run(folder, scores, alignment))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """The report of a comparison and its figures."""
-    write(folder, of_comparison(comparison, folder.resolve().name))
+    """The report of a comparison and its figures, as `write` does."""
+    write(folder, lambda: of_comparison(comparison, folder.resolve().name))
 
 
-def write(folder: Path, report: Mapping[str, Any]) -> None:
-    """The page, and every figure as PNG and PDF."""
-    from nmt.report.figures import figures
+def write(folder: Path, told: Callable[[], Mapping[str, Any]]) -> None:
+    """Writes report.html and figures/; what cannot be drawn is missing, with a warning, and the runs are as good.
 
-    replace(folder / run_folder.REPORT, page(report))
+    `told` reads what the report tells. Raises CheckpointError if a file cannot be written.
+    """
+    try:
+        report = told()
+        content = page(report)
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
+        return
+    replace(folder / run_folder.REPORT, content)
+    try:
+        pictures = dict(drawn(report))
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.FIGURES, problem)
+        return
     place = folder / run_folder.FIGURES
     with explained("write", place):
         place.mkdir(exist_ok=True)
-        for name, figure in figures(report).items():
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
-            figure.savefig(place / f"{name}.png", dpi=150)
-            figure.savefig(place / f"{name}.pdf", metadata={"CreationDate": None})
+    for name, picture in pictures.items():
+        replace(place / name, picture)
+
+
+def drawn(report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Every figure as PNG and PDF: the names of the files and what is in them."""
+    from nmt.report.figures import figures
+
+    formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "pdf": {"metadata": {"CreationDate": None}}}
+    for name, figure in figures(report).items():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
+        for ending, settings in formats.items():
+            content = io.BytesIO()
+            figure.savefig(content, format=ending, **settings)
+            yield f"{name}.{ending}", content.getvalue()
 
 
 def now() -> str:
@@ -75,7 +91,7 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
     """A run as `nmt.report.html.page` takes it."""
     about = read_json(folder / run_folder.RUN)
     run = shown(folder, about["seed"], {score["name"].split(" ", 1)[-1]: score["value"] for score in scores})
-    minutes = max((row["minutes"] for row in run["metrics"]), default=0.0)
+    minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     facts = [
         *((score["name"], f"{score['value']:.2f}") for score in scores[:1]),
         *((f"{scores[0]['name'].split()[0]} {name}" if scores else name, f"{v:.3f}") for name, v in alignment.items()),

@@ -79,16 +79,16 @@ def as_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
 
 
-def replace(path: Path, text: str) -> None:
-    """Writes a file that at every instant is as it was or as it is to be, whatever kills the program.
+def replace(path: Path, content: str | bytes) -> None:
+    """Writes a file that at every instant is as it was or as it is to be, whatever kills the program. Text is UTF-8.
 
     Raises CheckpointError if it cannot be written; what was there then stays.
     """
     written = path.with_name(f"{WRITING}{path.name}")
     with explained("write", path):
         try:
-            with written.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with written.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(written, path)

@@ -91,7 +91,8 @@ def claim(folder: Path, settings: Mapping[str, Any], command: str) -> None:
     check(folder, settings)
     with explained("begin a run in", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        tidy(folder)
+        for place in (folder, folder / FIGURES):
+            tidy(place)
         if not is_ours(folder):
             describe(folder, settings, command, {})
         (folder / SCORES).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Reports from run folders: what they tell of a run, and of a comparison of several."""
 
 import json
-import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from nmt.cli import pages
 from nmt.errors import CheckpointError
 from nmt.report.comparison import Comparison, Run, Significance, Variant
+from nmt.training.files import WRITING
 from tests.report import samples
 
 TEXT = "v w x y z\nz y x w v\n"
@@ -140,22 +141,44 @@ def test_where_no_run_is_finished_there_is_still_a_page(tmp_path: Path) -> None:
     assert list((tmp_path / "figures").iterdir()) == []
 
 
-def test_a_report_that_cannot_be_drawn_is_a_warning(
+def test_what_cannot_be_drawn_is_missing_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(report: object) -> str:
+    def broken(*given: Any) -> None:
         raise RuntimeError("no such glyph")
 
     folder = write_folder(tmp_path / "mine", 5)
-    monkeypatch.setattr(pages, "page", broken)
-    with caplog.at_level(logging.WARNING):
-        pages.write_run(folder, SCORES, {})
-    assert "report.html could not be drawn" in caplog.text
+    monkeypatch.setattr("nmt.report.figures.figures", broken)
+    pages.write_run(folder, SCORES, {})
+    assert (folder / "report.html").exists()
+    assert not (folder / "figures").exists()
+    assert "figures could not be drawn" in caplog.text
+    (folder / "report.html").unlink()
+    (folder / "run.json").unlink()
+    pages.write_run(folder, SCORES, {})
     assert not (folder / "report.html").exists()
+    assert "report.html could not be drawn" in caplog.text
 
 
-def test_a_disk_that_is_full_is_no_failed_drawing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["report.html", "curves.pdf"])
+def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
     folder = write_folder(tmp_path / "mine", 5)
-    (folder / "figures").write_text("in the way")
-    with pytest.raises(CheckpointError, match="figures"):
+    with pytest.raises(CheckpointError, match=rf"{name}: .*No space"):
         pages.write_run(folder, SCORES, {})
+    assert not [path for path in folder.rglob("*") if path.name.startswith(WRITING) or path.name == name]
+
+
+def test_a_run_with_a_skipped_step_has_its_report(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    before = dict(pages.of_run(folder, SCORES, {})["facts"])["training"]
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": "skipped", "step": 150, "epoch": 1, "lines": [1, 2]}) + "\n")
+    assert dict(pages.of_run(folder, SCORES, {})["facts"])["training"] == before
