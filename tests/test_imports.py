@@ -3,7 +3,8 @@
     cli -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
                 \\-> data
 
-Everything may know `errors`, `precision`, `symbols` and `config`; `data` knows no model, and the model knows no data.
+Everything may know `errors`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and the model
+knows no data.
 """
 
 import ast
@@ -15,11 +16,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "precision", "symbols"}
+LEAVES = {"errors", "precision", "processor", "symbols"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "precision": set(),
+    "processor": set(),
     "symbols": set(),
     "masks": set(),
     "config": set(),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nmt import build, config
+from nmt import build, config, processor
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
@@ -28,7 +28,6 @@ from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_error
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training import run_folder
-from nmt.training.allocator import keep_memory
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
@@ -74,9 +73,7 @@ def run(settings: Plain, folder: Path) -> Outcome:
         run_folder.claim(folder, settings, command())
         handlers = run_folder.open_log(folder)
         try:
-            keep_memory()
-            if settings["threads"] is not None:
-                torch.set_num_threads(settings["threads"])
+            processor.prepare(settings["threads"])
             filters = config.build(Filters, settings["filters"])
             data = prepare(corpus, build.tokenizer(settings), filters, settings["cache"])
             seed_everything(settings["seed"])

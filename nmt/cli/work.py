@@ -37,13 +37,10 @@ class Work:
 def load(model: str, work: Work) -> "Loaded":
     """The model of a run or model folder, where it is to work. Raises ModelError."""
     folder = model_folder(Path(model).expanduser())  # asked before what takes a second to import
-    import torch
-
-    from nmt import build
+    from nmt import build, processor
 
     device = build.device(work.device)
-    if work.threads is not None:
-        torch.set_num_threads(work.threads)
+    processor.prepare(work.threads)
     return build.load(folder, device=device)
 
 

@@ -6,6 +6,7 @@ real token whatever the padding.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,14 @@ from torch import Tensor, nn
 
 from nmt.attention.shared import Product, shared
 from nmt.errors import ConfigError
+from nmt.model.lstm_update import lstm_update
+from nmt.precision import is_lowering
 
 Carry = tuple[Float[Tensor, "row hidden"], ...]
 Projected = Float[Tensor, "row gates"]
+
+FedStep = Callable[[Float[Tensor, "row feed"], Projected | None, Carry], Carry]
+"""(what is fed, the projection of what was known before, carry) -> the next carry"""
 
 HOLD = 1e4
 """A gate's pre-activation that saturates a sigmoid to exactly 0 or 1 in single precision."""
@@ -65,6 +71,11 @@ class Cell(nn.Module, ABC):
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         """The next carry; `recurrent` is what the method of that name gives, asked once a batch."""
 
+    def fed(self, weight: Float[Tensor, "gates feed"]) -> FedStep:
+        """What steps, in one batch, with an input that only the recurrence itself brings and `weight` projects."""
+        feed, recurrent = shared(weight), self.recurrent()
+        return lambda fed, projected, carry: self.step(feed(fed, projected), carry, recurrent)
+
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
@@ -107,22 +118,40 @@ class LSTM(Cell):
 
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         hidden, cell = carry
-        i, f, g, o = recurrent(hidden, projected).chunk(4, 1)
-        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(cell), cell
+        return lstm_update(recurrent(hidden, projected), cell)
+
+    def fed(self, weight: Float[Tensor, "gates feed"]) -> FedStep:
+        if not torch.is_grad_enabled():  # a step of a search, for which the weights are not worth copying
+            return super().fed(weight)
+        # All that enters the gates is a sum, so that one product serves what is fed and the state.
+        joint = shared(torch.cat([weight, self.weight_hidden], 1))
+        return lambda fed, projected, carry: lstm_update(joint(torch.cat([fed, carry[0]], 1), projected), carry[1])
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         inputs, weight = self._held(inputs, real, -HOLD, HOLD, 0.0, 0.0)
-        weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
-        start = [part.unsqueeze(0) for part in carry]
-        outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, self.training, False, True)
+        if inputs.device.type == "cpu" and is_lowering(inputs):
+            outputs, hidden, cell = self._unrolled(inputs, weight, carry)
+        else:
+            weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
+            start = [part.unsqueeze(0) for part in carry]
+            outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, self.training, False, True)
+            hidden, cell = hidden[0], cell[0]
         # The fused kernel holds c on padding but not h, which is read off at the last real position.
-        last = (
-            hidden[0] if real is None else outputs[torch.arange(len(outputs), device=outputs.device), real.sum(1) - 1]
-        )
-        return outputs, (last, cell[0])
+        last = hidden if real is None else outputs[torch.arange(len(outputs), device=outputs.device), real.sum(1) - 1]
+        return outputs, (last, cell)
+
+    def _unrolled(
+        self, inputs: Float[Tensor, "row time input"], weight: Float[Tensor, "gates input"], carry: Carry
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `torch.lstm`, whose kernel for bfloat16 on a CPU takes three times as long."""
+        projected, recurrent = F.linear(inputs.transpose(0, 1), weight, self.bias).unbind(0), self.recurrent()
+        outputs = []
+        for time in range(inputs.shape[1]):
+            carry = self.step(projected[time], carry, recurrent)
+            outputs.append(carry[0])
+        return torch.stack(outputs, 1), *carry
 
 
 class GRU(Cell):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nmt.attention.attention import Attended, Attention, Look, Past
 from nmt.attention.memory import Memory
 from nmt.model.cell import CELLS, Carry
+from nmt.model.dropout import Dropout
 from nmt.model.stack import CellName, Stack
 
 
@@ -71,7 +72,7 @@ class Decoder(nn.Module, ABC):
         self.attention = attention
         self.hidden_size = hidden_size
         self.parts = CELLS[cell].parts
-        self.readout_dropout = nn.Dropout(readout_dropout)
+        self.readout_dropout = Dropout(readout_dropout)
 
     def start(self, carries: tuple[Carry, ...]) -> DecoderState:
         """The state before the first target position."""

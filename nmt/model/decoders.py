@@ -71,12 +71,12 @@ class Luong(Decoder):
             weights = attended.weights.mean(1) if keep_weights else None
             return Decoded(readout, state._replace(carries=carries, past=attended.past), weights)
         projected = by_position(self.stack.cell(0).project, embedded)
-        look, step = looking(self.attention, memory), self.stack.unrolled()
-        fed, joined = shared(self.feed.weight), shared(self.attentional.weight)
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight)
+        joined = shared(self.attentional.weight)
         carries, feed, past = state.carries, state.feed, state.past
         readouts, kept = [], []
         for t in range(embedded.shape[1]):
-            output, carries = step(fed(feed, projected[t]), carries)
+            output, carries = step(feed, projected[t], carries)
             context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
             feed = self.readout(joined(torch.cat([context.squeeze(1), output], -1), None))
             readouts.append(feed)
@@ -139,14 +139,14 @@ class Bahdanau(Decoder):
         keep_weights: bool,
     ) -> Decoded:
         projected = by_position(self.stack.cell(0).project, embedded)
-        look, step, fed = looking(self.attention, memory), self.stack.unrolled(), shared(self.feed.weight)
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
         for t in range(embedded.shape[1]):
             query = carries[-1][0].unsqueeze(1)
             context, weights, past = look(query, positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            output, carries = step(fed(contexts[-1], projected[t]), carries)
+            output, carries = step(contexts[-1], projected[t], carries)
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)
@@ -205,15 +205,14 @@ class Conditional(Decoder):
     ) -> Decoded:
         projected = by_position(self.first.project, embedded)
         recurrent, second = self.first.recurrent(), self.stack.cell(0)
-        look, step, fed = looking(self.attention, memory), self.stack.unrolled(), shared(second.weight_input)
+        look, step = looking(self.attention, memory), self.stack.unrolled(second.weight_input)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
         for t in range(embedded.shape[1]):
             middle = self.first.step(projected[t], carries[0], recurrent)
             context, weights, past = look(middle[0].unsqueeze(1), positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            inputs = fed(contexts[-1], second.offset(len(contexts[-1])))
-            output, carries = step(inputs, (middle, *carries[1:]))
+            output, carries = step(contexts[-1], second.offset(len(contexts[-1])), (middle, *carries[1:]))
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)

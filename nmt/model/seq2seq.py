@@ -13,6 +13,7 @@ from nmt.attention.memory import Memory
 from nmt.errors import ConfigError
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import Decoder, DecoderState
+from nmt.model.dropout import Dropout as DropoutLayer
 from nmt.model.encoder import RecurrentEncoder
 from nmt.symbols import PAD
 
@@ -48,8 +49,8 @@ class Embedding(nn.Module):
     def __init__(self, table: nn.Embedding, *, word_dropout: float, dropout: float) -> None:
         super().__init__()
         self.table = table
-        self.word_dropout = nn.Dropout(word_dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.word_dropout = DropoutLayer(word_dropout)
+        self.dropout = DropoutLayer(dropout)
 
     def forward(self, tokens: Int[Tensor, "row time"]) -> Float[Tensor, "row time embedding"]:
         embedded = self.table(tokens)

@@ -6,20 +6,24 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.attention.shared import shared
 from nmt.errors import ConfigError
 from nmt.model.cell import CELLS, Carry, Cell
+from nmt.model.dropout import Dropout
 
-Step = Callable[[Float[Tensor, "row gates"], tuple[Carry, ...]], tuple[Tensor, tuple[Carry, ...]]]
+Step = Callable[
+    [Float[Tensor, "row feed"], Float[Tensor, "row gates"] | None, tuple[Carry, ...]],
+    tuple[Float[Tensor, "row hidden"], tuple[Carry, ...]],
+]
+"""(what is fed, the first layer's input projected, carries) -> (output of the top layer, carries)"""
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
 
-def dropout_of(where: str, probability: float) -> nn.Dropout:
+def dropout_of(where: str, probability: float) -> Dropout:
     """Dropout with a checked probability; `where` names the setting in the error."""
     if not 0.0 <= probability < 1.0:
         raise ConfigError(f"{where} must be at least 0 and below 1; got {probability}.")
-    return nn.Dropout(probability)
+    return Dropout(probability)
 
 
 class Stack(nn.Module):
@@ -42,21 +46,16 @@ class Stack(nn.Module):
         assert isinstance(cell, Cell)
         return cell
 
-    def unrolled(self) -> Step:
-        """What takes one position after another of one batch.
+    def unrolled(self, feed: Float[Tensor, "gates feed"]) -> Step:
+        """What takes one position after another of one batch; `feed` projects another input of the first layer."""
+        first, *above = (self.cell(layer) for layer in range(len(self.cells)))
+        enter, ascend = first.fed(feed), [cell.fed(cell.weight_input) for cell in above]
 
-        (first layer's input, projected; carries) -> (output of the top layer, carries)
-        """
-        cells = [self.cell(layer) for layer in range(len(self.cells))]
-        recurrent = [cell.recurrent() for cell in cells]
-        project = [shared(cell.weight_input) for cell in cells[1:]]
-
-        def step(projected: Tensor, carries: tuple[Carry, ...]) -> tuple[Tensor, tuple[Carry, ...]]:
-            following = [cells[0].step(projected, carries[0], recurrent[0])]
+        def step(fed: Tensor, projected: Tensor | None, carries: tuple[Carry, ...]) -> tuple[Tensor, tuple[Carry, ...]]:
+            following = [enter(fed, projected, carries[0])]
             output = following[0][0]
-            for layer, cell in enumerate(cells[1:], 1):
-                inputs = project[layer - 1](self.dropout(output), cell.offset(len(output)))
-                following.append(cell.step(inputs, carries[layer], recurrent[layer]))
+            for cell, ascended, carry in zip(above, ascend, carries[1:], strict=True):
+                following.append(ascended(self.dropout(output), cell.offset(len(output)), carry))
                 output = following[-1][0] + output if self.residual else following[-1][0]
             return output, tuple(following)
 

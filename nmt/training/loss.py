@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.attention.shared import product
 from nmt.precision import lowered
 
 LOGITS = 8_000_000
@@ -58,28 +59,30 @@ class _VocabularyLoss(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
         words, vocabulary = lowered(readout), lowered(weight)
+        # The mean logit of every word, without a pass over its logits.
+        mean = torch.addmv(bias.mean().expand(len(readout)), readout.to(bias.dtype), weight.mean(0))
         chunk = max(1, LOGITS // len(bias))
         for start in range(0, len(readout), chunk):
             rows = slice(start, start + chunk)
             right = wanted[rows].unsqueeze(1)
-            logits = (words[rows] @ vocabulary.t()).to(bias.dtype).add_(bias)
+            logits = product(words[rows], bias.expand(len(right), -1), vocabulary, bias.dtype)
             chosen = logits.gather(1, right)
-            mean = logits.mean(1, keepdim=True)
-            largest = logits.amax(1, keepdim=True)
-            # The one pass of exponentials is also the gradient's. The largest probability is at least 1 / V, so its
-            # logarithm is safe.
-            grad = torch.softmax(logits, 1)
-            normalizer = largest - grad.amax(1, keepdim=True).log_()
-            nll += (normalizer - chosen).sum()
-            smoothed += (normalizer - (1.0 - smoothing) * chosen - smoothing * mean).sum()
+            grad = torch.log_softmax(logits, 1)
+            lost = -grad.gather(1, right)
+            nll += lost.sum()
+            smoothed += (lost + smoothing * (chosen - mean[rows].unsqueeze(1))).sum()
             if grad_readout is not None and grad_weight is not None and grad_bias is not None:
-                grad.sub_(smoothing / len(bias))
-                grad.scatter_add_(1, right, torch.full_like(chosen, smoothing - 1.0))
+                grad.exp_().scatter_add_(1, right, torch.full_like(chosen, smoothing - 1.0))
                 grad_bias += grad.sum(0)
-                product = grad.to(vocabulary.dtype)
-                grad_readout[rows] = product @ vocabulary
-                grad_weight += product.t() @ words[rows]
-        if differentiate:
+                grad = grad.to(vocabulary.dtype)
+                grad_readout[rows] = grad @ vocabulary
+                accumulate(grad_weight, grad.t(), words[rows])
+        if grad_readout is not None and grad_weight is not None and grad_bias is not None:
+            # What smoothing takes from every logit alike, - e / V, reaches each gradient as one vector.
+            even = smoothing / len(bias)
+            grad_readout -= even * weight.sum(0)
+            grad_weight -= even * readout.sum(0)
+            grad_bias -= even * len(readout)
             ctx.save_for_backward(grad_readout, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll)
         return smoothed, nll
@@ -88,3 +91,11 @@ class _VocabularyLoss(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         readout, weight, bias = ctx.saved_tensors
         return readout * grads[0], weight * grads[0], bias * grads[0], None, None, None
+
+
+def accumulate(total: Float[Tensor, "a b"], left: Float[Tensor, "a row"], right: Float[Tensor, "row b"]) -> None:
+    """Adds left right to the total, which may be of a more precise format."""
+    if left.dtype == total.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right

@@ -16,13 +16,12 @@ from typing import Any
 
 import torch
 
-from nmt import build, config
+from nmt import build, config, processor
 from nmt.cli.training_run import Run, seed_everything
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.prepare import Filters, Prepared, prepare
 from nmt.evaluation.translation import Translator
-from nmt.training.allocator import keep_memory
 from nmt.training.interruption import Interruption
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import ceiling, peak_mib
@@ -77,7 +76,7 @@ class Clock(Interruption):
 def train(overrides: Sequence[str], seconds: float, output: str | None = None) -> dict[str, Any]:
     """`nmt-train` for so long: real data, loss, clipping, optimizer and log; into `output`, which keeps the model."""
     chosen = settings(overrides)
-    keep_memory()
+    processor.prepare(None)
     data = prepared(chosen)
     seed_everything(chosen["seed"])
     before = ceiling()
@@ -113,7 +112,7 @@ def lengths(overrides: Sequence[str]) -> dict[str, Any]:
 def where(overrides: Sequence[str], seconds: float) -> dict[str, Any]:
     """Seconds of a training step by what it does: see stages.py."""
     chosen = settings(overrides)
-    keep_memory()
+    processor.prepare(None)
     data = prepared(chosen)
     seed_everything(chosen["seed"])
     batches = Batches(
@@ -130,7 +129,7 @@ def translate(model: str, lines: str, search: Plain, batch: int | None) -> dict[
 
     A batch of None is what `nmt-translate` does by itself; of 1, every sentence alone, with its latency.
     """
-    keep_memory()
+    processor.prepare(None)
     loaded = build.load(model, device=torch.device("cpu"))
     chosen = build.search(config.check({"search": search}, {"search": build.SEARCH}))
     ids = loaded.tokenizers.source.encode(Path(lines).read_text(encoding="utf-8").splitlines())
@@ -172,7 +171,7 @@ def memory(overrides: Sequence[str]) -> dict[str, Any]:
 
 def grow(overrides: Sequence[str], axis: str, points: Sequence[int], repeats: int) -> dict[str, Any]:
     """Cost against one size: see growth.py."""
-    keep_memory()
+    processor.prepare(None)
     before = ceiling()
     found = growth.AXES[axis](overrides, points, repeats)
     return {"points": found, "ceiling": statistics.mean((before, ceiling()))}

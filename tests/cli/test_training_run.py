@@ -17,7 +17,6 @@ from nmt.cli.training_run import Outcome, run
 from nmt.errors import CheckpointError, DataError
 from nmt.evaluation.translation import Translator
 from nmt.training import manifest
-from nmt.training.allocator import keep_memory
 from nmt.training.files import read_json
 from nmt.training.journal import rows
 from nmt.training.loop import Loop
@@ -189,10 +188,3 @@ def test_an_interrupted_run_has_the_exit_status_of_its_signal(tmp_path: Path) ->
     outcome = tiny.made(settings, tmp_path / "run", tiny.After(2)).outcome()
     assert outcome == Outcome(tmp_path / "run", "interrupted", [], {}, 143)
     assert not (tmp_path / "run" / "scores.json").exists()
-
-
-def test_keeping_memory_can_be_asked_for_again_and_again() -> None:
-    first = keep_memory()
-    assert isinstance(first, bool)
-    assert keep_memory() == first
-    assert torch.zeros(1000).sum() == 0

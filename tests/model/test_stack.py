@@ -33,9 +33,12 @@ def test_a_run_equals_its_steps(cell: str, layers: int, residual: bool) -> None:
     stack = stack_of(cell, layers, residual, dropout=0.5)
     inputs, carries = numbers(3, 4, INPUT, seed=1), carries_of(stack, 3)
     outputs, last = stack.run(inputs, carries)
-    projected, step = stack.cell(0).project(inputs), stack.unrolled()
+    known, fed = inputs[..., :2], inputs[..., 2:]  # the sum of what is projected before, and of what is fed
+    first = stack.cell(0)
+    projected = first.project(torch.cat([known, torch.zeros_like(fed)], -1))
+    step = stack.unrolled(first.weight_input[:, 2:])
     for t in range(4):
-        output, carries = step(projected[:, t], carries)
+        output, carries = step(fed[:, t], projected[:, t], carries)
         assert_close(outputs[:, t], output)
     assert_close(last, carries)
 

@@ -42,7 +42,7 @@ FAMILIES = ("os.exec", "os.spawn", "os.posix_spawn")
 WORDS = {"trust_remote_code", "allow_pickle", "_target_", "weights_only"}
 """Keywords of calls, and texts."""
 
-ALLOWED = {("nmt/training/allocator.py", "ctypes")}
+ALLOWED = {("nmt/processor.py", "ctypes")}
 """The C library of this process, by a constant, for one setting of its allocator."""
 
 
