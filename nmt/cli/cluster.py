@@ -145,6 +145,7 @@ class Submitit:
             return False
         if not self.caught:
             list(job.folder.iterdir())  # has a network drive look again for what another machine wrote
+            ticket.get_info()  # has the cluster say what it knows now
             state = f"state {ticket.state} of job {ticket.job_id}, with a log of its own in {ticket.paths.stderr}"
             end(job, name, f"{state}: {shlex.join(command(job))}")
         return True

@@ -86,7 +86,8 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     planned = sweep.plan(
         overrides, seeds=settings.named, output=output, at_once=settings.jobs, named=found, cpus=launcher.cpus
     )
-    baseline = sweep.baseline(planned, settings.baseline or (found.baseline if found else None))
+    theirs = None if found is None else found.baseline
+    baseline = sweep.baseline(planned, theirs if settings.baseline is None else settings.baseline)
     with lock(output):
         caught = launcher.work(planned, at_once=settings.jobs)
         if caught:

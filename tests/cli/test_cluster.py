@@ -1,13 +1,8 @@
 """The launcher of a cluster, with submitit's own stand-in for one: processes that it starts, signals and waits for."""
 
-import importlib.util
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +10,10 @@ import pytest
 
 from nmt.cli import cluster, compare, jobs, sweep
 from nmt.cli.launchers import LAUNCHER, LAUNCHERS, Launcher
-from nmt.cli.processes import Command, Crew
 from nmt.config import make
 from nmt.errors import ConfigError
 from tests import tiny
-
-needs_submitit = pytest.mark.skipif(
-    importlib.util.find_spec("submitit") is None, reason="submitit is not installed: pip install 'nmt[cluster]'"
-)
+from tests.cli.signalled import SAVING, needs_submitit, signalled, until
 
 
 def launcher(folder: Path, **settings: Any) -> dict[str, Any]:
@@ -39,11 +30,6 @@ def comparison(folder: Path, **settings: Any) -> dict[str, Any]:
 
 def overrides(folder: Path, *more: str) -> list[str]:
     return [*tiny.SMALL, f"cache={folder / 'cache'}", *more]
-
-
-def until(holds: Callable[[], object]) -> None:
-    while not holds():
-        time.sleep(0.02)
 
 
 # Without a cluster, or the package -----------------------------------------------------------------------------------
@@ -81,88 +67,6 @@ def test_runs_on_another_machine_have_its_processors_and_devices(tmp_path: Path)
 
 
 # What is handed over -------------------------------------------------------------------------------------------------
-
-SAVING = """
-import signal, sys, time
-def save(*_):
-    print("saved", flush=True)
-    sys.exit(143)
-signal.signal(signal.SIGTERM, save)
-print("ready", flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """The signal handlers of this process as they were."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def signalled(log: Path, number: int) -> threading.Thread:
-    """Sends this process a signal once the log says that the command is ready."""
-
-    def send() -> None:
-        until(lambda: log.exists() and "ready" in log.read_text())
-        os.kill(os.getpid(), number)
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    return sender
-
-
-@pytest.mark.usefixtures("handlers")
-def test_what_cancels_a_job_reaches_its_run(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    sender = signalled(log, signal.SIGTERM)
-    with pytest.raises(subprocess.CalledProcessError) as failed:
-        Command([sys.executable, "-c", SAVING], log)()
-    sender.join()
-    assert (failed.value.returncode, log.read_text()) == (143, "ready\nsaved\n")
-
-
-@needs_submitit
-@pytest.mark.usefixtures("handlers")
-def test_where_time_is_over_a_run_saves_first_and_is_what_comes_next(tmp_path: Path) -> None:
-    command, log = Command([sys.executable, "-c", SAVING], tmp_path / "log"), tmp_path / "log"
-    next_one: list[Any] = []
-
-    def as_submitit_does(number: int, frame: object) -> None:
-        next_one.append(command.checkpoint())
-        assert log.read_text() == "ready\nsaved\n"
-        raise InterruptedError("the job is queued again")
-
-    signal.signal(signal.SIGUSR2, as_submitit_does)
-    sender = signalled(log, signal.SIGUSR2)
-    with pytest.raises(InterruptedError):
-        command()
-    sender.join()
-    (delayed,) = next_one
-    assert (delayed.function.words, delayed.function.log) == (command.words, log)
-    assert (delayed.function.crew.children, delayed.function.crew.caught) == ([], 0)
-
-
-@needs_submitit
-def test_what_submitit_stores_is_words_and_the_name_of_a_file(tmp_path: Path) -> None:
-    from submitit.helpers import DelayedSubmission
-
-    stored = tmp_path / "stored"
-    DelayedSubmission(Command(["some", "words"], tmp_path / "log")).dump(stored)
-    read = DelayedSubmission.load(stored).function
-    assert type(read) is Command
-    assert vars(read).keys() == {"words", "log", "crew"}
-    assert (read.words, read.log, vars(read.crew)) == (["some", "words"], tmp_path / "log", vars(Crew()))
-
-
-@needs_submitit
-def test_a_node_imports_little_to_run_what_it_is_handed() -> None:
-    asked = "import sys, nmt.cli.processes; print({'torch', 'numpy', 'hydra', 'submitit'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
 
 
 @needs_submitit
@@ -269,7 +173,6 @@ def test_a_signal_cancels_what_runs_and_leaves_no_mark(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@needs_submitit
 @pytest.mark.usefixtures("quick")
 def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     class Ticket:
