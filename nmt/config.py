@@ -225,6 +225,8 @@ def _described(annotation: Any) -> str:
         return names[annotation]
     if typing.get_origin(annotation) in (list, tuple):
         return "a list"
+    if typing.get_origin(annotation) is dict:
+        return "a group of settings"
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
     return "a group of settings" if dataclasses.is_dataclass(annotation) else str(annotation)

@@ -12,6 +12,7 @@ import yaml
 
 from nmt import build, config
 from nmt.cli.align import EXTRACT
+from nmt.cli.launchers import LAUNCHER
 from nmt.cli.paths import configs
 from nmt.config import MISSING, Variants
 from nmt.data.batching import Batching
@@ -37,11 +38,12 @@ AXES: dict[str, Variants] = {
     "search": build.SEARCH,
     "shortlist": build.SHORTLIST,
     "extract": EXTRACT,
+    "launcher": LAUNCHER,
 }
-GROUPS = {"attention", "model", "experiment", "debug"}
-"""Folders whose own files choose on several axes at once."""
+GROUPS = {"attention", "model", "experiment", "debug", "comparison"}
+"""Folders whose own files choose on several axes at once; those of comparisons are tested in cli/test_named.py."""
 LEAVES = [f"{axis}/{path.stem}" for axis in AXES for path in sorted((ROOT / axis).glob("*.yaml"))]
-BUILT = [leaf for leaf in LEAVES if not leaf.startswith(("extract/", "shortlist/"))]
+BUILT = [leaf for leaf in LEAVES if not leaf.startswith(("extract/", "shortlist/", "launcher/"))]
 PRESETS = [f"attention={path.stem}" for path in sorted((ROOT / "attention").glob("*.yaml"))]
 RECIPES = [
     f"{group}={path.stem}" for group in ("experiment", "debug") for path in sorted((ROOT / group).glob("*.yaml"))

@@ -1,10 +1,11 @@
 """nmt-compare: every variant with every seed, and one table with significance tests of what came out."""
 
+import difflib
 import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,17 @@ UNFINISHED = 1
 class Settings:
     """What `configs/compare.yaml` says; every other setting goes to nmt-train.
 
-    seeds: how many, from 1, or which. baseline: the label of the variant that the others are tested against; None is
-    the first. jobs: runs at once.
+    comparison: under `name`, a file of variants that have names. seeds: how many, from 1, or which. baseline: the label
+    of the variant that the others are tested against; None is the comparison's own, or the first. jobs: runs at once.
+    launcher: where they run, and its settings.
     """
 
     output: str
     seeds: int | list[int]
     baseline: str | None
     jobs: int
+    comparison: dict[str, str | None] = field(default_factory=lambda: {"name": None})
+    launcher: dict[str, Any] = field(default_factory=lambda: {"name": "local"})
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -52,6 +56,9 @@ class Settings:
 
 OWN = frozenset(field.name for field in fields(Settings))
 
+NAMED = {"comparison=": "comparison.name="}
+"""`comparison` would be a group by that name; its files are not Hydra's, but lists of what nmt-train is given."""
+
 
 def main() -> None:
     """The command line: see `nmt-compare --help`."""
@@ -59,21 +66,30 @@ def main() -> None:
     own, overrides = divided(given)
     command = shlex.join(["nmt-compare", *given])
     sys.argv[1:] = own
-    open_door("compare", lambda composed: task(composed, overrides, command))
+    open_door("compare", lambda composed: task(composed, overrides, command), spelled=NAMED)
 
 
 def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> None:
     """Checks every run, trains those that are not finished, and prints the table."""
     settings = config.build(Settings, config.check(composed, Settings))
 
-    from nmt.cli import jobs, results, sweep
+    from nmt.cli import named, results, sweep
+    from nmt.cli.launchers import LAUNCHER
     from nmt.training.lock import lock
 
+    launcher = config.make(LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"])
+    launcher.check()
+    misspelt(overrides)
     output = Path(settings.output)
-    planned = sweep.plan(overrides, seeds=settings.named, output=output, at_once=settings.jobs)
-    baseline = sweep.baseline(planned, settings.baseline)
+    asked = settings.comparison.get("name")
+    found = None if asked is None else named.read(asked, OWN)
+    planned = sweep.plan(
+        overrides, seeds=settings.named, output=output, at_once=settings.jobs, named=found, cpus=launcher.cpus
+    )
+    theirs = None if found is None else found.baseline
+    baseline = sweep.baseline(planned, theirs if settings.baseline is None else settings.baseline)
     with lock(output):
-        caught = jobs.work(planned, at_once=settings.jobs)
+        caught = launcher.work(planned, at_once=settings.jobs)
         if caught:
             print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
             raise SystemExit(128 + caught)
@@ -88,21 +104,35 @@ def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     own, overrides = [], []
     for argument in arguments:
         key, equals, value = argument.partition("=")
+        ours = key.lstrip("+~").split(".")[0] in OWN
         if argument in ("-m", "--multirun"):  # as if it were given: sweeping is what this command does
             continue
         if key == "seeds" and re.fullmatch(r"\d+(,\d+)+", value):
             own.append(f"seeds=[{value}]")
-        elif key in OWN and "=" in value and not re.match(r"""['"]""", value):
+        elif ours and "=" in value and not value.startswith(("'", '"', "{", "[")):
             own.append(f"{key}={quoted(value)}")  # labels such as attention=bahdanau, for which Hydra wants quotes
-        elif key in OWN or argument.startswith("-") or not (equals or argument.startswith("~")):
+        elif ours or argument.startswith("-") or not (equals or argument.startswith("~")):
             own.append(argument)
         else:
             overrides.append(argument)
     return own, overrides
 
 
+def misspelt(overrides: Sequence[str]) -> None:
+    """Raises ConfigError where a word for nmt-train is none of its settings, but nearly one of the comparison's."""
+    from nmt import build
+
+    theirs = {*build.TRAIN, "experiment", "debug", "hydra"}
+    for override in overrides:
+        key = re.split("[./=]", override.lstrip("+~"))[0]
+        if key not in theirs and difflib.get_close_matches(key, [*theirs, *OWN], n=1) in (
+            [name] for name in OWN - theirs
+        ):
+            raise ConfigError(f"{key} is not a setting. {config.nearest(key, OWN)}")
+
+
 def write(comparison: "Comparison", output: Path) -> None:
-    """The table as text, Markdown, CSV and JSON, the text to stdout too; then the page with all that was measured."""
+    """The table as text, Markdown, CSV and JSON, the page with all that was measured; then the text to stdout."""
     from nmt.cli.pages import write_comparison
     from nmt.report.comparison import csv_table, json_table, markdown, text
 
@@ -110,8 +140,8 @@ def write(comparison: "Comparison", output: Path) -> None:
     contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}
     for ending, content in contents.items():
         (output / f"{TABLE}.{ending}").write_text(content, encoding="utf-8", newline="\n")
-    print(shown, end="", flush=True)
     write_comparison(comparison, output)
+    print(shown, end="", flush=True)  # last, as whoever reads it may have seen enough of it
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     `spelled` maps how words of the command line begin to how Hydra has them, where that is not how a person would say
     it: see APPLIED.
 
-    Exit status: 0 done, 2 a mistake in what was given, 128 + n ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1)
-    and 143 (SIGTERM); 1 is a traceback, or a comparison some of whose runs failed.
+    Exit status: 0 done, also where a reader such as `head` had seen enough, 2 a mistake in what was given, 128 + n
+    ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1) and 143 (SIGTERM); 1 is a traceback, or a comparison some of
+    whose runs failed.
     """
     import hydra
     from hydra.errors import HydraException
@@ -43,14 +44,10 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
             plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
             assert isinstance(plain, dict)
             task({str(key): value for key, value in plain.items()})
-            sys.stdout.flush()
         except NmtError as problem:  # past this line Hydra would add its own words to it
             mistakes.append(str(problem))
         except OmegaConfBaseException as problem:
             mistakes.append(explained(problem, name))
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; the interpreter must not complain when it flushes at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     if (mistake := miswritten(sys.argv[1:])) is not None:
         leave(name, mistake)
@@ -59,17 +56,29 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
+    except BrokenPipeError:
+        seen_enough()
     except (HydraException, OmegaConfBaseException, ValueError) as problem:
         if began:  # not a word that was given, but the program is wrong
             raise
         mistakes.append(explained(problem, name, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            seen_enough()
     if mistakes:
         message = "\n".join(mistakes)
         for beginning, hydras in (spelled or {}).items():
             message = message.replace(hydras.rstrip("="), beginning.rstrip("="))
         leave(name, message)
+
+
+def seen_enough() -> None:
+    """Whoever read our output needs no more of it: no mistake of ours, so that nothing complains when it is flushed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def respelled(word: str, spelled: Mapping[str, str]) -> str:

@@ -52,7 +52,8 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
         meant = f"Did you mean {close[0]}? " if close else ""
         return f"{group} has no option {option!r}. {meant}Its options are {', '.join(problem.options)}."
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
-        return f"{several[1]} has several values. nmt-compare sweeps over them; a list has brackets: [a,b]."
+        where = "A setting of the comparison itself has one" if name == "compare" else "nmt-compare sweeps over them"
+        return f"{several[1]} has several values. {where}; a list has brackets: [a,b]."
     if text.startswith("Config group override must be"):
         return f"{' '.join(choices(words))}: a group is given the name of one of its options."
     if unknown := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nmt import build, config
 from nmt.cli.door import quoted
 from nmt.cli.mistakes import explained, miswritten
+from nmt.cli.named import Named
 from nmt.cli.paths import configs
 from nmt.config import Plain
 from nmt.errors import ConfigError, NmtError
@@ -48,10 +49,19 @@ class Job(NamedTuple):
     overrides: list[str]
 
 
-def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_once: int) -> list[Job]:
+def plan(
+    overrides: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    output: Path,
+    at_once: int,
+    named: Named | None = None,
+    cpus: int | None = None,
+) -> list[Job]:
     """Every variant with every seed, variant by variant, each checked as nmt-train would check it.
 
-    Where several run at once and `threads` is left open, they share the threads that torch would use. Raises
+    The variants of a comparison that has a name are combined with all that is swept. Where several run at once and
+    `threads` is left open, they share the threads that torch would use; on another machine, each has its `cpus`. Raises
     ConfigError with the problems of all variants.
     """
     if (mistake := miswritten(overrides)) is not None:
@@ -61,11 +71,11 @@ def plan(overrides: Sequence[str], *, seeds: Sequence[int], output: Path, at_onc
     sound: set[str] = set()
     GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
     with initialize_config_dir(configs(), version_base="1.3"):
-        for variant in variants(overrides):
+        for variant in variants(overrides, named):
             try:
                 for job in runs(variant, seeds, output):
-                    check(job, sound)
-                    jobs.append(shared(job, at_once))
+                    check(job, sound, here=cpus is None)
+                    jobs.append(shared(job, at_once, cpus))
             except (NmtError, HydraException, OmegaConfBaseException) as problem:
                 problems.append((variant, problem))
     if problems:
@@ -82,18 +92,49 @@ def listed(problems: Sequence[tuple[Variant, Exception]]) -> str:
     return "\n".join(f"{', '.join(labels)}:\n  " + message.replace("\n", "\n  ") for message, labels in found.items())
 
 
-def variants(overrides: Sequence[str]) -> list[Variant]:
-    """The product of all that is swept, the last changing fastest. Hydra must be initialized, for its glob(...)."""
+def variants(overrides: Sequence[str], named: Named | None = None) -> list[Variant]:
+    """The product of all that has a name and is swept, the last changing fastest; labels are names, then what is swept.
+
+    Hydra must be initialized, for its glob(...).
+    """
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    axes = [axis(parsed(parser, override)) for override in overrides]
+    given = [parsed(parser, override) for override in overrides]
+    axes = [axis(override) for override in given]
     found: list[Variant] = []
-    for choice in itertools.product(*axes):
-        swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
-        found.append(Variant(label(swept), list(choice)))
+    for name, own in named_variants(parser, given, named):
+        for choice in itertools.product(*axes):
+            swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
+            found.append(Variant(label([*name, *swept]), [*choice, *own]))
     names = [variant.label.casefold() for variant in found]  # some file systems see no difference in case
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"Two variants would share the folder {twice[0]}. Give every swept value once.")
     return found
+
+
+def named_variants(
+    parser: OverridesParser, given: Sequence[Override], named: Named | None
+) -> list[tuple[list[str], list[str]]]:
+    """Name and overrides of every variant that has a name; one without either where none has.
+
+    Raises ConfigError, with all problems, where one cannot be read, has several values, or is `given` beside it.
+    """
+    if named is None:
+        return [([], [])]
+    problems: dict[str, list[str]] = {}
+    taken = {override.get_key_element() for override in given}
+    for name, own in named.variants.items():
+        for text in own:
+            try:
+                found = parsed(parser, text)
+                if len(axis(found)) > 1:
+                    raise ConfigError(f"{text} has several values. Write a variant for each.")
+                if (key := found.get_key_element()) in taken:
+                    raise ConfigError(f"{key} is set by the variant, so it cannot be given beside the comparison.")
+            except ConfigError as problem:
+                problems.setdefault(str(problem), []).append(name)
+    if problems:
+        raise ConfigError("\n".join(f"{named.path}: {', '.join(names)}: {told}" for told, names in problems.items()))
+    return [([name], own) for name, own in named.variants.items()]
 
 
 def parsed(parser: OverridesParser, override: str) -> Override:
@@ -136,10 +177,14 @@ def runs(variant: Variant, seeds: Sequence[int], output: Path) -> Iterator[Job]:
         yield Job(variant.label, seed, folder, config.check(settings, build.TRAIN), overrides)
 
 
-def check(job: Job, sound: set[str]) -> None:
-    """All that nmt-train would find wrong before it reads data. `sound` remembers corpora that have been looked at."""
+def check(job: Job, sound: set[str], *, here: bool) -> None:
+    """All that nmt-train would find wrong before it reads data; the device only where it is to run `here`.
+
+    `sound` remembers corpora that have been looked at.
+    """
     build.rehearse(job.settings)
-    build.device(job.settings["device"])
+    if here:
+        build.device(job.settings["device"])
     if (data := repr(job.settings["data"])) not in sound:
         build.corpus(job.settings).check()
         sound.add(data)
@@ -147,17 +192,20 @@ def check(job: Job, sound: set[str]) -> None:
         run_folder.check(job.folder, job.settings)
 
 
-def shared(job: Job, at_once: int) -> Job:
+def shared(job: Job, at_once: int, cpus: int | None) -> Job:
     """The run with its share of the threads."""
-    if at_once == 1 or job.settings["threads"] is not None:
+    if job.settings["threads"] is not None or (cpus is None and at_once == 1):
         return job
-    threads = max(1, torch.get_num_threads() // at_once)
+    threads = cpus or max(1, torch.get_num_threads() // at_once)
     return job._replace(settings=job.settings | {"threads": threads}, overrides=[*job.overrides, f"threads={threads}"])
 
 
 def baseline(jobs: Sequence[Job], asked: str | None) -> str:
-    """The label of the variant that the others are held against."""
+    """The label of the variant that the others are held against: the first of those that have the name `asked` for."""
     labels = list(dict.fromkeys(job.variant for job in jobs))
-    if asked is not None and asked not in labels:
-        raise ConfigError(f"baseline={asked} is not one of the variants. {config.nearest(asked, labels)}")
-    return labels[0] if asked is None else asked
+    if asked is None:
+        return labels[0]
+    for found in labels:
+        if asked == found or found.startswith(f"{asked},"):
+            return found
+    raise ConfigError(f"baseline={asked} is not one of the variants. {config.nearest(asked, labels)}")

@@ -1,5 +1,7 @@
 """A run with a model so small that it is trained in seconds, by heart on eight pairs."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,3 +55,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     text = build.corpus(settings).load("train")
     assert text is not None
     return Trained(outcome, text)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The signal handlers of this process as they were."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -23,6 +23,7 @@ from nmt.cli.paths import configs
 from nmt.errors import ConfigError
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.comparison import Run
+from tests.cli.commands import composed as found
 
 TINY = [
     *("data.train=60", "data.validation=6", "data.test=20", "model.embedding_size=8", "model.encoder.hidden_size=8"),
@@ -51,10 +52,21 @@ def variants(*given: str) -> list[sweep.Variant]:
 
 
 def test_the_command_line_is_divided_between_the_comparison_and_its_runs() -> None:
-    own, rest = compare.divided(
-        ["attention=a,b", "seeds=[5,6]", "--cfg", "job", "output=x", "~probes", "+data.x=1", "jobs=2", "-m", "seed=3"]
-    )
-    assert own == ["seeds=[5,6]", "--cfg", "job", "output=x", "jobs=2"]
+    given = [
+        "attention=a,b",
+        "seeds=[5,6]",
+        "--cfg",
+        "job",
+        "output=x",
+        "~probes",
+        "+data.x=1",
+        "jobs=2",
+        "-m",
+        "seed=3",
+    ]
+    own, rest = compare.divided([*given, "comparison=heads", "launcher=submitit", "launcher.options={a: b=c}"])
+    assert own[:5] == ["seeds=[5,6]", "--cfg", "job", "output=x", "jobs=2"]
+    assert own[5:] == ["comparison=heads", "launcher=submitit", "launcher.options={a: b=c}"]
     assert rest == ["attention=a,b", "~probes", "+data.x=1", "seed=3"]
 
 
@@ -70,7 +82,9 @@ def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
 
 
 def test_every_setting_of_the_comparison_is_in_its_config() -> None:
-    assert set(mistakes.composed("compare", []).keys) == compare.OWN
+    assert {key.split(".")[0] for key in mistakes.composed("compare", []).keys} == compare.OWN
+    settings = compare.Settings(output="x", seeds=1, baseline=None, jobs=1)
+    assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 
 
 @pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1]])
@@ -186,7 +200,7 @@ def test_what_was_to_be_ignored_stays_ignored() -> None:
 def test_an_interrupted_comparison_has_no_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(jobs, "work", lambda planned, at_once: signal.SIGTERM)
+    monkeypatch.setattr(jobs.Local, "work", lambda self, planned, at_once: signal.SIGTERM)
     with pytest.raises(SystemExit) as left:
         compare.task(composed(tmp_path / "out"), overrides(tmp_path), "")
     assert left.value.code == 143

@@ -1,5 +1,6 @@
 """The door to every command: light, and what goes wrong is said in a sentence, with the words that a person typed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from nmt.cli import align, door, evaluate, translate
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
-from tests.cli.commands import composed, environment, finished
+from tests.cli.commands import composed, environment, finished, words
 
 APPLYING: dict[str, tuple[Any, set[str]]] = {
     "translate": (translate.Settings, {"model"}),
@@ -66,6 +67,29 @@ def test_the_default_config_is_complete_but_for_what_must_be_given(command: str)
     assert [key for key, value in composed(command).items() if value == MISSING] == sorted(
         required - {"model"}, key=list(composed(command)).index
     )
+
+
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare", "shortlist"])
+@pytest.mark.parametrize("question", ["--help", "--cfg job"])
+def test_a_reader_that_has_seen_enough_is_no_mistake(command: str, question: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does once it has its lines, but in time for every write to find it gone
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run(
+            words(command, *question.split()), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_mistake_is_one_whoever_reads() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run(
+            words("train", "sed=1"), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert done.returncode == door.USAGE
+    assert done.stderr.startswith(b"nmt-train: sed is not a setting. Did you mean seed?")
 
 
 def test_help_shows_how_the_command_is_used() -> None:

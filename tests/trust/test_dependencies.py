@@ -72,9 +72,9 @@ def test_lock_and_constraints_have_the_same_versions() -> None:
     pins = constraints()
     here = {name: str(found.specifier)[2:] for name, (found, _) in LOCKED.items() if not found.marker}
     assert {name: pins.get(name) for name in here} == here
-    # PyTorch comes from an index of its own, what Linux needs not is behind a marker, and what drives a browser is for
-    # those who ask for it.
-    assert pins.keys() - LOCKED.keys() == {"torch", "playwright", "greenlet"}
+    # PyTorch comes from an index of its own, what Linux needs not is behind a marker, and what drives a browser or a
+    # cluster is for those who ask for it.
+    assert pins.keys() - LOCKED.keys() == {"torch", "playwright", "greenlet", "submitit"}
 
 
 @pytest.mark.parametrize("text", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])

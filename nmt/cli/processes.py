@@ -1,0 +1,111 @@
+"""Commands as processes of their own, and the signals that end them. Imports little, for the nodes of a cluster."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import nmt
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """What a signal is passed on to."""
+
+    def stop(self, number: int, frame: FrameType | None) -> None: ...
+
+
+class Crew:
+    """The processes at work, and the signal that ended the work, if one came."""
+
+    def __init__(self) -> None:
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.caught: int = 0
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Passes on that work is to end, so that each run saves a checkpoint; a second SIGINT ends them at once."""
+        at_once = self.caught and number == signal.SIGINT
+        self.caught = self.caught or number
+        for child in list(self.children):
+            child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+
+    def run(self, command: Sequence[str], log: Path) -> int:
+        """Runs a command with its output in `log`; returns its exit status.
+
+        It has a process group of its own, so that Ctrl-C in a terminal reaches it through `stop`, once.
+        """
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": module_path()},
+                process_group=0,
+            )
+            self.children.append(child)
+            if self.caught:  # it came while the process was being made
+                child.send_signal(signal.SIGTERM)
+            status = child.wait()
+            self.children.remove(child)
+        return status
+
+
+class Command:
+    """A command that submitit can carry to another machine, and start again where time or place ran out.
+
+    It is words and the name of a file, so that what submitit stores of it is no more than those.
+    """
+
+    def __init__(self, words: Sequence[str], log: Path) -> None:
+        self.words = list(words)
+        self.log = log
+        self.crew = Crew()
+
+    def __call__(self) -> None:
+        """Runs it to its end, passing on what a cluster sends to cancel it. Raises CalledProcessError if it fails."""
+        with signals(self.crew, (signal.SIGINT, signal.SIGTERM)), ThreadPoolExecutor(1) as pool:
+            status = pool.submit(self.crew.run, self.words, self.log).result()
+        if status:
+            raise subprocess.CalledProcessError(status, self.words)
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """Has it save what it has, and returns what is to be run next: the same, which then goes on from there.
+
+        submitit calls this in a signal handler shortly before the time of a job is over, or its place is needed.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        self.crew.stop(signal.SIGTERM, None)
+        while self.crew.children:  # a thread waits for them; a handler that did so too could wait for itself
+            time.sleep(0.05)
+        return DelayedSubmission(Command(self.words, self.log))
+
+
+@contextmanager
+def signals(crew: Stoppable, numbers: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
+    """Inside, what would end the command ends the runs first; what the command was told to ignore stays ignored."""
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, crew.stop) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def module_path() -> str:
+    """PYTHONPATH with which other processes import this very package."""
+    root = str(Path(nmt.__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
