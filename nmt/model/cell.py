@@ -151,7 +151,8 @@ class LSTM(Cell):
         for time in range(inputs.shape[1]):
             carry = self.step(projected[time], carry, recurrent)
             outputs.append(carry[0])
-        return torch.stack(outputs, 1), *carry
+        hidden, cell = carry
+        return torch.stack(outputs, 1), hidden, cell
 
 
 class GRU(Cell):

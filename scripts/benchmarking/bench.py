@@ -17,14 +17,19 @@ import torch
 from tqdm import tqdm
 
 from nmt import build
+from nmt.evaluation.bleu import bleu
 from scripts.benchmarking import texts
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.measures import case, ceiling, environment, watched
 from scripts.benchmarking.peers import ATTENTIONS, LABEL, Peer
-from scripts.benchmarking.plan import SEARCHES, SHARED, VARIANTS, Effort
+from scripts.benchmarking.plan import PEERED, SHARED, VARIANTS, WAYS, Effort, Way
 from scripts.benchmarking.settings import settings
 
 logger = logging.getLogger(__name__)
+
+SIDES = ("source", "target")
+REFERENCES = "text/test.target"
+"""Under the work folder: what the test lines should become."""
 
 
 class Turn(NamedTuple):
@@ -124,17 +129,16 @@ class Bench:
         return {"stages": rows}
 
     def translation(self) -> dict[str, Any]:
-        """Sentences/s and latency, ours and OpenNMT-py's in turn."""
+        """Sentences/s and latency, ours and the peers' in turn."""
         folder = self._learnt()
         turns: list[Turn] = []
         lines, alone = self.work / "text" / "test.source", self._alone()
-        opennmt = self.peers.get("opennmt")
-        for search, chosen in SEARCHES.items():
-            for batch in (None, *self.effort.batches, 1):
-                run = partial(self._ours, folder, alone if batch == 1 else lines, chosen, batch)
-                turns.append(Turn("nmt", search, run, batch=batch))
-                if opennmt is not None and batch is not None and search == "beam 5":
-                    turns.append(Turn(LABEL["opennmt"], search, partial(self._theirs, opennmt, batch), batch=batch))
+        for name, way in WAYS.items():
+            for batch in (None, *self.effort.batches, 1) if way.alone else (None, *self.effort.batches):
+                run = partial(self._ours, folder, alone if batch == 1 else lines, way, batch)
+                turns.append(Turn("nmt", name, run, batch=batch))
+                for peer, toolkit in self.peers.items() if batch is not None and name == PEERED else ():
+                    turns.append(Turn(LABEL[peer], name, partial(self._theirs, toolkit, batch), batch=batch))
         speeds, latencies = [], []
         for turn, rounds in zip(turns, self._rounds("translation", turns), strict=True):
             row = {"who": turn.who, "search": turn.what, "batch": turn.batch or "as shipped"}
@@ -179,17 +183,22 @@ class Bench:
                     bar.update()
         return found
 
-    def _ours(self, model: str, lines: Path, search: Mapping[str, Any], batch: int | None) -> dict[str, Any]:
-        """A turn of ours: without start-up and, as shipped, the whole command too."""
-        found = self._case("translate", model=model, lines=str(lines), search=search, batch=batch)
+    def _ours(self, model: str, lines: Path, way: Way, batch: int | None) -> dict[str, Any]:
+        """A turn of ours: without start-up and, as shipped, the whole command too, with the BLEU of what it wrote."""
+        chosen = {"search": dict(way.search), "precision": way.precision, "shortlist": way.shortlist}
+        found = self._case("translate", model=model, lines=str(lines), batch=batch, **chosen)
         if batch is not None:
             return found
-        chosen = dict(search)
-        words = [f"search={chosen.pop('name')}", *(f"search.{key}={value}" for key, value in chosen.items())]
+        output = self.work / "translated.txt"
         command = [sys.executable, "-m", "nmt.cli.translate", f"model={model}", f"input={lines}"]
-        command += [f"output={self.work / 'translated.txt'}", f"threads={self.threads}", "device=cpu", *words]
+        command += [f"output={output}", f"threads={self.threads}", "device=cpu", *way.words]
         went = watched(command, env=environment(self.threads), log=self.work / "translate.log")
-        return {**found, "whole": went.seconds, "peak_mib": went.peak_mib}
+        return {**found, "whole": went.seconds, "peak_mib": went.peak_mib, "bleu": self._bleu(output)}
+
+    def _bleu(self, output: Path) -> float:
+        """Of a file of translations of the test lines."""
+        sides = [path.read_text(encoding="utf-8").splitlines() for path in (output, output.parent / REFERENCES)]
+        return bleu(*sides).value
 
     def _theirs(self, peer: Peer, batch: int) -> dict[str, Any]:
         """A turn of a peer's."""
@@ -210,11 +219,21 @@ class Bench:
         if self.model is None and not (folder / "checkpoints").exists():
             logger.info("training a model to translate with, %.0f s", self.effort.learn)
             self._case("train", overrides=self.overrides, seconds=self.effort.learn, output=str(folder))
-        opennmt = self.peers.get("opennmt")
-        if opennmt is not None and opennmt.newest() is None:
-            logger.info("training OpenNMT-py's model to translate with, %.0f s", self.effort.learn)
-            opennmt.train(ATTENTIONS["opennmt"][0], self.effort.learn, keep=True)
+        for name, peer in self.peers.items():
+            if peer.newest() is None:
+                logger.info("training %s's model to translate with, %.0f s", LABEL[name], self.effort.learn)
+                peer.train(ATTENTIONS[name][0], self.effort.learn, keep=True)
+        self._list(folder)
         return str(folder)
+
+    def _list(self, folder: Path) -> None:
+        """Learns the lexicon that shortlists are made of, from the training text."""
+        bitext = build.corpus(self.settings).load("train")
+        assert bitext is not None
+        sides = {side: texts.write(self.work / "text" / f"bitext.{side}", getattr(bitext, side)) for side in SIDES}
+        command = [sys.executable, "-m", "nmt.cli.shortlist", f"model={folder}"]
+        command += [f"{side}={path}" for side, path in sides.items()]
+        watched(command, env=environment(self.threads), log=self.work / "shortlist.log")
 
     def _case(self, kind: str, **request: Any) -> dict[str, Any]:
         return case(kind, self.threads, **request)
@@ -258,6 +277,7 @@ def _speed(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "length": rounds[0]["pieces"] / rounds[0]["sentences"],
         "whole": [found["sentences"] / found["whole"] for found in rounds if found.get("whole")],
         "peak_mib": max(found["peak_mib"] for found in rounds),
+        "bleu": rounds[0].get("bleu"),
     }
 
 

@@ -80,6 +80,7 @@ def watched(
     log: Path,
     enough: Callable[[str], bool] | None = None,
     limit: float = 900.0,
+    stdin: Path = Path(os.devnull),
 ) -> Watched:
     """Runs a command with its output in `log`; ends it as soon as `enough(what it printed)` or after `limit` s.
 
@@ -87,11 +88,11 @@ def watched(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started, peak, stopped = time.monotonic(), 0.0, False
-    with log.open("w") as out:
+    with log.open("w") as out, stdin.open("rb") as given:
         process = subprocess.Popen(
             command,
             env=dict(env),
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -114,8 +115,11 @@ def watched(
 
 
 def stop(process: "subprocess.Popen[Any]") -> None:
-    """Ends a process and all that it started: those that a toolkit loads its data with would outlive it."""
-    for number, grace in ((signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
+    """Ends a process and all that it started: those that a toolkit loads its data with would outlive it.
+
+    First as a person would, because a toolkit may then save its model.
+    """
+    for number, grace in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):

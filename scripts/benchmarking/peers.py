@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from nmt.data.tokenizer import Tokenizer
 from scripts.benchmarking.measures import environment, watched
+from scripts.benchmarking.texts import segmented
 
 ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
@@ -38,6 +40,15 @@ RATES = {
 }
 
 
+TRANSLATED = {
+    "opennmt": re.compile(r"Total translation time \(s\): ([\d.]+)"),
+    "joeynmt": re.compile(r"Generation took ([\d.]+)\[sec\]"),
+}
+
+MODEL = "model"
+"""The folder of the model that translates; those of speed alone have others."""
+
+
 class Peer:
     """One toolkit. `python` is the interpreter of its environment; `data` holds the text: see `texts.spread`."""
 
@@ -59,7 +70,7 @@ class Peer:
 
         keep: for so long in all, and with a checkpoint to translate with.
         """
-        config = self._config(attention, every=WINDOW, save=SAVE_EVERY if keep else NEVER)
+        config = self._config(attention, every=WINDOW, save=SAVE_EVERY if keep else NEVER, keep=keep)
         log = self.work / f"train.{attention}.log"
         first: list[float] = []
 
@@ -74,34 +85,54 @@ class Peer:
         return {"rates": rates, "peak_mib": went.peak_mib, "seconds": went.seconds}
 
     def translate(self, batch: int, *, lines: int | None = None) -> dict[str, Any]:
-        """OpenNMT-py's translation with a beam of five, by its last checkpoint: its own time, and the whole process."""
-        source = self.data / "test.pieces"
+        """Translation with a beam of five, by the last checkpoint: the toolkit's own time, and the whole process.
+
+        lines: only so many of the test lines.
+        """
+        source = self.data / ("test.pieces" if self.name == "opennmt" else "test.source")
         if lines is not None:
             some = source.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-            source = self.work / f"test.{lines}.pieces"
+            source = self.work / f"test.{lines}"
             source.write_text("".join(some), encoding="utf-8")
-        output = self.work / "translated.pieces"
-        command = [self.python, "-m", "onmt.bin.translate", "-model", str(self.newest()), "-src", str(source)]
-        command += ["-output", str(output), "-beam_size", "5", "-batch_size", str(batch), "-batch_type", "sents"]
-        command += ["-gpu", "-1", "-max_length", "100", "-report_time"]
-        went = watched(command, env=self.env, log=self.work / "translate.log")
-        translated = output.read_text(encoding="utf-8").splitlines()
-        own = re.search(r"Total translation time \(s\): ([\d.]+)", went.log)
+        output = self.work / "translated"
+        command = self._translation(source, output, batch)
+        went = watched(command, env=self.env, log=self.work / "translate.log", stdin=source)
+        own = TRANSLATED[self.name].search(went.log)
         return {
             "seconds": float(own[1]) if own else None,
             "whole": went.seconds,
-            "sentences": len(translated),
-            "pieces": sum(len(line.split()) + 1 for line in translated),
+            "sentences": len(output.read_text(encoding="utf-8").splitlines()),
+            "pieces": self._pieces(output),
             "peak_mib": went.peak_mib,
         }
 
+    def _translation(self, source: Path, output: Path, batch: int) -> Sequence[str]:
+        if self.name == "joeynmt":
+            config = self._config(ATTENTIONS["joeynmt"][0], NEVER, NEVER, keep=True, batch=batch)
+            # Its own option for a file fails in version 2.3.
+            told = ["sh", "-c", 'output=$0; exec "$@" > "$output"', str(output)]
+            return [*told, self.python, "-m", "joeynmt", "translate", str(config)]
+        command = [self.python, "-m", "onmt.bin.translate", "-model", str(self.newest()), "-src", str(source)]
+        command += ["-output", str(output), "-beam_size", "5", "-batch_size", str(batch), "-batch_type", "sents"]
+        return [*command, "-gpu", "-1", "-max_length", "100", "-report_time"]
+
+    def _pieces(self, output: Path) -> int:
+        """Of all translations, with the </s> of each."""
+        lines = output.read_text(encoding="utf-8").splitlines()
+        if self.name == "joeynmt":  # which writes words
+            lines = segmented(Tokenizer.load((self.data / "spm.model").read_bytes()), lines)
+        return sum(len(line.split()) + 1 for line in lines)
+
     def newest(self) -> Path | None:
         """The last checkpoint to translate with; None before there is one."""
-        found = sorted((self.work / "model").glob("m_step_*.pt"), key=lambda path: path.stat().st_mtime)
+        pattern = "m_step_*.pt" if self.name == "opennmt" else "[0-9]*.ckpt"
+        found = sorted((self.work / MODEL).glob(pattern), key=lambda path: path.stat().st_mtime)
         return found[-1] if found else None
 
     def _saved(self) -> bool:
-        """Whether a checkpoint is whole, and the next one not yet begun."""
+        """Whether a checkpoint is whole, and the next one not yet begun; JoeyNMT writes its only one at the end."""
+        if self.name == "joeynmt":
+            return True
         newest = self.newest()
         return newest is not None and 2 < time.time() - newest.stat().st_mtime < 8
 
@@ -110,13 +141,17 @@ class Peer:
         skip = [] if self.name == "opennmt" else ["--skip-test"]
         return [self.python, *module, str(config), *skip]
 
-    def _config(self, attention: str, every: int, save: int) -> Path:
-        made = self._opennmt(attention, every, save) if self.name == "opennmt" else self._joeynmt(attention, every)
+    def _config(self, attention: str, every: int, save: int, *, keep: bool = False, batch: int = 64) -> Path:
+        folder = self.work / (MODEL if keep else attention)
+        if self.name == "opennmt":
+            made = self._opennmt(attention, every, save, folder)
+        else:
+            made = self._joeynmt(attention, every, folder, batch)
         path = self.work / f"{attention}.yaml"
         path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
         return path
 
-    def _opennmt(self, attention: str, every: int, save: int) -> dict[str, Any]:
+    def _opennmt(self, attention: str, every: int, save: int, folder: Path) -> dict[str, Any]:
         vocabulary = str(self.data / "vocabulary.pieces")
         sides = {
             name: {
@@ -133,7 +168,7 @@ class Peer:
             "src_vocab_size": 8000,
             "tgt_vocab_size": 8000,
             "data": sides,
-            "save_model": str(self.work / "model" / "m"),
+            "save_model": str(folder / "m"),
             "save_checkpoint_steps": save,
             "keep_checkpoint": 1,
             "seed": 1,
@@ -167,7 +202,7 @@ class Peer:
             "world_size": 1,
         }
 
-    def _joeynmt(self, attention: str, every: int) -> dict[str, Any]:
+    def _joeynmt(self, attention: str, every: int, folder: Path, batch: int) -> dict[str, Any]:
         def side(language: str) -> dict[str, Any]:
             return {
                 "lang": language,
@@ -197,7 +232,7 @@ class Peer:
         return {
             "name": attention,
             "joeynmt_version": "2.3.0",
-            "model_dir": str(self.work / attention),
+            "model_dir": str(folder),
             "use_cuda": False,
             "fp16": False,
             "random_seed": 1,
@@ -209,7 +244,7 @@ class Peer:
                 "trg": side("target"),
                 "special_symbols": special,
             },
-            "testing": {"beam_size": 5, "batch_size": 64, "batch_type": "sentence", "max_output_length": 100},
+            "testing": {"beam_size": 5, "batch_size": batch, "batch_type": "sentence", "max_output_length": 100},
             "training": {
                 "optimizer": "adam",
                 "adam_betas": [0.9, 0.999],

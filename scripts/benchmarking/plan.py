@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "luong, luong_general, input feeding": (),
+    "luong, luong_general, input feeding, bfloat16": ("training.precision=bfloat16",),
     "luong, luong_general, no input feeding": ("model.decoder.input_feeding=false",),
     "luong, bahdanau": ("attention=bahdanau",),
     "luong, luong_local_m": ("attention=luong_local_m",),
@@ -15,15 +16,43 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "bahdanau, bahdanau, GRU": ("model/decoder=bahdanau", "attention=bahdanau", "model/bridge=dense"),
     "conditional, bahdanau, GRU": ("model/decoder=conditional", "attention=bahdanau", "model/bridge=dense"),
 }
-"""Decoder, attention and cell where it is not an LSTM; the first is what the peers have too, the third nearly."""
+"""Decoder, attention, cell where it is not an LSTM, and precision where it is not float32."""
 
 SHARED = ("luong, luong_general, input feeding", "luong, bahdanau")
 """The variants that peers have: those of `ATTENTIONS`, in that order."""
 
-STAGED = (*list(VARIANTS)[:3], "bahdanau, bahdanau, GRU")
+STAGED = (*list(VARIANTS)[:4], "bahdanau, bahdanau, GRU")
 """The variants whose time is taken apart."""
 
-SEARCHES: dict[str, dict[str, Any]] = {"greedy": {"name": "greedy"}, "beam 5": {"name": "beam", "size": 5}}
+
+class Way(NamedTuple):
+    """One way of translating: settings of nmt-translate. alone: whether also one sentence at a time."""
+
+    search: Mapping[str, Any]
+    precision: str = "float32"
+    shortlist: str = "whole"
+    alone: bool = True
+
+    @property
+    def words(self) -> list[str]:
+        """The same for a command line."""
+        name, *more = self.search.items()
+        search = [f"search={name[1]}", *(f"search.{key}={value}" for key, value in more)]
+        return [*search, f"precision={self.precision}", f"shortlist={self.shortlist}"]
+
+
+BEAM = {"name": "beam", "size": 5}
+
+PEERED = "beam 5"
+"""The way that peers have too."""
+
+WAYS: dict[str, Way] = {
+    "greedy": Way({"name": "greedy"}),
+    PEERED: Way(BEAM),
+    "beam 5, int8": Way(BEAM, precision="int8", alone=False),
+    "beam 5, shortlist": Way(BEAM, shortlist="lexical", alone=False),
+    "beam 5, int8, shortlist": Way(BEAM, precision="int8", shortlist="lexical"),
+}
 
 
 @dataclasses.dataclass(frozen=True)

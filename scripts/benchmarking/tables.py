@@ -70,12 +70,13 @@ def translation(found: Sequence[Mapping[str, Any]]) -> str:
             f"{row['pieces_rate']:.0f}",
             f"{row['length']:.1f}",
             spread(row["whole"], 1) if row.get("whole") else "",
+            f"{row['bleu']:.2f}" if row.get("bleu") is not None else "",
             f"{row['peak_mib']:.0f}",
         ]
         for row in found
     ]
     head = ["who", "search", "sentences a batch", "sentences/s without start-up, min / median / max", "pieces/s"]
-    return markdown([*head, "pieces a translation", "sentences/s, whole process", "peak MiB"], rows)
+    return markdown([*head, "pieces a translation", "sentences/s, whole process", "BLEU", "peak MiB"], rows)
 
 
 def latency(found: Sequence[Mapping[str, Any]]) -> str:

@@ -58,7 +58,8 @@ def files(folder: Path, *, lines: int) -> list[str]:
 
 
 def spread(corpus: Corpus, serialized: bytes, folder: Path, sentences: int, peers: bool) -> None:
-    """The first validation lines, to be translated: `test.source`; and for peers the corpus as they read it.
+    """The first validation lines, to be translated: `test.source` and `test.target`; and for peers the corpus as they
+    read it.
 
     Those are lines and lines of pieces with spaces between them, whitespace made plain in both, so that every toolkit
     sees the same lines, the SentencePiece model, and its pieces without the control symbols.
@@ -67,6 +68,7 @@ def spread(corpus: Corpus, serialized: bytes, folder: Path, sentences: int, peer
     assert validation is not None
     lines = plain(validation.source)[:sentences]
     write(folder / "test.source", lines)
+    write(folder / "test.target", validation.target[:sentences])
     if not peers:
         return
     tokenizer = Tokenizer.load(serialized)

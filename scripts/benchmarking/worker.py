@@ -14,14 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nmt import build, config, processor
 from nmt.cli.training_run import Run, seed_everything
+from nmt.cli.work import Work, load
+from nmt.cli.work import translator as made
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.evaluation.translation import Translator
 from nmt.training.interruption import Interruption
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import ceiling, peak_mib
@@ -124,18 +123,18 @@ def where(overrides: Sequence[str], seconds: float) -> dict[str, Any]:
     return stages.measured(model, optimizer, batches, chosen["training"], seconds)
 
 
-def translate(model: str, lines: str, search: Plain, batch: int | None) -> dict[str, Any]:
+def translate(
+    model: str, lines: str, search: Plain, precision: str, shortlist: str, batch: int | None
+) -> dict[str, Any]:
     """Translation without start-up: seconds for all lines, sorted by length, so many sentences a batch.
 
     A batch of None is what `nmt-translate` does by itself; of 1, every sentence alone, with its latency.
     """
-    processor.prepare(None)
-    loaded = build.load(model, device=torch.device("cpu"))
-    chosen = build.search(config.check({"search": search}, {"search": build.SEARCH}))
+    work = Work(device="cpu", threads=None, tokens=2048 if batch is None else 10**9)
+    loaded = load(model, work)
+    translator = made(loaded, work, search, weights=False, precision=precision, shortlist={"name": shortlist})
     ids = loaded.tokenizers.source.encode(Path(lines).read_text(encoding="utf-8").splitlines())
     order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
-    budget = {} if batch is None else {"tokens": 10**9}
-    translator = Translator(loaded.model, loaded.tokenizers, chosen, weights=False, **budget)
     cuts = [order[at : at + (batch or len(order))] for at in range(0, len(order), batch or len(order))]
     translator.translate_ids([ids[row] for row in cuts[len(cuts) // 2][:WARM_SENTENCES]])
     before = ceiling()
