@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from nmt.errors import CheckpointError
-from nmt.evaluation.lengths import by_length
+from nmt.evaluation.lengths import Bucket, by_length
 from nmt.evaluation.measures import Disagreement, disagreement
 from nmt.evaluation.significance import paired_bootstrap
-from nmt.report.comparison import ALPHA, BLEU, SHOWN, Column, Comparison, Run, Variant, notes, number, signatures
+from nmt.report.comparison import Comparison, Run, Variant, as_dicts, notes, signatures
+from nmt.report.differences import DECIDING
 from nmt.report.html import page
+from nmt.report.score_table import pair_table, score_table
 from nmt.training import run_folder
 from nmt.training.files import explained, read_json, replace
 from nmt.training.journal import METRICS, rows
@@ -26,9 +28,11 @@ COSTS = [
     {"name": "parameters", "head": "parameters", "better": "less"},
     {"name": "tokens_per_second", "head": "training tokens per second", "better": "more"},
     {"name": "minutes", "head": "minutes of training", "better": "less"},
+    {"name": "memory_mib", "head": "MiB of memory", "better": "less"},
+    {"name": "sentences_per_second", "head": "sentences translated per second", "better": "more"},
 ]
 
-STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
+STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING}."
 
 
 def write_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> None:
@@ -90,11 +94,13 @@ def now() -> str:
 def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> dict[str, Any]:
     """A run as `nmt.report.html.page` takes it."""
     about = read_json(folder / run_folder.RUN)
-    run = shown(folder, about["seed"], {score["name"].split(" ", 1)[-1]: score["value"] for score in scores})
+    values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
+    run = shown(folder, about["seed"], values, by_length(*text) if (text := texts(folder)) else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
+    split = scores[0]["name"].split()[0] if scores else "test"
     facts = [
         *((score["name"], f"{score['value']:.2f}") for score in scores[:1]),
-        *((f"{scores[0]['name'].split()[0]} {name}" if scores else name, f"{v:.3f}") for name, v in alignment.items()),
+        *((f"{split} AER", f"{alignment[name]:.3f}") for name in ("AER",) if name in alignment),
         ("parameters", f"{about['parameters']:,}"),
         ("training", f"{minutes:.1f} minutes, {max((row['step'] for row in run['metrics']), default=0):,} steps"),
         ("device", f"{about['device']}, {about['threads']} threads"),
@@ -119,14 +125,14 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
     }
 
 
-def shown(folder: Path, seed: int, values: Mapping[str, float]) -> dict[str, Any]:
+def shown(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequence[Bucket]) -> dict[str, Any]:
     """What is drawn of one run folder."""
     return {
         "seed": seed,
         "metrics": rows(folder / METRICS),
         "probes": run_folder.probes(folder),
         "values": dict(values),
-        "lengths": lengths(folder),
+        "lengths": as_dicts(lengths),
     }
 
 
@@ -148,12 +154,6 @@ def interval(folder: Path) -> str | None:
     return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
 
 
-def lengths(folder: Path) -> list[dict[str, Any]]:
-    """BLEU by source length; nothing where a run kept no text."""
-    buckets = by_length(*found) if (found := texts(folder)) else []
-    return [{"from": b.first, "to": b.last, "sentences": b.sentences, "bleu": b.bleu} for b in buckets]
-
-
 # A comparison -------------------------------------------------------------------------------------------------------
 
 
@@ -161,7 +161,10 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
     """A comparison as `nmt.report.html.page` takes it; variants without a finished run are in its table only."""
     finished = [variant for variant in comparison.variants if variant.finished]
     variants = [
-        {"label": variant.label, "runs": [shown(Path(run.folder), run.seed, run.values) for run in sound(variant)]}
+        {
+            "label": variant.label,
+            "runs": [shown(Path(run.folder), run.seed, run.values, run.lengths) for run in sound(variant)],
+        }
         for variant in finished
     ]
     *told, _ = notes(comparison)
@@ -178,7 +181,8 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
             ("seeds", ", ".join(map(str, seeds))),
             ("baseline", comparison.baseline),
         ],
-        "scores": {**table(comparison), "notes": [*remarks, "Stars: * p < 0.05, ** p < 0.01, *** p < 0.001."]},
+        "scores": {**score_table(comparison), "notes": [*remarks, STARRED]},
+        "pairs": pair_table(comparison),
         "signatures": signatures(comparison),
         "commands": [("This comparison", comparison.command), *commands(finished)],
         "variants": variants,
@@ -205,60 +209,6 @@ def commands(variants: Sequence[Variant]) -> list[tuple[str, str]]:
             except CheckpointError:  # copied without it
                 continue
     return found
-
-
-def table(comparison: Comparison) -> dict[str, Any]:
-    """The columns and rows of the score table."""
-    columns = [c for c in SHOWN if any(c.name in run.values for run in comparison.runs)]
-    heads = [
-        {"head": "seeds"},
-        {"head": BLEU.head, "note": "mean and sample standard deviation over seeds"},
-        {"head": "difference", "note": f"of mean BLEU from {comparison.baseline}"},
-        {"head": "p", "note": "paired bootstrap over sentences, with the translations of all seeds"},
-        {"head": f"p<{ALPHA:g}", "note": "for how many seeds the pair of runs differs"},
-        *({"head": column.head} for column in columns),
-    ]
-    best = max((mean for v in comparison.variants if (mean := v.mean(BLEU.name)) is not None), default=None)
-    rows = []
-    for variant in comparison.variants:
-        count = (
-            f"{variant.finished}"
-            if variant.finished == len(variant.runs)
-            else f"{variant.finished}/{len(variant.runs)}"
-        )
-        rows.append(
-            {
-                "label": variant.label,
-                "cells": [
-                    {"text": count},
-                    {**score(variant, BLEU), "best": variant.mean(BLEU.name) == best},
-                    *tested(variant),
-                    *(score(variant, column) for column in columns),
-                ],
-            }
-        )
-    return {"columns": heads, "rows": rows}
-
-
-def score(variant: Variant, column: Column) -> dict[str, Any]:
-    """A mean, with the deviation over seeds below it."""
-    if (mean := variant.mean(column.name)) is not None and column.digits == 0:
-        return {"text": f"{mean:,.0f}"}
-    value, _, spread = number(variant, column).partition(" ± ")
-    return {"text": value, "interval": f"± {spread}"} if spread else {"text": value}
-
-
-def tested(variant: Variant) -> list[dict[str, Any]]:
-    """The cells of the test against the baseline."""
-    found = variant.significance
-    if found is None:
-        return [{"text": "–"}] * 3
-    stars = next((stars for level, stars in STARS if found.p_value < level), "")
-    return [
-        {"text": f"{found.difference:+.2f}", "stars": stars},
-        {"text": f"{found.p_value:.3f}"},
-        {"text": f"{found.below}/{len(found.seeds)}"},
-    ]
 
 
 def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -1,19 +1,28 @@
 """From finished run folders to a comparison: what was measured, and whether it could be chance."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
+from typing import NamedTuple
 
 from nmt.cli.sweep import Job
 from nmt.errors import CheckpointError
-from nmt.evaluation.significance import paired_bootstrap, seeds_bootstrap
-from nmt.report.comparison import Comparison, Run, Significance, Variant
+from nmt.evaluation.lengths import Bucket, bucketed
+from nmt.evaluation.resampling import Resampled, resampled, statistics
+from nmt.evaluation.significance import SAMPLES, TESTS, holm, p_values
+from nmt.report.comparison import Comparison, Run, Variant
+from nmt.report.differences import Pair, Significance
 from nmt.training import run_folder
 from nmt.training.files import read_json
 from nmt.training.journal import METRICS, rows
 
 FAILED = "FAILED"
 """The file that a run leaves which ended without scores: why, and the command to try again."""
+
+SEED = 12345
+"""Of resampling, the same always; it is sacreBLEU's default."""
 
 LOG = "job.log"
 """All that the last attempt at a run said."""
@@ -24,11 +33,7 @@ def collect(jobs: Sequence[Job], *, baseline: str, command: str) -> Comparison:
     runs: dict[str, list[Run]] = {}
     for job in jobs:
         runs.setdefault(job.variant, []).append(result(job))
-    variants = [
-        Variant(label, found, None if label == baseline else significance(runs[baseline], found))
-        for label, found in runs.items()
-    ]
-    return Comparison(command, baseline, variants)
+    return compared(runs, baseline=baseline, command=command)
 
 
 def result(job: Job) -> Run:
@@ -45,12 +50,13 @@ def measured(folder: Path) -> Run:
 
     Scores and AER are those of the test split. perplexity is that of the validation split for the same model: a
     target piece's, so it can only be compared between variants with one vocabulary. tokens_per_second is the median
-    over the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations.
+    over the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations. What a run
+    of an older version did not measure is left out.
     """
     scores, about = read_json(folder / run_folder.SCORES), read_json(folder / run_folder.RUN)
     metrics = rows(folder / METRICS)
     found = {name(score): score for score in scores["test"]}
-    values = {key: score["value"] for key, score in found.items()} | scores["alignment"]
+    values = {key: score["value"] for key, score in found.items()} | scores["alignment"] | about.get("costs", {})
     values["parameters"] = about["parameters"]
     if (perplexity := validation(folder).get("perplexity")) is not None:
         values["perplexity"] = perplexity
@@ -81,39 +87,96 @@ def split(folder: Path) -> str:
     return "test" if (folder / "test.hypotheses.txt").exists() else "validation"
 
 
-def significance(first: Sequence[Run], other: Sequence[Run]) -> Significance | None:
-    """Paired bootstrap tests of BLEU, over the seeds that both variants finished; None where there is no such pair.
+# Differences --------------------------------------------------------------------------------------------------------
 
-    Three numbers, as no single one tells all: `difference` of the means; `p_value` of that difference, sentences being
-    resampled and each drawn with its translations by all seeds (see `seeds_bootstrap`); and for each seed the p-value
-    of its own pair of runs, by sacreBLEU. Concatenating the test sets of all seeds would be simpler, but takes several
-    translations of one sentence for independent evidence and so finds significance too easily. Both tests ask whether
-    other test sentences could turn the result, for the models that were trained; how much other seeds would change it
-    is what the standard deviations show. Nothing is corrected for the number of variants.
+
+class Scored(NamedTuple):
+    """What a run was scored on, resampled. Runs whose `references` are the same text have been resampled together."""
+
+    references: int
+    sampled: Resampled
+
+
+def compared(runs: Mapping[str, Sequence[Run]], *, baseline: str, command: str) -> Comparison:
+    """Variants by label, each tested against `baseline`, and every one against every other.
+
+    The p-values against the baseline are adjusted for being as many as there are other variants, those of the pairs for
+    being as many as there are pairs   (Holm 1979)
     """
-    pairs = [(a, b) for a in first for b in other if a.seed == b.seed and not (a.failure or b.failure)]
-    texts = [(references(a), references(b)) for a, b in pairs]
-    if not pairs or any(text != texts[0][0] for pair in texts for text in pair):  # other data, so nothing is paired
+    everything = [run for found in runs.values() for run in found]
+    scored, lengths = evidence(everything)
+    pairs = [
+        Pair(first, other, found)
+        for first, other in itertools.combinations(runs, 2)
+        if (found := difference(runs[first], runs[other], scored)) is not None
+    ]
+    against = {pair.other: pair.significance for pair in pairs if pair.first == baseline}
+    against |= {pair.first: pair.significance.opposite for pair in pairs if pair.other == baseline}
+    tested = dict(zip(against, adjusted(list(against.values())), strict=True))
+    variants = [
+        Variant(label, [replace(run, lengths=lengths.get(run.folder, [])) for run in found], tested.get(label))
+        for label, found in runs.items()
+    ]
+    all_pairs = adjusted([pair.significance for pair in pairs])
+    return Comparison(
+        command,
+        baseline,
+        variants,
+        [pair._replace(significance=found) for pair, found in zip(pairs, all_pairs, strict=True)],
+    )
+
+
+def evidence(runs: Sequence[Run]) -> tuple[dict[str, Scored], dict[str, list[Bucket]]]:
+    """By folder: what each run's BLEU is made of, counted and resampled once for all pairs; and BLEU by source length.
+
+    A run that failed, or kept no texts, has neither; one that kept no sources has no lengths.
+    """
+    alike: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        if run.failure is None and text(run, "references").exists() and text(run, "hypotheses").exists():
+            alike.setdefault(tuple(lines(text(run, "references"))), []).append(run)
+    scored: dict[str, Scored] = {}
+    lengths: dict[str, list[Bucket]] = {}
+    for number, (references, found) in enumerate(alike.items()):
+        counted = statistics([lines(text(run, "hypotheses")) for run in found], references)
+        sampled = resampled(counted, samples=SAMPLES, seed=SEED)
+        for run, counts, each in zip(found, counted, sampled, strict=True):
+            scored[run.folder] = Scored(number, each)
+            if text(run, "source").exists():
+                lengths[run.folder] = bucketed(lines(text(run, "source")), counts)
+    return scored, lengths
+
+
+def difference(first: Sequence[Run], other: Sequence[Run], scored: Mapping[str, Scored]) -> Significance | None:
+    """Paired tests of BLEU, over the seeds that both variants finished; None where there is no such pair.
+
+    Tests of the difference of the means, for which chance deals with sentences, each with its translations by all seeds
+    (see `p_values`), and tests of each seed's own pair of runs. All ask whether other test sentences could turn the
+    result, for the models that were trained; how much other seeds would change it is what the standard deviations show.
+    Nothing is adjusted yet.
+    """
+    runs = [(a, b) for a in first for b in other if a.seed == b.seed and {a.folder, b.folder} <= scored.keys()]
+    pairs = [(scored[a.folder], scored[b.folder]) for a, b in runs]
+    if not pairs or len({one.references for pair in pairs for one in pair}) > 1:  # other data, so nothing is paired
         return None
-    reference = texts[0][0]
-    systems = [(hypotheses(a), hypotheses(b)) for a, b in pairs]
-    seeds = {
-        a.seed: paired_bootstrap(reference, {"first": one, "other": two})["other"].p_value
-        for (a, _), (one, two) in zip(pairs, systems, strict=True)
-    }
-    together = seeds_bootstrap(reference, [one for one, _ in systems], [two for _, two in systems])
-    difference = sum(b.values["BLEU"] - a.values["BLEU"] for a, b in pairs) / len(pairs)
-    return Significance(difference, together, {seed: p for seed, p in seeds.items() if p is not None})
+    found = p_values([(a.sampled, b.sampled) for a, b in pairs])
+    gain = fmean(b.values["BLEU"] - a.values["BLEU"] for a, b in runs)
+    seeds = {a.seed: tests for (a, _), tests in zip(runs, found.alone, strict=True)}
+    return Significance(gain, found.together, found.together, seeds)
 
 
-def references(run: Run) -> list[str]:
-    """The references that a run was scored with."""
-    return lines(Path(run.folder) / f"{run.split}.references.txt")
+def adjusted(found: Sequence[Significance]) -> list[Significance]:
+    """The same tests, their p-values adjusted for one another."""
+    by_test = {name: holm([each.p_values[name] for each in found]) for name in TESTS}
+    return [
+        each._replace(adjusted={name: p_values[place] for name, p_values in by_test.items()})
+        for place, each in enumerate(found)
+    ]
 
 
-def hypotheses(run: Run) -> list[str]:
-    """The translations that a run was scored for."""
-    return lines(Path(run.folder) / f"{run.split}.hypotheses.txt")
+def text(run: Run, kind: str) -> Path:
+    """The file of what a run was scored with: source, hypotheses or references."""
+    return Path(run.folder) / f"{run.split}.{kind}.txt"
 
 
 def lines(path: Path) -> list[str]:

@@ -3,10 +3,13 @@
 import json
 import logging
 import random
+import resource
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -20,12 +23,13 @@ from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext, Corpus
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
 from nmt.evaluation.literature import literature_bleu
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
-from nmt.evaluation.validation import Report, Validator, alignment_error
+from nmt.evaluation.validation import Report, Validator, alignment_scores
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training import run_folder
 from nmt.training.average import Ema, average
@@ -94,6 +98,12 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def peak_memory() -> float:
+    """The most main memory that this process has held at once, in MiB; what is on a GPU is not counted."""
+    bytes_a_unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_a_unit / 2**20
+
+
 class Run:
     """The parts of one run, put together."""
 
@@ -149,8 +159,11 @@ class Run:
         except Interrupted:
             number = self.interruption.caught
             logger.warning("%s: the same command goes on from here", signal.Signals(number).name)
+            with suppress(CheckpointError):  # what this process took is not worth another way to end
+                run_folder.spend(self.folder, memory_mib=peak_memory())
             return Outcome(self.folder, INTERRUPTED, [], {}, 128 + number)
-        found, alignment = self.test()
+        found, alignment, speed = self.test()
+        run_folder.spend(self.folder, memory_mib=peak_memory(), sentences_per_second=speed)
         write_run(self.folder, found, alignment)
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment}
@@ -237,20 +250,24 @@ class Run:
             self.saver({AVERAGE: json.dumps({"steps": steps}).encode()})(report)
         return model_folder(self.checkpoints.folder)
 
-    def test(self) -> tuple[list[dict[str, Any]], dict[str, float]]:
-        """Scores on the test split, or on the validation split where there is no other, said in their names."""
+    def test(self) -> tuple[list[dict[str, Any]], dict[str, float], float]:
+        """Scores on the test split, or on the validation split where there is no other, said in their names; those of
+        alignment; and how many sentences a second were translated."""
         text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
+        start = time.perf_counter()
         hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
+        speed = len(hypotheses) / (time.perf_counter() - start)
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
         found = [*scores(hypotheses, text.target).values()]
         found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
         listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
-        return listed, self.alignment(text)
+        return listed, self.alignment(text), speed
 
     def alignment(self, text: Bitext) -> dict[str, float]:
-        """AER on the pairs of a split, where it has gold links."""
+        """AER, precision and recall of links on the pairs of a split, where it has gold ones."""
         if text.links is None:
             return {}
         gold = parse(text.links, name="the gold links")
-        return {"AER": alignment_error(self.translator, text.source, text.target, gold, position="predicted")}
+        found = alignment_scores(self.translator, text.source, text.target, gold, position="predicted")
+        return {"AER": found.aer, "precision": found.precision, "recall": found.recall}

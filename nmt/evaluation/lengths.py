@@ -1,12 +1,16 @@
-"""BLEU by the length of the source: where translations break down   (Koehn and Knowles 2017, section 3.5)."""
+"""BLEU by the length of the source: where translations break down   (Luong, Pham and Manning 2015, figure 6; Koehn and
+Knowles 2017, section 3.5)."""
 
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
-from nmt.evaluation.bleu import bleu, check_lines
+from nmt.evaluation.bleu import check_lines
+from nmt.evaluation.resampling import corpus_bleu, statistics
 
 
 class Bucket(NamedTuple):
@@ -28,13 +32,19 @@ def by_length(
     """
     check_lines(hypotheses, references)
     check_lines(hypotheses, source, name="the hypotheses for these sources")
+    (counted,) = statistics([hypotheses], references)
+    return bucketed(source, counted, buckets=buckets)
+
+
+def bucketed(source: Sequence[str], counted: Int[ndarray, "line count"], *, buckets: int = 6) -> list[Bucket]:
+    """The same of translations whose `statistics` are known."""
     sizes = np.array([len(line.split()) for line in source])
     order = np.sort(sizes[sizes > 0])
     # The lengths at which a new bucket begins; equal ones fall together.
     starts = sorted({int(part[0]) for part in np.array_split(order, buckets) if part.size})
     found = []
     for start, end in itertools.pairwise([*starts, np.inf]):
-        rows = np.flatnonzero((sizes >= start) & (sizes < end)).tolist()
-        score = bleu([hypotheses[row] for row in rows], [references[row] for row in rows]).value
-        found.append(Bucket(int(sizes[rows].min()), int(sizes[rows].max()), len(rows), score))
+        rows = (sizes >= start) & (sizes < end)
+        score = float(corpus_bleu(counted[rows].sum(0)))
+        found.append(Bucket(int(sizes[rows].min()), int(sizes[rows].max()), int(rows.sum()), score))
     return found

@@ -1,21 +1,28 @@
-"""Is one system better than another, or was the test set kind to it? Paired bootstrap resampling on BLEU."""
+"""Is one system better than another, or was the test set kind to it? Paired tests on BLEU, also of many systems."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64
 from numpy import ndarray
 
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
+from nmt.evaluation.resampling import Resampled, corpus_bleu
 
 if TYPE_CHECKING:
     from sacrebleu.significance import Result
 
 SEED_VARIABLE = "SACREBLEU_SEED"
+
+SAMPLES = 10_000
+"""Of a comparison: what sacreBLEU takes for randomization. With fewer no p could be small enough to adjust."""
+
+ROUNDING = 1e-9
+"""Of BLEU: differences that are closer are the same."""
 
 
 class Comparison(NamedTuple):
@@ -66,56 +73,102 @@ def paired_bootstrap(
     return {name: compared(result, results[0]) for name, result in zip(systems, results, strict=True)}
 
 
-def seeds_bootstrap(
-    references: Sequence[str],
-    first: Sequence[Sequence[str]],
-    other: Sequence[Sequence[str]],
-    *,
-    samples: int = 1000,
-    seed: int = 12345,
-) -> float:
-    """p-value of the difference in BLEU between two kinds of system, each trained several times.
+# Several trainings ----------------------------------------------------------------------------------------------------
 
-    The test of `paired_bootstrap`, with the mean of BLEU over the trainings in place of BLEU: a resample draws
-    sentences, and every sentence comes with its translations by all trainings. Those of one sentence are never taken
-    for independent evidence, as they would be if the trainings were concatenated to one long test set. With one
-    training of each kind it is `paired_bootstrap`. It generalizes to other test sentences, not to other trainings.
-    Raises as `paired_bootstrap` does.
+
+class Test(NamedTuple):
+    """A paired test. `differences`: of BLEU between two systems, by chance alone or on chance's test sets; `p_value`:
+    from the difference that was found and those."""
+
+    differences: Callable[[Resampled, Resampled], Float64[ndarray, " sample"]]
+    p_value: Callable[[float, Float64[ndarray, " sample"]], float]
+
+
+class PValues(NamedTuple):
+    """By test: of the difference of the means, and of that of each pair alone."""
+
+    together: dict[str, float]
+    alone: list[dict[str, float]]
+
+
+def p_values(pairs: Sequence[tuple[Resampled, Resampled]]) -> PValues:
+    """Every test of TESTS on two kinds of system, each trained several times: one pair of systems a seed.
+
+    What is tested is the difference of the means of BLEU over the trainings. What chance does to a sentence, it does to
+    its translations by all trainings at once: a bootstrap sample draws them all, randomization swaps them all. They are
+    never taken for independent evidence, as they would be if the trainings were concatenated to one long test set. With
+    one pair both tests are sacreBLEU's. They generalize to other test sentences, not to other trainings.
+    Raises ConfigError if there is no pair.
     """
-    if samples < 1 or seed < 1 or not first or not other:
-        raise ConfigError(
-            f"the paired bootstrap needs at least 1 sample, a seed of at least 1 and a training of each kind; got "
-            f"samples {samples}, seed {seed}, and {len(first)} and {len(other)} trainings."
-        )
-    counted = [[statistics(hypotheses, references) for hypotheses in kind] for kind in (first, other)]
-    one, two = (float(np.mean([corpus_bleu(system.sum(0)) for system in kind])) for kind in counted)
-    if one == two:
+    if not pairs:
+        raise ConfigError("a paired test needs at least one pair of systems; got none.")
+    found = [two.bleu - one.bleu for one, two in pairs]
+    together, alone = {}, [dict[str, float]() for _ in pairs]
+    for name, test in TESTS.items():
+        chance = [test.differences(one, two) for one, two in pairs]
+        together[name] = test.p_value(float(np.mean(found)), np.mean(chance, axis=0))
+        for place, p_value in enumerate(map(test.p_value, found, chance)):
+            alone[place][name] = p_value
+    return PValues(together, alone)
+
+
+def redrawn(first: Resampled, other: Resampled) -> Float64[ndarray, " sample"]:
+    """Differences on the same bootstrap samples of the test set."""
+    found: ndarray = other.redrawn - first.redrawn
+    return found
+
+
+def swapped(first: Resampled, other: Resampled) -> Float64[ndarray, " sample"]:
+    """Differences when the two systems exchange their translations of the sentences for which the coin shows tails."""
+    mine, theirs = first.chosen + (other.total - other.chosen), other.chosen + (first.total - first.chosen)
+    found: ndarray = corpus_bleu(theirs) - corpus_bleu(mine)
+    return found
+
+
+def beyond_mean(difference: float, chance: Float64[ndarray, " sample"]) -> float:
+    """p = (1 + #(abs(d) - mean abs(d) > abs(difference))) / (samples + 1)   (Koehn 2004, as in MultEval and sacreBLEU)
+
+    No difference has p = 1, as there is none to explain. Where the difference is clear, only one side of the distances
+    is ever counted, so that p < 0.05 is found about twice as often as it should be, by chance alone.
+    """
+    if abs(difference) <= ROUNDING:
         return 1.0
-    rows = np.random.default_rng(seed).choice(len(references), size=(samples, len(references)), replace=True)
-    means = np.array(
-        [[np.mean([corpus_bleu(system[drawn].sum(0)) for system in kind]) for kind in counted] for drawn in rows]
-    )
-    differences = np.abs(means[:, 1] - means[:, 0])
-    return float((1 + (differences - differences.mean() > abs(two - one)).sum()) / (samples + 1))
+    distances = np.abs(chance)
+    return float((1 + (distances - distances.mean() > abs(difference)).sum()) / (len(chance) + 1))
 
 
-def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> Int[ndarray, "line count"]:
-    """What BLEU counts in each line: words of the hypothesis and of its reference, n-grams that match, n-grams."""
-    from sacrebleu.metrics.bleu import BLEU
+def as_great(difference: float, chance: Float64[ndarray, " sample"]) -> float:
+    """p = (1 + #(abs(d) >= abs(difference))) / (samples + 1)   (Riezler and Maxwell 2005)
 
-    check_lines(hypotheses, references)
-    metric = BLEU(effective_order=True)  # without it sacreBLEU warns of scores of sentences, which are not used here
-    scores = [metric.sentence_score(*pair) for pair in zip(hypotheses, ([line] for line in references), strict=True)]
-    return np.array([[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores])
+    sacreBLEU counts only what is greater. Where systems differ in a few sentences, chance often makes the very
+    difference that was found, and without those p would be far too small.
+    """
+    return float((1 + (np.abs(chance) >= abs(difference) - ROUNDING).sum()) / (len(chance) + 1))
 
 
-def corpus_bleu(counts: Int[ndarray, " count"]) -> float:
-    """BLEU from the sums of `statistics`, smoothed as sacreBLEU does by default."""
-    from sacrebleu.metrics.bleu import BLEU
+TESTS = {"bootstrap": Test(redrawn, beyond_mean), "randomization": Test(swapped, as_great)}
+"""Paired bootstrap resampling (Koehn 2004) and paired approximate randomization (Riezler and Maxwell 2005)."""
 
-    hypothesis, reference, *grams = (int(count) for count in counts)
-    order = len(grams) // 2
-    return float(BLEU.compute_bleu(grams[:order], grams[order:], hypothesis, reference, smooth_method="exp").score)
+
+# Several differences --------------------------------------------------------------------------------------------------
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for being several, in their order   (Holm 1979)
+
+    With p_(1) <= ... <= p_(m):   adjusted_(i) = max over j <= i of min(1, (m - j + 1) p_(j))
+
+    If what has adjusted < alpha is called different, the probability that anything is called so wrongly is at most
+    alpha, whatever the p-values have to do with one another.
+    """
+    found, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        found[place] = least
+    return found
+
+
+# sacreBLEU ------------------------------------------------------------------------------------------------------------
 
 
 def compared(result: "Result", first: "Result") -> Comparison:

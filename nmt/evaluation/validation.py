@@ -12,7 +12,7 @@ from numpy import ndarray
 from nmt.data.batching import in_order
 from nmt.data.corpus import Bitext
 from nmt.data.tokenized import Tokenized
-from nmt.evaluation.alignment import Gold, error_rate, extract, parse, to_words
+from nmt.evaluation.alignment import AlignmentScores, Gold, error_rate, extract, parse, to_words
 from nmt.evaluation.bleu import Score, bleu, chrf
 from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture
@@ -67,8 +67,8 @@ class Validator:
         measures |= measured("free", chosen(self.translator, source, translations))
         gold = None if self.text.links is None else parse(self.text.links[: self.sentences], name="the gold links")
         if gold:
-            values["aer"] = aer(attention, gold, position="predicted")
-            measures["attention.forced.aer_read"] = aer(attention, gold, position="read")
+            values["aer"] = linked(attention, gold, position="predicted").aer
+            measures["attention.forced.aer_read"] = linked(attention, gold, position="read").aer
         shown = self.probes.choose(source)
         pictures = [
             picture(
@@ -147,13 +147,13 @@ def word_alignments(
     return [between_words(pair, position=position) for pair in given(translator, source, target)]
 
 
-def aer(attention: Sequence[Aligned], gold: Sequence[Gold], *, position: Position) -> float:
-    """AER of the links from each target word to the source word with the highest weight."""
-    return error_rate([extract(between_words(pair, position=position)) for pair in attention], gold).aer
+def linked(attention: Sequence[Aligned], gold: Sequence[Gold], *, position: Position) -> AlignmentScores:
+    """How good the links from each target word to the source word with the highest weight are."""
+    return error_rate([extract(between_words(pair, position=position)) for pair in attention], gold)
 
 
-def alignment_error(
+def alignment_scores(
     translator: Translator, source: Sequence[str], target: Sequence[str], gold: Sequence[Gold], *, position: Position
-) -> float:
-    """The AER of given pairs, which are force-decoded."""
-    return aer(given(translator, source, target), gold, position=position)
+) -> AlignmentScores:
+    """How good the links of given pairs are, which are force-decoded."""
+    return linked(given(translator, source, target), gold, position=position)

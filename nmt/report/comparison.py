@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-ALPHA = 0.05
-"""The level at which the table counts seeds."""
-
-NOTHING = "-"
-"""A cell without a number."""
+from nmt.evaluation.lengths import Bucket
+from nmt.evaluation.significance import TESTS
+from nmt.report import differences
+from nmt.report.differences import ALPHA, NOTHING, Pair, Significance, p_shown
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training. `values`: name -> number; `signatures`: those of the scores; `failure`: why there are no values."""
+    """One training. `values`: name -> number, where it is known; `signatures`: those of the scores; `lengths`: BLEU by
+    source length; `failure`: why there are no values."""
 
     seed: int
     folder: str
@@ -25,22 +25,7 @@ class Run:
     signatures: dict[str, str] = field(default_factory=dict)
     split: str = "test"
     failure: str | None = None
-
-
-class Significance(NamedTuple):
-    """A variant against the baseline, over the seeds that both finished.
-
-    difference: of the means of BLEU; p_value: of that difference; seeds: the p-value for each seed's own pair.
-    """
-
-    difference: float
-    p_value: float
-    seeds: dict[int, float]
-
-    @property
-    def below(self) -> int:
-        """For how many seeds the pair itself differs significantly."""
-        return sum(p_value < ALPHA for p_value in self.seeds.values())
+    lengths: list[Bucket] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,11 +56,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the table is made of."""
+    """All that the table is made of. `pairs`: every variant against every other, where they can be paired."""
 
     command: str
     baseline: str
     variants: list[Variant]
+    pairs: list[Pair] = field(default_factory=list)
 
     @property
     def runs(self) -> list[Run]:
@@ -98,9 +84,13 @@ SHOWN = (
     Column("chrF2", "chrF2", "chrf2", 2, True),
     Column("perplexity", "perplexity", "perplexity", 2, True),
     Column("AER", "AER", "aer", 3, True),
+    Column("precision", "precision", "precision", 3, True),
+    Column("recall", "recall", "recall", 3, True),
     Column("parameters", "parameters", "parameters", 0, False),
     Column("tokens_per_second", "tokens/s", "tokens_per_second", 0, False),
     Column("minutes", "minutes", "minutes", 1, False),
+    Column("memory_mib", "MiB", "memory_mib", 0, False),
+    Column("sentences_per_second", "sentences/s", "sentences_per_second", 1, False),
 )
 """What people are shown beside BLEU; a column that no run has a number for is left out."""
 
@@ -112,18 +102,27 @@ FURTHER = (
 
 
 def text(comparison: Comparison) -> str:
-    """The table for a terminal, and below it what its numbers mean, with the signatures and the command."""
+    """The tables for a terminal, and below them what their numbers mean, with the signatures and the command."""
     *above, command = notes(comparison)
-    return "\n".join([*aligned(cells(comparison), "  ", ""), "", *above, "", command]) + "\n"
+    lines = [line for table in tables(comparison) for line in [*aligned(table, "  ", ""), ""]]
+    return "\n".join([*lines, *above, "", command]) + "\n"
 
 
 def markdown(comparison: Comparison) -> str:
-    """The table in Markdown, aligned in the source too."""
-    head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in cells(comparison)]
-    rule = [":--", *("--:" for _ in head[1:])]
+    """The tables in Markdown, aligned in the source too."""
+    lines = []
+    for table in tables(comparison):
+        head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in table]
+        rule = [":--", *("--:" for _ in head[1:])]
+        lines += [*aligned([head, rule, *rows], " | ", "|"), ""]
     *above, command = notes(comparison)
-    lines = aligned([head, rule, *rows], " | ", "|")
-    return "\n".join([*lines, "", *(f"- {note}" for note in above), "", f"    {command}"]) + "\n"
+    return "\n".join([*lines, *(f"- {note}" for note in above), "", f"    {command}"]) + "\n"
+
+
+def tables(comparison: Comparison) -> list[list[list[str]]]:
+    """Variants with their scores; and every variant against every other, if there are more than two."""
+    matrix = differences.cells([variant.label for variant in comparison.variants], comparison.pairs)
+    return [cells(comparison), *([matrix] if matrix else [])]
 
 
 def aligned(rows: Sequence[Sequence[str]], between: str, edge: str) -> list[str]:
@@ -140,16 +139,15 @@ def aligned(rows: Sequence[Sequence[str]], between: str, edge: str) -> list[str]
 def cells(comparison: Comparison) -> list[list[str]]:
     """Head and rows as people read them."""
     shown = [column for column in SHOWN if any(column.name in run.values for run in comparison.runs)]
+    tests = [f"p {name}" for name in TESTS]
     rows = [
-        ["variant", "seeds", BLEU.head, "difference", "p", f"p<{ALPHA:g}", *(column.head for column in shown)],
+        ["variant", "seeds", BLEU.head, "difference", *tests, f"p<{ALPHA:g}", *(column.head for column in shown)],
     ]
     for variant in comparison.variants:
         rows.append(
             [
                 variant.label,
-                f"{variant.finished}"
-                if variant.finished == len(variant.runs)
-                else f"{variant.finished}/{len(variant.runs)}",
+                counted(variant),
                 number(variant, BLEU),
                 *tested(variant.significance),
                 *(number(variant, column) for column in shown),
@@ -167,24 +165,32 @@ def number(variant: Variant, column: Column) -> str:
     return f"{shown} ± {deviation:.{column.digits}f}" if column.spread and deviation is not None else shown
 
 
+def counted(variant: Variant) -> str:
+    """How many runs finished, and of how many if some did not."""
+    whole = variant.finished == len(variant.runs)
+    return f"{variant.finished}" if whole else f"{variant.finished}/{len(variant.runs)}"
+
+
 def tested(found: Significance | None) -> list[str]:
-    """The cells of the test against the baseline."""
+    """The cells of the tests against the baseline."""
     if found is None:
-        return [NOTHING] * 3
-    return [f"{found.difference:+.2f}", f"{found.p_value:.3f}", f"{found.below}/{len(found.seeds)}"]
+        return [NOTHING] * (2 + len(TESTS))
+    tests = [p_shown(found.adjusted[name]) for name in TESTS]
+    return [f"{found.difference:+.2f}", *tests, f"{found.below}/{len(found.seeds)}"]
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What a reader must know to trust the table, what failed, and last the command."""
     split = next((run.split for run in comparison.runs if run.values), "test")
+    against = sum(variant.significance is not None for variant in comparison.variants)
+    labels = [variant.label for variant in comparison.variants]
     lines = [f"{head}: {signature}" for head, signature in signatures(comparison)]
     lines += [
         f"Scores are those of the {split} split; ± is the sample standard deviation over seeds.",
         f"difference: of mean BLEU from {comparison.baseline}, over the seeds that both have.",
-        "p: of that difference, by a paired bootstrap over sentences, each with the translations of all seeds.",
-        f"p<{ALPHA:g}: for how many seeds the pair of runs differs, by sacreBLEU's paired bootstrap.",
-        "Both tests ask about other test sentences, not other seeds; neither corrects for the number of variants.",
+        *differences.explained(labels, comparison.pairs, against=against),
         "perplexity: of the validation split, per target piece; to be compared for the same vocabulary only.",
+        "tokens/s and minutes: of training; sentences/s: of translating what is scored; MiB: most memory, no GPU's.",
     ]
     for variant in comparison.variants:
         lines += [
@@ -214,13 +220,18 @@ def csv_table(comparison: Comparison) -> str:
         head += [f"{column.key}_mean", f"{column.key}_std"] if column.spread else [column.key]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*head, "bleu_difference", "p_value", "seeds_tested", "seeds_significant"])
+    tests = [f"p_{name}{which}" for name in TESTS for which in ("", "_adjusted")]
+    writer.writerow([*head, "bleu_difference", *tests, "seeds_tested", "seeds_significant"])
     for variant in comparison.variants:
         row: list[Any] = [variant.label, variant.finished, len(variant.runs) - variant.finished]
         for column in columns:
             row += [exact(variant, column), *([variant.deviation(column.name)] if column.spread else [])]
         found = variant.significance
-        row += [None] * 4 if found is None else [found.difference, found.p_value, len(found.seeds), found.below]
+        if found is None:
+            row += [None] * (3 + len(tests))
+        else:
+            p_values = [p for name in TESTS for p in (found.p_values[name], found.adjusted[name])]
+            row += [found.difference, *p_values, len(found.seeds), found.below]
         writer.writerow(row)
     return out.getvalue()
 
@@ -232,7 +243,8 @@ def exact(variant: Variant, column: Column) -> int | float | None:
 
 
 def json_table(comparison: Comparison) -> str:
-    """Everything: for each variant its means, its test against the baseline, and all numbers of each run."""
+    """Everything: for each variant its means, its tests against the baseline, BLEU by source length and all numbers of
+    each run; and the tests of every pair."""
     columns = (BLEU, *SHOWN, *FURTHER)
     variants = []
     for variant in comparison.variants:
@@ -243,8 +255,27 @@ def json_table(comparison: Comparison) -> str:
                 "mean": {column.key: exact(variant, column) for column in columns},
                 "std": {column.key: variant.deviation(column.name) for column in columns if column.spread},
                 "significance": None if found is None else found._asdict(),
-                "runs": [vars(run) for run in variant.runs],
+                "lengths": lengths(variant),
+                "runs": [{**vars(run), "lengths": as_dicts(run.lengths)} for run in variant.runs],
             }
         )
-    whole = {"command": comparison.command, "baseline": comparison.baseline, "variants": variants}
+    pairs = [{"first": pair.first, "other": pair.other, **pair.significance._asdict()} for pair in comparison.pairs]
+    whole = {"command": comparison.command, "baseline": comparison.baseline, "variants": variants, "pairs": pairs}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def lengths(variant: Variant) -> list[dict[str, Any]]:
+    """BLEU by source length, mean and deviation over those runs that were scored on the same sentences as the first."""
+    measured = [run.lengths for run in variant.runs if run.lengths]
+    same = [buckets for buckets in measured if [b[:3] for b in buckets] == [b[:3] for b in measured[0]]]
+    found = []
+    for buckets in zip(*same, strict=True):
+        values = [bucket.bleu for bucket in buckets]
+        spread = stdev(values) if len(values) > 1 else None
+        found.append({**as_dicts(buckets[:1])[0], "bleu": fmean(values), "std": spread})
+    return found
+
+
+def as_dicts(buckets: Sequence[Bucket]) -> list[dict[str, Any]]:
+    """Buckets with names for programs."""
+    return [{"from": b.first, "to": b.last, "sentences": b.sentences, "bleu": b.bleu} for b in buckets]

@@ -21,6 +21,9 @@ DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "
 SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js")
 """In this order, as one script."""
 
+HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}
+"""Names in the style sheet, as the page allows no styles but those."""
+
 MOST_POINTS = 300
 """Points of a curve, more than a screen shows."""
 
@@ -33,6 +36,8 @@ def page(report: Mapping[str, Any]) -> str:
     scores: {"columns": [{"head": str, "note"?: str}], "rows": [{"label": str, "cells": [cell]}], "notes": [str]}, the
         columns beside the label, and for each of them a cell {"text": str, "interval"?: str, "stars"?: str,
         "best"?: bool}; an interval such as "36.1 to 38.0" is shown below the text, stars after it
+    pairs?: {"labels": [str], "rows": [[cell | None]], "note": str}, each label against each; such a cell has also
+        "heat": int, from -3, the column is surely better, to 3, the row is
     signatures: [(score, signature)]
     commands: [(what it does, command)], the first in sight, the others folded away
     variants: [{"label": str, "runs": [run]}], for a run one variant with one run; a run is
@@ -55,6 +60,7 @@ def page(report: Mapping[str, Any]) -> str:
             f'<p class="failure"><bdi>{escaped(line)}</bdi></p>' for line in report.get("failures", ())
         ),
         "scores": score_table(report["scores"]),
+        "pairs": pair_section(report.get("pairs")),
         "signatures": definitions(report["signatures"]),
         "commands": definitions(report["commands"][:1]),
         "further": definitions(report["commands"][1:]),
@@ -114,12 +120,33 @@ def score_table(scores: Mapping[str, Any]) -> str:
     )
 
 
-def cell(value: Mapping[str, Any]) -> str:
-    """A number with its stars, and its interval below."""
+def pair_section(pairs: Mapping[str, Any] | None) -> str:
+    """The section with everything against everything else, coloured by how sure the difference is; nothing for None."""
+    if pairs is None:
+        return ""
+    names = short(pairs["labels"])
+    heads = "".join(f'<th scope="col"><bdi>{escaped(name)}</bdi></th>' for name in names)
+    rows = "\n".join(
+        f'<tr><th scope="row"><bdi>{escaped(name)}</bdi></th>{"".join(map(cell, row))}</tr>'
+        for name, row in zip(names, pairs["rows"], strict=True)
+    )
+    return (
+        f'<section id="pairs" aria-labelledby="head-pairs">\n<h2 id="head-pairs">Each against each</h2>\n'
+        f'<p class="hint">{escaped(pairs["note"])}</p>\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="each against each"><table class="scores heat">\n'
+        f"<thead><tr><td></td>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n</section>"
+    )
+
+
+def cell(value: Mapping[str, Any] | None) -> str:
+    """A number with its stars, and its interval below; a dash for None."""
+    if value is None:
+        return "<td>–</td>"
     stars = f'<sup class="stars">{escaped(value["stars"])}</sup>' if value.get("stars") else '<sup class="stars"></sup>'
     interval = f'<span class="interval">{escaped(value["interval"])}</span>' if value.get("interval") else ""
-    best = ' class="best"' if value.get("best") else ""
-    return f"<td{best}>{escaped(value['text'])}{stars}{interval}</td>"
+    kind = "best" if value.get("best") else HEATS.get(value.get("heat", 0), "")
+    opening = f'<td class="{kind}">' if kind else "<td>"
+    return f"{opening}{escaped(value['text'])}{stars}{interval}</td>"
 
 
 def definitions(entries: Iterable[tuple[str, str]]) -> str:

@@ -18,7 +18,7 @@ import yaml
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import as_json, explained, replace, tidy, write_json
+from nmt.training.files import as_json, explained, read_json, replace, tidy, write_json
 from nmt.training.journal import METRICS
 from nmt.training.pictures import draw
 from nmt.training.state import TrainingState
@@ -175,7 +175,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:
-    """Writes run.json: command, versions, commit, device, seed and what else is known."""
+    """Writes run.json: command, versions, commit, device, seed, what the run has cost, and what else is known."""
     packages = ("torch", "sentencepiece", "datasets", "sacrebleu", "hydra-core", "safetensors")
     about = {
         "format": FORMAT,
@@ -187,9 +187,30 @@ def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Map
         "versions": {"nmt": version("nmt"), **{name: version(name) for name in packages}},
         "commit": commit(),
         "seed": settings["seed"],
+        "costs": costs(folder),
         **facts,
     }
     replace(folder / RUN, as_json(about))
+
+
+def costs(folder: Path) -> dict[str, float]:
+    """What a run has cost in all its processes, by name; nothing where none was written down."""
+    if not is_ours(folder):
+        return {}
+    found: dict[str, float] = read_json(folder / RUN).get("costs", {})
+    return found
+
+
+def spend(folder: Path, *, memory_mib: float, sentences_per_second: float | None = None) -> None:
+    """Adds to run.json what this process took: its memory, if no earlier one took more, and how fast it translated.
+
+    Raises CheckpointError if it cannot be read or written.
+    """
+    found = costs(folder)
+    found["memory_mib"] = max(memory_mib, found.get("memory_mib", 0.0))
+    if sentences_per_second is not None:
+        found["sentences_per_second"] = sentences_per_second
+    replace(folder / RUN, as_json({**read_json(folder / RUN), "costs": found}))
 
 
 def version(package: str) -> str | None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -21,8 +22,11 @@ from nmt.cli import compare, jobs, mistakes, results, sweep
 from nmt.cli.door import quoted
 from nmt.cli.paths import configs
 from nmt.errors import ConfigError
-from nmt.evaluation.significance import paired_bootstrap
-from nmt.report.comparison import Run
+from nmt.evaluation.bleu import bleu
+from nmt.evaluation.lengths import by_length
+from nmt.evaluation.significance import SAMPLES, TESTS, holm, paired_bootstrap
+from nmt.report.comparison import Comparison, Run
+from nmt.report.differences import Pair
 from tests.cli.commands import composed as found
 
 TINY = [
@@ -215,7 +219,7 @@ def finished(folder: Path, seed: int, hypotheses: list[str], references: list[st
     folder.mkdir(parents=True)
     for kind, lines in (("hypotheses", hypotheses), ("references", references)):
         (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in lines), newline="\n")
-    return Run(seed, str(folder), {"BLEU": 10.0 * seed})
+    return Run(seed, str(folder), {"BLEU": bleu(hypotheses, references).value})
 
 
 REFERENCES = [f"the {noun} sees a {other} in the park ." for noun in ("man", "dog", "child") for other in "abcdefg"]
@@ -223,26 +227,86 @@ CLOSE = [line.replace("park", "garden") for line in REFERENCES]
 FAR = [line.replace("sees a", "has no") for line in CLOSE]
 
 
+def systems(folder: Path, **variants: list[list[str]]) -> dict[str, list[Run]]:
+    """Runs of seeds 1, 2, ... for each variant's translations."""
+    return {
+        label: [finished(folder / f"{label}{seed}", seed, text, REFERENCES) for seed, text in enumerate(texts, 1)]
+        for label, texts in variants.items()
+    }
+
+
+def worse(share: float, seed: int) -> list[str]:
+    """The references with a share of their words replaced."""
+    chance = random.Random(seed)
+    return [" ".join("x" if chance.random() < share else word for word in line.split()) for line in REFERENCES]
+
+
+def compared(runs: dict[str, list[Run]], baseline: str = "a") -> Comparison:
+    return results.compared(runs, baseline=baseline, command="nmt-compare x=a,b")
+
+
 def test_runs_of_the_same_seed_are_paired(tmp_path: Path) -> None:
     first = [finished(tmp_path / f"a{seed}", seed, CLOSE, REFERENCES) for seed in (1, 2)]
     other = [finished(tmp_path / f"b{seed}", seed, FAR, REFERENCES) for seed in (2, 3)]
-    found = results.significance([*first, Run(3, "", failure="lost")], other)
+    told = compared({"a": [*first, Run(3, "", failure="lost")], "b": other})
+    found = told.variants[1].significance
     assert found is not None
-    theirs = paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR})["other"].p_value
-    assert found.seeds == {2: theirs}
-    assert found.p_value == pytest.approx(theirs)  # of one seed, both tests are one
-    assert found.difference == 0.0
+    theirs = paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR}, samples=SAMPLES)["other"].p_value
+    assert found.seeds.keys() == {2}
+    assert found.seeds[2]["bootstrap"] == theirs
+    assert found.p_values == found.adjusted == found.seeds[2]  # of one seed and one pair, all are one
+    assert found.difference == other[0].values["BLEU"] - first[1].values["BLEU"]
+    assert told.pairs == [Pair("a", "b", found)]
+    assert told.variants[0].significance is None
 
 
 def test_other_test_sets_are_not_compared(tmp_path: Path) -> None:
-    first = [finished(tmp_path / "a", 1, CLOSE, REFERENCES)]
-    assert results.significance(first, [finished(tmp_path / "b", 1, CLOSE, CLOSE)]) is None
-    assert results.significance(first, [finished(tmp_path / "c", 2, CLOSE, REFERENCES)]) is None
+    runs = {
+        "a": [finished(tmp_path / "a", 1, CLOSE, REFERENCES)],
+        "other text": [finished(tmp_path / "b", 1, CLOSE, CLOSE)],
+        "other seed": [finished(tmp_path / "c", 2, CLOSE, REFERENCES)],
+        "no text": [Run(1, str(tmp_path / "d"), {"BLEU": 1.0})],
+    }
+    told = compared(runs)
+    assert [variant.significance for variant in told.variants] == [None] * 4
+    assert told.pairs == []
 
 
-def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path) -> None:
+def test_every_pair_is_tested_and_each_family_adjusted_for_itself(tmp_path: Path) -> None:
+    shares = {"a": 0.3, "b": 0.25, "c": 0.12}
+    texts = {label: [worse(share, seed + 7 * ord(label)) for seed in (1, 2)] for label, share in shares.items()}
+    told = compared(systems(tmp_path, **texts), baseline="b")
+    assert [(pair.first, pair.other) for pair in told.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
+    for test in TESTS:
+        pairs = [pair.significance for pair in told.pairs]
+        assert [pair.adjusted[test] for pair in pairs] == holm([pair.p_values[test] for pair in pairs])
+        against = {v.label: v.significance for v in told.variants if v.significance is not None}
+        assert against.keys() == {"a", "c"}
+        expected = holm([each.p_values[test] for each in against.values()])
+        assert [each.adjusted[test] for each in against.values()] == expected
+    assert against["a"].difference == -told.pairs[0].significance.difference
+    assert against["a"].p_values == told.pairs[0].significance.p_values
+    mean = {variant.label: variant.mean("BLEU") or 0.0 for variant in told.variants}
+    assert told.pairs[1].significance.difference == pytest.approx(mean["c"] - mean["a"])
+
+
+def test_bleu_by_length_is_told_of_runs_that_kept_their_sources(tmp_path: Path) -> None:
+    runs = systems(tmp_path, a=[CLOSE], b=[FAR])
+    sources = [" ".join(["w"] * (1 + place % 5)) for place in range(len(REFERENCES))]
+    (tmp_path / "a1" / "test.source.txt").write_text("".join(f"{line}\n" for line in sources))
+    (first,), (second,) = (variant.runs for variant in compared(runs).variants)
+    expected = by_length(sources, CLOSE, REFERENCES)
+    assert first.lengths == expected
+    assert len(expected) == 5
+    assert second.lengths == []
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"costs": {"memory_mib": 300.0, "sentences_per_second": 4.0}}], ids=["old", "new"]
+)
+def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, Any]) -> None:
     score = {"name": "test BLEU", "value": 5.0, "signature": "nrefs:1"}
-    (tmp_path / "run.json").write_text(json.dumps({"seed": 3, "parameters": 7}))
+    (tmp_path / "run.json").write_text(json.dumps({"seed": 3, "parameters": 7, **more}))
     (tmp_path / "scores.json").write_text(json.dumps({"test": [score], "alignment": {}}))
     told = [
         {"kind": "train", "step": 1, "tokens_per_second": 9.0, "minutes": 2.0},
@@ -250,7 +314,7 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path) -> None:
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told))
     values = {"BLEU": 5.0, "parameters": 7, "tokens_per_second": 9.0, "minutes": 2.0}
-    assert results.measured(tmp_path).values == values
+    assert results.measured(tmp_path).values == values | more.get("costs", {})
 
 
 # From end to end ---------------------------------------------------------------------------------------------------
@@ -286,8 +350,11 @@ def test_failures_stay_alone_and_nothing_is_trained_twice(tmp_path: Path, capsys
     table = json.loads((output / "comparison.json").read_text())
     assert [run["seed"] for variant in table["variants"] for run in variant["runs"]] == [1, 2, 1, 2]
     assert sorted(table["variants"][1]["significance"]["seeds"]) == ["1", "2"]
+    assert len(table["pairs"]) == 1
+    assert sum(bucket["sentences"] for bucket in table["variants"][0]["lengths"]) == 20
     for run in (run for variant in table["variants"] for run in variant["runs"]):
         values = {"BLEU", "chrF2", "TER", "AER", "perplexity", "parameters", "tokens_per_second", "minutes"}
+        values |= {"precision", "recall", "memory_mib", "sentences_per_second"}
         assert values <= run["values"].keys()
         assert all(run["signatures"][name] for name in ("BLEU", "chrF2", "TER"))
     first = next(csv.DictReader((output / "comparison.csv").open()))

@@ -1,7 +1,9 @@
 """Reports from run folders: what they tell of a run, and of a comparison of several."""
 
+import itertools
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ from scipy.spatial.distance import jensenshannon
 
 from nmt.cli import pages
 from nmt.errors import CheckpointError
-from nmt.report.comparison import Comparison, Run, Significance, Variant
+from nmt.evaluation.lengths import Bucket
+from nmt.report.comparison import Comparison, Run, Variant
+from nmt.report.differences import Pair, Significance
+from nmt.report.html import HEATS, page
 from nmt.training.files import WRITING
 from tests.report import samples
 
@@ -51,7 +56,12 @@ def run(folder: Path, seed: int, bleu: float, failure: str | None = None) -> Run
     if failure:
         return Run(seed, str(folder), {}, {}, failure=failure)
     values = {"BLEU": bleu, "chrF2": 50.0, "parameters": 1234.0}
-    return Run(seed, str(write_folder(folder, seed)), values, {"BLEU": "nrefs:1"})
+    return Run(seed, str(write_folder(folder, seed)), values, {"BLEU": "nrefs:1"}, lengths=[Bucket(1, 2, 2, bleu)])
+
+
+def sure(difference: float, p_value: float) -> Significance:
+    p_values = {"bootstrap": p_value / 2, "randomization": p_value}
+    return Significance(difference, p_values, p_values, {1: p_values})
 
 
 @pytest.fixture
@@ -61,21 +71,24 @@ def comparison(tmp_path: Path) -> Comparison:
     third = [run(tmp_path / "c" / "seed-1", 1, 0.0, "no disk")]
     variants = [
         Variant("x=a", first),
-        Variant("x=b", second, Significance(9.0, 0.004, {1: 0.001})),
+        Variant("x=b", second, sure(9.0, 0.004)),
         Variant("x=c", third),
     ]
-    return Comparison("nmt-compare x=a,b,c seeds=2", "x=a", variants)
+    return Comparison("nmt-compare x=a,b,c seeds=2", "x=a", variants, [Pair("x=a", "x=b", sure(9.0, 0.004))])
 
 
 def test_a_run_tells_its_scores_its_curves_and_its_commands(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mine", 5)
-    found = pages.of_run(folder, SCORES, {"AER": 0.25})
+    found = pages.of_run(folder, SCORES, {"AER": 0.25, "precision": 0.875})
     assert found["title"] == "mine"
     assert [(row["label"], row["cells"][0]["text"]) for row in found["scores"]["rows"]] == [
         ("test BLEU", "35.58"),
         ("test TER", "50.00"),
         ("AER", "0.250"),
+        ("precision", "0.875"),
     ]
+    assert dict(found["facts"])["test AER"] == "0.250"
+    assert "test precision" not in dict(found["facts"])
     low, high = map(float, found["scores"]["rows"][0]["cells"][0]["interval"].split(" to "))
     assert 0 <= low <= 100.0 == high  # every hypothesis is its reference
     assert dict(found["facts"])["parameters"] == "1,234"
@@ -99,9 +112,10 @@ def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None
     found = pages.of_comparison(comparison, "mine")
     rows = {row["label"]: [cell["text"] for cell in row["cells"]] for row in found["scores"]["rows"]}
     heads = [column["head"] for column in found["scores"]["columns"]]
-    assert heads == ["seeds", "BLEU", "difference", "p", "p<0.05", "chrF2", "parameters"]
-    assert rows["x=a"] == ["2", "21.50", "–", "–", "–", "50.00", "1,234"]
-    assert rows["x=b"] == ["1/2", "30.00", "+9.00", "0.004", "1/1", "50.00", "1,234"]
+    tests = ["p bootstrap", "p randomization", "p<0.05"]
+    assert heads == ["seeds", "BLEU", "difference", *tests, "chrF2", "parameters"]
+    assert rows["x=a"] == ["2", "21.50", "–", "–", "–", "–", "50.00", "1,234"]
+    assert rows["x=b"] == ["1/2", "30.00", "+9.00", "0.002", "0.004", "1/1", "50.00", "1,234"]
     assert rows["x=c"][:2] == ["0/1", "-"]
     cells = {row["label"]: row["cells"] for row in found["scores"]["rows"]}
     assert cells["x=a"][1]["interval"] == "± 0.71"
@@ -109,10 +123,39 @@ def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None
     assert [label for label in cells if cells[label][1]["best"]] == ["x=b"]
     assert [variant["label"] for variant in found["variants"]] == ["x=a", "x=b"]
     assert [len(variant["runs"]) for variant in found["variants"]] == [2, 1]
+    assert [run["lengths"][0]["bleu"] for run in found["variants"][0]["runs"]] == [21.0, 22.0]
+    assert found["pairs"] is None  # of two, the scores say all
     assert len(found["failures"]) == 2
     assert not [note for note in found["scores"]["notes"] if "FAILED" in note or "nrefs" in note]
     assert found["commands"][0] == ("This comparison", comparison.command)
     assert ("x=b seed 1", "nmt-train seed=1") in found["commands"]
+
+
+def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path) -> None:
+    labels = [f"x={name}" for name in ("a", "<b>", "c")]
+    variants = [Variant(label, [run(tmp_path / str(n), 1, 20.0 + n)]) for n, label in enumerate(labels)]
+    differences = [sure(1.0, 0.03), sure(-2.0, 0.0004), sure(-3.0, 0.2)]
+    pairs = [Pair(*two, found) for two, found in zip(itertools.combinations(labels, 2), differences, strict=True)]
+    found = pages.of_comparison(Comparison("nmt-compare", labels[0], variants, pairs), "mine")
+    assert [[cell and cell["heat"] for cell in row] for row in found["pairs"]["rows"]] == [
+        [None, -1, 3],
+        [1, None, 0],
+        [-3, 0, None],
+    ]
+    assert found["pairs"]["rows"][1][0] == {"text": "+1.00", "interval": "p 0.030", "stars": "*", "heat": 1}
+    text = page(found)
+    section = text[text.index('<section id="pairs"') :].split("</section>")[0]
+    assert section.count("<tr>") == 4
+    assert re.findall(r'<td class="([^"]*)">([^<]*)', section) == [
+        ("worse-1", "-1.00"),
+        ("better-3", "+2.00"),
+        ("better-1", "+1.00"),
+        ("worse-3", "-2.00"),
+    ]
+    assert "&lt;b&gt;" in section
+    for name in set(HEATS.values()):
+        assert f".{name} {{" in text  # the style sheet knows it
+    assert '<section id="pairs"' not in page({**found, "pairs": None})
 
 
 def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, tmp_path: Path) -> None:

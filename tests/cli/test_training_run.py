@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from nmt import build, config
-from nmt.cli.training_run import Outcome, run
+from nmt.cli.training_run import Outcome, peak_memory, run
 from nmt.errors import CheckpointError, DataError
 from nmt.evaluation.translation import Translator
 from nmt.training import manifest
@@ -87,7 +87,11 @@ def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> Non
     assert (scores["test"], scores["alignment"], scores["reason"]) == (outcome.scores, outcome.alignment, "steps (8)")
     assert {score["name"] for score in outcome.scores} >= {"test BLEU"}
     assert all(score["signature"] for score in outcome.scores)
-    assert 0 <= outcome.alignment["AER"] <= 1
+    assert outcome.alignment.keys() == {"AER", "precision", "recall"}
+    assert all(0 <= value <= 1 for value in outcome.alignment.values())
+    assert told["costs"].keys() == {"memory_mib", "sentences_per_second"}
+    assert 0 < told["costs"]["memory_mib"] <= peak_memory()  # of this process, which has trained it
+    assert told["costs"]["sentences_per_second"] > 0
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert outcome.folder.name in page
     assert "training" in (outcome.folder / "train.log").read_text()

@@ -15,7 +15,7 @@ from nmt.evaluation.alignment import error_rate, extract, parse
 from nmt.evaluation.bleu import bleu, chrf
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import forced
-from nmt.evaluation.validation import Validator, alignment_error, chosen, word_alignments
+from nmt.evaluation.validation import Validator, alignment_scores, chosen, word_alignments
 from nmt.symbols import END, START
 from tests import tiny
 
@@ -71,7 +71,7 @@ def test_the_report_holds_what_each_part_says_alone(run: Run) -> None:
     }
     assert text.links is not None
     gold = parse(text.links, name="gold")
-    alone = alignment_error(run.translator, text.source, text.target, gold, position="predicted")
+    alone = alignment_scores(run.translator, text.source, text.target, gold, position="predicted").aer
     assert report.values["aer"] == alone
     assert 0 <= alone <= 1
     assert len(report.pictures) == 2
@@ -122,15 +122,15 @@ def test_word_alignments_have_a_row_and_a_column_for_every_word(run: Run, positi
         assert (weights >= 0).all()
 
 
-def test_the_alignment_error_is_that_of_the_heaviest_source_words(run: Run) -> None:
+def test_the_alignment_scores_are_those_of_the_heaviest_source_words(run: Run) -> None:
     text = run.data.validation_text
     assert text.links is not None
     gold = parse(text.links, name="gold")
     found = word_alignments(run.translator, text.source, text.target, position="read")
     links = [{(int(np.argmax(row)), j) for j, row in enumerate(weights)} for weights in found]
-    expected = error_rate(links, gold).aer
+    expected = error_rate(links, gold)
     assert links == [extract(weights) for weights in found]
-    assert alignment_error(run.translator, text.source, text.target, gold, position="read") == expected
+    assert alignment_scores(run.translator, text.source, text.target, gold, position="read") == expected
 
 
 def test_attention_is_measured_forced_and_free(run: Run) -> None:
@@ -147,7 +147,7 @@ def test_attention_is_measured_forced_and_free(run: Run) -> None:
         rows = np.concatenate([row.max(-1) for row in weights if row is not None])
         assert found[f"attention.{way}.largest"] == pytest.approx(rows.mean(), rel=1e-4)
     gold = parse(text.links or [], name="gold")
-    read = alignment_error(run.translator, text.source, text.target, gold, position="read")
+    read = alignment_scores(run.translator, text.source, text.target, gold, position="read").aer
     assert found["attention.forced.aer_read"] == read
 
 

@@ -82,6 +82,17 @@ def run(*, seed: int, steps: int = 4, sentences: int = 3, shift: float = 0.0) ->
     }
 
 
+def matrix(size: int) -> list[list[dict[str, Any] | None]]:
+    """Each of so many variants against each, as sure as they are far apart."""
+    return [
+        [
+            None if i == j else {"text": f"{j - i:+d}.25", "interval": "p 0.012", "stars": "*", "heat": j - i}
+            for j in range(size)
+        ]
+        for i in range(size)
+    ]
+
+
 def report(*variants: str, seeds: int = 1, **shape: int) -> dict[str, Any]:
     """A run, or a comparison of so many variants."""
     labels = variants or ("a run",)
@@ -96,6 +107,7 @@ def report(*variants: str, seeds: int = 1, **shape: int) -> dict[str, Any]:
             "rows": [{"label": label, "cells": cells} for label in labels],
             "notes": ["a note"],
         },
+        "pairs": {"labels": labels, "rows": matrix(size), "note": "the row less the column"} if size > 2 else None,
         "signatures": [("BLEU", "nrefs:1|case:mixed")],
         "commands": [("This run", "nmt-train attention=bahdanau"), ("Its commit", "0123abc")],
         "variants": [

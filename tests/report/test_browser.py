@@ -274,6 +274,14 @@ def test_cost_length_and_disagreement_are_there_for_comparisons(comparison: Visi
     assert comparison.texts("#disagreement table")[0].split()[-4:] == ["sparsemax", "0.250", "0.250", "–"]
 
 
+def test_each_against_each_is_coloured_by_how_sure_the_difference_is(comparison: Visit) -> None:
+    assert comparison.texts("#pairs th[scope=col]") == ["bahdanau", "luong_general", "sparsemax"]
+    script = "cells => cells.map(cell => getComputedStyle(cell).backgroundColor)"
+    colours = comparison.page.locator("#pairs tbody td").evaluate_all(script)
+    assert len(set(colours)) == 5  # none, and better and worse by one and by two
+    assert colours[0] == colours[4] == colours[8]
+
+
 def test_a_dark_screen_has_other_colours_and_paper_has_light_ones(browser: Any, tmp_path: Path, run: Visit) -> None:
     dark = Visit(browser, tmp_path / "dark.html", RUN, color_scheme="dark")
     seen = [(v.style("body", "backgroundColor"), v.style("body", "color"), v.colours()) for v in (run, dark)]

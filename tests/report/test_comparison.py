@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.report.comparison import Comparison, Run, Significance, Variant, csv_table, json_table, markdown, text
+from nmt.evaluation.lengths import Bucket
+from nmt.report.comparison import Comparison, Run, Variant, csv_table, json_table, markdown, text
+from nmt.report.differences import Pair, Significance, matrix
 
 COMMAND = "nmt-compare attention=dot,additive seeds=3"
 SIGNATURES = {"BLEU": "nrefs:1|tok:13a|version:2.6", "chrF2": "nrefs:1|nc:6"}
@@ -28,9 +30,28 @@ FIRST = Variant("attention=dot", [run(1, 20.0), run(2, 21.0), run(3, 25.5)])
 SECOND = Variant(
     "attention=additive,model.decoder.input_feeding=false",
     [run(1, 30.0), run(2, 31.0), run(3, 30.1)],
-    Significance(8.2, 0.0123, {1: 0.001, 2: 0.01, 3: 0.2}),
+    Significance(
+        8.2,
+        {"bootstrap": 0.0001, "randomization": 0.0123},
+        {"bootstrap": 0.0002, "randomization": 0.0246},
+        {seed: {"bootstrap": 0.001, "randomization": p} for seed, p in ((1, 0.001), (2, 0.01), (3, 0.2))},
+    ),
 )
 BOTH = compared(FIRST, SECOND)
+
+
+def surely(difference: float, p_value: float) -> Significance:
+    both = dict.fromkeys(("bootstrap", "randomization"), p_value)
+    return Significance(difference, both, both, {1: both})
+
+
+THREE = Comparison(
+    COMMAND,
+    "a",
+    [Variant(label, [run(1, bleu)]) for label, bleu in (("a", 20.0), ("b|c", 21.5), ("alone", 0.0), ("d", 19.0))],
+    [Pair("a", "b|c", surely(1.5, 0.012)), Pair("a", "d", surely(-1.0, 0.0004)), Pair("b|c", "d", surely(-2.5, 1.0))],
+)
+"""One of them can be paired with no other."""
 
 
 def rows_of(table: str) -> list[list[str]]:
@@ -54,9 +75,9 @@ def test_means_and_sample_deviations_are_those_of_numpy(variant: Variant) -> Non
 
 def test_text_has_a_row_for_each_variant_with_the_test_against_the_first() -> None:
     head, first, second = rows_of(text(BOTH))
-    assert head[:6] == ["variant", "seeds", "BLEU", "difference", "p", "p<0.05"]
-    assert first[:6] == ["attention=dot", "3", "22.17 ± 2.93", "-", "-", "-"]
-    assert second[:6] == [SECOND.label, "3", "30.37 ± 0.55", "+8.20", "0.012", "2/3"]
+    assert head[:7] == ["variant", "seeds", "BLEU", "difference", "p bootstrap", "p randomization", "p<0.05"]
+    assert first[:7] == ["attention=dot", "3", "22.17 ± 2.93", "-", "-", "-", "-"]
+    assert second[:7] == [SECOND.label, "3", "30.37 ± 0.55", "+8.20", "<0.001", "0.025", "2/3"]
     assert first[head.index("parameters")] == "123457"
 
 
@@ -111,8 +132,10 @@ def test_failures_are_counted_and_explained() -> None:
 def test_csv_gives_a_label_with_commas_back_and_numbers_in_full() -> None:
     first, second = of_csv(BOTH)
     assert second["variant"] == SECOND.label
-    assert (second["p_value"], second["seeds_significant"], second["seeds_tested"]) == ("0.0123", "2", "3")
-    assert (first["p_value"], first["bleu_difference"]) == ("", "")
+    assert (second["p_randomization"], second["p_randomization_adjusted"]) == ("0.0123", "0.0246")
+    assert (second["p_bootstrap"], second["p_bootstrap_adjusted"]) == ("0.0001", "0.0002")
+    assert (second["seeds_significant"], second["seeds_tested"]) == ("2", "3")
+    assert (first["p_bootstrap"], first["bleu_difference"], first["seeds_significant"]) == ("", "", "")
     assert first["parameters"] == "123457"
 
 
@@ -121,7 +144,82 @@ def test_json_holds_every_number_of_every_run() -> None:
     assert (found["command"], found["baseline"]) == (COMMAND, FIRST.label)
     for variant, given in zip(found["variants"], BOTH.variants, strict=True):
         assert [shown["values"] for shown in variant["runs"]] == [one.values for one in given.runs]
-    assert found["variants"][1]["significance"]["seeds"] == {"1": 0.001, "2": 0.01, "3": 0.2}
+    told = found["variants"][1]["significance"]
+    assert told["adjusted"] == {"bootstrap": 0.0002, "randomization": 0.0246}
+    assert told["seeds"]["3"] == {"bootstrap": 0.001, "randomization": 0.2}
+    assert found["variants"][0]["significance"] is None
+    assert found["pairs"] == []
+
+
+def test_costs_and_alignment_are_shown_where_they_were_measured() -> None:
+    new = run(1, 20.0, AER=0.25, precision=0.75, recall=0.5, memory_mib=512.4, sentences_per_second=33.33)
+    head, measured, old = rows_of(text(compared(Variant("new", [new]), FIRST)))
+    shown = dict(zip(head, measured, strict=True))
+    wanted = {"precision": "0.750", "recall": "0.500", "MiB": "512", "sentences/s": "33.3"}
+    assert {name: shown[name] for name in wanted} == wanted
+    assert {dict(zip(head, old, strict=True))[name] for name in wanted} == {"-"}  # a run of an older version
+    assert of_csv(compared(Variant("new", [new])))[0]["memory_mib"] == "512"
+
+
+# Each against each -------------------------------------------------------------------------------------------------
+
+
+def test_the_matrix_has_the_row_less_the_column_with_p() -> None:
+    table = [re.split(r" {2,}", line) for line in text(THREE).split("\n\n")[1].splitlines()]
+    assert table == [
+        ["row less column, p", "1", "2", "3"],
+        ["1 a", "-", "-1.50 0.012", "+1.00 <0.001"],
+        ["2 b|c", "+1.50 0.012", "-", "+2.50 1.000"],
+        ["3 d", "-1.00 <0.001", "-2.50 1.000", "-"],
+    ]
+    assert "adjusted for 3 pairs" in text(THREE)
+    assert "1 a" not in text(BOTH)  # of two, the first table says all
+
+
+def test_a_matrix_is_its_own_opposite() -> None:
+    labels = [variant.label for variant in THREE.variants]
+    cells = matrix(labels, THREE.pairs)
+    for i, row in enumerate(cells):
+        for j, found in enumerate(row):
+            assert found == (None if cells[j][i] is None else cells[j][i].opposite)
+
+
+def test_markdown_has_the_matrix_as_a_second_table() -> None:
+    lines = markdown(THREE).splitlines()
+    (place,) = (number for number, line in enumerate(lines) if line.startswith("| row less"))
+    assert lines[place - 1] == ""
+    assert re.fullmatch(r"\| :--\s*(\|\s*--: )+\|", lines[place + 1])
+    assert [line.count("|") for line in lines[place : place + 5]] == [5, 5, 5, 6, 5]  # one bar is escaped
+
+
+def test_json_has_every_pair() -> None:
+    found = json.loads(json_table(THREE))["pairs"]
+    assert [(pair["first"], pair["other"], pair["difference"]) for pair in found] == [
+        ("a", "b|c", 1.5),
+        ("a", "d", -1.0),
+        ("b|c", "d", -2.5),
+    ]
+    assert found[0]["adjusted"]["randomization"] == 0.012
+
+
+# By length ---------------------------------------------------------------------------------------------------------
+
+
+def test_json_has_bleu_by_length_over_seeds_that_were_scored_on_the_same_sentences() -> None:
+    def measured(seed: int, *buckets: Bucket) -> Run:
+        return Run(seed, "out", {"BLEU": 1.0}, lengths=list(buckets))
+
+    one = measured(1, Bucket(1, 4, 7, 30.0), Bucket(5, 9, 5, 20.0))
+    two = measured(2, Bucket(1, 4, 7, 32.0), Bucket(5, 9, 5, 21.0))
+    other = measured(3, Bucket(1, 9, 12, 99.0))
+    told = json.loads(json_table(compared(Variant("a", [one, two, other, run(4, 1.0)]), Variant("b", [run(1, 2.0)]))))
+    first, second = (variant["lengths"] for variant in told["variants"])
+    assert first == [
+        {"from": 1, "to": 4, "sentences": 7, "bleu": 31.0, "std": pytest.approx(np.std([30, 32], ddof=1))},
+        {"from": 5, "to": 9, "sentences": 5, "bleu": 20.5, "std": pytest.approx(np.std([20, 21], ddof=1))},
+    ]
+    assert second == []
+    assert told["variants"][0]["runs"][2]["lengths"] == [{"from": 1, "to": 9, "sentences": 12, "bleu": 99.0}]
 
 
 def test_markdown_is_one_table_with_bars_in_cells_escaped() -> None:

@@ -129,6 +129,19 @@ def test_the_run_is_described(tmp_path: Path) -> None:
     assert {"device", "commit", "threads", "started", "machine"} <= told.keys()
 
 
+def test_costs_are_those_of_all_processes(tmp_path: Path) -> None:
+    run_folder.describe(tmp_path, SETTINGS, "nmt-train seed=1", {})
+    assert run_folder.costs(tmp_path) == {}
+    run_folder.spend(tmp_path, memory_mib=300.0)
+    run_folder.describe(tmp_path, SETTINGS, "nmt-train seed=1", {"parameters": 17})  # the next process begins
+    run_folder.spend(tmp_path, memory_mib=200.0, sentences_per_second=5.0)
+    told = json.loads((tmp_path / "run.json").read_text())
+    assert told["costs"] == run_folder.costs(tmp_path) == {"memory_mib": 300.0, "sentences_per_second": 5.0}
+    assert (told["parameters"], told["command"]) == (17, "nmt-train seed=1")
+    run_folder.spend(tmp_path, memory_mib=400.0)
+    assert run_folder.costs(tmp_path)["memory_mib"] == 400.0
+
+
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert run_folder.version("no-such-package-anywhere") is None
     assert run_folder.version("torch")

@@ -1,0 +1,108 @@
+"""Which differences in BLEU could be chance: between a variant and the baseline, and between any two of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nmt.evaluation.significance import SAMPLES
+
+ALPHA = 0.05
+"""The level at which the table counts seeds."""
+
+DECIDING = "randomization"
+"""The test that stars, counts and the matrix go by: the one that finds noise significant as seldom as its p says."""
+
+STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
+
+NOTHING = "-"
+"""A cell without a number."""
+
+
+class Significance(NamedTuple):
+    """One variant against another, over the seeds that both finished.
+
+    difference: of the means of BLEU; p_values: of that difference, by test; adjusted: the same, for being some of many
+    (Holm 1979); seeds: the p-values of each seed's own pair, by test, not adjusted.
+    """
+
+    difference: float
+    p_values: dict[str, float]
+    adjusted: dict[str, float]
+    seeds: dict[int, dict[str, float]]
+
+    @property
+    def below(self) -> int:
+        """For how many seeds the pair itself differs significantly."""
+        return sum(tests[DECIDING] < ALPHA for tests in self.seeds.values())
+
+    @property
+    def stars(self) -> str:
+        """The more, the surer: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p-value that decides."""
+        return next((stars for level, stars in STARS if self.adjusted[DECIDING] < level), "")
+
+    @property
+    def opposite(self) -> "Significance":
+        """The other variant against the one. The tests ask about either direction at once."""
+        return self._replace(difference=-self.difference)
+
+
+class Pair(NamedTuple):
+    """`other` against `first`; what is adjusted is so for all pairs."""
+
+    first: str
+    other: str
+    significance: Significance
+
+
+def matrix(labels: Sequence[str], pairs: Sequence[Pair]) -> list[list[Significance | None]]:
+    """The variant of each row against that of each column; None between a variant and itself, and where nothing can be
+    paired."""
+    known = {(pair.other, pair.first): pair.significance for pair in pairs}
+    known |= {(pair.first, pair.other): pair.significance.opposite for pair in pairs}
+    return [[known.get((row, column)) for column in labels] for row in labels]
+
+
+def related(labels: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+    """The variants that a matrix has something to say about; of two, the table itself says all."""
+    found = [label for label in labels if any(label in (pair.first, pair.other) for pair in pairs)]
+    return found if len(found) > 2 else []
+
+
+def cells(labels: Sequence[str], pairs: Sequence[Pair]) -> list[list[str]]:
+    """Head and rows of the matrix as people read them, variants named by number in the head; empty if there is none."""
+    names = related(labels, pairs)
+    if not names:
+        return []
+    head = ["row less column, p", *(f"{number}" for number in range(1, len(names) + 1))]
+    rows = matrix(names, pairs)
+    return [
+        head,
+        *([f"{number} {name}", *map(cell, row)] for number, (name, row) in enumerate(zip(names, rows, strict=True), 1)),
+    ]
+
+
+def cell(found: Significance | None) -> str:
+    """A difference and its p-value."""
+    return NOTHING if found is None else f"{found.difference:+.2f} {p_shown(found.adjusted[DECIDING])}"
+
+
+def p_shown(p_value: float) -> str:
+    """Three digits; p is never zero."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def explained(labels: Sequence[str], pairs: Sequence[Pair], *, against: int) -> list[str]:
+    """How the p-values came about, `against` of them against the baseline, and what they do not tell."""
+    lines = [
+        "p: of that difference, by paired bootstrap and paired approximate randomization over sentences, each with the "
+        f"translations of all seeds; {SAMPLES} samples; adjusted for {against} comparisons with the baseline (Holm).",
+        f"p<{ALPHA:g}: for how many seeds the pair of runs differs, by {DECIDING}, not adjusted.",
+    ]
+    if related(labels, pairs):
+        lines.append(
+            f"row less column: the difference of mean BLEU, and its p by {DECIDING}, adjusted for {len(pairs)} pairs."
+        )
+    return [
+        *lines,
+        f"The bootstrap takes noise for a difference oftener than its p says; where they disagree, trust {DECIDING}.",
+        "Both ask about other test sentences, not about other seeds: what those would change is what ± shows.",
+    ]
