@@ -23,10 +23,11 @@ from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import UNKNOWN
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever what is kept, or how it comes about, changes."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
+_LINES = "lines.npy"
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     }
     rows = np.flatnonzero(kept)
     source_text, target_text = (Text.of(side[int(row)] for row in rows) for side in (text.source, text.target))
-    return tokenizers, Tokenized(source, target, source_text, target_text), report
+    return tokenizers, Tokenized(source, target, source_text, target_text, rows), report
 
 
 def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
@@ -200,6 +201,7 @@ def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized,
             arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
             for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(written / f"{side}.{name}.npy", array)
+        np.save(written / _LINES, train.lines)
         sizes = {file.name: file.stat().st_size for file in sorted(written.iterdir())}
         about = {"identity": identity, "report": report, "sizes": sizes}
         (written / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -244,4 +246,5 @@ def _opened(folder: Path, settings: SentencePiece) -> tuple[Tokenizers, Tokenize
         [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
     ]
     (source, source_text), (target_ids, target_text) = ((Ids(*side[:2]), Text(*side[2:])) for side in sides)
-    return tokenizers, Tokenized(source, target_ids, source_text, target_text), about["report"]
+    lines = np.load(folder / _LINES, mmap_mode="r")
+    return tokenizers, Tokenized(source, target_ids, source_text, target_text, lines), about["report"]

@@ -78,6 +78,7 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
             wanted.append(pair)
     assert all(counts.values())
     assert text(prepared) == wanted
+    assert [(train.source[line], train.target[line]) for line in prepared.train.lines] == wanted
     assert prepared.report["pairs"] == {"read": 153, **counts, "kept": len(wanted)}
     for side, ids in enumerate((prepared.train.source, prepared.train.target)):
         assert [ids.sentence(n) for n in range(ids.sentences)] == encode([pair[side] for pair in wanted])
@@ -135,6 +136,7 @@ def test_the_second_time_is_the_same_from_disk(corpus: Memory, tmp_path: Path) -
     assert "train" not in corpus.loaded
     assert isinstance(second.train.source.flat, np.memmap)
     assert text(second) == text(first)
+    assert second.train.lines.tolist() == first.train.lines.tolist()
     assert second.report == first.report
     assert second.tokenizers.source is second.tokenizers.target
     assert second.tokenizers.source.serialized == first.tokenizers.source.serialized
@@ -162,7 +164,9 @@ def test_whatever_shapes_the_data_makes_a_new_folder_and_sampling_does_not(corpu
     assert folders() == 4
 
 
-@pytest.mark.parametrize("name", ["source.flat.npy", "target.text_offsets.npy", "source.spm", "about.json"])
+@pytest.mark.parametrize(
+    "name", ["source.flat.npy", "target.text_offsets.npy", "lines.npy", "source.spm", "about.json"]
+)
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_damaged_folder_is_made_anew(
     corpus: Memory, tmp_path: Path, name: str, gone: bool, caplog: pytest.LogCaptureFixture

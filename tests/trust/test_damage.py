@@ -21,18 +21,11 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 OVERRIDES = ("probes.sentences=2", "probes.shortest=1", "probes.longest=99", "training.keep.last=2")
 
 
-@pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-
-
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two checkpoints. To be copied only."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-        run(tiny.settings(folder, *OVERRIDES), folder)
+    run(tiny.settings(folder, *OVERRIDES), folder)
     return folder
 
 

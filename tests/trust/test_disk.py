@@ -29,8 +29,7 @@ REPORT = Report({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [])
 
 
 @pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+def _no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_folder, "commit", lambda: None)  # a process of its own for each of hundreds of runs
 
 
@@ -85,7 +84,7 @@ def judge(folder: Path, told: str, number: int) -> None:
     assert load_tensors(newest / "model.safetensors").keys() == {"weight", "bias"}
     if told:
         assert str(folder) in told
-        assert ("MiB are free" in told) == (number == errno.ENOSPC)
+        assert "MiB are free there" in told
         assert "No space left" in told or "Input/output" in told
         assert "earlier checkpoints are as they were" in told
     else:
@@ -156,7 +155,7 @@ def test_a_whole_run_outlives_any_failing_call(
         if message:
             told += 1
             assert str(folder) in message
-            assert ("MiB are free" in message) == (number == errno.ENOSPC)
+            assert "MiB are free there" in message
         checkpoints = Checkpoints(folder / "checkpoints", keep_last=1, keep_best=1)
         checkpoints.tidy()
         assert checkpoints.newest() is not None
