@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nmt.data import corpus as corpora
+from nmt.data import prepare as preparing
 from nmt.data.corpus import Bitext, Files, Sides
 from nmt.data.prepare import Filters, Prepared, prepare
 from nmt.data.tokenizer import Bpe, Unigram
@@ -181,6 +182,20 @@ def test_a_damaged_folder_is_made_anew(
     corpus.loaded.clear()
     assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
     assert "train" not in corpus.loaded
+
+
+def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(corpus: Memory, tmp_path: Path) -> None:
+    names = [f".{'a' * 24}.{'0' * 32}", f".{'b' * 24}.{'1' * 32}.damaged", f".{'c' * 24}.{'2' * 32}", ".notes", "notes"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.spm").write_bytes(b"half")
+    with preparing._locked(tmp_path / names[2]):  # as by another process that is at work there
+        prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert set(names) & left == set(names[2:])
+    assert len(left) == 4
+    prepare(corpus, SETTINGS, Filters(), tmp_path)
+    assert set(names) & {path.name for path in tmp_path.iterdir()} == set(names[3:])
 
 
 def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path: Path) -> None:

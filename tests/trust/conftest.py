@@ -52,5 +52,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if lines:
         terminalreporter.section("measured")
         terminalreporter.write("".join(f"{line}\n" for line in lines))
-    if file := config.getoption("--figures"):
+    if file := config.getoption("--figures", default=None):
         Path(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
