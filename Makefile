@@ -18,8 +18,9 @@ quickstart: $(READY)  ## Train, translate and evaluate on the embedded corpus: m
 test: $(READY)  ## Run the tests, a process a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
-trust: $(READY)  ## Kill, interrupt, starve and damage runs, and see that they keep every promise of docs/reliability.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trust -m 'slow or not slow'
+trust: $(READY)  ## Kill, interrupt, starve and damage runs: what docs/reliability.md promises (figures: outputs/trust.txt)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trust tests/training/test_state.py tests/training/test_numbers.py \
+	  -m 'slow or not slow' -n auto --maxprocesses 8 --dist worksteal --figures outputs/trust.txt
 
 check: $(READY)  ## Lint, format, types and the direction of imports, without changing a file
 	$(BIN)/ruff check .

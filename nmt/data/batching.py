@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     read: Int[Tensor, "row target"]  # <s> y1 .. yn
     wanted: Int[Tensor, "row target"]  # y1 .. yn </s>
     source_lengths: Int[Tensor, " row"]  # </s> counted
-    lines: Int[Tensor, " row"]  # the index of each pair in its set
+    lines: Int[Tensor, " row"]  # where each pair was read, the first line of its file being 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def collate(tokenized: Tokenized, rows: NDArray[np.int64], width_multiple: int =
     # read is wanted moved one to the right, with </s> left out: x y </s> pad -> <s> x y pad
     read = np.full_like(wanted, START)
     read[:, 1:] = np.where(wanted[:, :-1] == END, PAD, wanted[:, :-1])
-    arrays = (source, read, wanted, source_lengths, rows.astype(np.int64))
+    arrays = (source, read, wanted, source_lengths, tokenized.lines[rows])
     return Batch(*(torch.from_numpy(array) for array in arrays))
 
 

@@ -4,12 +4,15 @@ Only the training split is kept on disk, mapped into memory on reading; validati
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import logging
+import os
+import re
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +26,12 @@ from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import UNKNOWN
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever what is kept, or how it comes about, changes."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
+_LINES = "lines.npy"
+_LEFT = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +160,7 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     }
     rows = np.flatnonzero(kept)
     source_text, target_text = (Text.of(side[int(row)] for row in rows) for side in (text.source, text.target))
-    return tokenizers, Tokenized(source, target, source_text, target_text), report
+    return tokenizers, Tokenized(source, target, source_text, target_text, rows), report
 
 
 def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
@@ -186,9 +191,8 @@ def _log(report: dict[str, Any]) -> None:
 def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized, report: dict[str, Any]) -> None:
     """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-    written.mkdir()
-    try:
+    _tidy(folder.parent)
+    with _unfinished(folder) as written:
         (written / "source.spm").write_bytes(tokenizers.source.serialized)
         if tokenizers.target is not tokenizers.source:
             (written / "target.spm").write_bytes(tokenizers.target.serialized)
@@ -200,12 +204,47 @@ def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized,
             arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
             for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(written / f"{side}.{name}.npy", array)
+        np.save(written / _LINES, train.lines)
         sizes = {file.name: file.stat().st_size for file in sorted(written.iterdir())}
         about = {"identity": identity, "report": report, "sizes": sizes}
         (written / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         _put(written, folder)
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill, locked by this process while it lives; what is left of it is removed."""
+    with contextlib.ExitStack() as opened:
+        while True:
+            written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+            written.mkdir()
+            with contextlib.suppress(OSError):  # without locks, nobody will tidy either
+                opened.enter_context(_locked(written))
+            if written.exists():  # or another process tidied before it was locked
+                break
+        try:
+            yield written
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
+
+
+def _tidy(cache: Path) -> None:
+    """Removes what processes that were killed left unfinished."""
+    for path in cache.iterdir():
+        if _LEFT.fullmatch(path.name):
+            with contextlib.suppress(OSError), _locked(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process has this lock, which a dead one gives back. Raises OSError where one has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        shutil.rmtree(written, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _put(written: Path, folder: Path) -> None:
@@ -244,4 +283,5 @@ def _opened(folder: Path, settings: SentencePiece) -> tuple[Tokenizers, Tokenize
         [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
     ]
     (source, source_text), (target_ids, target_text) = ((Ids(*side[:2]), Text(*side[2:])) for side in sides)
-    return tokenizers, Tokenized(source, target_ids, source_text, target_text), about["report"]
+    lines = np.load(folder / _LINES, mmap_mode="r")
+    return tokenizers, Tokenized(source, target_ids, source_text, target_text, lines), about["report"]

@@ -91,12 +91,13 @@ class Text(Sequence[str]):
 
 
 class Tokenized(NamedTuple):
-    """Pairs of sentences as ids, beside their text."""
+    """Pairs of sentences as ids, beside their text; `lines` are their places in the split as it was read, from 0."""
 
     source: Ids
     target: Ids
     source_text: Sequence[str]
     target_text: Sequence[str]
+    lines: NDArray[np.int64]
 
     @property
     def pairs(self) -> int:
@@ -105,9 +106,8 @@ class Tokenized(NamedTuple):
 
 def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> Tokenized:
     """The best segmentation of every line; a progress bar on a terminal's standard error while there is much to do."""
-    return Tokenized(
-        encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target"), source, target
-    )
+    ids = encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target")
+    return Tokenized(*ids, source, target, np.arange(len(source)))
 
 
 def resample(

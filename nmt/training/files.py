@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,23 @@ WRITING = ".writing-"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """No space left on the device, or none left to this user."""
 
+FAILING = {*FULL, errno.EIO}
+"""Where it is worth to know how much space is left: even a disk that fails may do so for lack of it."""
+
 HEADER_BYTES = 2**20
 """The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
 
 
 @contextmanager
 def explained(deed: str, path: Path) -> Iterator[None]:
-    """Turns an OSError inside into a CheckpointError that names the path, and the space left if that is the cause."""
+    """Turns an OSError inside into a CheckpointError that names the path, and the space left if it is the disk's."""
     try:
         yield
     except (OSError, SafetensorError) as problem:
-        full = _number(problem) in FULL
+        number = _number(problem)
         raise CheckpointError(
-            f"Cannot {deed} {path}: {problem}. {_space(path) if full else ''}"
-            f"{'Free some space' if full else 'Mend that'}, or choose another folder with output=...; "
+            f"Cannot {deed} {path}: {problem}. {_space(path) if number in FAILING else ''}"
+            f"{'Free some space' if number in FULL else 'Mend that'}, or choose another folder with output=...; "
             "earlier checkpoints are as they were, and the same command goes on from them."
         ) from problem
 
@@ -133,6 +136,6 @@ def _number(problem: Exception) -> int | None:
 
 def _space(path: Path) -> str:
     for folder in (path, *path.parents):
-        if folder.exists():
+        with suppress(OSError):  # of a folder that is not there, or of the disk again
             return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there. "
     return ""

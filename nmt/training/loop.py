@@ -177,15 +177,17 @@ class Loop:
         lines = sorted(int(line) + 1 for batch in group for line in batch.lines)
         told = f"{', '.join(map(str, lines[:10]))}{f' and {len(lines) - 10} more' if len(lines) > 10 else ''}"
         logger.warning(
-            "step %d: loss or gradient is not finite, so the step is skipped; training lines %s", progress.step, told
+            "step %d: loss or gradient is not finite, so the step is skipped; lines %s of the training data",
+            progress.step,
+            told,
         )
         self.journal.record({"kind": "skipped", "step": progress.step, "epoch": progress.epoch + 1, "lines": lines})
         if progress.failing >= FAILING:
             raise TrainingError(
                 f"The last {FAILING} steps up to step {progress.step} had no finite loss or gradient, and neither "
-                f"would the next. The last of them were training lines {told} (of those that passed the filters; all "
-                "are in metrics.jsonl). Look at these, lower optimizer.learning_rate, or set training.clip_norm, for a "
-                "run in another output."
+                f"would the next. The last of them were lines {told} of the training data (all are in "
+                "metrics.jsonl). Look at these, lower optimizer.learning_rate, or set training.clip_norm, for a run in "
+                "another output."
             )
 
     def _log(self, epoch_batches: int) -> None:

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -21,7 +22,7 @@ def pairs(sizes: list[tuple[int, int]], seed: int = 0) -> Tokenized:
     """Pairs of sentences of random ids, of the given sizes."""
     draw = random.Random(seed)
     source, target = ([[draw.randint(4, 99) for _ in range(size[side])] for size in sizes] for side in (0, 1))
-    return Tokenized(Ids.of(source), Ids.of(target), [""] * len(sizes), [""] * len(sizes))
+    return Tokenized(Ids.of(source), Ids.of(target), [""] * len(sizes), [""] * len(sizes), np.arange(len(sizes)))
 
 
 def batches(train: Tokenized, seed: int = 1, **settings: int | None) -> Batches:

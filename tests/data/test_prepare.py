@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nmt.data import corpus as corpora
+from nmt.data import prepare as preparing
 from nmt.data.corpus import Bitext, Files, Sides
 from nmt.data.prepare import Filters, Prepared, prepare
 from nmt.data.tokenizer import Bpe, Unigram
@@ -78,6 +79,7 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
             wanted.append(pair)
     assert all(counts.values())
     assert text(prepared) == wanted
+    assert [(train.source[line], train.target[line]) for line in prepared.train.lines] == wanted
     assert prepared.report["pairs"] == {"read": 153, **counts, "kept": len(wanted)}
     for side, ids in enumerate((prepared.train.source, prepared.train.target)):
         assert [ids.sentence(n) for n in range(ids.sentences)] == encode([pair[side] for pair in wanted])
@@ -135,6 +137,7 @@ def test_the_second_time_is_the_same_from_disk(corpus: Memory, tmp_path: Path) -
     assert "train" not in corpus.loaded
     assert isinstance(second.train.source.flat, np.memmap)
     assert text(second) == text(first)
+    assert second.train.lines.tolist() == first.train.lines.tolist()
     assert second.report == first.report
     assert second.tokenizers.source is second.tokenizers.target
     assert second.tokenizers.source.serialized == first.tokenizers.source.serialized
@@ -162,7 +165,9 @@ def test_whatever_shapes_the_data_makes_a_new_folder_and_sampling_does_not(corpu
     assert folders() == 4
 
 
-@pytest.mark.parametrize("name", ["source.flat.npy", "target.text_offsets.npy", "source.spm", "about.json"])
+@pytest.mark.parametrize(
+    "name", ["source.flat.npy", "target.text_offsets.npy", "lines.npy", "source.spm", "about.json"]
+)
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_damaged_folder_is_made_anew(
     corpus: Memory, tmp_path: Path, name: str, gone: bool, caplog: pytest.LogCaptureFixture
@@ -177,6 +182,20 @@ def test_a_damaged_folder_is_made_anew(
     corpus.loaded.clear()
     assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
     assert "train" not in corpus.loaded
+
+
+def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(corpus: Memory, tmp_path: Path) -> None:
+    names = [f".{'a' * 24}.{'0' * 32}", f".{'b' * 24}.{'1' * 32}.damaged", f".{'c' * 24}.{'2' * 32}", ".notes", "notes"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.spm").write_bytes(b"half")
+    with preparing._locked(tmp_path / names[2]):  # as by another process that is at work there
+        prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert set(names) & left == set(names[2:])
+    assert len(left) == 4
+    prepare(corpus, SETTINGS, Filters(), tmp_path)
+    assert set(names) & {path.name for path in tmp_path.iterdir()} == set(names[3:])
 
 
 def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path: Path) -> None:

@@ -61,9 +61,25 @@ def test_a_step_without_finite_numbers_is_skipped_and_counted(
     assert trial.state.ema.updates == 2
     lines = sorted(line + 1 for line in trial.batches.epoch(0).batch(1).lines.tolist())
     assert [(row["step"], row["lines"]) for row in trial.told("skipped")] == [(2, lines)]
-    assert f"step 2: loss or gradient is not finite, so the step is skipped; training lines {lines[0]}" in caplog.text
+    assert f"step 2: loss or gradient is not finite, so the step is skipped; lines {lines[0]}" in caplog.text
     assert [row["step"] for row in trial.told("train")] == [1, 3]
     assert all(math.isfinite(row["loss"]) for row in trial.told("train"))
+
+
+def test_the_lines_of_a_skipped_step_are_those_of_the_corpus_as_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(tmp_path, "filters.max_length=40", stop=Stop(steps=1))
+    poison(monkeypatch, trial, [1], "loss")
+    trial.go()
+    (told,) = trial.told("skipped")
+    read = trial.run.corpus.load("train")
+    assert read is not None
+    train, rows = trial.run.data.train, trial.batches.epoch(0).rows[0].tolist()
+    wanted = {(train.source_text[row], train.target_text[row]) for row in rows}
+    assert {(read.source[line - 1], read.target[line - 1]) for line in told["lines"]} == wanted
+    assert len(told["lines"]) == len(rows)
+    assert told["lines"] != sorted(row + 1 for row in rows)  # the filters left some out before these
 
 
 def test_five_steps_in_a_row_without_finite_numbers_end_the_run(

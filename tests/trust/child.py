@@ -16,12 +16,15 @@ import pytest
 import torch
 
 from nmt.cli import train, training_run
-from nmt.training import journal
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import WRITING
 from nmt.training.interruption import Interruption
 from nmt.training.loop import Loop
 from tests.trust.disk import Disk
+from tests.trust.light import lighten
+
+for module in ("torch._dynamo", "matplotlib.backends.backend_pdf", "sacrebleu.metrics", "sacremoses"):
+    importlib.import_module(module)  # a run would do that, which takes as long as all else that it does here
 
 
 class Blow(NamedTuple):
@@ -74,7 +77,7 @@ def command(
     sys.argv = ["nmt-train", *words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
-    journal._tensorboard = lambda folder, step: None  # it takes longer to import than a run takes here
+    lighten(pytest.MonkeyPatch())
     output = Path(next(word for word in words if word.startswith("output=")).removeprefix("output="))
     _look(output, room)
     if careless is not None:

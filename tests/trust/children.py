@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import threading
+import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +20,16 @@ TIMES = {"minutes", "tokens_per_second", "seconds"}
 
 
 class Ended(NamedTuple):
-    """How a process ended: its exit status, the signal that ended it being negative, what it said, and its CPU time."""
+    """How a process ended: its exit status, the signal that ended it being negative, what it said, CPU time, and when.
+
+    `at` is a time of `time.monotonic`, which is the same in all processes.
+    """
 
     status: int
     said: str
     told: list[dict[str, Any]]
     cpu: float
+    at: float
 
     @property
     def shown(self) -> int:
@@ -58,11 +63,12 @@ def ended(home: Path, name: str, process: BaseProcess) -> Ended:
     watch = threading.Thread(target=_watch, args=(process.pid, cpu))
     watch.start()
     process.join()
+    at = time.monotonic()
     watch.join()
     place = home / f"{name}.process"
     assert process.exitcode is not None
     said, told = (place / "said.txt"), facts(home, name)
-    return Ended(process.exitcode, said.read_text() if said.exists() else "", told, cpu[0])
+    return Ended(process.exitcode, said.read_text() if said.exists() else "", told, cpu[0], at)
 
 
 def facts(home: Path, name: str) -> list[dict[str, Any]]:

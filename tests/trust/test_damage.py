@@ -13,26 +13,20 @@ from nmt import build
 from nmt.cli.training_run import run
 from nmt.errors import CheckpointError, ModelError
 from nmt.training import manifest
-from nmt.training.checkpoint import Checkpoints
+from nmt.training.checkpoint import Checkpoints, Kept
 from tests import tiny
+from tests.trust.conftest import Measured
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 OVERRIDES = ("probes.sentences=2", "probes.shortest=1", "probes.longest=99", "training.keep.last=2")
 
 
-@pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-
-
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two checkpoints. To be copied only."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-        run(tiny.settings(folder, *OVERRIDES), folder)
+    run(tiny.settings(folder, *OVERRIDES), folder)
     return folder
 
 
@@ -90,11 +84,10 @@ def test_sizes_alone_would_not_show_it(copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_flips_and_a_hundred_truncations(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thousand_flips_and_a_hundred_truncations(copy: Path, measured: Measured) -> None:
     found = seen(checkpoint(copy), 1000, 100)
-    with capsys.disabled():
-        print(f"\n{found[0]} of 1000 flipped bits and {found[1]} of 100 truncations were seen")
     assert found == (1000, 100)
+    measured("4 damage", {"flipped bits seen": found[0], "truncations seen": found[1]})
 
 
 def test_every_bit_of_the_manifest_is_guarded(tmp_path: Path) -> None:
@@ -155,11 +148,9 @@ def test_what_the_manifest_does_not_name_is_not_vouched_for(tmp_path: Path) -> N
         manifest.verify(tmp_path, ["new"])
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_policy_deletes_the_newest_sound_checkpoint(seed: int, tmp_path: Path) -> None:
-    """Whatever is damaged between two runs, and whatever step they go on from."""
+def lives(seed: int, folder: Path) -> None:
+    """A dozen starts of a run, with other policies each, and damage between them; an error if that costs its life."""
     draw = random.Random(seed)
-    folder = tmp_path / "checkpoints"
     step = 0
     for _ in range(12):
         checkpoints = Checkpoints(folder, keep_last=draw.randint(1, 3), keep_best=draw.randint(0, 2))
@@ -174,3 +165,22 @@ def test_no_policy_deletes_the_newest_sound_checkpoint(seed: int, tmp_path: Path
         sound = [kept.folder for kept in checkpoints.kept() if not manifest.problems(kept.folder)]
         for victim in draw.sample(sound, draw.randint(0, len(sound) - 1)):
             flip(victim / "model.safetensors", draw.randrange(160))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_policy_deletes_the_newest_sound_checkpoint(seed: int, tmp_path: Path) -> None:
+    lives(seed, tmp_path / "checkpoints")
+
+
+def test_a_policy_that_counts_damaged_checkpoints_would_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(checkpoints: Checkpoints) -> list[Kept]:
+        """Sound or not."""
+        return [Kept(step, manifest.value(folder), folder) for step, folder in checkpoints._folders()]
+
+    monkeypatch.setattr(Checkpoints, "kept", complete)
+    monkeypatch.setattr(Checkpoints, "_points", lambda checkpoints, name: False)
+    with pytest.raises((AssertionError, CheckpointError)):
+        for seed in range(5):
+            lives(seed, tmp_path / str(seed))

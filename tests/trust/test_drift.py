@@ -25,9 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert text is not None
         for side in ("source", "target"):
             (home / f"{split}.{side}").write_text("".join(f"{line}\n" for line in getattr(text, side)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
-        run(chosen(home), home / "run")
+    run(chosen(home), home / "run")
     return home
 
 

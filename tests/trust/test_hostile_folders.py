@@ -14,6 +14,7 @@ import pytest
 
 from tests import tiny
 from tests.cli.commands import ROOT, environment
+from tests.trust.conftest import Measured
 from tests.trust.hostile_folders import HARMLESS, REFUSED
 
 HOME = "/home/whose-name-is-nobodys-business"
@@ -95,7 +96,7 @@ def thinned(cases: Iterable[str]) -> list[Any]:
 
 @pytest.mark.parametrize("case", thinned(REFUSED))
 def test_a_hostile_folder_is_refused_in_a_sentence(
-    case: str, good: Path, watched: Callable[[Path | str], Seen], tmp_path: Path
+    case: str, good: Path, watched: Callable[[Path | str], Seen], tmp_path: Path, measured: Measured
 ) -> None:
     change, named = REFUSED[case]
     folder = tmp_path / "model"
@@ -108,6 +109,8 @@ def test_a_hostile_folder_is_refused_in_a_sentence(
     assert str(folder) in seen["said"]
     assert named in seen["said"]
     assert not (tmp_path / "trace").exists()
+    found = {"folders refused": 1, "most seconds of CPU time": seen["seconds"], "most MiB": seen["mebibytes"]}
+    measured("9 hostile folders", found)
 
 
 @pytest.mark.parametrize("case", thinned(HARMLESS))

@@ -1,6 +1,7 @@
 """kill -9 at any moment: the run resumes, little is lost, nothing is left lying about, and the result is the same."""
 
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from nmt.training.journal import rows
 from tests import tiny
 from tests.trust.child import Kill
 from tests.trust.children import Ended, differing, done, ended, facts, left, started, words
+from tests.trust.conftest import Measured
 
 INTERVAL = 4
 LONG = (
@@ -21,15 +23,19 @@ LONG = (
 )
 WRITES = 110
 """About twice as many changes on disk as a checkpoint takes, so that a kill among them is inside of one."""
+EARLY = 0.2
+"""How many of the kills at any time may come before training begins."""
+KILLS = 20
 
 
 class Chain:
     """One run, killed again and again until it is finished."""
 
-    def __init__(self, home: Path, name: str, draw: random.Random, careless: str | None = None) -> None:
+    def __init__(self, home: Path, name: str, draw: random.Random, *more: str, careless: str | None = None) -> None:
         self.home, self.name, self.draw, self.careless = home, name, draw, careless
-        self.words = words(home, name, *LONG)
+        self.words = words(home, name, *LONG, *more)
         self.kills = 0
+        self.aimed = 0
         self.inside = 0
         self.lost = 0
 
@@ -41,13 +47,16 @@ class Chain:
         """Kills a process at one of its changes on disk in checkpoints/; whether it came to that."""
         kill = Kill(self.draw.randrange(WRITES), "/checkpoints/", torn=self.draw.random() < 0.5)
         found = done(self.home, self.name, self.words, kill=kill, careless=self.careless)
-        self.inside += found.fact("killed") is not None and ".writing-step" in found.fact("killed")
+        if (killed := found.fact("killed")) is not None:
+            self.aimed += 1
+            self.inside += ".writing-step" in killed
         return self.judge(found)
 
     def kill_any_time(self, seconds: float) -> bool:
-        """Kills a process up to `seconds` after its training began; whether it came to that."""
+        """Kills a process up to `seconds` after its training began, or, at times, after its start."""
         process = started(self.home, self.name, self.words, careless=self.careless)
-        while process.is_alive() and not any("litter" in told for told in facts(self.home, self.name)):
+        early = self.draw.random() < EARLY
+        while process.is_alive() and not early and not any("litter" in t for t in facts(self.home, self.name)):
             time.sleep(0.01)
         time.sleep(self.draw.uniform(0, seconds))
         process.kill()
@@ -72,7 +81,7 @@ class Chain:
         alive = True
         while alive and self.kills < kills:
             alive = self.kill_inside() if self.kills % 2 == 0 else self.kill_any_time(seconds)
-        last = done(self.home, self.name, self.words, careless=self.careless)
+        last = done(self.home, self.name, self.words, careless=self.careless)  # what is finished is scored again
         assert last.status == 0, last.said
         assert last.fact("litter") == [], last.fact("litter")
 
@@ -85,16 +94,26 @@ def whole(home: Path) -> tuple[dict[str, Any], float]:
     return left(home / "whole"), (time.monotonic() - begun) / 4
 
 
-def test_kills_cost_little_and_leave_nothing(tmp_path: Path) -> None:
-    wanted, seconds = whole(tmp_path)
-    chain = Chain(tmp_path, "killed", random.Random(1))
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kills")
+
+
+@pytest.fixture(scope="module")
+def unstopped(home: Path) -> tuple[dict[str, Any], float]:
+    return whole(home)
+
+
+def test_kills_cost_little_and_leave_nothing(home: Path, unstopped: tuple[dict[str, Any], float]) -> None:
+    wanted, seconds = unstopped
+    chain = Chain(home, "killed", random.Random(1))
     chain.go(3, seconds)
     assert chain.kills >= 1
     assert differing(left(chain.folder), wanted) == []
 
 
 def litter(careless: str | None, home: Path) -> None:
-    chain = Chain(home, f"without {careless}", random.Random(1), careless)
+    chain = Chain(home, f"without {careless}", random.Random(1), f"training.stop.steps={INTERVAL}", careless=careless)
     found = done(home, chain.name, chain.words, kill=Kill(3, "/checkpoints/.writing-step"), careless=careless)
     assert chain.judge(found)
     chain.go(0, 0.0)
@@ -107,19 +126,30 @@ def test_what_is_left_lying_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted, seconds = whole(tmp_path)
-    draw = random.Random(2)
+@pytest.mark.parametrize("part", range(10))
+def test_twenty_of_two_hundred_kills(
+    part: int, home: Path, unstopped: tuple[dict[str, Any], float], measured: Measured
+) -> None:
+    wanted, seconds = unstopped
+    draw = random.Random(100 + part)
     chains: list[Chain] = []
-    while sum(chain.kills for chain in chains) < 200:
-        chain = Chain(tmp_path, f"killed-{len(chains)}", draw)
-        chain.go(200 - sum(chain.kills for chain in chains), seconds)
+    while (left_over := KILLS - sum(chain.kills for chain in chains)) > 0:
+        chain = Chain(home, f"killed-{part}-{len(chains)}", draw)
+        chain.go(left_over, seconds)
         chains.append(chain)
         assert differing(left(chain.folder), wanted) == []
-    kills, inside = sum(chain.kills for chain in chains), sum(chain.inside for chain in chains)
-    assert inside >= 50
-    with capsys.disabled():
-        print(
-            f"\n{kills} kills of {len(chains)} runs, {inside} of them inside the writing of a checkpoint; at most "
-            f"{max(chain.lost for chain in chains)} of {INTERVAL} steps lost"
-        )
+        shutil.rmtree(chain.folder)
+    kills, aimed, inside = (sum(getattr(c, name) for c in chains) for name in ("kills", "aimed", "inside"))
+    assert kills == KILLS
+    assert aimed >= KILLS // 2
+    assert inside > 0
+    measured(
+        "2 kill -9",
+        {
+            "kills": kills,
+            "runs that ended as if nothing had happened": len(chains),
+            "kills at a change in checkpoints/": aimed,
+            "of them in an unfinished checkpoint": inside,
+            "most steps lost": max(chain.lost for chain in chains),
+        },
+    )

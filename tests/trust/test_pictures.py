@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nmt.cli import pages
+from nmt.cli.training_run import run
+from nmt.report import figures
 from nmt.report.comparison import Comparison, Run, Variant, markdown
 from nmt.report.heatmap import Frame, film, heatmap
 from nmt.report.html import page
 from nmt.training import pictures
+from tests import tiny
 from tests.report.test_html import Reader, data
 
 WORDS = [
@@ -132,6 +136,25 @@ def test_a_picture_that_fails_is_a_warning(
         pictures.draw(tmp_path, [picture("bad"), picture("good")], step=3, heed=list)
     assert "probe 1 of step 3 could not be drawn" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "002.json", "002.png"]
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_run_of_which_nothing_can_be_drawn_ends_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*given: Any, **settings: Any) -> None:
+        raise RuntimeError("no such glyph")
+
+    monkeypatch.setattr(pictures, "heatmap", broken)
+    monkeypatch.setattr(figures, "figures", broken)
+    monkeypatch.setattr(pages, "page", broken)
+    shown = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99", "training.stop.steps=4")
+    assert run(tiny.settings(tmp_path / "run", *shown), tmp_path / "run").reason == "steps (4)"
+    assert (tmp_path / "run" / "scores.json").exists()
+    assert not list((tmp_path / "run").rglob("*.png"))
+    told = (tmp_path / "run" / "train.log").read_text()
+    assert "probe 1 of step 4 could not be drawn" in told
+    assert "report.html could not be drawn" in told
 
 
 def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,19 @@ That the random state, the place in the data, the schedule and the rest are all 
 them out is seen, is shown in tests/training/test_state.py.
 """
 
+import functools
 import random
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nmt.model.decoders import DECODERS
 from tests import tiny
 from tests.trust.child import Blow
 from tests.trust.children import differing, done, left, words
+from tests.trust.conftest import Measured
 
 RHYTHM = (
     *("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4"),
@@ -57,28 +61,47 @@ def stopped(home: Path, name: str, case: str, place: str, call: int) -> dict[str
     return left(home / name)
 
 
-def whole(home: Path, case: str) -> dict[str, object]:
-    name = f"{case}-whole"
-    found = done(home, name, words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case]))
-    assert found.status == 0, found.said
-    return left(home / name)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("resumed")
 
 
-@pytest.mark.parametrize("case", ["luong"])
-def test_a_stopped_run_goes_on_exactly(case: str, tmp_path: Path) -> None:
-    wanted = whole(tmp_path, case)
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Callable[[str], dict[str, object]]:
+    """What each case leaves that nothing stops."""
+
+    @functools.cache
+    def of(case: str) -> dict[str, object]:
+        name = f"{case}-whole"
+        found = done(home, name, words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case]))
+        assert found.status == 0, found.said
+        return left(home / name)
+
+    return of
+
+
+def test_every_decoder_is_among_them() -> None:
+    named = [word.removeprefix("model/decoder=") for case in CASES.values() for word in case]
+    assert DECODERS.keys() <= set(named)
+
+
+@pytest.mark.parametrize(("place", "call"), [("between two batches of a step", 8), ("in a search", 30)])
+def test_a_stopped_run_goes_on_exactly(
+    place: str, call: int, home: Path, whole: Callable[[str], dict[str, object]]
+) -> None:
+    wanted = whole("luong")
     assert len(wanted["steps"]) == 4  # type: ignore[arg-type]
-    for place, call in (("between two batches of a step", 8), ("in a search", 30)):
-        assert differing(stopped(tmp_path, place, case, place, call), wanted) == [], place
+    assert differing(stopped(home, place, "luong", place, call), wanted) == []
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", range(10))
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_stopped_at_ten_random_points_goes_on_exactly(case: str, tmp_path: Path) -> None:
-    wanted = whole(tmp_path, case)
-    draw = random.Random(case)
-    places = [*PLACES, *draw.sample(list(PLACES), 10 - len(PLACES))]
-    for number, place in enumerate(places):
-        call = draw.randint(1 + (place == "between two batches of a step"), PLACES[place][2])
-        found = stopped(tmp_path, f"{case}-{number}", case, place, call)
-        assert differing(found, wanted) == [], f"{place}, call {call}"
+def test_a_run_stopped_at_a_random_point_goes_on_exactly(
+    case: str, number: int, home: Path, whole: Callable[[str], dict[str, object]], measured: Measured
+) -> None:
+    draw = random.Random(f"{case} {number}")
+    place = [*PLACES][number] if number < len(PLACES) else draw.choice([*PLACES])
+    call = draw.randint(1 + (place == "between two batches of a step"), PLACES[place][2])
+    assert differing(stopped(home, f"{case}-{number}", case, place, call), whole(case)) == [], f"{place}, call {call}"
+    measured("1 exact resume", {"stops after which the bytes are the same": 1})

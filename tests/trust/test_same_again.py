@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli import compare
+from nmt.cli import compare, sweep
 from tests import tiny
 from tests.cli.commands import ROOT, environment
 from tests.cli.commands import words as command
@@ -23,6 +23,16 @@ def test_the_same_command_makes_the_same_bytes(tmp_path: Path) -> None:
     assert differing(left(tmp_path / "one/run"), left(tmp_path / "two/run")) == []
     found = done(tmp_path / "one", "other", words(tmp_path / "one", "other", *SHORT, "seed=2"))
     assert "model.safetensors" in differing(left(tmp_path / "one/other"), left(tmp_path / "two/run"))
+
+
+def test_a_planned_job_is_the_run_alone(tmp_path: Path) -> None:
+    overrides = [*tiny.SMALL, *SHORT, "threads=1", f"cache={tmp_path / 'cache'}", "attention=luong_general,bahdanau"]
+    jobs = sweep.plan(overrides, seeds=[3, 4], output=tmp_path / "all", at_once=2)
+    (job,) = [job for job in jobs if (job.variant, job.seed) == ("attention=bahdanau", 4)]
+    assert done(tmp_path, "job", job.overrides).status == 0
+    alone = words(tmp_path, "alone", *SHORT, "attention=bahdanau", "seed=4")
+    assert done(tmp_path, "alone", alone).status == 0
+    assert differing(left(job.folder), left(tmp_path / "alone")) == []
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Text from anywhere: as many lines come out as went in, for every tool that counts them, and files appear whole."""
 
+import json
 import random
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from sacrebleu.utils import smart_open
 
 from tests import tiny
 from tests.cli.commands import environment, finished, words, write
+from tests.trust.conftest import Measured
 
 SEPARATORS = ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r\r"]
 PIECES = [
@@ -89,11 +91,14 @@ def counted_by_datasets(path: Path, cache: Path) -> int:
     return int(done.stdout)
 
 
+LARGE = 5_000
 SIZES = [(300, 20_000), pytest.param(10_000, 1_000_000, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("lines", "longest"), SIZES)
-def test_as_many_lines_come_out_as_went_in(lines: int, longest: int, model: Path, tmp_path: Path) -> None:
+def test_as_many_lines_come_out_as_went_in(
+    lines: int, longest: int, model: Path, tmp_path: Path, measured: Measured
+) -> None:
     text = fuzz(lines, longest)
     source, out = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_bytes(text)
@@ -109,6 +114,7 @@ def test_as_many_lines_come_out_as_went_in(lines: int, longest: int, model: Path
     translations = out.read_bytes().split(b"\n")
     assert [translations[number] for number in (1, 2)] == [b"", b""]  # an empty line stays empty, a blank one too
     assert sum(map(bool, translations)) > lines / 2  # or there would be nothing to count
+    measured("8 text", {"lines by file and by pipe": lines})
 
 
 def test_tools_would_not_agree_on_what_went_in(tmp_path: Path) -> None:
@@ -148,6 +154,53 @@ def test_what_is_killed_leaves_no_half_of_a_file(model: Path, tmp_path: Path) ->
         running.send_signal(signal.SIGKILL)
         running.wait()
     assert not (folder / "out.txt").exists()
+
+
+STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL)
+
+
+def stopped(command: list[str], note: Path, lines: int, number: int) -> int:
+    """Stops a translation by a signal once so many lines are noted as done; how many that are."""
+
+    def noted() -> int:
+        return int(json.loads(note.read_text())["lines"]) if note.exists() else 0
+
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as running:
+        until(lambda: noted() >= lines or running.poll() is not None)
+        assert running.poll() is None, "it was done before it could be stopped"
+        running.send_signal(number)
+    return noted()
+
+
+@pytest.mark.slow
+def test_an_interrupted_translation_goes_on_where_it_stopped(model: Path, tmp_path: Path, measured: Measured) -> None:
+    source, out, whole = tmp_path / "in.txt", tmp_path / "out.txt", tmp_path / "whole.txt"
+    source.write_bytes(fuzz(LARGE, 20_000))
+    given = (f"model={model}", f"input={source}", "errors=replace", "chunk=50")
+    assert finished("translate", *given, f"output={whole}").returncode == 0
+    written, note = tmp_path / ".writing-out.txt", tmp_path / ".writing-out.txt.json"
+    done = 0
+    for turn, number in enumerate(STOPS, start=1):
+        done = stopped(words("translate", *given, f"output={out}"), note, done + LARGE // 10, number)
+        assert not out.exists()
+        mark(written, turn)
+    assert finished("translate", *given, f"output={out}").returncode == 0
+    wanted = whole.read_bytes()
+    (tmp_path / "marked").write_bytes(wanted)
+    for turn in range(1, len(STOPS) + 1):
+        mark(tmp_path / "marked", turn)
+    assert out.read_bytes() == (tmp_path / "marked").read_bytes() != wanted, "what was done was done again"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "marked", "out.txt", "whole.txt"]
+    measured("8 text", {"interruptions of one translation": len(STOPS), "its lines": LARGE})
+
+
+def mark(path: Path, turn: int) -> None:
+    """Puts something else in the place of a byte of a translation, so that doing it again would be seen."""
+    with path.open("r+b") as file:
+        content = file.read()
+        place = [at for at, byte in enumerate(content[:20_000]) if chr(byte).isalnum()][turn]
+        file.seek(place)
+        file.write(b"#")
 
 
 @pytest.mark.slow
