@@ -7,10 +7,10 @@ gradient beside the loss means that no more than one chunk of logits ever exists
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.attention.shared import product
 from nmt.precision import lowered
 
 LOGITS = 8_000_000
@@ -58,14 +58,14 @@ class _VocabularyLoss(torch.autograd.Function):
         grad_readout = torch.empty_like(readout, dtype=bias.dtype) if differentiate else None
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
-        words, vocabulary = lowered(readout), lowered(weight)
+        words, vocabulary, offset = lowered(readout), lowered(weight), lowered(bias)
         # The mean logit of every word, without a pass over its logits.
         mean = torch.addmv(bias.mean().expand(len(readout)), readout.to(bias.dtype), weight.mean(0))
         chunk = max(1, LOGITS // len(bias))
         for start in range(0, len(readout), chunk):
             rows = slice(start, start + chunk)
             right = wanted[rows].unsqueeze(1)
-            logits = product(words[rows], bias.expand(len(right), -1), vocabulary, bias.dtype)
+            logits = F.linear(words[rows], vocabulary, offset).to(bias.dtype)
             chosen = logits.gather(1, right)
             grad = torch.log_softmax(logits, 1)
             lost = -grad.gather(1, right)
