@@ -16,7 +16,7 @@ from nmt.cli.door import APPLIED, open_door
 from nmt.cli.parallel import Answer, spread
 from nmt.cli.partial import Output, fingerprint, resumable
 from nmt.cli.text import chunks, incoming, is_special, outgoing
-from nmt.cli.work import Work, load, translator
+from nmt.cli.work import Work, load_all, models, translator
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
 from nmt.training.places import model_folder
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Settings(Work):
     """What `configs/translate.yaml` says, and how it is meant."""
 
-    model: dict[str, str]
+    model: dict[str, str | list[str]]
     input: str | None
     output: str | None
     format: Literal["text", "nbest", "json"]
@@ -62,28 +62,28 @@ def task(composed: dict[str, Any]) -> None:
     settings = config.build(Settings, config.check(composed, Settings))
     # Asked before what takes a second to import.
     text = incoming(settings.input, settings.errors)
-    folder = model_folder(Path(settings.model["folder"]).expanduser())
+    folders = [model_folder(Path(model).expanduser()) for model in models(settings.model["folder"])]
     # Somebody who types lines wants each answered before the next.
     typed = settings.input is None and sys.stdin.isatty()
     shown = sys.stderr.isatty() and not typed and not (settings.output is None and sys.stdout.isatty())
 
     from tqdm import tqdm
 
-    with tqdm(desc="translating", unit=" lines", disable=not shown) as bar, output(settings, folder, text) as out:
+    with tqdm(desc="translating", unit=" lines", disable=not shown) as bar, output(settings, folders, text) as out:
         bar.update(out.done)
         numbered = counted(chunks(out.text, 1 if typed else settings.chunk), first=out.done)
         for chunk, answers in answered(settings, numbered, bar.update):
             out.put(chunk, answers)
 
 
-def output(settings: Settings, folder: Path, text: Iterator[str]) -> AbstractContextManager[Output]:
+def output(settings: Settings, folders: Sequence[Path], text: Iterator[str]) -> AbstractContextManager[Output]:
     """Where answers go; if a file becomes a file, it can be gone on with."""
     if settings.input is None or settings.output is None or is_special(settings.output):
         return unresumed(settings.output, text)
     ignored = {"model", "input", "output", "device", "threads", "processes"}
     job = {key: value for key, value in asdict(settings).items() if key not in ignored}
-    path, errors = settings.input, settings.errors
-    return resumable(settings.output, {**job, "model": fingerprint(folder)}, lambda: incoming(path, errors))
+    path, errors, made = settings.input, settings.errors, ",".join(map(fingerprint, folders))
+    return resumable(settings.output, {**job, "model": made}, lambda: incoming(path, errors))
 
 
 @contextmanager
@@ -117,10 +117,12 @@ def answered(
 
 def answerer(settings: Settings, done: Callable[[int], object] | None = None) -> Answer:
     """What is written for a chunk of lines. `done` is told how many more are translated."""
+    loaded, *others = load_all(models(settings.model["folder"]), settings)
     worker = translator(
-        load(settings.model["folder"], settings),
+        loaded,
         settings,
         settings.search,
+        others=others,
         weights=settings.format == "json",
         precision=settings.precision,
         shortlist=settings.shortlist,
