@@ -4,9 +4,9 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
 from nmt.cli.door import open_door, quoted
@@ -27,13 +27,14 @@ class Settings:
     """What `configs/compare.yaml` says; every other setting goes to nmt-train.
 
     seeds: how many, from 1, or which. baseline: the label of the variant that the others are tested against; None is
-    the first. jobs: runs at once.
+    the first. jobs: runs at once. ensembles: which runs are put together for further rows.
     """
 
     output: str
     seeds: int | list[int]
     baseline: str | None
     jobs: int
+    ensembles: Literal["none", "seeds", "variants", "both"] = "none"
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -66,18 +67,21 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     """Checks every run, trains those that are not finished, and prints the table."""
     settings = config.build(Settings, config.check(composed, Settings))
 
-    from nmt.cli import jobs, results, sweep
+    from nmt.cli import ensembles, jobs, results, sweep
     from nmt.training.lock import lock
 
     output = Path(settings.output)
     planned = sweep.plan(overrides, seeds=settings.named, output=output, at_once=settings.jobs)
     baseline = sweep.baseline(planned, settings.baseline)
+    together = ensembles.planned(planned, settings.ensembles, output)
     with lock(output):
         caught = jobs.work(planned, at_once=settings.jobs)
         if caught:
             print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
             raise SystemExit(128 + caught)
         comparison = results.collect(planned, baseline=baseline, command=command)
+        further = ensembles.rows(together, comparison)
+        comparison = replace(comparison, variants=[*comparison.variants, *further])
         write(comparison, output)
     if any(run.failure for run in comparison.runs):
         raise SystemExit(UNFINISHED)

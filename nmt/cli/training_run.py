@@ -6,7 +6,7 @@ import random
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -95,6 +95,12 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def scored(hypotheses: Sequence[str], references: Sequence[str], *, name: str, language: str) -> list[dict[str, Any]]:
+    """All scores of the translations of a split, as scores.json has them, with its name before their own."""
+    found = [*scores(hypotheses, references).values(), literature_bleu(hypotheses, references, language=language)]
+    return [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
 
 
 class Run:
@@ -246,10 +252,8 @@ class Run:
         hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
-        found = [*scores(hypotheses, text.target).values()]
-        found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
-        listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
-        return listed, self.alignment(text)
+        found = scored(hypotheses, text.target, name=name, language=self.corpus.target_language)
+        return found, self.alignment(text)
 
     def alignment(self, text: Bitext) -> dict[str, float]:
         """AER on the pairs of a split, where it has gold links."""
