@@ -82,14 +82,16 @@ def load_all(models: Sequence[str], work: Work) -> "list[Loaded]":
 
 
 def differing(first: "Loaded", other: "Loaded") -> Iterator[str]:
-    """What keeps two models from translating together, for each side."""
+    """What keeps two models from translating together."""
     for side in ("source", "target"):
         one, two = (loaded.settings[f"{side}_language"] for loaded in (first, other))
         if one != two:
             yield f"the {side} language, {one} and {two}"
-        tokenizers: list[Tokenizer] = [getattr(loaded.tokenizers, side) for loaded in (first, other)]
-        if tokenizers[0].serialized != tokenizers[1].serialized:
-            yield f"the {side} vocabulary, {pieces(*tokenizers)}"
+    joint = all(loaded.tokenizers.source is loaded.tokenizers.target for loaded in (first, other))
+    pairs = list(zip(first.tokenizers, other.tokenizers, strict=True))
+    for name, (mine, theirs) in zip(["the"] if joint else ["the source", "the target"], pairs, strict=False):
+        if mine.serialized != theirs.serialized:
+            yield f"{name} vocabulary, {pieces(mine, theirs)}"
 
 
 def pieces(first: "Tokenizer", other: "Tokenizer") -> str:

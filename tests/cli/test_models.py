@@ -120,15 +120,19 @@ def test_a_shortlist_is_that_of_the_folder_which_has_one(trained: Trained, other
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("tokenizer.vocab_size=110", "the source vocabulary, of 120 and 110 pieces; and in the target vocabulary, of"),
-        ("tokenizer=bpe", "the source vocabulary, whose piece 4 is"),
+        ("tokenizer.vocab_size=110", "the vocabulary, of 120 and 110 pieces"),
+        ("tokenizer=bpe", "the vocabulary, whose piece 4 is"),
+        (
+            "tokenizer.vocab_size=80 tokenizer.joint=false model.tied=target",
+            "the source vocabulary, of 120 and 80 pieces; and in the target vocabulary, of 120 and 80 pieces",
+        ),
         ("tokenizer.normalization=identity", "the same pieces, but other scores or rules"),
     ],
 )
 def test_models_with_other_vocabularies_are_refused_by_name(
     trained: Trained, tmp_path: Path, override: str, said: str
 ) -> None:
-    folder = model(tmp_path / "other", override)
+    folder = model(tmp_path / "other", *override.split())
     settings = config.build(Settings, config.check(composed("translate", f"model={trained.folder}"), Settings))
     loaded = [work.load(str(each), settings) for each in (trained.folder, folder)]
     differences = "; and in ".join(work.differing(*loaded))
