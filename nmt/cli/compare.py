@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
 from nmt.cli.door import open_door, quoted
@@ -29,7 +29,7 @@ class Settings:
 
     comparison: under `name`, a file of variants that have names. seeds: how many, from 1, or which. baseline: the label
     of the variant that the others are tested against; None is the comparison's own, or the first. jobs: runs at once.
-    launcher: where they run, and its settings.
+    launcher: where they run, and its settings. ensembles: which runs are put together for further rows.
     """
 
     output: str
@@ -38,6 +38,7 @@ class Settings:
     jobs: int
     comparison: dict[str, str | None] = field(default_factory=lambda: {"name": None})
     launcher: dict[str, Any] = field(default_factory=lambda: {"name": "local"})
+    ensembles: Literal["none", "seeds", "variants", "both"] = "none"
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -73,7 +74,7 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     """Checks every run, trains those that are not finished, and prints the table."""
     settings = config.build(Settings, config.check(composed, Settings))
 
-    from nmt.cli import named, results, sweep
+    from nmt.cli import ensembles, named, results, sweep
     from nmt.cli.launchers import LAUNCHER
     from nmt.training.lock import lock
 
@@ -88,12 +89,15 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     )
     theirs = None if found is None else found.baseline
     baseline = sweep.baseline(planned, theirs if settings.baseline is None else settings.baseline)
+    together = ensembles.planned(planned, settings.ensembles, output)
     with lock(output):
         caught = launcher.work(planned, at_once=settings.jobs)
         if caught:
             print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
             raise SystemExit(128 + caught)
-        comparison = results.collect(planned, baseline=baseline, command=command)
+        runs, further = results.collect(planned), ensembles.collect(together)
+        pairing = ensembles.paired(together, further)
+        comparison = results.compared({**runs, **further}, baseline=baseline, command=command, paired=pairing)
         write(comparison, output)
     if any(run.failure for run in comparison.runs):
         raise SystemExit(UNFINISHED)

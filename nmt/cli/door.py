@@ -85,9 +85,18 @@ def respelled(word: str, spelled: Mapping[str, str]) -> str:
     """A word of the command line as Hydra has it."""
     for beginning, hydras in spelled.items():
         if word.startswith(beginning):
-            word = hydras + word.removeprefix(beginning)
+            value = word.removeprefix(beginning)
+            word = hydras + (folders(value) if beginning == "model=" else value)
             break
     return word if readable(word) else requoted(word)
+
+
+def folders(value: str) -> str:
+    """Folders with commas between, in brackets or not, as one text: what Hydra would take for a sweep, or for a list of
+    names without a = in them. A value with quotes is left as it is."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    plain = bare and not re.search(r"""['"{}]""", bare)
+    return quoted(bare) if plain and ("," in bare or bare != value) else value
 
 
 def readable(word: str) -> bool:

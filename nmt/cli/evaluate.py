@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nmt import config
 from nmt.cli.door import APPLIED, open_door
 from nmt.cli.text import pairs
-from nmt.cli.work import Work, load, translator
+from nmt.cli.work import Work, load_all, models, translator
 from nmt.data import lines
 from nmt.errors import ConfigError
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Work):
-    """What `configs/evaluate.yaml` says: translations in a file, or a model and what it is to translate."""
+    """What `configs/evaluate.yaml` says: translations in a file, or models and what they are to translate."""
 
     hypotheses: str | None
     references: str
-    model: dict[str, str | None]
+    model: dict[str, str | list[str] | None]
     source: str | None
     language: str | None
     format: Literal["table", "json"]
@@ -66,8 +66,8 @@ def judged(settings: Settings) -> tuple[list[str], list[str], str | None]:
     assert folder is not None
     assert source is not None
     text, references = pairs(source, settings.references, settings.errors)
-    loaded = load(folder, settings)
-    worker = translator(loaded, settings, settings.search, weights=False)
+    loaded, *others = load_all(models(folder), settings)
+    worker = translator(loaded, settings, settings.search, others=others, weights=False)
     translations = worker.translate(text, progress=True)
     language = settings.language or loaded.settings["target_language"]
     return [translation.text for translation in translations], references, language

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nmt.cli.sweep import Job
@@ -28,12 +29,12 @@ LOG = "job.log"
 """All that the last attempt at a run said."""
 
 
-def collect(jobs: Sequence[Job], *, baseline: str, command: str) -> Comparison:
-    """What all runs came to; every variant is tested against `baseline`."""
+def collect(jobs: Sequence[Job]) -> dict[str, list[Run]]:
+    """What all runs came to, by variant."""
     runs: dict[str, list[Run]] = {}
     for job in jobs:
         runs.setdefault(job.variant, []).append(result(job))
-    return compared(runs, baseline=baseline, command=command)
+    return runs
 
 
 def result(job: Job) -> Run:
@@ -97,18 +98,26 @@ class Scored(NamedTuple):
     sampled: Resampled
 
 
-def compared(runs: Mapping[str, Sequence[Run]], *, baseline: str, command: str) -> Comparison:
+def compared(
+    runs: Mapping[str, Sequence[Run]],
+    *,
+    baseline: str,
+    command: str,
+    paired: Mapping[str, Sequence[Run]] = MappingProxyType({}),
+) -> Comparison:
     """Variants by label, each tested against `baseline`, and every one against every other.
 
+    Runs of one seed are tested against one another; `paired` has what takes part instead for some labels.
     The p-values against the baseline are adjusted for being as many as there are other variants, those of the pairs for
     being as many as there are pairs   (Holm 1979)
     """
     everything = [run for found in runs.values() for run in found]
     scored, lengths = evidence(everything)
+    pairing = {**runs, **paired}
     pairs = [
         Pair(first, other, found)
         for first, other in itertools.combinations(runs, 2)
-        if (found := difference(runs[first], runs[other], scored)) is not None
+        if (found := difference(pairing[first], pairing[other], scored)) is not None
     ]
     against = {pair.other: pair.significance for pair in pairs if pair.first == baseline}
     against |= {pair.first: pair.significance.opposite for pair in pairs if pair.other == baseline}

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -102,6 +102,12 @@ def peak_memory() -> float:
     """The most main memory that this process has held at once, in MiB; what is on a GPU is not counted."""
     bytes_a_unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_a_unit / 2**20
+
+
+def scored(hypotheses: Sequence[str], references: Sequence[str], *, name: str, language: str) -> list[dict[str, Any]]:
+    """All scores of the translations of a split, as scores.json has them, with its name before their own."""
+    found = [*scores(hypotheses, references).values(), literature_bleu(hypotheses, references, language=language)]
+    return [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
 
 
 class Run:
@@ -259,10 +265,8 @@ class Run:
         speed = len(hypotheses) / (time.perf_counter() - start)
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
-        found = [*scores(hypotheses, text.target).values()]
-        found.append(literature_bleu(hypotheses, text.target, language=self.corpus.target_language))
-        listed = [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
-        return listed, self.alignment(text), speed
+        found = scored(hypotheses, text.target, name=name, language=self.corpus.target_language)
+        return found, self.alignment(text), speed
 
     def alignment(self, text: Bitext) -> dict[str, float]:
         """AER, precision and recall of links on the pairs of a split, where it has gold ones."""

@@ -15,8 +15,9 @@ from nmt import config
 from nmt.cli.door import APPLIED, open_door
 from nmt.cli.parallel import Answer, spread
 from nmt.cli.partial import Output, fingerprint, resumable
+from nmt.cli.show import DRAWN, NOTHING, Show, check, showing
 from nmt.cli.text import chunks, incoming, is_special, outgoing
-from nmt.cli.work import Work, load, translator
+from nmt.cli.work import Work, load_all, models, translator
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
 from nmt.training.places import model_folder
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 class Settings(Work):
     """What `configs/translate.yaml` says, and how it is meant."""
 
-    model: dict[str, str]
+    model: dict[str, str | list[str]]
     input: str | None
     output: str | None
     format: Literal["text", "nbest", "json"]
@@ -43,6 +44,7 @@ class Settings(Work):
     max_source: int | None
     chunk: int
     errors: Errors
+    show: str
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +52,7 @@ class Settings(Work):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
+        check(self.show, self.processes)
 
 
 def main() -> None:
@@ -62,28 +65,32 @@ def task(composed: dict[str, Any]) -> None:
     settings = config.build(Settings, config.check(composed, Settings))
     # Asked before what takes a second to import.
     text = incoming(settings.input, settings.errors)
-    folder = model_folder(Path(settings.model["folder"]).expanduser())
+    folders = [model_folder(Path(model).expanduser()) for model in models(settings.model["folder"])]
     # Somebody who types lines wants each answered before the next.
     typed = settings.input is None and sys.stdin.isatty()
-    shown = sys.stderr.isatty() and not typed and not (settings.output is None and sys.stdout.isatty())
+    busy = typed or settings.show in DRAWN or (settings.output is None and sys.stdout.isatty())
 
     from tqdm import tqdm
 
-    with tqdm(desc="translating", unit=" lines", disable=not shown) as bar, output(settings, folder, text) as out:
+    with (
+        tqdm(desc="translating", unit=" lines", disable=busy or not sys.stderr.isatty()) as bar,
+        output(settings, folders, text) as out,
+        showing(settings.show, [str(folder) for folder in folders]) as show,
+    ):
         bar.update(out.done)
         numbered = counted(chunks(out.text, 1 if typed else settings.chunk), first=out.done)
-        for chunk, answers in answered(settings, numbered, bar.update):
+        for chunk, answers in answered(settings, numbered, bar.update, show):
             out.put(chunk, answers)
 
 
-def output(settings: Settings, folder: Path, text: Iterator[str]) -> AbstractContextManager[Output]:
-    """Where answers go; if a file becomes a file, it can be gone on with."""
-    if settings.input is None or settings.output is None or is_special(settings.output):
+def output(settings: Settings, folders: Sequence[Path], text: Iterator[str]) -> AbstractContextManager[Output]:
+    """Where answers go; if a file becomes a file, it can be gone on with, unless all of it is to be shown."""
+    if settings.input is None or settings.output is None or is_special(settings.output) or settings.show != NOTHING:
         return unresumed(settings.output, text)
-    ignored = {"model", "input", "output", "device", "threads", "processes"}
+    ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
     job = {key: value for key, value in asdict(settings).items() if key not in ignored}
-    path, errors = settings.input, settings.errors
-    return resumable(settings.output, {**job, "model": fingerprint(folder)}, lambda: incoming(path, errors))
+    path, errors, made = settings.input, settings.errors, ",".join(map(fingerprint, folders))
+    return resumable(settings.output, {**job, "model": made}, lambda: incoming(path, errors))
 
 
 @contextmanager
@@ -101,11 +108,14 @@ def counted(parts: Iterable[list[str]], *, first: int) -> Iterator[tuple[int, li
 
 
 def answered(
-    settings: Settings, numbered: Iterable[tuple[int, list[str]]], done: Callable[[int], object]
+    settings: Settings,
+    numbered: Iterable[tuple[int, list[str]]],
+    done: Callable[[int], object],
+    show: Show | None = None,
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Chunks and what is written for each, in order."""
     if settings.processes == 1:
-        answer = answerer(settings, done)
+        answer = answerer(settings, done, show)
         for first, chunk in numbered:
             yield chunk, answer(first, chunk)
         return
@@ -115,13 +125,15 @@ def answered(
         yield chunk, answers
 
 
-def answerer(settings: Settings, done: Callable[[int], object] | None = None) -> Answer:
-    """What is written for a chunk of lines. `done` is told how many more are translated."""
+def answerer(settings: Settings, done: Callable[[int], object] | None = None, show: Show | None = None) -> Answer:
+    """What is written for a chunk of lines. `done` is told how many more are translated, and `show` is shown them."""
+    loaded, *others = load_all(models(settings.model["folder"]), settings)
     worker = translator(
-        load(settings.model["folder"], settings),
+        loaded,
         settings,
         settings.search,
-        weights=settings.format == "json",
+        others=others,
+        weights=settings.format == "json" or show is not None,
         precision=settings.precision,
         shortlist=settings.shortlist,
     )
@@ -131,6 +143,9 @@ def answerer(settings: Settings, done: Callable[[int], object] | None = None) ->
         encoded = worker.tokenizers.source.encode(chunk)
         ids = shortened(encoded, settings.max_source, first=first)
         translations = worker.translate_ids(ids, done=done)
+        if show is not None:
+            for place, translation in enumerate(translations):
+                show(worker.tokenizers, first + place, chunk[place], ids[place], translation)
         return [
             line
             for place, (source, translation) in enumerate(zip(ids, translations, strict=True), start=first)

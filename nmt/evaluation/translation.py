@@ -13,6 +13,7 @@ from tqdm import tqdm
 from nmt.data.batching import by_length, pad
 from nmt.data.lexicon import Lexical, Lexicon
 from nmt.data.tokenizer import Tokenizers
+from nmt.evaluation.ensemble import Ensemble
 from nmt.model.engine import Engine, Vocabulary
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.hypothesis import Hypothesis, Search, Step
@@ -41,9 +42,9 @@ class Translator:
     """A model with its tokenizers and a search.
 
     tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
-    is most of the memory that they take. engine: the model made ready, None where its weights may change from one call
-    to the next. listing: what makes the shortlist of words that a sentence may be translated to; None for all words.
-    heed: called before every step of a search, which it may end by raising.
+    is most of the memory that they take. engine: the model made ready, alone or as the first of an ensemble; None where
+    its weights may change from one call to the next. listing: what makes the shortlist of words that a sentence may be
+    translated to; None for all words. heed: called before every step of a search, which it may end by raising.
     """
 
     model: Seq2Seq
@@ -51,7 +52,7 @@ class Translator:
     search: Search
     tokens: int = 2048
     weights: bool = True
-    engine: Engine | None = None
+    engine: Engine | Ensemble | None = None
     listing: Listing | None = None
     heed: Callable[[], object] = bool
 
@@ -95,7 +96,7 @@ class Translator:
         return found
 
     def _batch(
-        self, engine: Engine, step: Step, vocabulary: Vocabulary, sentences: Sequence[Sequence[int]]
+        self, engine: Engine | Ensemble, step: Step, vocabulary: Vocabulary, sentences: Sequence[Sequence[int]]
     ) -> list[list[Hypothesis]]:
         """The hypotheses of sources that are not empty, in their order."""
         device = self.model.output.weight.device

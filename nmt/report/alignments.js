@@ -9,11 +9,6 @@ async function unpacked(text) {
   return JSON.parse(await new Response(stream).text());
 }
 
-function rows(hex, count, columns) {
-  const at = (row, column) => parseInt(hex.substr((row * columns + column) * 2, 2), 16) / 255;
-  return Array.from({ length: count }, (_, row) => Array.from({ length: columns }, (_, column) => at(row, column)));
-}
-
 // "0-1 2p3" (source, target): a dash is sure, a p possible.
 function goldLinks(line) {
   const links = {};
@@ -21,14 +16,6 @@ function goldLinks(line) {
     links[`${target},${source}`] = mark === "-" ? "sure" : "possible";
   }
   return links;
-}
-
-function select(label, options, chosen, change) {
-  const element = make("select", { ariaLabel: label }, ...options.map((text) => make("option", {}, text)));
-  element.setAttribute("aria-label", label);
-  element.selectedIndex = chosen;
-  element.addEventListener("change", () => change(element.selectedIndex));
-  return element;
 }
 
 // One of the two pictures. `choice` is {variant, run, way}; `pointed` hears of the place under the pointer.
@@ -85,13 +72,6 @@ function picture(choice, redraw, pointed) {
   const head = make("figcaption", {}, ...choices);
   const scroll = make("div", { className: "scroll" }, drawn.table);
   return { element: make("figure", { className: "panel" }, head, said, missing, scroll, reading), draw, light, choice };
-}
-
-function scale() {
-  const steps = Array.from({ length: data.inks }, (_, place) => `var(--ink-${place})`);
-  const bar = make("span", { className: "bar" });
-  bar.style.backgroundImage = `linear-gradient(to right, ${steps.join(", ")})`;
-  return make("span", { className: "scale" }, "weight 0 ", bar, " 1");
 }
 
 function alignments() {

@@ -107,3 +107,25 @@ function grid(told) {
   table.addEventListener("pointerleave", () => told(null));
   return { table, draw, light };
 }
+
+// What comes with a grid: its weights, written as two hexadecimal digits each; a choice of what is drawn; what colours mean.
+
+function rows(hex, count, columns) {
+  const at = (row, column) => parseInt(hex.substr((row * columns + column) * 2, 2), 16) / 255;
+  return Array.from({ length: count }, (_, row) => Array.from({ length: columns }, (_, column) => at(row, column)));
+}
+
+function select(label, options, chosen, change) {
+  const element = make("select", { ariaLabel: label }, ...options.map((text) => make("option", {}, text)));
+  element.setAttribute("aria-label", label);
+  element.selectedIndex = chosen;
+  element.addEventListener("change", () => change(element.selectedIndex));
+  return element;
+}
+
+function scale() {
+  const steps = Array.from({ length: data.inks }, (_, place) => `var(--ink-${place})`);
+  const bar = make("span", { className: "bar" });
+  bar.style.backgroundImage = `linear-gradient(to right, ${steps.join(", ")})`;
+  return make("span", { className: "scale" }, "weight 0 ", bar, " 1");
+}

@@ -50,12 +50,10 @@ def page(report: Mapping[str, Any]) -> str:
     All text is escaped, and a content security policy keeps the page from loading anything and from running any script
     but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
     """
-    script = "\n".join(['"use strict";', *(resource(name) for name in SCRIPTS)])
-    style = resource("page.css").replace("/* inks */", inks())
     fields = {
         "title": escaped(report["title"]),
         "created": escaped(report["created"]),
-        "facts": "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in report["facts"]),
+        "facts": facts(report["facts"]),
         "failures": "".join(
             f'<p class="failure"><bdi>{escaped(line)}</bdi></p>' for line in report.get("failures", ())
         ),
@@ -64,15 +62,30 @@ def page(report: Mapping[str, Any]) -> str:
         "signatures": definitions(report["signatures"]),
         "commands": definitions(report["commands"][:1]),
         "further": definitions(report["commands"][1:]),
-        "data": embedded(content(report)),
+    }
+    return filled("page.html", fields, SCRIPTS, content(report))
+
+
+def filled(template: str, fields: Mapping[str, str], scripts: Sequence[str], data: object) -> str:
+    """A page whose {{fields}} are HTML, with the style, the scripts and the data that they read; it loads nothing."""
+    script = "\n".join(['"use strict";', *map(resource, scripts)])
+    style = resource("page.css").replace("/* inks */", inks())
+    every = {
+        **fields,
+        "data": embedded(data),
         "style": style,
         "script": script,
         "style_hash": fingerprint(style),
         "script_hash": fingerprint(script),
     }
     # One pass: braces in a title or a word are never taken for a field.
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], resource("page.html"))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: every[match[1]], resource(template))
     return text.encode("utf-8", "replace").decode()  # half a surrogate pair, as in odd names of files, is no text
+
+
+def facts(entries: Iterable[tuple[str, str]]) -> str:
+    """What a reader should know first: names and values."""
+    return "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in entries)
 
 
 def escaped(text: str) -> str:

@@ -1,0 +1,44 @@
+"""Translations with their attention, in one HTML file that needs nothing beside itself."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from nmt.report.heatmap import INKS
+from nmt.report.html import escaped, facts, filled
+from nmt.report.packing import digits
+
+SCRIPTS = ("charts.js", "grid.js", "sentences.js")
+
+
+class Picture(NamedTuple):
+    """A translation and its attention; </s> is the last word of both sides."""
+
+    number: int
+    source: Sequence[str]
+    target: Sequence[str]
+    weights: Float[np.ndarray, "target source"]
+
+
+def page(pictures: Sequence[Picture], *, title: str, created: str, told: Sequence[tuple[str, str]]) -> str:
+    """A page to go through the pictures; `told` are names and values that a reader should know first.
+
+    It loads nothing and runs no script but its own, as the pages of `nmt.report.html`. Raises ValueError if there is
+    not a word for each row and column.
+    """
+    fields = {"title": escaped(title), "created": escaped(created), "facts": facts(told)}
+    return filled(
+        "sentences.html", fields, SCRIPTS, {"inks": len(INKS), "sentences": [plain(each) for each in pictures]}
+    )
+
+
+def plain(picture: Picture) -> dict[str, Any]:
+    """A picture as the page's script reads it."""
+    return {
+        "number": picture.number,
+        "source": list(picture.source),
+        "target": list(picture.target),
+        "weights": digits(picture.weights, picture.target, picture.source, picture.number),
+    }

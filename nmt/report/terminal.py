@@ -1,0 +1,134 @@
+"""An alignment as text for a terminal: the heatmap where no picture can be shown."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+SHADES = ((0.005, " "), (0.05, "·"), (0.25, "░"), (0.5, "▒"), (0.75, "▓"))
+"""Bounds of weights, and what is drawn below each."""
+FULL = "█"
+LEGEND = "weights: blank < .005, · < .05, ░ < .25, ▒ < .5, ▓ < .75, █; sum: of a row"
+
+CELL = 3  # columns of the terminal for a source word: two of shade, and a gap
+SUM = " 1.00 "
+NARROWEST, LONGEST = 40, 24  # columns of a grid, and of a word
+ELLIPSIS = "…"
+BASE = "\u25cc"  # a dotted circle, for a combining mark that has no letter to stand on
+JOINERS = "\u200c\u200d"
+ISOLATE, RELEASE = "\u2068", "\u2069"
+DIM, STRONG, PLAIN = "\x1b[2m", "\x1b[1;36m", "\x1b[0m"
+
+
+def grid(
+    alignment: Float[np.ndarray, "target source"],
+    source: Sequence[str],
+    target: Sequence[str],
+    *,
+    columns: int,
+    colour: bool = False,
+) -> list[str]:
+    """Lines of one width, of at most `columns` columns, or 40 where that is fewer.
+
+    Source words go down a stair along the top, each over its column; target words stand at the side, with the sum of
+    their weights. What is too wide goes on below, as a further band of source words. In colour the largest weight of
+    each row stands out. Words are cut to 24 columns at most; what would steer a terminal is escaped, and a word that
+    runs from right to left is isolated, so that it turns nothing but itself.
+    Raises ValueError unless there is a word for each row and column.
+    """
+    if alignment.shape != (len(target), len(source)):
+        raise ValueError(
+            f"{len(target)} target and {len(source)} source words need as many rows and columns of weights; got shape "
+            f"{alignment.shape}."
+        )
+    columns = max(columns, NARROWEST)
+    beside = [legible(word, longest=min(LONGEST, columns // 3)) for word in target]
+    widest = max(map(width, beside), default=0)
+    room = columns - widest - len(SUM)
+    above = [legible(word, longest=min(LONGEST, room)) for word in source]
+    lines: list[tuple[str, int]] = []
+    for band in bands([width(word) for word in above], room):
+        first = band.start == 0
+        lines += stair([above[at] for at in band], widest, first, colour)
+        for word, weights in zip(beside, alignment, strict=True):
+            start = " " * (widest - width(word)) + isolated(word)
+            start += f" {weights.sum():.2f} ".rjust(len(SUM)) if first else " " * len(SUM)
+            peak = int(weights.argmax()) if colour and weights.max() > 0 else None
+            shades = "".join(cell(float(weights[at]), strong=at == peak) for at in band)
+            lines.append((start + shades, widest + len(SUM) + CELL * len(band)))
+    most = max((size for _, size in lines), default=0)
+    return [line + " " * (most - size) for line, size in lines]
+
+
+def bands(widths: Sequence[int], room: int) -> list[range]:
+    """The fewest runs of words whose stairs fit into so many columns, each with at least one word, and about alike."""
+    found = list(runs(widths, room, len(widths)))
+    even = list(runs(widths, room, -(-len(widths) // max(len(found), 1))))
+    return even if len(even) == len(found) else found
+
+
+def runs(widths: Sequence[int], room: int, most: int) -> Iterator[range]:
+    """Runs as long as they can be, of at most so many words."""
+    start = 0
+    for at, size in enumerate(widths):
+        place = CELL * (at - start)
+        if at > start and (at - start == most or place + max(size, CELL) > room):
+            yield range(start, at)
+            start = at
+    if widths:
+        yield range(start, len(widths))
+
+
+def stair(words: Sequence[str], widest: int, first: bool, colour: bool) -> Iterator[tuple[str, int]]:
+    """A line for each word, over its column, with rails down from the words before; and how wide each line is."""
+    rail = f"{DIM}│{PLAIN}  " if colour else "│  "
+    for place, word in enumerate(words):
+        label = "sum" if first and place == len(words) - 1 else ""
+        start = " " * widest + label.rjust(len(SUM) - 1) + " "
+        yield start + rail * place + isolated(word), len(start) + CELL * place + width(word)
+
+
+def cell(weight: float, *, strong: bool) -> str:
+    """The shade of a weight."""
+    shade = 2 * next((shade for bound, shade in SHADES if weight < bound), FULL)
+    return f"{STRONG}{shade}{PLAIN} " if strong else f"{shade} "
+
+
+# Words ------------------------------------------------------------------------------------------------------------
+
+
+def legible(word: str, *, longest: int = LONGEST) -> str:
+    """A word that a terminal shows as it is, in at most `longest` columns; one that is cut ends in an ellipsis.
+
+    Control characters, marks of direction, half surrogates and what Unicode does not know become escapes such as \\x1b;
+    joiners between letters stay.
+    """
+    shown = "".join(c if c.isprintable() or c in JOINERS else ascii(c)[1:-1] for c in word)
+    if shown and width(shown[0]) == 0:
+        shown = BASE + shown
+    if width(shown) <= longest:
+        return shown
+    kept, size = "", 0
+    for character in shown:
+        size += width(character)
+        if size > longest - 1:
+            break
+        kept += character
+    return kept.rstrip(JOINERS) + ELLIPSIS
+
+
+def width(text: str) -> int:
+    """The columns of a terminal that a text takes: none for what combines, two for what East Asia writes wide."""
+    return sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    joins = unicodedata.category(character) in ("Mn", "Me", "Cf") or "\u1160" <= character <= "\u11ff"
+    return 0 if joins else 1 + (unicodedata.east_asian_width(character) in "WF")
+
+
+def isolated(word: str) -> str:
+    """The word, with its direction kept to itself where it has letters that run from right to left."""
+    turns = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in word)
+    return f"{ISOLATE}{word}{RELEASE}" if turns else word
