@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+from functools import cache
 
 import torch
 
@@ -20,6 +21,7 @@ def prepare(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
+@cache
 def keep_memory() -> bool:
     """Tells glibc to serve large tensors from its heap and never to shrink it; returns whether it took that.
 
