@@ -21,6 +21,13 @@ settings.register_profile(
 settings.load_profile("nmt")
 
 
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Commands that run in this process have them flushed, which the tests' own arithmetic shall not be."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="module")
 def unchecked_shapes() -> Iterator[None]:
     """For whole runs, which are three times as long with every shape checked; the tests of their parts do that."""

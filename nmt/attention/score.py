@@ -70,7 +70,8 @@ class Dot(Score):
                 "dot compares query and key directly, so their sizes must agree; "
                 f"got query {query_size} (the decoder's hidden_size) "
                 f"and key {memory_size} (the encoder's hidden_size times its directions). "
-                "Choose attention/score=general, which learns the map between them."
+                f"Set model.decoder.hidden_size={memory_size}, or choose attention/score=general, which learns the map "
+                "between them."
             )
         divided("the query", query_size, heads)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
-from nmt.cli.door import open_door, quoted
+from nmt.cli.door import asked, open_door, quoted
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ NAMED = {"comparison=": "comparison.name="}
 
 def main() -> None:
     """The command line: see `nmt-compare --help`."""
+    asked("compare", "nmt-compare comparison=attentions experiment=quickstart")
     given = sys.argv[1:]
     own, overrides = divided(given)
     command = shlex.join(["nmt-compare", *given])
@@ -90,6 +91,7 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     theirs = None if found is None else found.baseline
     baseline = sweep.baseline(planned, theirs if settings.baseline is None else settings.baseline)
     together = ensembles.planned(planned, settings.ensembles, output)
+    is_free(output)
     with lock(output):
         caught = launcher.work(planned, at_once=settings.jobs)
         if caught:
@@ -101,6 +103,20 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
         write(comparison, output)
     if any(run.failure for run in comparison.runs):
         raise SystemExit(UNFINISHED)
+
+
+def is_free(output: Path) -> None:
+    """Raises ConfigError where the comparison would overwrite what is not its own: a run, or somebody's files."""
+    from nmt.training import run_folder
+
+    table = f"{TABLE}.json"
+    names = [table, *(f"{TABLE}.{ending}" for ending in ("txt", "md", "csv")), "report.html", run_folder.FIGURES]
+    found = [name for name in names if (output / name).exists()]
+    if run_folder.is_ours(output) or (found and table not in found):
+        held = "a run of nmt-train" if run_folder.is_ours(output) else ", ".join(found)
+        raise ConfigError(
+            f"{output} holds {held}, which a comparison would overwrite. Choose another output=..., or move that away."
+        )
 
 
 def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,5 +1,6 @@
 """The one way into every command: Hydra composes, our checks answer, and what goes wrong is said in a sentence."""
 
+import errno
 import os
 import re
 import sys
@@ -48,6 +49,8 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
             mistakes.append(str(problem))
         except OmegaConfBaseException as problem:
             mistakes.append(explained(problem, name))
+        except OSError as problem:
+            mistakes.extend(unwritten(problem))
 
     if (mistake := miswritten(sys.argv[1:])) is not None:
         leave(name, mistake)
@@ -56,19 +59,19 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
-    except BrokenPipeError:
-        seen_enough()
     except (HydraException, OmegaConfBaseException, ValueError) as problem:
         if began:  # not a word that was given, but the program is wrong
             raise
         mistakes.append(explained(problem, name, sys.argv[1:]))
+    except OSError as problem:  # after Hydra's own, some of which are such errors too
+        mistakes.extend(unwritten(problem))
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
-            seen_enough()
+        except OSError as problem:
+            mistakes.extend(unwritten(problem))
     if mistakes:
         message = "\n".join(mistakes)
         for beginning, hydras in (spelled or {}).items():
@@ -76,9 +79,27 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
         leave(name, message)
 
 
-def seen_enough() -> None:
-    """Whoever read our output needs no more of it: no mistake of ours, so that nothing complains when it is flushed."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What keeps a stream from being written that is no mistake of the program."""
+
+
+def unwritten(problem: OSError) -> list[str]:
+    """What is to be said of output that could not be written: nothing where its reader had seen enough.
+
+    Raises the problem where it is of another kind, or of a file that has a name.
+    """
+    closed = isinstance(problem, BrokenPipeError)
+    if not closed and (problem.filename is not None or problem.errno not in FULL):
+        raise problem
+    # Nothing shall complain once more when what is left is flushed.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return [] if closed else [f"the output cannot be written: {problem.strerror}. Make room, then try again."]
+
+
+def asked(name: str, example: str) -> None:
+    """Leaves where no word was given: what all defaults together would do, nobody wants."""
+    if not sys.argv[1:]:
+        leave(name, f"nothing was asked for. Try `{example}`; `nmt-{name} --help` lists all settings.")
 
 
 def respelled(word: str, spelled: Mapping[str, str]) -> str:

@@ -80,6 +80,12 @@ def outgoing(path: str | None) -> Iterator[Put]:
             written.unlink(missing_ok=True)
 
 
+def is_same(first: str, second: str) -> bool:
+    """Whether two paths are of one regular file that is there."""
+    one, other = (Path(path).expanduser() for path in (first, second))
+    return one.is_file() and other.is_file() and one.samefile(other)
+
+
 def is_special(path: str) -> bool:
     """Whether a path is of something that is no regular file, such as a pipe or /dev/null."""
     final = Path(path).expanduser().resolve()

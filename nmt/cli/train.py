@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.cli.door import open_door
+from nmt.cli.door import asked, open_door
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The command line: see `nmt-train --help`."""
+    asked("train", "nmt-train experiment=quickstart")
     open_door("train", task)
 
 
@@ -43,8 +44,9 @@ def table(outcome: "Outcome") -> str:
     """The result for a person, and where to look."""
     lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
     lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
+    setting = "" if outcome.status else f", as training.stop.{outcome.reason.split(' ')[0]} says"
     lines += [
-        f"ended by         {outcome.reason}",
+        f"ended by         {outcome.reason}{setting}",
         f"run              {outcome.folder}",
     ]
     places = {

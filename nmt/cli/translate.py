@@ -16,7 +16,7 @@ from nmt.cli.door import APPLIED, open_door
 from nmt.cli.parallel import Answer, spread
 from nmt.cli.partial import Output, fingerprint, resumable
 from nmt.cli.show import DRAWN, NOTHING, Show, check, showing
-from nmt.cli.text import chunks, incoming, is_special, outgoing
+from nmt.cli.text import chunks, incoming, is_same, is_special, outgoing
 from nmt.cli.work import Work, load_all, models, translator
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
@@ -63,6 +63,8 @@ def main() -> None:
 def task(composed: dict[str, Any]) -> None:
     """Translates the input to the output, a chunk of lines at a time."""
     settings = config.build(Settings, config.check(composed, Settings))
+    if settings.input is not None and settings.output is not None and is_same(settings.input, settings.output):
+        raise ConfigError(f"input and output are one file, {settings.input}, whose text would be lost. Choose another.")
     # Asked before what takes a second to import.
     text = incoming(settings.input, settings.errors)
     folders = [model_folder(Path(model).expanduser()) for model in models(settings.model["folder"])]

@@ -20,11 +20,13 @@ class Score(NamedTuple):
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
     """BLEU with sacreBLEU's defaults: 13a tokens, cased, exponential smoothing   (Papineni et al. 2002).
 
+    `force` keeps sacreBLEU from taking what an untrained model says for text that was tokenized before.
+
     Raises DataError if there are no lines or the two sides are not equally long.
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    return measure(BLEU(), hypotheses, references)
+    return measure(BLEU(force=True), hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:

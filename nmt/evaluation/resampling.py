@@ -90,7 +90,7 @@ def statistics(systems: Sequence[Sequence[str]], references: Sequence[str]) -> l
 
     for hypotheses in systems:
         check_lines(hypotheses, references)
-    metric = BLEU(references=[references]) if systems else None
+    metric = BLEU(references=[references], force=True) if systems else None
     return [np.array(metric._extract_corpus_statistics(hypotheses, None)) for hypotheses in systems if metric]
 
 

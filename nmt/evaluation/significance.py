@@ -66,7 +66,7 @@ def paired_bootstrap(
     from sacrebleu.significance import PairedTest
 
     # The metric tokenizes its references once for all systems.
-    metrics = {"BLEU": BLEU(references=[references])}
+    metrics = {"BLEU": BLEU(references=[references], force=True)}
     with sacrebleu_seed(seed):
         test = PairedTest(list(systems.items()), metrics, None, test_type="bs", n_samples=samples)
     results: list[Result] = test()[1]["BLEU"]  # type: ignore[assignment]  # its table also has a column of names

@@ -94,7 +94,7 @@ def explained(labels: Sequence[str], pairs: Sequence[Pair], *, against: int) -> 
     """How the p-values came about, `against` of them against the baseline, and what they do not tell."""
     lines = [
         "p: of that difference, by paired bootstrap and paired approximate randomization over sentences, each with the "
-        f"translations of all seeds; {SAMPLES} samples; adjusted for {against} comparisons with the baseline (Holm).",
+        f"translations of all seeds; {SAMPLES} samples; adjusted (Holm) as {against} tested against the baseline.",
         f"p<{ALPHA:g}: for how many seeds the pair of runs differs, by {DECIDING}, not adjusted.",
     ]
     if related(labels, pairs):

@@ -27,6 +27,7 @@ from nmt.evaluation.lengths import by_length
 from nmt.evaluation.significance import SAMPLES, TESTS, holm, paired_bootstrap
 from nmt.report.comparison import Comparison, Run
 from nmt.report.differences import Pair
+from nmt.training import run_folder
 from tests.cli.commands import composed as found
 
 TINY = [
@@ -175,6 +176,27 @@ def heard() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heard")
+@pytest.mark.parametrize("held", ["report.html", "figures", "comparison.txt", "run.json"])
+def test_what_is_not_the_comparisons_own_is_not_overwritten(tmp_path: Path, held: str) -> None:
+    if held == "run.json":
+        (tmp_path / held).write_text(json.dumps({"format": run_folder.FORMAT}))
+    elif held == "figures":
+        (tmp_path / held).mkdir()
+    else:
+        (tmp_path / held).write_text("mine")
+    with pytest.raises(ConfigError, match=r"which a comparison would overwrite\. Choose another output"):
+        compare.is_free(tmp_path)
+
+
+def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
+    compare.is_free(tmp_path / "new")
+    (tmp_path / "chapter.tex").write_text("mine")
+    compare.is_free(tmp_path)
+    for name in ("comparison.json", "comparison.txt", "report.html"):
+        (tmp_path / name).write_text("")
+    compare.is_free(tmp_path)
+
+
 def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     crew, status = jobs.Crew(), []

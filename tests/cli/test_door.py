@@ -92,6 +92,31 @@ def test_a_mistake_is_one_whoever_reads() -> None:
     assert done.stderr.startswith(b"nmt-train: sed is not a setting. Did you mean seed?")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here, as on every Linux")
+@pytest.mark.parametrize("words_given", [("train", "--help"), ("train", "--cfg", "job")])
+def test_a_full_disk_is_said_in_a_sentence(words_given: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as output:
+        done = subprocess.run(
+            words(*words_given), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert done.returncode == door.USAGE
+    assert done.stderr.decode().count("\n") == 1
+    assert done.stderr.startswith(b"nmt-train: the output cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_a_command_without_a_word_says_what_to_try(command: str) -> None:
+    done = finished(command)
+    assert (done.returncode, done.stdout) == (door.USAGE, b"")
+    assert b"nothing was asked for. Try `nmt-" in done.stderr
+
+
+@pytest.mark.parametrize("problem", [OSError(13, "denied"), OSError(28, "full", "named.txt")])
+def test_other_problems_with_files_are_not_taken_for_a_full_stream(problem: OSError) -> None:
+    with pytest.raises(OSError, match=str(problem.args[1])):
+        door.unwritten(problem)
+
+
 def test_help_shows_how_the_command_is_used() -> None:
     done = finished("translate", "--help")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -106,7 +106,7 @@ def test_the_table_lines_up() -> None:
     assert lines[0] == "test BLEU         31.46   nrefs:1"
     assert lines[1] == "x                  5.00   s"
     assert lines[2] == "AER               0.250"
-    assert lines[3].split() == ["ended", "by", "steps", "(3)"]
+    assert lines[3] == "ended by         steps (3), as training.stop.steps says"
 
 
 def test_the_output_is_that_of_the_config_outside_of_sweeps() -> None:

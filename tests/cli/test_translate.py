@@ -157,13 +157,6 @@ def test_an_output_appears_only_when_it_is_whole(trained: Trained, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "out.txt"]
 
 
-def test_the_output_may_be_the_input(trained: Trained, tmp_path: Path) -> None:
-    expected = translated(trained, tmp_path)
-    file = tmp_path / "in.txt"
-    task(composed("translate", f"model={trained.folder}", f"input={file}", f"output={file}", "chunk=2"))
-    assert lines(file) == expected
-
-
 def test_what_is_no_regular_file_is_written_as_it_is(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -190,3 +183,28 @@ def test_chunks_come_soon_and_bound_memory() -> None:
     assert [len(part) for part in islice(chunks(endless, 100), 4)] == [FIRST_CHUNK, 2 * FIRST_CHUNK, 100, 100]
     wide = "x" * (CHUNK_CHARACTERS // 2)
     assert [len(part) for part in chunks([wide] * 5, 100)] == [2, 2, 1]
+
+
+def test_a_file_is_not_translated_over_itself(trained: Trained, tmp_path: Path) -> None:
+    text = write(tmp_path / "in.txt", *trained.text.source[:2])
+    (tmp_path / "link.txt").symlink_to(text)
+    before = text.read_bytes()
+    with pytest.raises(ConfigError, match="input and output are one file"):
+        task(composed("translate", f"model={trained.folder}", f"input={text}", f"output={tmp_path / 'link.txt'}"))
+    assert text.read_bytes() == before
+
+
+def test_a_reader_that_goes_away_hears_nothing_more(trained: Trained, tmp_path: Path) -> None:
+    text = write(tmp_path / "in.txt", *trained.text.source[:2])
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does once it has its lines
+    with os.fdopen(writer, "wb") as output, text.open("rb") as given:
+        done = subprocess.run(
+            words("translate", f"model={trained.folder}"),
+            stdin=given,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
