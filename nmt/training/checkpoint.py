@@ -165,10 +165,11 @@ class Checkpoints:
     def _prune(self) -> None:
         """Makes light what need not stay. The manifest goes first: from then on the folder is no checkpoint."""
         kept = self.kept()
-        measured = [
-            entry for entry in kept if entry.value is not None
-        ]  # an interruption's must not push one of these out
-        newest = (*kept[-self.keep_last :], *measured[-self.keep_last :])
+        measured = [entry for entry in kept if entry.value is not None]
+        # An interruption's pushes none of these out, and goes when there are enough of them, so that a run that was
+        # stopped leaves what one leaves that was not.
+        most = 1 if len(measured) >= self.keep_last else self.keep_last
+        newest = (*kept[-most:], *measured[-self.keep_last :])
         stays = {entry.folder for entry in (*newest, *self._ranked()[: self.keep_best])}
         stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._points(name)}
         for _, folder in self._folders():
