@@ -175,7 +175,6 @@ def heard() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("held", ["report.html", "figures", "comparison.txt", "run.json"])
 def test_what_is_not_the_comparisons_own_is_not_overwritten(tmp_path: Path, held: str) -> None:
     if held == "run.json":
@@ -197,6 +196,7 @@ def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
     compare.is_free(tmp_path)
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     crew, status = jobs.Crew(), []
