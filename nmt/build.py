@@ -1,10 +1,7 @@
 """The composition root: from a config to tokenizers, model, search and training. The only place where parts meet."""
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -21,24 +18,21 @@ from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
 from nmt.data.lexicon import SHORTLISTS
 from nmt.data.prepare import Filters
-from nmt.data.tokenizer import TOKENIZERS, SentencePiece, Tokenizer, Tokenizers
-from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
+from nmt.data.tokenizer import TOKENIZERS, SentencePiece
+from nmt.errors import ConfigError
 from nmt.evaluation.probes import Probes
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
 from nmt.model.encoder import ENCODERS
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
-from nmt.model.unset import Undrawn, put
+from nmt.model.unset import Undrawn
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
-from nmt.training import manifest
 from nmt.training.averaging import AVERAGES
-from nmt.training.files import load_tensors
 from nmt.training.optimizer import OPTIMIZERS
-from nmt.training.places import ANEW, VOCABULARY_BYTES, Device, memory, model_folder, ordinary, read_config, shown
+from nmt.training.places import Device
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
-from nmt.training.state import finite, fits
 
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
@@ -87,28 +81,8 @@ TRAIN: dict[str, Schema | Any] = {
     "cache": str,
 }
 
-STORED: dict[str, Schema | Any] = {
-    "format": int,
-    "source_language": str,
-    "target_language": str,
-    "tokenizer": {"joint": bool},
-    "model": MODEL,
-    "attention": ATTENTION,
-    "search": SEARCH,
-}
-"""What a model folder's config.json holds."""
-
-FORMAT = 1
-"""To be raised whenever a model folder changes in a way that older versions cannot read."""
-
-JOINT = ("spm.model",)
-SEPARATE = ("spm.source.model", "spm.target.model")
-
 DEEPEST = 256
 """The most layers: each costs time to make, even where it takes no memory."""
-
-LARGEST = 100_000
-"""The most that a number of a stored search may be."""
 
 
 def corpus(settings: Plain) -> Corpus:
@@ -235,74 +209,3 @@ def device(name: str) -> torch.device:
 def parameter_count(module: nn.Module) -> int:
     """How many numbers a module learns; shared ones count once."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-class Loaded(NamedTuple):
-    """A model folder in memory, ready to translate."""
-
-    model: Seq2Seq
-    tokenizers: Tokenizers
-    settings: Plain
-    folder: Path
-
-
-def stored(settings: Plain, source: Corpus, tokenizers: Tokenizers) -> dict[str, bytes]:
-    """The files that, beside the weights, make a folder a complete model folder: name -> content."""
-    joint = tokenizers.source is tokenizers.target
-    kept = {
-        "format": FORMAT,
-        "source_language": source.source_language,
-        "target_language": source.target_language,
-        "tokenizer": {"joint": joint},
-        **{key: settings[key] for key in ("model", "attention", "search")},
-    }
-    models = zip(JOINT if joint else SEPARATE, tokenizers, strict=False)
-    files = {name: tokenizer.serialized for name, tokenizer in models}
-    return {"config.json": (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode(), **files}
-
-
-def load(path: str | Path, *, device: torch.device) -> Loaded:
-    """The model in a model folder, or the best one of a run.
-
-    Raises ModelError. Nothing in the folder is run, nothing outside it is read, and no memory is taken for what its
-    files do not hold.
-    """
-    folder = model_folder(Path(path))
-    settings = read_config(folder)
-    try:
-        settings = config.check(settings, STORED)
-        if settings["format"] != FORMAT:
-            raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
-        bounded(settings)
-        search(settings)
-        names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
-        paths = [ordinary(folder, name, most=VOCABULARY_BYTES) for name in names]
-        file = ordinary(folder, "model.safetensors", most=memory())
-        if os.path.lexists(folder / manifest.NAME):
-            ordinary(folder, manifest.NAME, most=manifest.BYTES)
-            manifest.verify(folder, ("config.json", "model.safetensors", *names))
-        read = [Tokenizer.load(path) for path in paths]
-        tokenizers = Tokenizers(read[0], read[-1])
-        sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
-        tensors = load_tensors(file)
-        # No memory is taken for sizes which the weights do not have, and no random numbers are drawn.
-        made = outline(settings, joint=len(names) == 1, **sizes)
-        fits(made, tensors, file)
-        put(made, tensors)
-        finite(made, file)
-    except ConfigError as problem:
-        raise ModelError(f"{shown(folder)}/config.json cannot be used: {shown(problem)}") from problem
-    except DataError as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)} {ANEW}") from problem
-    except CheckpointError as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)}") from problem
-    except (OSError, ValueError, RuntimeError, MemoryError) as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be loaded: {shown(problem)}") from problem
-    return Loaded(made.to(device).eval(), tokenizers, settings, folder)
-
-
-def bounded(settings: Plain) -> None:
-    """Raises ConfigError where a stored search asks for more than any machine could do: a stranger may have set it."""
-    for key, value in settings["search"].items():
-        if isinstance(value, int | float) and key != "seed" and value > LARGEST:
-            raise ConfigError(f"search.{key} must be at most {LARGEST} in a model folder; got {value}.")

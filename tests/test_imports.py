@@ -1,7 +1,7 @@
 """Imports point down the picture, and nothing that runs what a file names is ever called.
 
-    cli -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
-                \\-> data
+    cli -> stored -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
+                          \\-> data
 
 Everything may know `errors`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and the model
 knows no data.
@@ -33,7 +33,8 @@ BELOW: dict[str, set[str]] = {
     "data": {"config"},
     "training": {"evaluation", "report", "search", *MODEL, "data", "config"},  # its steps read data.batching.Batch
     "build": {"training", "evaluation", "report", "search", *MODEL, "data", "config"},
-    "cli": {"build", "training", "evaluation", "report", "search", *MODEL, "data", "config"},
+    "stored": {"build", "training", *MODEL, "data", "config"},
+    "cli": {"stored", "build", "training", "evaluation", "report", "search", *MODEL, "data", "config"},
 }
 PICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FORBIDDEN = {"eval", "exec", "torch.load", "torch.save", "hydra.utils.instantiate", "hydra.utils.call"}

@@ -1,10 +1,13 @@
 """The one way into every command: Hydra composes, our checks answer, and what goes wrong is said in a sentence."""
 
 import errno
+import io
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
 from typing import Any
 
 from nmt.cli.mistakes import explained, miswritten
@@ -30,6 +33,28 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1) and 143 (SIGTERM); 1 is a traceback, or a comparison some of
     whose runs failed.
     """
+    if (mistake := miswritten(sys.argv[1:])) is not None:
+        leave(name, mistake)
+    sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
+    mistakes: list[str] = []
+    try:
+        mistakes += through_hydra(name, task)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as problem:
+            mistakes.extend(unwritten(problem))
+    if mistakes:
+        message = "\n".join(mistakes)
+        for beginning, hydras in (spelled or {}).items():
+            message = message.replace(hydras.rstrip("="), beginning.rstrip("="))
+        leave(name, message)
+
+
+def through_hydra(name: str, task: Callable[[dict[str, Any]], None]) -> list[str]:
+    """Has Hydra read the command line and do the task, or answer what it is asked; returns what is wrong."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -52,31 +77,30 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
         except OSError as problem:
             mistakes.extend(unwritten(problem))
 
-    if (mistake := miswritten(sys.argv[1:])) is not None:
-        leave(name, mistake)
-    sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
     # Without this Hydra prints its own errors and leaves; with it they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    command = hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)
     try:
-        hydra.main(version_base="1.3", config_path=configs(), config_name=name)(entered)()
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            helped(command, name)
+        else:
+            command()
     except (HydraException, OmegaConfBaseException, ValueError) as problem:
         if began:  # not a word that was given, but the program is wrong
             raise
         mistakes.append(explained(problem, name, sys.argv[1:]))
     except OSError as problem:  # after Hydra's own, some of which are such errors too
         mistakes.extend(unwritten(problem))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        try:
-            sys.stdout.flush()
-        except OSError as problem:
-            mistakes.extend(unwritten(problem))
-    if mistakes:
-        message = "\n".join(mistakes)
-        for beginning, hydras in (spelled or {}).items():
-            message = message.replace(hydras.rstrip("="), beginning.rstrip("="))
-        leave(name, message)
+    return mistakes
+
+
+def helped(command: Callable[[], None], name: str) -> None:
+    """Prints what Hydra answers to --help, with the meaning of each setting."""
+    from nmt.cli import meanings
+
+    with suppress(SystemExit), redirect_stdout(io.StringIO()) as said:
+        command()
+    print(meanings.explained(said.getvalue(), name, Path(configs())))
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

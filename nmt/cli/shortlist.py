@@ -40,12 +40,12 @@ def task(composed: dict[str, Any]) -> None:
 
     import torch
 
-    from nmt import build
+    from nmt import stored
     from nmt.data.lexicon import learn
     from nmt.data.tokenized import Ids
     from nmt.training import lexicon_file
 
-    loaded = build.load(folder, device=torch.device("cpu"))
+    loaded = stored.load(folder, device=torch.device("cpu"))
     sides = [Ids.of(tokenizer.encode(side)) for tokenizer, side in zip(loaded.tokenizers, text, strict=True)]
     sizes = {
         "source_vocab": loaded.tokenizers.source.vocab_size,

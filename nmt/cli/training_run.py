@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nmt import build, config, processor
+from nmt import build, config, processor, stored
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
@@ -182,7 +182,7 @@ class Run:
         newest = self.checkpoints.newest()
         if newest is not None:
             same_text(newest, self.corpus)
-            same_vocabulary(newest, build.stored(self.settings, self.corpus, self.data.tokenizers))
+            same_vocabulary(newest, stored.files(self.settings, self.corpus, self.data.tokenizers))
             self.state.load(newest)
             self.checkpoints.settle(newest)
             logger.info("going on from %s", newest)
@@ -215,7 +215,7 @@ class Run:
 
     def saver(self, more: Mapping[str, bytes] = MappingProxyType({})) -> Callable[[Report | None], None]:
         """A function that writes checkpoints, with `more` files in them."""
-        model = build.stored(self.settings, self.corpus, self.data.tokenizers)
+        model = stored.files(self.settings, self.corpus, self.data.tokenizers)
         files = {**model, DATA: fingerprint(self.corpus), **more}
         metric = self.training.validation.metric
         heed = self.interruption.heed
@@ -226,7 +226,7 @@ class Run:
         best = model_folder(self.checkpoints.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.averaged()
-        loaded = build.load(best, device=self.model.output.weight.device)
+        loaded = stored.load(best, device=self.model.output.weight.device)
         put_weights(self.model, weights(loaded.model), best)
         self.model.eval()
 

@@ -10,10 +10,10 @@ from nmt.errors import ConfigError
 from nmt.training.places import Device, model_folder
 
 if TYPE_CHECKING:
-    from nmt.build import Loaded
     from nmt.data.tokenizer import Tokenizer
     from nmt.evaluation.translation import Translator
     from nmt.model.product import Precision
+    from nmt.stored import Loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ def models(given: str | Sequence[str]) -> list[str]:
 def load(model: str, work: Work) -> "Loaded":
     """The model of a run or model folder, where it is to work. Raises ModelError."""
     folder = model_folder(Path(model).expanduser())  # asked before what takes a second to import
-    from nmt import build, processor
+    from nmt import build, processor, stored
 
     device = build.device(work.device)
     processor.prepare(work.threads)
-    return build.load(folder, device=device)
+    return stored.load(folder, device=device)
 
 
 def load_all(models: Sequence[str], work: Work) -> "list[Loaded]":

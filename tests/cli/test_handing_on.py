@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt import build
+from nmt import stored
 from nmt.cli import training_run
 from nmt.cli.training_run import AVERAGE, run
 from nmt.training.average import average
@@ -65,7 +65,7 @@ def test_an_average_that_is_better_is_handed_on(kind: str, tmp_path: Path, monke
     handed = load_tensors(best / "model.safetensors")
     assert handed.keys() == mean.keys()
     assert all(torch.equal(handed[name], mean[name]) for name in mean)
-    model = build.load(folder, device=torch.device("cpu")).model
+    model = stored.load(folder, device=torch.device("cpu")).model
     assert all(torch.equal(weight, mean[name]) for name, weight in weights(model).items())
     before = tiny.snapshot(folder / "checkpoints")
     assert run(settings, folder).scores == outcome.scores

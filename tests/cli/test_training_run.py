@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from nmt import build, config
+from nmt import build, config, stored
 from nmt.cli.training_run import Outcome, peak_memory, run
 from nmt.errors import CheckpointError, DataError
 from nmt.evaluation.translation import Translator
@@ -81,7 +81,7 @@ def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> Non
     assert told["device"] == "cpu"
     assert told["data"]["pairs"]["kept"] == 60
     assert told["command"] == "nmt-train seed=1 'output=a folder'"
-    model = build.load(outcome.folder, device=torch.device("cpu")).model
+    model = stored.load(outcome.folder, device=torch.device("cpu")).model
     assert told["parameters"] == build.parameter_count(model)
     scores = read_json(outcome.folder / "scores.json")
     assert (scores["test"], scores["alignment"], scores["reason"]) == (outcome.scores, outcome.alignment, "steps (8)")
@@ -99,7 +99,7 @@ def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> Non
 
 def test_hypotheses_are_those_of_the_best_model_line_by_line(whole: tuple[dict[str, Any], Outcome]) -> None:
     settings, outcome = whole
-    loaded = build.load(outcome.folder, device=torch.device("cpu"))
+    loaded = stored.load(outcome.folder, device=torch.device("cpu"))
     text = build.corpus(settings).load("test")
     assert text is not None
     translator = Translator(loaded.model, loaded.tokenizers, build.search(settings))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt import build
+from nmt import stored
 from nmt.cli.training_run import run
 from nmt.errors import CheckpointError, ModelError
 from nmt.training import manifest
@@ -129,16 +129,16 @@ def test_with_nothing_but_damage_a_run_does_not_begin_again_by_itself(copy: Path
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "spm.model"])
 def test_a_damaged_model_is_not_translated_with(name: str, copy: Path) -> None:
     folder = checkpoint(copy)
-    build.load(folder, device=torch.device("cpu"))
+    stored.load(folder, device=torch.device("cpu"))
     content = (folder / name).read_bytes()
     # In a place where only the manifest can tell: a weight, a space between two words of JSON, a score of a piece.
     place = {"config.json": content.index(b" ")}.get(name, len(content) - 3)
     (folder / name).write_bytes(content[:place] + (b"\t" if name == "config.json" else b"~") + content[place + 1 :])
     with pytest.raises(ModelError, match=rf"is not as it was written: {name} has other contents"):
-        build.load(folder, device=torch.device("cpu"))
+        stored.load(folder, device=torch.device("cpu"))
     (folder / manifest.NAME).unlink()  # a copy without a manifest makes no claim
     if name == "config.json":
-        build.load(folder, device=torch.device("cpu"))
+        stored.load(folder, device=torch.device("cpu"))
 
 
 def test_what_the_manifest_does_not_name_is_not_vouched_for(tmp_path: Path) -> None:
