@@ -189,5 +189,6 @@ def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str)
     assert {key for key in flat(chosen) if flat(chosen)[key] != flat(without)[key]} <= {
         *(key for key in flat(chosen) if "dropout" in key),
         *("output", "tokenizer.vocab_size", "filters.by_heart", "training.label_smoothing"),
+        *("optimizer.learning_rate", "schedule.warmup_steps"),
         *("training.stop.epochs", "training.validation.every_epochs", "training.validation.every_steps"),
     }

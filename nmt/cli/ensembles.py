@@ -102,10 +102,10 @@ def result(each: Together) -> Run:
             translate(each)
     except NmtError as problem:
         say(f"{name} FAILED: {problem}")
-        return Run(each.seed, str(each.folder), {}, {}, failure=str(problem).splitlines()[0])
+        return Run(each.seed, str(each.folder), {}, {}, members=len(each.jobs), failure=str(problem).splitlines()[0])
     run = results.measured(each.folder)
     minutes = sum(results.measured(job.folder).values["minutes"] for job in each.jobs)
-    return replace(run, values=run.values | {"minutes": minutes})
+    return replace(run, values=run.values | {"minutes": minutes}, members=len(each.jobs))
 
 
 def done(each: Together) -> bool:

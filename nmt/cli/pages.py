@@ -173,11 +173,13 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
         line for line in told if line not in failures and not any(line.endswith(s) for _, s in signatures(comparison))
     ]
     seeds = sorted({run.seed for run in comparison.runs})
+    ensembles = sum(variant.ensemble for variant in comparison.variants)
     return {
         "title": title,
         "created": now(),
         "facts": [
-            ("variants", str(len(comparison.variants))),
+            ("variants", str(len(comparison.variants) - ensembles)),
+            *([("ensembles", str(ensembles))] if ensembles else []),
             ("seeds", ", ".join(map(str, seeds))),
             ("baseline", comparison.baseline),
         ],

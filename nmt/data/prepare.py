@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +131,7 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
     validation = tokenize(tokenizers, text.source, text.target)
     _log(report)
+    _warn_of_copies(train)
     return Prepared(tokenizers, train, validation, text, test, report)
 
 
@@ -185,6 +187,17 @@ def _log(report: dict[str, Any]) -> None:
         logger.info(
             "%s: vocabulary %d, %d tokens, longest %d, unknown %.3f %%",
             *(side, about["vocab_size"], about["tokens"], about["longest"], 100 * about["unknown_share"]),
+        )
+
+
+def _warn_of_copies(train: Tokenized) -> None:
+    """A source given twice would be learnt to be copied, with a BLEU that pleases."""
+    pairs = list(islice(zip(train.source_text, train.target_text, strict=True), 1000))
+    alike = sum(source == target for source, target in pairs)
+    if 2 * alike > len(pairs):
+        logger.warning(
+            "%d of the first %d training pairs say the same on both sides: is the target what it should be?",
+            *(alike, len(pairs)),
         )
 
 

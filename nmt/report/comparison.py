@@ -16,8 +16,8 @@ from nmt.report.differences import ALPHA, NOTHING, Pair, Significance, p_shown
 
 @dataclass(frozen=True)
 class Run:
-    """One training. `values`: name -> number, where it is known; `signatures`: those of the scores; `lengths`: BLEU by
-    source length; `failure`: why there are no values."""
+    """One training, or what `members` of them say together. `values`: name -> number, where it is known; `signatures`:
+    those of the scores; `lengths`: BLEU by source length; `failure`: why there are no values."""
 
     seed: int
     folder: str
@@ -26,6 +26,7 @@ class Run:
     split: str = "test"
     failure: str | None = None
     lengths: list[Bucket] = field(default_factory=list)
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Variant:
     def deviation(self, name: str) -> float | None:
         """The sample standard deviation over seeds, with n - 1 below; None for fewer than two."""
         return stdev(found) if len(found := self.values(name)) > 1 else None
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether its rows are of several runs together."""
+        return any(run.members > 1 for run in self.runs)
 
     @property
     def finished(self) -> int:
@@ -192,6 +198,10 @@ def notes(comparison: Comparison) -> list[str]:
         "perplexity: of the validation split, per target piece; to be compared for the same vocabulary only.",
         "tokens/s and minutes: of training; sentences/s: of translating what is scored; MiB: most memory, no GPU's.",
     ]
+    if any(variant.ensemble for variant in comparison.variants):
+        lines.append(
+            "ensemble-of-...: the mean of several runs' distributions at each step; parameters and minutes are sums."
+        )
     for variant in comparison.variants:
         lines += [
             f"FAILED: {variant.label} seed {run.seed}: {run.failure} ({run.folder})"

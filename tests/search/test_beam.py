@@ -49,13 +49,17 @@ def log_prob_of(toy: Any, sentence: int, tokens: list[int]) -> float:
     return sum(toy.after(sentence, tokens[:place])[0][token] for place, token in enumerate([*tokens, END]))
 
 
+def divisor_of(search: Beam, length: int) -> float:
+    divisors = {"none": 1.0, "average": length, "gnmt": ((5 + length) / 6) ** search.alpha}
+    return divisors[search.length_penalty]
+
+
 def score_of(search: Beam, toy: Any, sentence: int, tokens: list[int]) -> float:
     length = len(tokens) + 1
-    divisor = {"none": 1.0, "average": length, "gnmt": ((5 + length) / 6) ** search.alpha}[search.length_penalty]
     looks = [toy.after(sentence, tokens[:place])[1] for place in range(length)]
     covered = [sum(column) for column in zip(*looks, strict=True)]
     cost = sum(math.log(max(min(share, 1.0), 1e-6)) for share in covered)
-    return log_prob_of(toy, sentence, tokens) / divisor + search.coverage * cost
+    return log_prob_of(toy, sentence, tokens) / divisor_of(search, length) + search.coverage * cost
 
 
 def translations(search: Beam, toy: Any, sentence: int) -> list[tuple[float, list[int]]]:
@@ -72,7 +76,7 @@ def translations(search: Beam, toy: Any, sentence: int) -> list[tuple[float, lis
 
 
 def plain_beam(search: Beam, toy: Any, sentence: int) -> list[tuple[float, list[int]]]:
-    """The same search for one sentence as loops over lists, run to the maximum length whatever has been found."""
+    """The same search for one sentence as loops over lists. Exact is run to the maximum whatever has been found."""
     least, most = limits(search, int(toy.lengths[sentence]))
     live: list[tuple[float, list[int]]] = [(0.0, [])]
     finished: list[tuple[float, list[int]]] = []
@@ -88,6 +92,10 @@ def plain_beam(search: Beam, toy: Any, sentence: int) -> list[tuple[float, list[
         first = grown[: search.size]
         finished += [(score_of(search, toy, sentence, t[:-1]), t[:-1]) for _, t in first if t[-1] == END]
         live = [candidate for candidate in grown if candidate[1][-1] != END][: search.size]
+        best = sorted((score for score, _ in finished), reverse=True)[: search.nbest]
+        ended_next = [log_prob / divisor_of(search, min(len(tokens), most) + 1) for log_prob, tokens in live]
+        if search.stopping == "likely" and len(best) == search.nbest and max(ended_next, default=-math.inf) <= best[-1]:
+            break
     return sorted(finished, reverse=True)
 
 
@@ -108,21 +116,22 @@ def test_a_beam_wide_enough_finds_the_best_of_all_translations(
     ranking: dict[str, Any], rules: dict[str, Any], seed: int, toy: Callable[..., Any]
 ) -> None:
     made = toy(seed, lengths=(3, 1, 2))
-    search = Beam(size=40, nbest=5, **ranking, **rules)
+    search = Beam(size=40, nbest=5, stopping="exact", **ranking, **rules)
     for sentence, found in enumerate(made.search(search)):
         assert_found(found, translations(search, made, sentence), made, sentence, 5)
 
 
 @EVERY_RANKING
 @EVERY_RULE
+@pytest.mark.parametrize("stopping", ["exact", "likely"])
 @pytest.mark.parametrize("seed", SEEDS[:2])
-def test_stopping_early_and_batching_change_nothing(
-    ranking: dict[str, Any], rules: dict[str, Any], seed: int, toy: Callable[..., Any], lengths_of: Any
+def test_a_beam_finds_what_plain_loops_find(
+    ranking: dict[str, Any], rules: dict[str, Any], stopping: Any, seed: int, toy: Callable[..., Any], lengths_of: Any
 ) -> None:
     made = toy(seed, vocab=11, lengths=lengths_of(seed), sharpness=2.5)
     rules = {**rules, "max_extra": 4}
     for size, nbest in ((1, 1), (2, 1), (3, 3), (5, 2)):
-        search = Beam(size=size, nbest=nbest, **ranking, **rules)
+        search = Beam(size=size, nbest=nbest, stopping=stopping, **ranking, **rules)
         for sentence, found in enumerate(made.search(search)):
             assert_found(found, plain_beam(search, made, sentence), made, sentence, nbest)
 
@@ -136,6 +145,25 @@ def test_it_does_stop_early(ranking: dict[str, Any], toy: Callable[..., Any]) ->
     assert first == 4 < rest[0]  # of the empty hypothesis there are no copies
     assert sorted(rest, reverse=True) == rest
     assert rest[0] > rest[-1]  # finished sentences have left
+
+
+def steps(made: Any, search: Beam) -> int:
+    """The steps that a search takes."""
+    before = len(made.calls)
+    made.search(search)
+    return len(made.calls) - before
+
+
+def test_likely_stops_before_exact_and_without_a_penalty_with_it(toy: Callable[..., Any]) -> None:
+    made = toy(1, vocab=11, lengths=(3, 3, 3, 3), sharpness=2.5)
+    taken = {
+        (penalty, stopping): steps(made, Beam(size=3, max_extra=60, length_penalty=penalty, stopping=stopping))
+        for penalty in ("none", "gnmt", "average")
+        for stopping in ("likely", "exact")
+    }
+    assert taken["none", "likely"] == taken["none", "exact"]
+    assert taken["gnmt", "likely"] < taken["gnmt", "exact"]
+    assert taken["average", "likely"] < taken["average", "exact"]
 
 
 @EVERY_RANKING
