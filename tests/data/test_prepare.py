@@ -229,7 +229,7 @@ def test_a_target_that_repeats_the_source_is_remarked_on(
     source = [f"{line} abc" for line in sentences(1, 100)]
     other = [f"{line} fgh" for line in sentences(2, 100)]
     corpus.splits["train"] = Bitext(source, [*source[: int(100 * copied)], *other[int(100 * copied) :]])
-    prepare(corpus, SETTINGS, Filters(max_ratio=100), tmp_path)
+    prepare(corpus, SETTINGS, Filters(max_ratio=100.0), tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     said = ["60 of the first 100 training pairs say the same on both sides: is the target what it should be?"]
     assert warned == (said if copied > 0.5 else [])
