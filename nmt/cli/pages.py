@@ -158,7 +158,7 @@ def interval(folder: Path) -> str | None:
 
 
 def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
-    """A comparison as `nmt.report.html.page` takes it; variants without a finished run are in its table only."""
+    """A comparison as `nmt.report.html.page` takes it; ensembles, and what has no finished run, are in tables only."""
     finished = [variant for variant in comparison.variants if variant.finished]
     variants = [
         {
@@ -166,6 +166,7 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
             "runs": [shown(Path(run.folder), run.seed, run.values, run.lengths) for run in sound(variant)],
         }
         for variant in finished
+        if not variant.ensemble
     ]
     *told, _ = notes(comparison)
     failures = [line for line in told if line.startswith("FAILED")]

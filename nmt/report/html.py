@@ -24,6 +24,9 @@ SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js")
 HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}
 """Names in the style sheet, as the page allows no styles but those."""
 
+MANY, LONG = 8, 14
+"""With more variants than this, or longer names, the columns of each against each have numbers for heads."""
+
 MOST_POINTS = 300
 """Points of a curve, more than a screen shows."""
 
@@ -138,10 +141,16 @@ def pair_section(pairs: Mapping[str, Any] | None) -> str:
     if pairs is None:
         return ""
     names = short(pairs["labels"])
-    heads = "".join(f'<th scope="col"><bdi>{escaped(name)}</bdi></th>' for name in names)
+    numbered = len(names) > MANY or max(map(len, names)) > LONG
+    columns = [str(number) for number in range(1, len(names) + 1)] if numbered else names
+    heads = "".join(
+        f'<th scope="col" title="{escaped(name)}"><bdi>{escaped(column)}</bdi></th>'
+        for column, name in zip(columns, names, strict=True)
+    )
     rows = "\n".join(
-        f'<tr><th scope="row"><bdi>{escaped(name)}</bdi></th>{"".join(map(cell, row))}</tr>'
-        for name, row in zip(names, pairs["rows"], strict=True)
+        f'<tr><th scope="row">{escaped(column) + " " if numbered else ""}<bdi>{escaped(name)}</bdi></th>'
+        f"{''.join(map(cell, row))}</tr>"
+        for column, name, row in zip(columns, names, pairs["rows"], strict=True)
     )
     return (
         f'<section id="pairs" aria-labelledby="head-pairs">\n<h2 id="head-pairs">Each against each</h2>\n'

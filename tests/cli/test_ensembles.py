@@ -113,8 +113,11 @@ def test_rows_have_what_the_models_say_together(compared: Compared, capsys: pyte
     assert [variant.ensemble for variant in comparison.variants] == [False, False, True, True, True]
     assert "ensemble-of-...: the mean of several runs' distributions" in text(comparison)
     assert "ensemble-of-..." not in text(compared.comparison("none"))
-    facts = dict(of_comparison(comparison, "")["facts"])
+    page = of_comparison(comparison, "")
+    facts = dict(page["facts"])
     assert (facts["variants"], facts["ensembles"]) == ("2", "3")
+    assert [variant["label"] for variant in page["variants"]] == list(compared.runs)  # in the tables only
+    assert [row["label"] for row in page["scores"]["rows"]] == [*compared.runs, *labels]
 
 
 def test_the_attention_of_an_ensemble_is_the_mean_of_its_models(compared: Compared) -> None:

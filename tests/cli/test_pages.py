@@ -16,7 +16,7 @@ from nmt.errors import CheckpointError
 from nmt.evaluation.lengths import Bucket
 from nmt.report.comparison import Comparison, Run, Variant
 from nmt.report.differences import Pair, Significance
-from nmt.report.html import HEATS, page
+from nmt.report.html import HEATS, page, pair_section
 from nmt.training.files import WRITING
 from tests.report import samples
 
@@ -156,6 +156,16 @@ def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path
     for name in set(HEATS.values()):
         assert f".{name} {{" in text  # the style sheet knows it
     assert '<section id="pairs"' not in page({**found, "pairs": None})
+
+
+@pytest.mark.parametrize("labels", [[f"v{n}" for n in range(9)], ["a", "b", "a-name-of-many-letters"]])
+def test_columns_are_numbered_where_their_names_have_no_room(labels: list[str]) -> None:
+    cells = [[None for _ in labels] for _ in labels]
+    section = pair_section({"labels": labels, "rows": cells, "note": ""})
+    heads = re.findall(r'<th scope="col" title="([^"]*)"><bdi>([^<]*)', section)
+    assert heads == [(label, str(number)) for number, label in enumerate(labels, 1)]
+    rows = re.findall(r'<th scope="row">(\d+) <bdi>([^<]*)', section)
+    assert rows == [(str(number), label) for number, label in enumerate(labels, 1)]
 
 
 def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, tmp_path: Path) -> None:
