@@ -1,7 +1,7 @@
 """The charts of the report for a paper: pure functions from the report's dictionary to figures."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt.report.glyphs import families, legible
@@ -16,6 +16,8 @@ INKS = ("#1d66b0", "#c9420c", "#237a36", "#9333a0", "#806300", "#b81f56", "#0b6c
 
 TEXT_INK, FAINT_INK, GRID_INK = "#1f2430", "#5d6572", "#e3e6eb"
 COLUMNS = 3
+WIDTH = 40
+"""Letters of a legend that have room above a chart."""
 
 Curve = tuple[list[int], list[float]]
 
@@ -41,7 +43,7 @@ def curves(panels: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> "F
             plot(axes, runs, label, ink, dashed)
         if panel.zero:
             axes.set_ylim(bottom=min(0.0, *(min(values) for *_, runs in lines(panel, variants) for _, values in runs)))
-        legend(axes)
+    legend(figure, grid, variants)
     return figure
 
 
@@ -74,7 +76,7 @@ def lengths(variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
     names = [f"{b['from']}" if b["from"] == b["to"] else f"{b['from']}–{b['to']}" for b in first]
     axes.set_xticks(range(len(first)), names)
     axes.set_ylim(bottom=0)
-    legend(axes)
+    legend(figure, [axes], variants)
     return figure
 
 
@@ -98,7 +100,7 @@ def costs(wanted: Sequence[Mapping[str, Any]], variants: Sequence[Mapping[str, A
                 )
         axes.ticklabel_format(style="sci", axis="x", scilimits=(-3, 5))
         axes.xaxis.get_offset_text().set(fontsize=7, color=FAINT_INK)
-        legend(axes)
+    legend(figure, grid, variants)
     return figure
 
 
@@ -141,11 +143,24 @@ def name(label: str) -> str:
     return "\u200b" * label.startswith("_") + legible(label, longest=40).replace("$", r"\$")
 
 
-def legend(axes: "Axes") -> None:
-    """What the lines are, where there is more than one."""
-    labels = axes.get_legend_handles_labels()[1]
-    if len(labels) > 1:
-        axes.legend(frameon=False, prop={"size": 7, "family": families(labels)}, labelcolor=TEXT_INK, handlelength=1.4)
+def legend(figure: "Figure", grid: "Sequence[Axes]", variants: Sequence[Mapping[str, Any]]) -> None:
+    """What the lines are: of several variants once, above all charts, and else in every chart that has several."""
+    shown = [axes.get_legend_handles_labels() for axes in grid]
+    if len(variants) > 1:
+        named = {label: handle for handles, labels in shown for label, handle in zip(labels, handles, strict=True)}
+        columns = max(1, min(len(named), WIDTH * min(len(grid), COLUMNS) // max(map(len, named))))
+        place = {"loc": "outside upper left", "ncols": min(columns, 2 * COLUMNS)}
+        figure.legend(named.values(), named.keys(), **place, **printed(named))
+        return
+    for axes, (_, labels) in zip(grid, shown, strict=True):
+        if len(labels) > 1:
+            axes.legend(**printed(labels))
+
+
+def printed(labels: Iterable[str]) -> dict[str, Any]:
+    """How a legend of these labels looks."""
+    font = {"size": 7, "family": families(list(labels))}
+    return {"frameon": False, "prop": font, "labelcolor": TEXT_INK, "handlelength": 1.4}
 
 
 def style(axes: "Axes", title: str, across: str) -> None:

@@ -75,10 +75,14 @@ def test_a_comparison_has_a_line_for_every_variant() -> None:
     found = figures(report)
     assert found.keys() == {"curves", "measures", "lengths", "costs"}
     for figure in found.values():
-        for axes in figure.axes:
-            labels = [text.get_text() for text in axes.get_legend().get_texts()]
-            assert len(labels) == 3
-            assert labels[0] == "attention=dot"
+        (legend,) = figure.legends  # once, and over no chart
+        assert all(axes.get_legend() is None for axes in figure.axes)
+        labels = [text.get_text() for text in legend.get_texts()]
+        assert len(labels) == 3
+        assert labels[0] == "attention=dot"
+        figure.draw_without_rendering()
+        below = legend.get_window_extent().y0
+        assert all(axes.get_tightbbox().y1 <= below for axes in figure.axes)
         figure.savefig(io.BytesIO(), format="png", dpi=30)  # no label is taken for a formula
     points = [point for axes in found["costs"].axes for dots in axes.collections for point in dots.get_offsets()]
     np.testing.assert_allclose(
