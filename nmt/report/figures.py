@@ -149,8 +149,8 @@ def legend(figure: "Figure", grid: "Sequence[Axes]", variants: Sequence[Mapping[
     if len(variants) > 1:
         named = {label: handle for handles, labels in shown for label, handle in zip(labels, handles, strict=True)}
         columns = max(1, min(len(named), WIDTH * min(len(grid), COLUMNS) // max(map(len, named))))
-        place = {"loc": "outside upper left", "ncols": min(columns, 2 * COLUMNS)}
-        figure.legend(named.values(), named.keys(), **place, **printed(named))
+        ncols = min(columns, 2 * COLUMNS)
+        figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=ncols, **printed(named))
         return
     for axes, (_, labels) in zip(grid, shown, strict=True):
         if len(labels) > 1:
