@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.masks import mask
 from nmt.model.state import over
-from nmt.search.best import best
+from nmt.search.best import best_sums
 from nmt.search.constraints import IMPOSSIBLE, Constraints
 from nmt.search.explore import Frontier, Move, explore
 from nmt.search.hypothesis import Hypothesis, Step
@@ -30,7 +30,7 @@ class Beam(Constraints):
     A step extends the live hypotheses of a sentence, all of one length, by every token, and orders what results by
     log_prob. An END among the first `size` finishes a hypothesis, and finished ones are ranked by score; the first
     `size` that are not END live on, so finished hypotheses take no place in the beam. A tie goes to the
-    higher-ranked hypothesis, then to the more probable token, then to the lower one.
+    higher-ranked hypothesis, then to the lower token.
 
     A sentence ends when no live hypothesis can enter its `nbest` best any more. log_prob only falls as a hypothesis
     grows, length penalties only rise and coverage penalties are at most 0, so one that ends with n tokens reaches at
@@ -92,13 +92,10 @@ class Beam(Constraints):
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
     ) -> Move:
-        sentences, copies, _ = log_probs.shape
-        # No more than END and `size` others of one hypothesis can come among what is finished or lives on.
-        added, token = best(log_probs, self.size + 1)
-        each = token.shape[-1]
-        log_prob, place = (frontier.log_prob.unsqueeze(-1) + added).flatten(1).sort(descending=True, stable=True)
-        token = token.flatten(1).gather(1, place)
-        chosen = place // each + copies * torch.arange(sentences, device=rows.device).unsqueeze(-1)
+        sentences, copies, words = log_probs.shape
+        # Each hypothesis has one END, so `size` others are among so many.
+        log_prob, copy, token = best_sums(frontier.log_prob, log_probs, self.size + copies)
+        chosen = copy + copies * torch.arange(sentences, device=rows.device).unsqueeze(-1)
         is_end = token == END
 
         length = frontier.produced.shape[-1] + 1
@@ -112,7 +109,7 @@ class Beam(Constraints):
         ended = _merge(frontier.ended, new)
 
         # Of few hypotheses and few tokens there may be fewer than `size` without END.
-        going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (each - 1))]
+        going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (words - 1))]
         token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
         most = frontier.limits.maximum + 1
         attainable = log_prob[:, 0] / penalties[most if self.stopping == "exact" else most.clamp(max=length + 1)]

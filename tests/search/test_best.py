@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.search.best import best
+from nmt.search.best import best, best_sums
 
 
 @given(size=st.integers(1, 1500), count=st.integers(1, 12), kinds=st.integers(1, 2000), seed=st.integers(0, 99))
@@ -14,6 +14,37 @@ def test_it_is_a_stable_sort_of_everything(size: int, count: int, kinds: int, se
     found, places = best(values, count)
     assert places.tolist() == expected
     assert torch.equal(found, values.gather(-1, places))
+
+
+@given(
+    groups=st.integers(1, 6),
+    size=st.integers(1, 900),
+    count=st.integers(1, 12),
+    kinds=st.integers(1, 2000),
+    seed=st.integers(0, 99),
+)
+def test_sums_are_a_stable_sort_of_all_groups(groups: int, size: int, count: int, kinds: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    added = torch.randint(kinds, (2, groups, size), generator=draw).float()
+    base = torch.randint(kinds, (2, groups), generator=draw).float()
+    found = best_sums(base, added, count)
+    for row, sums in enumerate((base.unsqueeze(-1) + added).flatten(1).tolist()):
+        expected = sorted(range(len(sums)), key=lambda place: (-sums[place], place))[:count]
+        assert (found.group[row] * size + found.place[row]).tolist() == expected
+        assert found.value[row].tolist() == [sums[place] for place in expected]
+
+
+@given(size=st.integers(2, 900), count=st.integers(1, 12), possible=st.integers(0, 12), seed=st.integers(0, 99))
+def test_what_is_possible_comes_before_what_is_not(size: int, count: int, possible: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    added = torch.full((3, size), -torch.inf)
+    places = torch.randperm(3 * size, generator=draw)[:possible]
+    added.view(-1)[places] = torch.randn(len(places), generator=draw)
+    found = best_sums(torch.zeros(3), added, count)
+    expected = added.flatten().sort(descending=True, stable=True)
+    assert torch.equal(found.value, expected.values[:count])
+    many = min(count, len(places))
+    assert torch.equal((found.group * size + found.place)[:many], expected.indices[:many])
 
 
 @pytest.mark.parametrize("size", [255, 256, 257, 40_007])
