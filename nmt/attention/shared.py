@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.precision import lowered
+from nmt.precision import lowered, multiplied
 
 Inputs = Float[Tensor, "*batch row input"]
 Outputs = Float[Tensor, "*batch row output"]
@@ -28,7 +28,7 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     Call it once a batch and use what it returns at every position.
     """
     if not (torch.is_grad_enabled() and weight.requires_grad):
-        held = formatted(weight)
+        held = lowered(weight)
         return lambda inputs, added: product(inputs, added, held, weight.dtype)
     met: list[tuple[Tensor, Tensor]] = []
     held = _Collected.apply(weight, met)  # type: ignore[no-untyped-call]
@@ -45,20 +45,9 @@ def product(
     What is added has two axes.
     """
     if weight.dtype == inputs.dtype == dtype:
-        return inputs @ weight.mT if added is None else torch.addmm(added, inputs, weight.t())
-    multiplied = (inputs.to(weight.dtype) @ weight.mT).to(torch.promote_types(dtype, inputs.dtype))
-    return multiplied if added is None else multiplied + added
-
-
-def formatted(weight: Float[Tensor, "*batch output input"]) -> Float[Tensor, "*batch output input"]:
-    """The weight in the format in which it is multiplied.
-
-    Keys and values stay in single precision on a CPU: each is read once a product, which is then as fast as memory is,
-    whatever the format, and the conversion of every query would come on top.
-    """
-    if weight.ndim == 2 or weight.device.type != "cpu":
-        return lowered(weight)
-    return weight.float() if weight.dtype == torch.bfloat16 else weight
+        return multiplied(inputs, weight.mT) if added is None else torch.addmm(added, inputs, weight.t())
+    found = (inputs.to(weight.dtype) @ weight.mT).to(torch.promote_types(dtype, inputs.dtype))
+    return found if added is None else found + added
 
 
 class _Collected(torch.autograd.Function):
@@ -69,7 +58,7 @@ class _Collected(torch.autograd.Function):
         ctx.met = met
         ctx.set_materialize_grads(False)
         ctx.dtype = weight.dtype
-        held = formatted(weight)
+        held = lowered(weight)
         return held.view_as(weight) if held is weight else held
 
     @staticmethod
@@ -78,7 +67,7 @@ class _Collected(torch.autograd.Function):
             return None, None
         inputs, grads = (torch.cat(parts, -2) for parts in zip(*ctx.met, strict=True))
         ctx.met.clear()
-        return (grads.mT @ inputs).to(ctx.dtype), None
+        return multiplied(grads.mT, inputs).to(ctx.dtype), None
 
 
 class _Product(torch.autograd.Function):
@@ -103,7 +92,7 @@ class _Product(torch.autograd.Function):
         ctx.met.append((inputs, grad))
         to_inputs, to_added, *_ = ctx.needs_input_grad
         return (
-            (grad @ weight).to(ctx.dtypes[0]) if to_inputs else None,
+            multiplied(grad, weight).to(ctx.dtypes[0]) if to_inputs else None,
             grads[0].to(ctx.dtypes[1]) if to_added else None,
             *(None, None, None),
         )

@@ -40,7 +40,7 @@ class Settings(Work):
     processes: int
     search: dict[str, Any]
     shortlist: dict[str, Any]
-    precision: Literal["float32", "int8"]
+    precision: Literal["float32", "bfloat16", "int8"]
     max_source: int | None
     chunk: int
     errors: Errors

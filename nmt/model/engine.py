@@ -53,7 +53,9 @@ class Engine:
         self.reader: Reader = Fed(model, self.make) if fits(model) else Plain(model)
         # What Luong's decoder ends with is a tanh.
         bounded, mapped = isinstance(model.decoder, Luong), model.readout
-        self.readout = self.make(mapped.weight, None, within_one=bounded) if isinstance(mapped, nn.Linear) else None
+        self.readout = None
+        if isinstance(mapped, nn.Linear):
+            self.readout = self.make(mapped.weight, None, within_one=bounded, rounded=True)
         self.within_one = bounded and self.readout is None
         self.output = self._output(None)
 
@@ -93,7 +95,9 @@ class Stepper:
         logits[:, PAD] = torch.finfo(logits.dtype).min  # as in `Seq2Seq.step`
         if memory.bias is not None:
             logits.view(len(memory.bias), -1, logits.shape[1]).add_(memory.bias.unsqueeze(1))
-        return Step(F.log_softmax(logits, -1), state, weights)
+        # In its place on a CPU, whose kernel reads a row before it writes it.
+        log_probs = torch.log_softmax(logits, -1, out=logits if logits.device.type == "cpu" else None)
+        return Step(log_probs, state, weights)
 
 
 class Inputs:
@@ -179,10 +183,10 @@ class Fed(Reader):
         self.attention = decoder.attention
         self.table = model.target.table.weight.detach()
         recurrent = torch.cat([decoder.feed.weight.detach(), cell.weight_hidden.detach()], 1)
-        self.transition = make(_gates(recurrent), None, within_one=True)
+        self.transition = make(_gates(recurrent), None, within_one=True, rounded=True)
         self.weight_input, self.bias = _gates(cell.weight_input.detach()), _gates(cell.bias.detach())
-        self.project = make(self.weight_input, self.bias, within_one=False)
-        self.attentional = make(2 * decoder.attentional.weight.detach(), None, within_one=False)
+        self.project = make(self.weight_input, self.bias, rounded=True)
+        self.attentional = make(2 * decoder.attentional.weight.detach(), None, rounded=True)
 
     def start(self, state: DecoderState) -> FedState:
         hidden, cell = state.carries[0]

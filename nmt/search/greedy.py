@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.search.best import best
 from nmt.search.constraints import Constraints
 from nmt.search.explore import Frontier, Move, advance, explore
 from nmt.search.hypothesis import Hypothesis, Step
@@ -30,4 +31,4 @@ def _choose(
     rows: Int[Tensor, "sentence copy"],
     weights: Float[Tensor, "row source"] | None,
 ) -> Move:
-    return advance(frontier, log_probs, rows, log_probs.argmax(-1))
+    return advance(frontier, log_probs, rows, best(log_probs, 1)[1].squeeze(-1))

@@ -14,6 +14,7 @@ from nmt.errors import TrainingError
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
+from nmt.precision import rounding
 from nmt.symbols import PAD
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
@@ -153,22 +154,19 @@ class Loop:
         # because the device would have to be waited for.
         real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
         output = self.model.output
-        with self.lowering():
-            readout = self.model(here.source, here.source_lengths, here.read)
-            loss = vocabulary_loss(
-                readout.flatten(0, 1)[real],
-                output.weight,
-                output.bias,
-                here.wanted.flatten()[real],
-                self.settings.label_smoothing,
-            )
-        (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+        is_low, kind = self.settings.precision == "bfloat16", here.wanted.device.type
+        with rounding(is_low and kind == "cpu"):
+            with torch.autocast(kind, torch.bfloat16, enabled=is_low and kind != "cpu"):
+                readout = self.model(here.source, here.source_lengths, here.read)
+                loss = vocabulary_loss(
+                    readout.flatten(0, 1)[real],
+                    output.weight,
+                    output.bias,
+                    here.wanted.flatten()[real],
+                    self.settings.label_smoothing,
+                )
+            (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         return Loss(loss.smoothed.detach().double(), loss.nll.double())
-
-    def lowering(self) -> torch.autocast:
-        """Inside, matrix products are taken in the precision of the settings."""
-        kind = self.model.output.weight.device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _skip(self, group: Sequence[Batch]) -> None:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""
