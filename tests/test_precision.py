@@ -1,4 +1,7 @@
-"""Products in bfloat16 change little, carries and gradients stay in single precision, and every part goes along."""
+"""Products in bfloat16 change little, carries and gradients stay in single precision, and every part goes along.
+
+The way of a GPU, tensors of the shorter format, is tried on a CPU too.
+"""
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.score import SCORES
 from nmt.model.seq2seq import Seq2Seq
-from nmt.precision import lowered
+from nmt.precision import is_rounding, lowered, multiplied, rounding
 from nmt.symbols import END, START
 from nmt.training.loss import vocabulary_loss
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, seq2seq
@@ -67,3 +70,43 @@ def test_nothing_is_lowered_outside() -> None:
     assert lowered(tensor) is tensor
     with torch.autocast("cpu", torch.bfloat16):
         assert lowered(tensor).dtype == torch.bfloat16
+
+
+ROUNDS = pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="needs a CPU with bfloat16 instructions")
+
+
+def rounded(tensor: Tensor) -> Tensor:
+    return tensor.bfloat16().float()
+
+
+@ROUNDS
+def test_a_cpu_rounds_factors_and_sums_in_single_precision() -> None:
+    torch.manual_seed(1)
+    left, right = torch.randn(64, 256, requires_grad=True), torch.randn(256, 128, requires_grad=True)
+    with rounding():
+        found = left @ right
+        found.backward(torch.ones_like(found))
+    expected = rounded(left) @ rounded(right)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+    assert (found - left @ right).abs().max() > 1e-2
+    assert left.grad is not None
+    torch.testing.assert_close(left.grad, rounded(right).sum(1).expand_as(left), rtol=1e-5, atol=1e-4)
+
+
+def test_rounding_ends_with_its_block_whatever_happens_there() -> None:
+    before = torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
+    with pytest.raises(ZeroDivisionError), rounding():
+        assert is_rounding()
+        with rounding(False):
+            assert not is_rounding()
+        assert is_rounding()
+        raise ZeroDivisionError
+    assert torch.backends.mkldnn.matmul.fp32_precision == before  # type: ignore[attr-defined]
+
+
+def test_batches_of_products_are_not_rounded() -> None:
+    torch.manual_seed(2)
+    left, right = torch.randn(5, 32, 64), torch.randn(5, 64, 32)
+    plain = left @ right
+    with rounding():
+        assert torch.equal(multiplied(left, right), plain)

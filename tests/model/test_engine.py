@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt import build
 from nmt.errors import ConfigError
 from nmt.model.engine import Engine, Fed, Plain, Vocabulary
-from nmt.model.product import Float32, Int8
+from nmt.model.product import BFloat16, Float32, Int8
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import repeat
 from nmt.symbols import START
@@ -87,6 +87,26 @@ def test_over_some_words_the_distribution_is_that_given_these_words(model: Seq2S
     compare(model, Engine(model), Vocabulary(words, allowed, many), 2e-5)
 
 
+def test_eight_binary_digits_are_near(model: Seq2Seq) -> None:
+    compare(model, Engine(model, "bfloat16"), Vocabulary(), 0.05)
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_eight_binary_digits_round_factors_and_no_more_than_asked_of_results(rounded: bool) -> None:
+    torch.manual_seed(4)
+    weight, bias, x = torch.randn(41, 64), torch.randn(41), torch.randn(70, 64)
+    product = BFloat16(weight, bias, rounded=rounded)
+    found, exact = product(x), x @ weight.T + bias
+    assert found.dtype == torch.float32
+    # Each factor is off by at most 2 ** -9 of itself, and so are a bias and a result that may be.
+    bound = (2**-8 * 1.1) * (x.abs() @ weight.abs().T)
+    if rounded:
+        bound = bound + 2**-9 * (bias.abs() + found.abs())
+    assert ((found - exact).abs() <= bound + 1e-5).all()
+    for row in (0, 33, 69):
+        torch.testing.assert_close(product(x[row : row + 1])[0], found[row], rtol=1e-5 + rounded * 2**-8, atol=1e-5)
+
+
 @INT8
 def test_eight_bits_are_near(model: Seq2Seq) -> None:
     compare(model, Engine(model, "int8"), Vocabulary(), 0.1)
@@ -110,7 +130,7 @@ def test_eight_bits_round_every_row_by_itself() -> None:
 
 
 def test_a_zero_row_gives_the_bias() -> None:
-    for make in (Float32, Int8) if torch.cpu._is_vnni_supported() else (Float32,):
+    for make in (Float32, BFloat16, Int8) if torch.cpu._is_vnni_supported() else (Float32, BFloat16):
         product = make(torch.zeros(3, 16), torch.arange(3.0), within_one=False)
         assert product(torch.zeros(2, 16)).tolist() == [[0, 1, 2], [0, 1, 2]]
 
