@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from nmt.errors import ConfigError
@@ -55,16 +55,17 @@ class Float32(Product):
         return found
 
 
-def padded(x: Rows, dtype: torch.dtype) -> Float[Tensor, "more_rows features"]:
-    """A copy with rows of zeros, up to a multiple of 32 on a CPU.
+def padded(x: Rows, dtype: torch.dtype) -> Num[Tensor, "more_rows features"]:
+    """A copy in that format with rows of zeros, up to a multiple of 32 on a CPU.
 
     There the library writes code of its own for each number of rows, which takes it longer than the product; and as
     sentences end, the rows of a search are of any number.
     """
     if x.device.type != "cpu":
         return x.to(dtype)
-    held = x.new_zeros(-(-len(x) // _ROWS) * _ROWS, x.shape[1], dtype=dtype)
+    held = x.new_empty(-(-len(x) // _ROWS) * _ROWS, x.shape[1], dtype=dtype)
     held[: len(x)] = x
+    held[len(x) :] = 0
     return held
 
 
@@ -114,20 +115,19 @@ class Int8(Product):
         self.within_one = within_one
 
     def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
-        rows = len(x)
         if self.within_one:
-            return self._product(padded(x, x.dtype), self.bias)[:rows]
+            return self._product(x, self.bias)
         reach = x.abs().amax(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)
-        found = self._product(padded(x / reach, x.dtype), None)[:rows]
+        found = self._product(x / reach, None)
         return found.mul_(reach) if self.bias is None else torch.addcmul(self.bias, found, reach, out=found)
 
     def _product(self, x: Rows, bias: Float[Tensor, " outputs"] | None) -> Float[Tensor, "row outputs"]:
         # Adding one half makes of the conversion, which cuts off, a rounding.
-        places = torch.add(128.5, x, alpha=127).to(torch.uint8)
+        places = padded(torch.add(128.5, x, alpha=127), torch.uint8)
         found: Tensor = torch.ops.onednn.qlinear_pointwise(
             places, 1 / 127, 128, self.packed, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
         )
-        return found
+        return found[: len(x)]
 
 
 PRECISIONS: dict[Precision, type[Product]] = {"float32": Float32, "bfloat16": BFloat16, "int8": Int8}

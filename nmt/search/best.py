@@ -1,5 +1,6 @@
 """The largest of many numbers, with ties settled by position."""
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from nmt.search.constraints import IMPOSSIBLE
 
-_WIDTHS = (256, 16)
+_WIDTH = 256
+"""Of a block."""
+_FINER = 16
+"""Of a block within what is left of the first cut."""
 
 
 class Best(NamedTuple):
@@ -36,17 +40,15 @@ def best_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row grou
     """
     size, groups = added.shape[-1], added.shape[-2]
     count = min(count, groups * size)
-    block, *finer = _WIDTHS
-    if groups * size > block * count:
-        values, places = _within_blocks(base, added, count, block)
+    if groups * size > _WIDTH * count:
+        values, places = _within_blocks(base, added, count, _fitting(size))
     else:
         values = (base.unsqueeze(-1) + added).flatten(-2)
         places = torch.arange(groups * size, device=values.device).expand_as(values)
-    for width in finer:
-        if values.shape[-1] > width * count and values.shape[-1] % width == 0:
-            blocks = _order(_maxima(values, width), places[..., ::width]).topk(count, sorted=False).indices
-            chosen = _inside(blocks * width, width)
-            values, places = values.gather(-1, chosen), places.gather(-1, chosen)
+    if values.shape[-1] > _FINER * count and values.shape[-1] % _FINER == 0:
+        blocks = _order(_maxima(values, _FINER), places[..., ::_FINER]).topk(count, sorted=False).indices
+        chosen = _inside(blocks * _FINER, _FINER)
+        values, places = values.gather(-1, chosen), places.gather(-1, chosen)
     first = _order(values, places).topk(count).indices
     places = places.gather(-1, first)
     return Best(values.gather(-1, first), places // size, places % size)
@@ -69,6 +71,13 @@ def _within_blocks(
     places = (group * size).repeat_interleave(width, -1) + inside.clamp(max=size - 1)
     values = added.flatten(-2).gather(-1, places) + base.gather(-1, group).repeat_interleave(width, -1)
     return (values if whole == size else values.masked_fill_(inside >= size, IMPOSSIBLE)), places
+
+
+@cache
+def _fitting(size: int) -> int:
+    """The width next to the usual one that cuts `size` without a rest, or the usual one."""
+    near = range(_WIDTH // 2, 2 * _WIDTH + 1, _FINER)
+    return min((width for width in near if size % width == 0), key=lambda width: abs(width - _WIDTH), default=_WIDTH)
 
 
 def _order(values: Float[Tensor, "*row all"], places: Int[Tensor, "*#row all"]) -> Int[Tensor, "*row all"]:

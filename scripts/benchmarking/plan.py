@@ -49,8 +49,10 @@ PEERED = "beam 5"
 WAYS: dict[str, Way] = {
     "greedy": Way({"name": "greedy"}),
     PEERED: Way(BEAM),
+    "beam 5, bfloat16": Way(BEAM, precision="bfloat16", alone=False),
     "beam 5, int8": Way(BEAM, precision="int8", alone=False),
     "beam 5, shortlist": Way(BEAM, shortlist="lexical", alone=False),
+    "beam 5, bfloat16, shortlist": Way(BEAM, precision="bfloat16", shortlist="lexical", alone=False),
     "beam 5, int8, shortlist": Way(BEAM, precision="int8", shortlist="lexical"),
 }
 
