@@ -1,7 +1,8 @@
 """In which number format matrix products are taken; everything else stays in single precision.
 
-A GPU multiplies tensors of the shorter format, which `torch.autocast` makes. A CPU is given single precision and gives
-it, and its library rounds what it multiplies on the way: no tensor is converted, or kept in two formats.
+There are two ways. A processor with AMX is given single precision and gives it, and its library rounds what it
+multiplies on the way: no tensor is converted, or kept in two formats. Everything else multiplies tensors of the shorter
+format, which `torch.autocast` makes.
 """
 
 from collections.abc import Iterator
@@ -13,18 +14,25 @@ from torch import Tensor
 
 def lowered(tensor: Tensor) -> Tensor:
     """The tensor in the format of products: that of `torch.autocast` inside one, its own otherwise."""
+    return tensor.to(torch.get_autocast_dtype(tensor.device.type)) if is_lowering(tensor) else tensor
+
+
+def is_lowering(tensor: Tensor) -> bool:
+    """Whether products with the tensor are now taken of tensors in a shorter format."""
     kind = tensor.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return tensor.to(torch.get_autocast_dtype(kind))
-    return tensor
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def can_round(kind: str) -> bool:
+    """Whether products on a device of this kind can round what they multiply: on a CPU that has AMX."""
+    return kind == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
 @contextmanager
 def rounding(is_on: bool = True) -> Iterator[None]:
     """Inside, products on a CPU round what they multiply to bfloat16, 8 binary digits, and sum in single precision.
 
-    It holds for the whole process, and for backward passes that run inside. Where the processor has no instructions
-    for it, products stay as they are.
+    It holds for the whole process, and for backward passes that run inside. Without AMX products stay as they are.
     """
     products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = products.fp32_precision

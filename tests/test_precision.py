@@ -1,6 +1,6 @@
 """Products in bfloat16 change little, carries and gradients stay in single precision, and every part goes along.
 
-The way of a GPU, tensors of the shorter format, is tried on a CPU too.
+Tensors of the shorter format, the way of a GPU, are tried on a CPU too.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.score import SCORES
 from nmt.model.seq2seq import Seq2Seq
-from nmt.precision import is_rounding, lowered, multiplied, rounding
+from nmt.precision import can_round, is_rounding, lowered, multiplied, rounding
 from nmt.symbols import END, START
 from nmt.training.loss import vocabulary_loss
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, seq2seq
@@ -72,7 +72,7 @@ def test_nothing_is_lowered_outside() -> None:
         assert lowered(tensor).dtype == torch.bfloat16
 
 
-ROUNDS = pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="needs a CPU with bfloat16 instructions")
+ROUNDS = pytest.mark.skipif(not can_round("cpu"), reason="needs a CPU with AMX")
 
 
 def rounded(tensor: Tensor) -> Tensor:

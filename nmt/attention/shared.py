@@ -28,7 +28,7 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     Call it once a batch and use what it returns at every position.
     """
     if not (torch.is_grad_enabled() and weight.requires_grad):
-        held = lowered(weight)
+        held = formatted(weight)
         return lambda inputs, added: product(inputs, added, held, weight.dtype)
     met: list[tuple[Tensor, Tensor]] = []
     held = _Collected.apply(weight, met)  # type: ignore[no-untyped-call]
@@ -50,6 +50,17 @@ def product(
     return found if added is None else found + added
 
 
+def formatted(weight: Float[Tensor, "*batch output input"]) -> Float[Tensor, "*batch output input"]:
+    """The weight in the format in which it is multiplied.
+
+    Keys and values stay in single precision on a CPU: each is read once a product, which is then as fast as memory is,
+    whatever the format, and the conversion of every query would come on top.
+    """
+    if weight.ndim == 2 or weight.device.type != "cpu":
+        return lowered(weight)
+    return weight.float() if weight.dtype == torch.bfloat16 else weight
+
+
 class _Collected(torch.autograd.Function):
     """The weight itself, in the format of products. Its backward runs after that of all that multiply by it."""
 
@@ -58,7 +69,7 @@ class _Collected(torch.autograd.Function):
         ctx.met = met
         ctx.set_materialize_grads(False)
         ctx.dtype = weight.dtype
-        held = lowered(weight)
+        held = formatted(weight)
         return held.view_as(weight) if held is weight else held
 
     @staticmethod

@@ -9,7 +9,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.precision import rounding
+from nmt.precision import can_round, rounding
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
@@ -74,9 +74,13 @@ class BFloat16(Product):
 
     On a CPU the result keeps its digits unless it may be rounded: then no single precision is left to convert at every
     step, and the product is twice as fast.
+
+    Raises ConfigError where the CPU has no AMX: others are no faster than in single precision, or cannot.
     """
 
     def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
+        if weight.device.type == "cpu" and not can_round("cpu"):
+            raise ConfigError("precision=bfloat16 needs a CPU with AMX, or a GPU; choose precision=float32 or int8.")
         self.lowered = rounded or weight.device.type != "cpu"
         if self.lowered:
             weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()

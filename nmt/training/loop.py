@@ -14,7 +14,7 @@ from nmt.errors import TrainingError
 from nmt.evaluation.validation import Report
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
-from nmt.precision import rounding
+from nmt.precision import can_round, rounding
 from nmt.symbols import PAD
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
@@ -155,8 +155,8 @@ class Loop:
         real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
         output = self.model.output
         is_low, kind = self.settings.precision == "bfloat16", here.wanted.device.type
-        with rounding(is_low and kind == "cpu"):
-            with torch.autocast(kind, torch.bfloat16, enabled=is_low and kind != "cpu"):
+        with rounding(is_low and can_round(kind)):
+            with torch.autocast(kind, torch.bfloat16, enabled=is_low and not can_round(kind)):
                 readout = self.model(here.source, here.source_lengths, here.read)
                 loss = vocabulary_loss(
                     readout.flatten(0, 1)[real],

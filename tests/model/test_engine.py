@@ -12,6 +12,7 @@ from nmt.model.engine import Engine, Fed, Plain, Vocabulary
 from nmt.model.product import BFloat16, Float32, Int8
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import repeat
+from nmt.precision import can_round
 from nmt.symbols import START
 from tests import tiny
 
@@ -25,6 +26,7 @@ MODELS = {
     "conditional": ("model/decoder=conditional",),
 }
 VOCAB = 37
+AMX = pytest.mark.skipif(not can_round("cpu"), reason="bfloat16 needs AMX")
 INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs VNNI instructions")
 
 
@@ -87,10 +89,12 @@ def test_over_some_words_the_distribution_is_that_given_these_words(model: Seq2S
     compare(model, Engine(model), Vocabulary(words, allowed, many), 2e-5)
 
 
+@AMX
 def test_eight_binary_digits_are_near(model: Seq2Seq) -> None:
     compare(model, Engine(model, "bfloat16"), Vocabulary(), 0.05)
 
 
+@AMX
 @pytest.mark.parametrize("rounded", [False, True])
 def test_eight_binary_digits_round_factors_and_no_more_than_asked_of_results(rounded: bool) -> None:
     torch.manual_seed(4)
@@ -130,7 +134,8 @@ def test_eight_bits_round_every_row_by_itself() -> None:
 
 
 def test_a_zero_row_gives_the_bias() -> None:
-    for make in (Float32, BFloat16, Int8) if torch.cpu._is_vnni_supported() else (Float32, BFloat16):
+    made = [Float32, *[BFloat16] * can_round("cpu"), *[Int8] * torch.cpu._is_vnni_supported()]
+    for make in made:
         product = make(torch.zeros(3, 16), torch.arange(3.0), within_one=False)
         assert product(torch.zeros(2, 16)).tolist() == [[0, 1, 2], [0, 1, 2]]
 
@@ -139,6 +144,12 @@ def test_without_the_instructions_eight_bits_are_an_error(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     with pytest.raises(ConfigError, match="Choose precision=float32"):
         Int8(torch.zeros(3, 16), None, within_one=True)
+
+
+def test_without_the_instructions_eight_binary_digits_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    with pytest.raises(ConfigError, match="choose precision=float32 or int8"):
+        BFloat16(torch.zeros(3, 16), None)
 
 
 def test_the_common_decoder_is_read_in_two_products_and_every_other_as_it_is(

@@ -13,6 +13,7 @@ from nmt.cli.training_run import Run
 from nmt.data.batching import Batch, collate
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import Validator
+from nmt.precision import can_round
 from nmt.symbols import PAD
 from nmt.training.loop import worth
 from nmt.training.settings import Metric, Stop, Training, Validation
@@ -216,7 +217,13 @@ def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
 
 
-def test_products_in_bfloat16_train_weights_in_single_precision(tmp_path: Path) -> None:
+@pytest.mark.parametrize("amx", [True, False])
+def test_products_in_bfloat16_train_weights_in_single_precision(
+    amx: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if amx and not can_round("cpu"):
+        pytest.skip("needs a CPU with AMX")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     losses = {}
     for precision in ("float32", "bfloat16"):
         trial = Trial(tmp_path / precision, precision=precision, log_every=1, stop=Stop(steps=6)).go()
