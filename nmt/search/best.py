@@ -40,8 +40,9 @@ def best_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row grou
     """
     size, groups = added.shape[-1], added.shape[-2]
     count = min(count, groups * size)
-    if groups * size > _WIDTH * count:
-        values, places = _within_blocks(base, added, count, _fitting(size))
+    width = _fitting(size)
+    if groups * size > width * count:
+        values, places = _within_blocks(base, added, count, width)
     else:
         values = (base.unsqueeze(-1) + added).flatten(-2)
         places = torch.arange(groups * size, device=values.device).expand_as(values)

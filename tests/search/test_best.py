@@ -34,6 +34,16 @@ def test_sums_are_a_stable_sort_of_all_groups(groups: int, size: int, count: int
         assert found.value[row].tolist() == [sums[place] for place in expected]
 
 
+@pytest.mark.parametrize("size", [2000, 2048, 4098, 6000, 8000, 10_007])
+@pytest.mark.parametrize(("groups", "count"), [(1, 1), (1, 6), (5, 10), (3, 40)])
+def test_vocabularies_of_every_size_are_cut(size: int, groups: int, count: int) -> None:
+    added, base = torch.randint(size // 3, (2, groups, size)).float(), torch.randint(9, (2, groups)).float()
+    found = best_sums(base, added, count)
+    values, places = (base.unsqueeze(-1) + added).flatten(1).sort(descending=True, stable=True)
+    assert torch.equal(found.group * size + found.place, places[:, :count])
+    assert torch.equal(found.value, values[:, :count])
+
+
 @given(size=st.integers(2, 900), count=st.integers(1, 12), possible=st.integers(0, 12), seed=st.integers(0, 99))
 def test_what_is_possible_comes_before_what_is_not(size: int, count: int, possible: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
