@@ -1,7 +1,7 @@
 """In which number format matrix products are taken; everything else stays in single precision.
 
 There are two ways. A processor with AMX is given single precision and gives it, and its library rounds what it
-multiplies on the way: no tensor is converted, or kept in two formats. Everything else multiplies tensors of the shorter
+multiplies on the way: no tensor of ours is in two formats. Everything else multiplies tensors of the shorter
 format, which `torch.autocast` makes.
 """
 
