@@ -13,10 +13,12 @@ from nmt.precision import can_round, rounding
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
-Rows = Float[Tensor, "row features"]
 _ROWS = 32
+"""A number of rows is rounded up to a multiple of this."""
 _PACKED = torch.float32, torch.bfloat16
+"""What the library lays out."""
 
+Rows = Float[Tensor, "row features"]
 Weight = Float[Tensor, "outputs features"]
 Bias = Float[Tensor, " outputs"]
 
