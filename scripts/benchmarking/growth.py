@@ -156,6 +156,7 @@ def plot(panels: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> Non
             if label != "points":
                 ax.plot(curves["points"], values, marker="o", label=label)
         ax.set(title=title, xlabel=x, ylabel=y, ylim=(0, None), xlim=(0, None))
+        ax.locator_params(axis="x", nbins=6)  # so that the names of large sizes do not touch
         if len(curves) > 2:
             ax.legend()
     for ax in list(axes)[len(panels) :]:
