@@ -215,10 +215,12 @@ class Bench:
 
     def _learnt(self) -> str:
         """A model folder to translate with; it and the peer's are trained where no earlier run has done so."""
-        folder = self.work / "model" if self.model is None else self.model.expanduser().resolve()
-        if self.model is None and not (folder / "checkpoints").exists():
+        run = self.work / "model"
+        if self.model is None and not (run / "checkpoints").exists():
             logger.info("training a model to translate with, %.0f s", self.effort.learn)
-            self._case("train", overrides=self.overrides, seconds=self.effort.learn, output=str(folder))
+            self._case("train", overrides=self.overrides, seconds=self.effort.learn, output=str(run))
+        # The peers' newest ones are taken too, whatever they are worth.
+        folder = run / "checkpoints" / "last" if self.model is None else self.model.expanduser().resolve()
         for name, peer in self.peers.items():
             if peer.newest() is None:
                 logger.info("training %s's model to translate with, %.0f s", LABEL[name], self.effort.learn)
