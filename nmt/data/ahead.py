@@ -58,23 +58,25 @@ def ahead(work: Callable[[Pause], Iterable[T]], depth: int) -> Iterator[Iterator
         except BaseException as problem:
             made.put(_Failed(problem))
 
-    def taken() -> Iterator[T]:
-        while True:
-            item = made.get()
-            free.release()
-            if isinstance(item, _End):
-                return
-            if isinstance(item, _Failed):
-                raise item.problem
-            yield item
-
     # A daemon, for the one case in which nobody waits for it: a second interruption while the first is waiting.
     thread = threading.Thread(target=make, name="ahead", daemon=True)
     try:
         thread.start()  # within, because an interruption may come as soon as the thread runs
-        yield taken()
+        yield _taken(made, free)
     finally:
         left.set()
         free.release()
         if thread.is_alive():  # it is not if the interruption came before it ran
             thread.join()
+
+
+def _taken(made: "SimpleQueue[T | _Failed | _End]", free: threading.Semaphore) -> Iterator[T]:
+    """What has been made, as it is asked for; each makes room for another."""
+    while True:
+        item = made.get()
+        free.release()
+        if isinstance(item, _End):
+            return
+        if isinstance(item, _Failed):
+            raise item.problem
+        yield item

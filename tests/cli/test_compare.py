@@ -189,11 +189,14 @@ def test_what_is_not_the_comparisons_own_is_not_overwritten(tmp_path: Path, held
 
 def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
     compare.is_free(tmp_path / "new")
+    assert not (tmp_path / "new").exists()  # to ask makes nothing
     (tmp_path / "chapter.tex").write_text("mine")
     compare.is_free(tmp_path)
     for name in ("comparison.json", "comparison.txt", "report.html"):
         (tmp_path / name).write_text("")
     compare.is_free(tmp_path)
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {"chapter.tex": "mine", "comparison.json": "", "comparison.txt": "", "report.html": ""}
 
 
 @pytest.mark.usefixtures("heard")
