@@ -53,7 +53,7 @@ def multiplied(left: Tensor, right: Tensor) -> Tensor:
 
     They are as fast as memory is, since each number is read once, and rounding would come on top.
     """
-    if left.ndim == 2 or not is_rounding():
+    if left.ndim == 2 or torch.compiler.is_compiling() or not is_rounding():
         return left @ right
     with rounding(False):
         return left @ right

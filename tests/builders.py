@@ -100,7 +100,8 @@ def positions_of(rows: int, target: int, first: int = 0) -> Tensor:
 
 def whole(window: Window, source: int) -> tuple[Tensor | None, Tensor | None]:
     """Bias and gain of a window for all source positions: minus infinity and zero outside its reach."""
-    around = (window.reach.start, source - window.reach.stop)
+    reach = window.reach or slice(0, source)
+    around = (reach.start, source - reach.stop)
     bias = None if window.bias is None else F.pad(window.bias, around, value=-math.inf)
     return bias, None if window.gain is None else F.pad(window.gain, around)
 

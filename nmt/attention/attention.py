@@ -77,7 +77,7 @@ class Attention(nn.Module):
 
         def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
             window = self.scope(query, positions, memory.lengths, source)
-            if window.reach == slice(0, source):
+            if window.reach is None:
                 weights = self.weights(score(query), memory.bias, window)
                 return Attended(join_heads(read(weights, None)), weights, past)
             compare = self.score.against(keys(window.reach))

@@ -19,12 +19,13 @@ from nmt.errors import ConfigError
 class Window(NamedTuple):
     """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do.
 
-    Both are given for the source positions of `reach` alone; outside, the weight of every query is zero.
+    Both are given for the source positions of `reach` alone, outside of which the weight of every query is zero; None
+    for all positions.
     """
 
     bias: Float[Tensor, "row #head target reach"] | None
     gain: Float[Tensor, "row #head target reach"] | None
-    reach: slice
+    reach: slice | None
 
 
 class Scope(nn.Module, ABC):
@@ -54,7 +55,7 @@ class Global(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        return Window(None, None, slice(0, source))
+        return Window(None, None, None)
 
 
 def checked_half_width(half_width: int) -> int:
@@ -64,23 +65,25 @@ def checked_half_width(half_width: int) -> int:
     return half_width
 
 
-def reached(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice:
+def reached(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice | None:
     """The source positions which the window of any query touches, so that no others need be scored.
 
-    All of them where there is nothing to leave out, and on a device that would have to be waited for.
+    None where there is nothing to leave out, and on a device that would have to be waited for.
     """
-    everything = slice(0, source)
-    if centre.device.type != "cpu" or source <= 2 * half_width + 1:
-        return everything
+    if centre.device.type != "cpu" or torch.compiler.is_compiling() or source <= 2 * half_width + 1:
+        return None
     low, high = (edge.item() for edge in centre.detach().aminmax())
     if not math.isfinite(low + high):  # training skips such a step
-        return everything
+        return None
     return slice(max(0, math.ceil(low - half_width)), min(source, math.floor(high + half_width) + 1))
 
 
-def distances(centre: Float[Tensor, "row head target"], reach: slice) -> Float[Tensor, "row head target reach"]:
+def distances(
+    centre: Float[Tensor, "row head target"], reach: slice | None, source: int
+) -> Float[Tensor, "row head target reach"]:
     """Source position minus centre."""
-    places = torch.arange(reach.start, reach.stop, device=centre.device, dtype=centre.dtype)
+    first, stop = (reach.start, reach.stop) if reach else (0, source)
+    places = torch.arange(first, stop, device=centre.device, dtype=centre.dtype)
     return places - centre.unsqueeze(-1)
 
 
@@ -103,7 +106,9 @@ class LocalMonotonic(Scope):
     ) -> Window:
         centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
         reach = reached(centre, self.half_width, source)
-        return Window(masks.log_bias(distances(centre, reach).abs() <= self.half_width, query.dtype), None, reach)
+        return Window(
+            masks.log_bias(distances(centre, reach, source).abs() <= self.half_width, query.dtype), None, reach
+        )
 
 
 class LocalPredictive(Scope):
@@ -133,7 +138,7 @@ class LocalPredictive(Scope):
         predicted = self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
         centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
         reach = reached(centre, self.half_width, source)
-        away = distances(centre, reach)
+        away = distances(centre, reach, source)
         bias = masks.log_bias(away.detach().abs() <= self.half_width, query.dtype)
         log_gaussian = -2.0 * (away / self.half_width).square()
         if self.renormalize:

@@ -27,7 +27,7 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
 
     Call it once a batch and use what it returns at every position.
     """
-    if not (torch.is_grad_enabled() and weight.requires_grad):
+    if not (torch.is_grad_enabled() and weight.requires_grad) or torch.compiler.is_compiling():
         held = formatted(weight)
         return lambda inputs, added: product(inputs, added, held, weight.dtype)
     met: list[tuple[Tensor, Tensor]] = []
@@ -114,7 +114,7 @@ def windows(tensor: Float[Tensor, "*batch row size"]) -> Callable[[slice], Float
 
     Plain slices would make a gradient of the whole size for each position of the recurrence.
     """
-    if not (torch.is_grad_enabled() and tensor.requires_grad):
+    if not (torch.is_grad_enabled() and tensor.requires_grad) or torch.compiler.is_compiling():
         return lambda reach: tensor[..., reach, :]
     met: list[tuple[slice, Tensor]] = []
     held = _Whole.apply(tensor, met)  # type: ignore[no-untyped-call]

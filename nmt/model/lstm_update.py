@@ -17,12 +17,12 @@ def lstm_update(
     `gates` has the blocks i, f, g, o side by side. Autograd of the plain equation makes a tensor for each of its ten
     operations and puts the gradients of the four blocks together at the end; here they are written where they belong.
     """
-    if torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad):
+    if torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad) and not torch.compiler.is_compiling():
         hidden, following = _Update.apply(gates, cell)  # type: ignore[no-untyped-call]
         return hidden, following
     i, f, g, o = gates.chunk(4, 1)
-    following = (torch.sigmoid(f) * cell).addcmul_(torch.sigmoid(i), torch.tanh(g))
-    return torch.sigmoid(o).mul_(torch.tanh(following)), following
+    following = torch.addcmul(torch.sigmoid(f) * cell, torch.sigmoid(i), torch.tanh(g))
+    return torch.sigmoid(o) * torch.tanh(following), following
 
 
 class _Update(torch.autograd.Function):

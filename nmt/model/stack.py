@@ -10,10 +10,12 @@ from nmt.errors import ConfigError
 from nmt.model.cell import CELLS, Carry, Cell
 from nmt.model.dropout import Dropout
 
-Step = Callable[
-    [Float[Tensor, "row feed"], Float[Tensor, "row gates"] | None, tuple[Carry, ...]],
-    tuple[Float[Tensor, "row hidden"], tuple[Carry, ...]],
-]
+Carries = tuple[Carry, ...]
+"""One a layer."""
+
+Stepped = tuple[Float[Tensor, "row hidden"], Carries]
+
+Step = Callable[[Float[Tensor, "row feed"], Float[Tensor, "row gates"] | None, Carries], Stepped]
 """(what is fed, the first layer's input projected, carries) -> (output of the top layer, carries)"""
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
@@ -51,7 +53,7 @@ class Stack(nn.Module):
         first, *above = (self.cell(layer) for layer in range(len(self.cells)))
         enter, ascend = first.fed(feed), [cell.fed(cell.weight_input) for cell in above]
 
-        def step(fed: Tensor, projected: Tensor | None, carries: tuple[Carry, ...]) -> tuple[Tensor, tuple[Carry, ...]]:
+        def step(fed: Tensor, projected: Tensor | None, carries: Carries) -> Stepped:
             following = [enter(fed, projected, carries[0])]
             output = following[0][0]
             for cell, ascended, carry in zip(above, ascend, carries[1:], strict=True):

@@ -16,6 +16,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import to_device
 from nmt.precision import can_round, rounding
 from nmt.symbols import PAD
+from nmt.training.compiled import forward_of
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
 from nmt.training.loss import Loss, vocabulary_loss
@@ -41,6 +42,7 @@ class Loop:
 
     `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None. Either may
     raise Interrupted: then all is saved as it was before the validation, which the next start repeats.
+    Raises ConfigError for a recurrence that the model's device cannot run.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Loop:
         interrupted: Callable[[], bool],
     ) -> None:
         self.model = model
+        self.forward = forward_of(model, settings.recurrence)
         self.state = state
         self.batches = batches
         self.settings = settings
@@ -71,7 +74,7 @@ class Loop:
         """Trains, and returns why it ended: the limit that was reached, or `interrupted`.
 
         Raises TrainingError when no loss or gradient is finite any more, and ConfigError when the largest batch does
-        not fit into memory.
+        not fit into memory or the recurrence cannot be compiled.
         """
         self.model.train()
         try:
@@ -157,7 +160,7 @@ class Loop:
         is_low, kind = self.settings.precision == "bfloat16", here.wanted.device.type
         with rounding(is_low and can_round(kind)):
             with torch.autocast(kind, torch.bfloat16, enabled=is_low and not can_round(kind)):
-                readout = self.model(here.source, here.source_lengths, here.read)
+                readout = self.forward(here.source, here.source_lengths, here.read)
                 loss = vocabulary_loss(
                     readout.flatten(0, 1)[real],
                     output.weight,

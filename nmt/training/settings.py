@@ -6,6 +6,7 @@ from typing import Literal
 from nmt.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
+Recurrence = Literal["eager", "compiled", "captured"]
 Metric = Literal["bleu", "chrf", "loss", "perplexity"]
 
 
@@ -77,11 +78,15 @@ class Training:
     precision: of matrix products. bfloat16 rounds what they multiply to 8 binary digits and sums in single precision;
     weights, carries, normalizers, loss and optimizer stay in single precision.
 
+    recurrence: how a decoder that reads position by position is run: operation by operation; compiled; or compiled and
+    captured as CUDA graphs.
+
     accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null
     for no clipping. log_every: optimizer steps between two lines of the log.
     """
 
     precision: Precision = "float32"
+    recurrence: Recurrence = "eager"
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0
     accumulate: int = 1

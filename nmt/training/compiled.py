@@ -1,0 +1,98 @@
+"""A decoder's recurrence translated to fused kernels, so that a GPU need not be told of every small operation.
+
+A recurrence is a long row of small operations, and a GPU is done with each sooner than Python has asked for the next.
+Here torch.compile makes one program of `BLOCK` target positions, forward and backward, which is run once for each block
+of a batch. Captured as a CUDA graph, a block costs one launch.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmt.attention.memory import Memory
+from nmt.errors import ConfigError
+from nmt.model.decoder import Decoded, DecoderState
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import over
+from nmt.symbols import PAD
+from nmt.training.settings import Recurrence
+
+BLOCK = 8
+"""Target positions of one program. It takes as long to compile as it has positions."""
+
+ROWS = 32
+WIDTH = 8
+"""A CUDA graph holds for one shape, so rows and source positions are rounded up to multiples of these."""
+
+
+class Compiled:
+    """What `Seq2Seq.forward` gives, and the same gradients, with the decoder compiled.
+
+    The target is padded to whole blocks, and so are rows and source where blocks are captured as CUDA graphs; what
+    comes of padding is left out of the result, and has no gradient. The first batches wait for the compiler, up to a
+    few minutes. `backend` is torch.compile's. Raises ConfigError where capturing is asked for without a GPU, and from
+    the first call where the compiler of that device is missing.
+    """
+
+    def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
+        if is_captured and not model.output.weight.is_cuda:
+            raise ConfigError(
+                f"training.recurrence=captured makes CUDA graphs, and this model is on {model.output.weight.device}. "
+                "Choose device=cuda where there is one, or training.recurrence=compiled or eager."
+            )
+        self.model = model
+        self.is_captured = is_captured
+        mode = "reduce-overhead" if is_captured else None
+        self.block = torch.compile(model.decoder.forward, fullgraph=True, dynamic=True, backend=backend, mode=mode)
+
+    def __call__(
+        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], read: Int[Tensor, "row target"]
+    ) -> Float[Tensor, "row target readout"]:
+        rows, steps = read.shape
+        if self.is_captured:
+            self._begin()
+            missing = -rows % ROWS
+            source = F.pad(source, (0, -source.shape[1] % WIDTH, 0, missing), value=PAD)
+            lengths, read = F.pad(lengths, (0, missing), value=1), F.pad(read, (0, 0, 0, missing), value=PAD)
+        memory, state = self.model.encode(source, lengths)
+        embedded = self.model.target(F.pad(read, (0, -steps % BLOCK), value=PAD))
+        # The first state is made like all that follow, with a gradient and in order, so that one program serves them.
+        origin = embedded.new_zeros((), requires_grad=True)
+        state = over(state, lambda part: part + origin if part.is_floating_point() else part)
+        readouts = []
+        for block in embedded.split(BLOCK, 1):
+            decoded = self._checked(block.contiguous(), state, memory)
+            state = decoded.state
+            readouts.append(decoded.readout)
+        readout: Tensor = self.model.readout(torch.cat(readouts, 1)[:rows, :steps])
+        return readout
+
+    def _begin(self) -> None:
+        """Frees the graphs' memory for another batch; what is summed over batches must lie outside of it."""
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        for weight in self.model.decoder.parameters():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+
+    def _checked(self, embedded: Float[Tensor, "row block embedding"], state: DecoderState, memory: Memory) -> Decoded:
+        try:
+            decoded: Decoded = self.block(embedded, state, memory)
+        except RuntimeError as problem:
+            from torch._dynamo.exc import BackendCompilerFailed  # which takes a second, and is here by now
+
+            if not isinstance(problem, BackendCompilerFailed):
+                raise
+            raise ConfigError(
+                f"training.recurrence={'captured' if self.is_captured else 'compiled'} could not compile the decoder: "
+                f"{problem.inner_exception} It needs a C++ compiler on a CPU and Triton on a GPU. "
+                "training.recurrence=eager needs neither."
+            ) from problem
+        return decoded
+
+
+def forward_of(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """What gives the model's readouts for (source, lengths, read)."""
+    return model if recurrence == "eager" else Compiled(model, is_captured=recurrence == "captured")

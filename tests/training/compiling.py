@@ -1,0 +1,73 @@
+"""Compares the compiled recurrence with the plain one; a process of its own, since no shape may be checked in it.
+
+    python -m tests.training.compiling BACKEND POSITIONS NUMBER ...
+
+For each number of a case, a line with the largest difference of any readout or gradient, and how often was compiled.
+"""
+
+import sys
+
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from nmt.model.seq2seq import Seq2Seq
+from nmt.symbols import PAD
+from nmt.training import compiled
+from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, numbers, seq2seq
+
+LUONG = Plan("luong", "lstm")
+CASES = [
+    (LUONG, mix("additive", "local_p", "entmax15", 2)),
+    (Plan("bahdanau", "gru"), mix("location", "local_m", "sparsemax")),
+    (Plan("conditional", "layer_norm_lstm"), mix("cosine", heads=2)),
+    *((plan, mix()) for plan in PLANS),
+    (LUONG, mix("dot", "local_m", "sparsemax")),
+    (LUONG, mix("scaled_dot", "local_p", heads=4)),
+    (LUONG, mix("concat", "local_m", "entmax15", 2)),
+    (LUONG, Mix("general", "local_p", (("renormalize", True),), "softmax", 1)),
+]
+"""The first few have every decoder, scope and normalizer among them."""
+
+BATCHES = [(3, 9, 4), (7, 11, 17), (4, 10, 8)]
+"""Rows, source and target positions; all differ from any size of the model, so that one program may serve them."""
+
+
+def batch(rows: int, source: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sentences of any length, the first the longest, and a target."""
+    generator = torch.Generator().manual_seed(rows)
+    lengths = torch.randint(1, source + 1, (rows,), generator=generator)
+    lengths[0] = source
+    ids = torch.randint(4, SOURCE_VOCAB, (rows, source), generator=generator)
+    ids[torch.arange(source) >= lengths.unsqueeze(1)] = PAD
+    return ids, lengths, torch.randint(4, TARGET_VOCAB, (rows, target), generator=generator)
+
+
+def outcome(model: Seq2Seq, forward: object, given: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
+    """The readouts, and the gradients of a weighted sum of them."""
+    assert callable(forward)
+    readout: Tensor = forward(*given)
+    used = [p for name, p in model.named_parameters() if not name.startswith("output.")]
+    return [readout, *torch.autograd.grad((readout * numbers(*readout.shape).double()).sum(), used)]
+
+
+def main() -> None:
+    """See above."""
+    backend, positions, *chosen = sys.argv[1:]
+    compiled.BLOCK = int(positions)
+    for number in map(int, chosen):
+        model = seq2seq(CASES[number][0], attention=CASES[number][1]).double()
+        forward = compiled.Compiled(model, is_captured=False, backend=backend)
+        differences = []
+        for sizes in BATCHES:
+            plain = outcome(model, model, batch(*sizes))
+            for forward.is_captured in (False, True):  # which on a CPU pads the batch, and no more
+                found = outcome(model, forward, batch(*sizes))
+                differences += [float((a - b).detach().abs().max()) for a, b in zip(plain, found, strict=True)]
+        print(number, max(differences), counters["stats"]["unique_graphs"])
+        torch._dynamo.reset()
+        counters.clear()
+
+
+if __name__ == "__main__":
+    main()

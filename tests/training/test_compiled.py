@@ -1,0 +1,78 @@
+"""The compiled recurrence: the numbers and gradients of the plain one, for every decoder and attention."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch._dynamo.exc import BackendCompilerFailed
+
+from nmt.errors import ConfigError
+from nmt.training.compiled import Compiled, forward_of
+from tests.builders import seq2seq
+from tests.cli.commands import finished
+from tests.tiny import SMALL
+from tests.training.compiling import CASES, LUONG, batch
+
+
+def compared(backend: str, positions: int, cases: range) -> None:
+    """Fails unless the cases have the numbers of the plain recurrence, by one program for batches of all sizes."""
+    asked = [sys.executable, "-m", "tests.training.compiling", backend, str(positions), *map(str, cases)]
+    found = subprocess.run(asked, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert found.returncode == 0, found.stderr
+    rows = [line.split() for line in found.stdout.splitlines()]
+    assert [int(number) for number, _, _ in rows] == list(cases)
+    for number, difference, programs in rows:
+        assert float(difference) < 1e-9, CASES[int(number)]
+        assert programs == "1", CASES[int(number)]
+
+
+def test_it_is_the_plain_recurrence() -> None:
+    compared("aot_eager", 2, range(1))
+
+
+@pytest.mark.slow
+def test_it_is_the_plain_recurrence_for_all_decoders_and_attentions() -> None:
+    compared("aot_eager", 2, range(len(CASES)))
+
+
+@pytest.mark.slow
+def test_it_is_the_plain_recurrence_in_machine_code() -> None:
+    compared("inductor", 3, range(3))
+
+
+@pytest.mark.slow
+def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
+    losses = []
+    for recurrence in ("eager", "compiled"):
+        folder = tmp_path / recurrence
+        chosen = [f"training.recurrence={recurrence}", "model.dropout.embedding=0", "model.dropout.readout=0"]
+        ended = finished("train", *SMALL, *chosen, f"output={folder}", f"cache={tmp_path / 'cache'}")
+        assert ended.returncode == 0, ended.stderr.decode()
+        rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        losses.append([row["loss"] for row in rows if row["kind"] in ("train", "validation")])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+    assert len(losses[0]) >= 4
+
+
+def test_eager_is_the_model_itself() -> None:
+    model = seq2seq(LUONG)
+    assert forward_of(model, "eager") is model
+
+
+def test_graphs_are_captured_on_a_gpu_only() -> None:
+    with pytest.raises(ConfigError, match=r"recurrence=captured makes CUDA graphs, and this model is on cpu"):
+        forward_of(seq2seq(LUONG), "captured")
+
+
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Compiled(seq2seq(LUONG), is_captured=False)
+
+    def failing(*given: object) -> None:
+        raise BackendCompilerFailed(torch.compile, FileNotFoundError("no g++ here."), None)
+
+    monkeypatch.setattr(forward, "block", failing)
+    with pytest.raises(ConfigError, match=r"no g\+\+ here\. It needs a C\+\+ compiler"):
+        forward(*batch(2, 3, 4))
