@@ -1,11 +1,13 @@
 """Compares the compiled recurrence with the plain one; a process of its own, since no shape may be checked in it.
 
-    python -m tests.training.compiling BACKEND POSITIONS NUMBER ...
+    python -m tests.training.compiling BACKEND POSITIONS FORMAT NUMBER ...
 
-For each number of a case, a line with the largest difference of any readout or gradient, and how often was compiled.
+FORMAT is float64, or bfloat16 for products under autocast. For each number of a case, a line with the largest distance
+between the readouts and gradients of both, relative to their norm, and how often was compiled.
 """
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,6 +17,8 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.symbols import PAD
 from nmt.training import compiled
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, numbers, seq2seq
+
+Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 LUONG = Plan("luong", "lstm")
 CASES = [
@@ -43,28 +47,31 @@ def batch(rows: int, source: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
     return ids, lengths, torch.randint(4, TARGET_VOCAB, (rows, target), generator=generator)
 
 
-def outcome(model: Seq2Seq, forward: object, given: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
-    """The readouts, and the gradients of a weighted sum of them."""
-    assert callable(forward)
-    readout: Tensor = forward(*given)
+def outcome(model: Seq2Seq, forward: Forward, given: tuple[Tensor, Tensor, Tensor], *, is_low: bool) -> Tensor:
+    """The readouts, and the gradients of a weighted sum of them, as one vector."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
+        readout = forward(*given)
     used = [p for name, p in model.named_parameters() if not name.startswith("output.")]
-    return [readout, *torch.autograd.grad((readout * numbers(*readout.shape).double()).sum(), used)]
+    gradients = torch.autograd.grad((readout * numbers(*readout.shape).to(readout.dtype)).sum(), used)
+    return torch.cat([part.detach().double().flatten() for part in (readout, *gradients)])
 
 
 def main() -> None:
     """See above."""
-    backend, positions, *chosen = sys.argv[1:]
+    backend, positions, format_, *chosen = sys.argv[1:]
     compiled.BLOCK = int(positions)
+    is_low = format_ == "bfloat16"
     for number in map(int, chosen):
-        model = seq2seq(CASES[number][0], attention=CASES[number][1]).double()
+        model = seq2seq(CASES[number][0], attention=CASES[number][1])
+        model = model if is_low else model.double()
         forward = compiled.Compiled(model, is_captured=False, backend=backend)
-        differences = []
+        distances = []
         for sizes in BATCHES:
-            plain = outcome(model, model, batch(*sizes))
+            plain = outcome(model, model, batch(*sizes), is_low=is_low)
             for forward.is_captured in (False, True):  # which on a CPU pads the batch, and no more
-                found = outcome(model, forward, batch(*sizes))
-                differences += [float((a - b).detach().abs().max()) for a, b in zip(plain, found, strict=True)]
-        print(number, max(differences), counters["stats"]["unique_graphs"])
+                found = outcome(model, forward, batch(*sizes), is_low=is_low)
+                distances.append(float((plain - found).norm() / plain.norm()))
+        print(number, max(distances), counters["stats"]["unique_graphs"])
         torch._dynamo.reset()
         counters.clear()
 

@@ -17,30 +17,35 @@ from tests.tiny import SMALL
 from tests.training.compiling import CASES, LUONG, batch
 
 
-def compared(backend: str, positions: int, cases: range) -> None:
+def compared(backend: str, cases: range, *, number_format: str = "float64", within: float = 1e-12) -> None:
     """Fails unless the cases have the numbers of the plain recurrence, by one program for batches of all sizes."""
-    asked = [sys.executable, "-m", "tests.training.compiling", backend, str(positions), *map(str, cases)]
+    asked = [sys.executable, "-m", "tests.training.compiling", backend, "2", number_format, *map(str, cases)]
     found = subprocess.run(asked, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert found.returncode == 0, found.stderr
     rows = [line.split() for line in found.stdout.splitlines()]
     assert [int(number) for number, _, _ in rows] == list(cases)
-    for number, difference, programs in rows:
-        assert float(difference) < 1e-9, CASES[int(number)]
+    for number, distance, programs in rows:
+        assert float(distance) < within, CASES[int(number)]
         assert programs == "1", CASES[int(number)]
 
 
 def test_it_is_the_plain_recurrence() -> None:
-    compared("aot_eager", 2, range(1))
+    compared("aot_eager", range(1))
 
 
 @pytest.mark.slow
 def test_it_is_the_plain_recurrence_for_all_decoders_and_attentions() -> None:
-    compared("aot_eager", 2, range(len(CASES)))
+    compared("aot_eager", range(len(CASES)))
 
 
 @pytest.mark.slow
 def test_it_is_the_plain_recurrence_in_machine_code() -> None:
-    compared("inductor", 3, range(3))
+    compared("inductor", range(3))
+
+
+@pytest.mark.slow
+def test_it_is_the_plain_recurrence_under_autocast() -> None:
+    compared("aot_eager", range(2), number_format="bfloat16", within=0.02)
 
 
 @pytest.mark.slow
