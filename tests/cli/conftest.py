@@ -11,6 +11,7 @@ from nmt import build, config
 from nmt.cli.training_run import Outcome, run
 from nmt.data.corpus import Bitext
 from tests.cli.commands import composed
+from tests.light import lighten
 
 TINY = (
     "data.train=8",
@@ -51,7 +52,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("outputs") / "tiny"
     cache = tmp_path_factory.mktemp("cache")
     settings = config.check(composed("train", *TINY, f"output={folder}", f"cache={cache}"), build.TRAIN)
-    outcome = run(settings, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        outcome = run(settings, folder)
     text = build.corpus(settings).load("train")
     assert text is not None
     return Trained(outcome, text)

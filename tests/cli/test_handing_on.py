@@ -16,6 +16,7 @@ from nmt.training.files import load_tensors, read_json
 from nmt.training.journal import rows
 from nmt.training.state import weights
 from tests import tiny
+from tests.light import lighten
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -23,8 +24,8 @@ STATE = ("model.safetensors", "state.safetensors")
 
 
 @pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    lighten(monkeypatch)
 
 
 def always_better(monkeypatch: pytest.MonkeyPatch) -> None:

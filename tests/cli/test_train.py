@@ -10,6 +10,7 @@ from nmt.cli import train
 from nmt.cli.training_run import Outcome
 from nmt.errors import ConfigError
 from tests import tiny
+from tests.light import lighten
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -17,8 +18,8 @@ QUICK = (*tiny.SMALL, "training.stop.steps=1", "search.max_ratio=0.1")
 
 
 @pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    lighten(monkeypatch)
 
 
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str, str]:

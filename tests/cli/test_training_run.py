@@ -21,6 +21,7 @@ from nmt.training.files import read_json
 from nmt.training.journal import rows
 from nmt.training.loop import Loop
 from tests import tiny
+from tests.light import lighten
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -30,8 +31,8 @@ STATE = ("model.safetensors", "state.safetensors")
 
 
 @pytest.fixture(autouse=True)
-def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    lighten(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Out
     folder = tmp_path_factory.mktemp("outputs") / "run"
     settings = tiny.settings(folder, *tiny.RESTLESS, *PROBES)
     with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
         patch.setattr(sys, "argv", ["anything", "seed=1", "output=a folder"])
         return settings, run(settings, folder)
 

@@ -20,8 +20,8 @@ from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import WRITING
 from nmt.training.interruption import Interruption
 from nmt.training.loop import Loop
+from tests.light import lighten
 from tests.trust.disk import Disk
-from tests.trust.light import lighten
 
 for module in ("torch._dynamo", "matplotlib.backends.backend_pdf", "sacrebleu.metrics", "sacremoses"):
     importlib.import_module(module)  # a run would do that, which takes as long as all else that it does here
