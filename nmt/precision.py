@@ -49,7 +49,7 @@ def is_rounding() -> bool:
 
 
 def multiplied(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right. Batches of small products are never rounded on a CPU.
+    """left @ right. Batches of small products are not rounded on a CPU, unless they are compiled.
 
     They are as fast as memory is, since each number is read once, and rounding would come on top.
     """

@@ -75,7 +75,8 @@ def reached(centre: Float[Tensor, "row head target"], half_width: int, source: i
     low, high = (edge.item() for edge in centre.detach().aminmax())
     if not math.isfinite(low + high):  # training skips such a step
         return None
-    return slice(max(0, math.ceil(low - half_width)), min(source, math.floor(high + half_width) + 1))
+    first, stop = max(0, math.ceil(low - half_width)), min(source, math.floor(high + half_width) + 1)
+    return slice(first, stop) if stop - first < source else None
 
 
 def distances(

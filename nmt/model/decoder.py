@@ -57,6 +57,8 @@ class Decoder(nn.Module, ABC):
 
     readout_size: int
     feed_size = 0
+    is_stepping = True
+    """Whether target positions are read one after another, rather than by a recurrent layer of torch's."""
 
     def __init__(
         self,

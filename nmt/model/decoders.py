@@ -52,6 +52,7 @@ class Luong(Decoder):
         )
         self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
         self.feed = None
+        self.is_stepping = input_feeding
         if input_feeding:
             self.feed_size = hidden_size
             self.feed = feeding(hidden_size, self.stack)

@@ -2,7 +2,7 @@
 
 A recurrence is a long row of small operations, and a GPU is done with each sooner than Python has asked for the next.
 Here torch.compile makes one program of `BLOCK` target positions, forward and backward, which is run once for each block
-of a batch. Captured as a CUDA graph, a block costs one launch.
+of a batch. Captured as a CUDA graph, a block is launched at once, when what it reads has been copied into its place.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ WIDTH = 8
 
 
 class Compiled:
-    """What `Seq2Seq.forward` gives, and the same gradients, with the decoder compiled.
+    """What `Seq2Seq.forward` gives, and the same gradients, with the decoder compiled; it draws other dropout.
 
     The target is padded to whole blocks, and so are rows and source where blocks are captured as CUDA graphs; what
     comes of padding is left out of the result, and has no gradient. The first batches wait for the compiler, up to a
@@ -81,18 +81,20 @@ class Compiled:
         try:
             decoded: Decoded = self.block(embedded, state, memory)
         except RuntimeError as problem:
-            from torch._dynamo.exc import BackendCompilerFailed  # which takes a second, and is here by now
+            from torch._dynamo.exc import ShortenTraceback  # which takes a second, and is here by now
 
-            if not isinstance(problem, BackendCompilerFailed):
+            if not isinstance(problem, ShortenTraceback):
                 raise
             raise ConfigError(
                 f"training.recurrence={'captured' if self.is_captured else 'compiled'} could not compile the decoder: "
-                f"{problem.inner_exception} It needs a C++ compiler on a CPU and Triton on a GPU. "
-                "training.recurrence=eager needs neither."
+                f"{str(getattr(problem, 'inner_exception', problem)).rstrip('.')}. It needs a C++ compiler, and Triton "
+                "on a GPU. training.recurrence=eager needs neither."
             ) from problem
         return decoded
 
 
 def forward_of(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """What gives the model's readouts for (source, lengths, read)."""
-    return model if recurrence == "eager" else Compiled(model, is_captured=recurrence == "captured")
+    """What gives the model's readouts for (source, lengths, read): the model itself where no positions are stepped."""
+    if recurrence == "eager" or not model.decoder.is_stepping:
+        return model
+    return Compiled(model, is_captured=recurrence == "captured")

@@ -3,18 +3,24 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import TritonMissing
 
 from nmt.errors import ConfigError
+from nmt.model.seq2seq import Seq2Seq
 from nmt.training.compiled import Compiled, forward_of
-from tests.builders import seq2seq
+from nmt.training.settings import Recurrence, Stop
+from tests.builders import Plan, seq2seq
 from tests.cli.commands import finished
 from tests.tiny import SMALL
 from tests.training.compiling import CASES, LUONG, batch
+from tests.training.trial import Trial
 
 
 def compared(backend: str, cases: range, *, number_format: str = "float64", within: float = 1e-12) -> None:
@@ -49,6 +55,12 @@ def test_it_is_the_plain_recurrence_under_autocast() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_dropout_drops_its_share(backend: str) -> None:
+    compared(backend, range(1), number_format="dropout", within=0.05)
+
+
+@pytest.mark.slow
 def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
     losses = []
     for recurrence in ("eager", "compiled"):
@@ -62,9 +74,26 @@ def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
     assert len(losses[0]) >= 4
 
 
-def test_eager_is_the_model_itself() -> None:
-    model = seq2seq(LUONG)
+def test_what_is_compiled() -> None:
+    model, whole = seq2seq(LUONG), seq2seq(Plan("luong", "lstm", (("input_feeding", False),)))
     assert forward_of(model, "eager") is model
+    assert isinstance(forward_of(model, "compiled"), Compiled)
+    assert forward_of(whole, "compiled") is whole  # torch's own layer reads all positions
+
+
+def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = []
+
+    def chosen(model: Seq2Seq, recurrence: Recurrence) -> Callable[..., Tensor]:
+        def forward(source: Tensor, lengths: Tensor, read: Tensor) -> Tensor:
+            batches.append(recurrence)
+            return model(source, lengths, read)
+
+        return forward
+
+    monkeypatch.setattr("nmt.training.loop.forward_of", chosen)
+    Trial(tmp_path, recurrence="compiled", stop=Stop(steps=3)).go()
+    assert batches == ["compiled"] * 4  # and the one that is rehearsed
 
 
 def test_graphs_are_captured_on_a_gpu_only() -> None:
@@ -72,12 +101,17 @@ def test_graphs_are_captured_on_a_gpu_only() -> None:
         forward_of(seq2seq(LUONG), "captured")
 
 
-def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "problem",
+    [BackendCompilerFailed(torch.compile, FileNotFoundError("no triton here."), None), TritonMissing(None)],
+    ids=["any", "triton"],
+)
+def test_a_missing_compiler_is_told(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = Compiled(seq2seq(LUONG), is_captured=False)
 
     def failing(*given: object) -> None:
-        raise BackendCompilerFailed(torch.compile, FileNotFoundError("no g++ here."), None)
+        raise problem
 
     monkeypatch.setattr(forward, "block", failing)
-    with pytest.raises(ConfigError, match=r"no g\+\+ here\. It needs a C\+\+ compiler"):
+    with pytest.raises(ConfigError, match=r"could not compile .*triton.* It needs a C\+\+ compiler"):
         forward(*batch(2, 3, 4))
