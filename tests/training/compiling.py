@@ -34,8 +34,8 @@ CASES = [
 ]
 """The first few have every decoder, scope and normalizer among them."""
 
-BATCHES = [(3, 9, 4), (7, 11, 17), (13, 10, 8)]
-"""Rows, source and target positions; all differ from any size of the model, so that one program may serve them."""
+BATCHES = [(7, 11, 17), (13, 10, 8), (3, 9, 4)]
+"""Rows, source and target positions. In the first no product of any is a size of a model: torch would take it for one."""
 
 
 def batch(rows: int, source: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
