@@ -35,7 +35,7 @@ CASES = [
 """The first few have every decoder, scope and normalizer among them."""
 
 BATCHES = [(7, 11, 17), (13, 10, 8), (3, 9, 4)]
-"""Rows, source and target positions. In the first no product of any is a size of a model: torch would take it for one."""
+"""Rows, source and target positions. In the first no product of any is a size of a model, which torch would confuse."""
 
 
 def batch(rows: int, source: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
