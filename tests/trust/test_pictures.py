@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from nmt.cli import pages
 from nmt.cli.training_run import run
@@ -35,17 +36,25 @@ def weights(target: int, source: int) -> np.ndarray:
     return np.random.default_rng(0).dirichlet(np.ones(source), target)
 
 
+def is_png(figure: Figure) -> bool:
+    """Whether the figure can be drawn, as a file that begins as a PNG does."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=40)
+    return content.getvalue().startswith(b"\x89PNG\r\n\x1a\n")
+
+
 @pytest.mark.parametrize("first", range(0, len(WORDS), 6))
 def test_every_word_is_drawn(first: int) -> None:
     words = WORDS[first : first + 6]
     figure = heatmap(weights(len(words), len(words)), words, words, title=" ".join(words), gold=None)
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
+    assert len(figure.axes[0].get_yticklabels()) == len(words)
+    assert is_png(figure)
 
 
 def test_a_film_is_drawn() -> None:
     words = WORDS[12:20]
     frames = [Frame(word, weights(len(words), len(words)), words) for word in WORDS[:2]]
-    film(frames, words, title=WORDS[0]).savefig(io.BytesIO(), format="png", dpi=30)
+    assert is_png(film(frames, words, title=WORDS[0]))
 
 
 def hostile(word: str) -> dict[str, Any]:
