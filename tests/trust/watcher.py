@@ -75,7 +75,7 @@ CONTROLS: dict[str, Callable[[], object]] = {
     "starts": lambda: subprocess.run(["true"], check=True),
     "connects": listened,
     "lingers": lambda: linger(0.3),
-    "takes": lambda: bytearray(b"1") * (100 * 2**20),
+    "takes": lambda: bytearray(b"1") * (128 * 2**20),
     "dies": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "breaks": lambda: 1 // 0,
 }
