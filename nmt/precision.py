@@ -1,15 +1,20 @@
-"""In which number format matrix products are taken; everything else stays in single precision.
+"""In which number format matrix products are taken, and by which library; everything else stays in single precision.
 
-There are two ways. A processor with AMX is given single precision and gives it, and its library rounds what it
-multiplies on the way: no tensor of ours is in two formats. Everything else multiplies tensors of the shorter
-format, which `torch.autocast` makes.
+There are two ways to a shorter format. A processor with AMX is given single precision and gives it, and its library,
+oneDNN, rounds what it multiplies on the way: no tensor of ours is in two formats. Everything else multiplies tensors of
+the shorter format, which `torch.autocast` makes.
+
+Torch hands products of single precision to oneDNN where these may be rounded, and to MKL where they may not. Without
+AMX oneDNN rounds nothing, and is the faster one on some processors: see `processor.choose_library`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
+
+products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 
 def lowered(tensor: Tensor) -> Tensor:
@@ -28,32 +33,43 @@ def can_round(kind: str) -> bool:
     return kind == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
-@contextmanager
-def rounding(is_on: bool = True) -> Iterator[None]:
-    """Inside, products on a CPU round what they multiply to bfloat16, 8 binary digits, and sum in single precision.
-
-    It holds for the whole process, and for backward passes that run inside. Without AMX products stay as they are.
-    """
-    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = products.fp32_precision
+def use_onednn(is_on: bool) -> None:
+    """Has the products of this process, on a CPU, taken by oneDNN, which rounds them where there is AMX, or by MKL."""
     products.fp32_precision = "bf16" if is_on else "ieee"
+
+
+def is_onednn() -> bool:
+    """Whether products on a CPU are now oneDNN's."""
+    return bool(products.fp32_precision == "bf16")
+
+
+@contextmanager
+def _taken(by_onednn: bool) -> Iterator[None]:
+    before = products.fp32_precision
+    use_onednn(by_onednn)
     try:
         yield
     finally:
         products.fp32_precision = before
 
 
-def is_rounding() -> bool:
-    """Whether products on a CPU are now taken of rounded factors."""
-    return bool(torch.backends.mkldnn.matmul.fp32_precision == "bf16")  # type: ignore[attr-defined]
+@contextmanager
+def rounding(is_on: bool = True) -> Iterator[None]:
+    """Inside, products on a CPU round what they multiply to bfloat16, 8 binary digits, and sum in single precision.
+
+    It holds for the whole process, and for backward passes that run inside. Without AMX products stay as they are.
+    """
+    with _taken(by_onednn=True) if is_on else nullcontext():
+        yield
 
 
 def multiplied(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right. Batches of small products are not rounded on a CPU, unless they are compiled.
+    """left @ right. Batches of small products are MKL's on a CPU, and so not rounded, unless they are compiled.
 
-    They are as fast as memory is, since each number is read once, and rounding would come on top.
+    They are as fast as memory is, since each number is read once; rounding would come on top, and oneDNN's writing of
+    code for every new number of rows and positions.
     """
-    if left.ndim == 2 or torch.compiler.is_compiling() or not is_rounding():
+    if left.ndim == 2 or torch.compiler.is_compiling() or not is_onednn():
         return left @ right
-    with rounding(False):
+    with _taken(by_onednn=False):
         return left @ right

@@ -9,6 +9,8 @@ from jaxtyping import config, install_import_hook
 
 install_import_hook("nmt", "beartype.beartype")
 
+from nmt.precision import use_onednn  # noqa: E402 (checked too)
+
 torch.set_num_threads(1)
 
 settings.register_profile(
@@ -22,10 +24,11 @@ settings.load_profile("nmt")
 
 
 @pytest.fixture(autouse=True)
-def denormals() -> Iterator[None]:
-    """Commands that run in this process have them flushed, which the tests' own arithmetic shall not be."""
+def untouched_arithmetic() -> Iterator[None]:
+    """Commands that run in this process choose how it computes, which the tests' own arithmetic shall not see."""
     yield
     torch.set_flush_denormal(False)
+    use_onednn(False)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.score import SCORES
 from nmt.model.seq2seq import Seq2Seq
-from nmt.precision import can_round, is_rounding, lowered, multiplied, rounding
+from nmt.precision import can_round, is_onednn, lowered, multiplied, products, rounding
 from nmt.symbols import END, START
 from nmt.training.loss import vocabulary_loss
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, seq2seq
@@ -94,14 +94,13 @@ def test_a_cpu_rounds_factors_and_sums_in_single_precision() -> None:
 
 
 def test_rounding_ends_with_its_block_whatever_happens_there() -> None:
-    before = torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
+    before = products.fp32_precision
     with pytest.raises(ZeroDivisionError), rounding():
-        assert is_rounding()
-        with rounding(False):
-            assert not is_rounding()
-        assert is_rounding()
+        assert is_onednn()
+        with rounding(False):  # asks for nothing
+            assert is_onednn()
         raise ZeroDivisionError
-    assert torch.backends.mkldnn.matmul.fp32_precision == before  # type: ignore[attr-defined]
+    assert products.fp32_precision == before
 
 
 def test_batches_of_products_are_not_rounded() -> None:

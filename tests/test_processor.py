@@ -1,11 +1,15 @@
 """Settings of the process that decide how fast it computes, not what."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import torch
 
 from nmt import processor
+from nmt.precision import can_round, is_onednn
 
 THREADED = """
 import torch
@@ -31,8 +35,60 @@ def test_without_it_denormals_are_computed_with() -> None:
     assert "a denormal came out" in done.stderr
 
 
+LARGE = """
+import re
+import torch
+from nmt import processor
+processor.prepare(2)
+held = torch.ones(2**25)                         # 128 MiB
+told = open("/proc/self/smaps_rollup").read()
+print(int(re.search(r"AnonHugePages: +([0-9]+)", told)[1]))
+"""
+
+
+def test_large_tensors_lie_on_large_pages() -> None:
+    offered = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not offered.exists() or "[never]" in offered.read_text():
+        pytest.skip("needs a system that has large pages")
+    kib = {}
+    for asked in ("1", "0"):
+        surroundings = {**os.environ, "THP_MEM_ALLOC_ENABLE": asked}
+        if asked == "1":  # by the program itself
+            del surroundings["THP_MEM_ALLOC_ENABLE"]
+        done = subprocess.run(
+            [sys.executable, "-c", LARGE], capture_output=True, text=True, check=True, env=surroundings
+        )
+        kib[asked] = int(done.stdout)
+    assert kib["1"] > 2**16  # half of the tensor at least, for memory may be scattered
+    assert "[always]" in offered.read_text() or kib["0"] == 0
+
+
 def test_keeping_memory_can_be_asked_for_again_and_again() -> None:
     first = processor.keep_memory()
     assert isinstance(first, bool)
     assert processor.keep_memory() == first
     assert torch.zeros(1000).sum() == 0
+
+
+@pytest.mark.parametrize(("maker", "is_chosen"), [("GenuineIntel", False), ("", False), ("AuthenticAMD", True)])
+def test_a_library_is_chosen_by_the_maker_and_products_stay_exact(
+    maker: str, is_chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "maker", lambda: maker)
+    # With AMX oneDNN would round, and is left alone whoever made the processor.
+    assert processor.choose_library() == is_onednn() == (is_chosen and not can_round("cpu"))
+    left, right = torch.randn(70, 300), torch.randn(300, 90)
+    expected = (left.double() @ right.double()).float()
+    torch.testing.assert_close(left @ right, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_library_that_rounds_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "maker", lambda: "AuthenticAMD")
+    multiply = torch.Tensor.__matmul__
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: multiply(a.bfloat16(), b.bfloat16()).float())
+    assert not processor.choose_library()
+    assert not is_onednn()
+
+
+def test_the_maker_is_told_in_one_word() -> None:
+    assert not any(mark.isspace() for mark in processor.maker())

@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -25,16 +28,31 @@ POLL = 0.2
 
 
 def ceiling(seconds: float = 0.5) -> float:
-    """GFLOP/s of a product of two large fp32 matrices: the median over `seconds`, at torch's present threads."""
+    """GFLOP/s of a product of two large fp32 matrices: the median over `seconds`, at torch's present threads.
+
+    It is that of the faster of torch's libraries where both compute in single precision.
+    """
     import torch
 
-    first, second = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
-    torch.mm(first, second)
+    from nmt.precision import is_onednn, use_onednn
+    from nmt.processor import choose_library
+
+    before = is_onednn()
+    found = []
+    for is_on in (False, True) if choose_library() else (False,):
+        use_onednn(is_on)
+        found.append(_product_rate(torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE), seconds))
+    use_onednn(before)
+    return max(found)
+
+
+def _product_rate(first: "Tensor", second: "Tensor", seconds: float) -> float:
+    first @ second
     rates: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(rates) < 3:
         started = time.perf_counter()
-        torch.mm(first, second)
+        first @ second
         rates.append(2 * SIZE**3 / (time.perf_counter() - started) / 1e9)
     return statistics.median(rates)
 

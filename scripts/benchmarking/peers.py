@@ -20,8 +20,10 @@ ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
     "MALLOC_TOP_PAD_": str(2**28),
+    "THP_MEM_ALLOC_ENABLE": "1",
 }
-"""glibc: large tensors come from the heap, which is never given back; what `keep_memory` does for ours."""
+"""glibc: large tensors come from the heap, which is never given back; torch: they lie on large pages. It is what
+`processor.prepare` does for ours."""
 
 LABEL = {"opennmt": "OpenNMT-py", "joeynmt": "JoeyNMT"}
 ATTENTIONS = {"opennmt": ("general", "mlp"), "joeynmt": ("luong", "bahdanau")}
