@@ -107,7 +107,8 @@ class Inputs:
         self.table, self.words, self.project = table, words, project
 
     def __call__(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row input"]:
-        rows = self.table[tokens if self.words is None else self.words[tokens]]
+        # Unlike indexing, it copies row by row.
+        rows = self.table.index_select(0, tokens if self.words is None else self.words[tokens])
         return rows if self.project is None else self.project(rows)
 
 

@@ -4,6 +4,7 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -33,50 +34,55 @@ def best(values: Float[Tensor, "*row all"], count: int) -> tuple[Float[Tensor, "
 def best_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row group all"], count: int) -> Best:
     """The `count` largest of base + added over all groups of a row; ties as in `best`, the first group before all.
 
-    Rows are cut into blocks. All but the `count` blocks with the largest maxima can be dropped unread, because each of
-    these holds a value that comes before any dropped one. A sum is formed of what is left only: rounding keeps order,
-    so the largest sum of a block is that of its largest value. Where minus infinity is among the largest, any place of
-    that value may stand for it.
+    Rows are cut into blocks, and what is left of them into finer ones. All but the `count` blocks with the largest
+    maxima can be dropped unread, because each of these holds a value that comes before any dropped one. A sum is formed
+    of what is left only: rounding keeps order, so the largest sum of a block is that of its largest value. Where minus
+    infinity is among the largest, any place of that value may stand for it.
     """
-    size, groups = added.shape[-1], added.shape[-2]
+    *rows, groups, size = added.shape
     count = min(count, groups * size)
     width = _fitting(size)
-    if groups * size > width * count:
-        values, places = _within_blocks(base, added, count, width)
-    else:
-        values = (base.unsqueeze(-1) + added).flatten(-2)
-        places = torch.arange(groups * size, device=values.device).expand_as(values)
-    if values.shape[-1] > _FINER * count and values.shape[-1] % _FINER == 0:
-        blocks = _order(_maxima(values, _FINER), places[..., ::_FINER]).topk(count, sorted=False).indices
-        chosen = _inside(blocks * _FINER, _FINER)
-        values, places = values.gather(-1, chosen), places.gather(-1, chosen)
+    if groups * size <= width * count:
+        found, places = (base.unsqueeze(-1) + added).flatten(-2), torch.arange(groups * size, device=added.device)
+        first = _order(found, places).topk(count).indices
+        return Best(found.gather(-1, first), first // size, first % size)
+    if size % width:
+        added = F.pad(added, (0, -size % width), value=IMPOSSIBLE)
+    padded = added.shape[-1]
+    blocks = added.reshape(-1, groups * padded // width, width)
+    starts = torch.arange(0, groups * padded, width, device=added.device).expand(blocks.shape[:2])
+    lifted = base.reshape(-1, groups).repeat_interleave(padded // width, -1)
+    kept = _leading(blocks.amax(-1) + lifted, starts, count)
+    values = _of_each(blocks, kept).add_(lifted.gather(1, kept).unsqueeze(-1))
+    starts = starts.gather(1, kept).unsqueeze(-1) + torch.arange(0, width, _FINER, device=added.device)
+    blocks, starts = values.view(len(values), -1, _FINER), starts.flatten(1)
+    kept = _leading(blocks.amax(-1), starts, count)
+    values = _of_each(blocks, kept).flatten(1)
+    places = (starts.gather(1, kept).unsqueeze(-1) + torch.arange(_FINER, device=added.device)).flatten(1)
     first = _order(values, places).topk(count).indices
-    places = places.gather(-1, first)
-    return Best(values.gather(-1, first), places // size, places % size)
+    values, places = (part.gather(1, first).view(*rows, count) for part in (values, places))
+    return Best(values, places // padded, (places % padded).clamp_(max=size - 1))
 
 
-def _within_blocks(
-    base: Float[Tensor, "*row group"], added: Float[Tensor, "*row group all"], count: int, width: int
-) -> tuple[Float[Tensor, "*row some"], Int[Tensor, "*row some"]]:
-    """The sums in the `count` blocks with the largest, and where they stand among all groups."""
-    size = added.shape[-1]
-    whole = size - size % width
-    peaks = _maxima(added[..., :whole], width)
-    if whole < size:  # the last block of a group is cut short
-        peaks = torch.cat([peaks, added[..., whole:].amax(-1, keepdim=True)], -1)
-    blocks = peaks.shape[-1]
-    peaks = (base.unsqueeze(-1) + peaks).flatten(-2)
-    chosen = _order(peaks, torch.arange(peaks.shape[-1], device=peaks.device)).topk(count, sorted=False).indices
-    group = chosen // blocks
-    inside = _inside(chosen % blocks * width, width)
-    places = (group * size).repeat_interleave(width, -1) + inside.clamp(max=size - 1)
-    values = added.flatten(-2).gather(-1, places) + base.gather(-1, group).repeat_interleave(width, -1)
-    return (values if whole == size else values.masked_fill_(inside >= size, IMPOSSIBLE)), places
+def _leading(
+    peaks: Float[Tensor, "row block"], starts: Int[Tensor, "row block"], count: int
+) -> Int[Tensor, "row best"]:
+    """Which blocks have the largest maxima, in no order; of equal ones those that start first."""
+    return _order(peaks, starts).topk(min(count, peaks.shape[1]), sorted=False).indices
+
+
+def _of_each(
+    blocks: Float[Tensor, "row block width"], kept: Int[Tensor, "row best"]
+) -> Float[Tensor, "row best width"]:
+    """A copy of those blocks of each row."""
+    rows, count, width = blocks.shape
+    firsts = torch.arange(0, rows * count, count, device=kept.device).unsqueeze(1)
+    return blocks.view(-1, width).index_select(0, (kept + firsts).flatten()).view(rows, -1, width)
 
 
 @cache
 def _fitting(size: int) -> int:
-    """The width next to the usual one that cuts `size` without a rest, or the usual one."""
+    """The width next to the usual one that cuts `size` without a rest, or the usual one; finer blocks cut all."""
     near = range(_WIDTH // 2, 2 * _WIDTH + 1, _FINER)
     return min((width for width in near if size % width == 0), key=lambda width: abs(width - _WIDTH), default=_WIDTH)
 
@@ -90,13 +96,3 @@ def _order(values: Float[Tensor, "*row all"], places: Int[Tensor, "*#row all"]) 
     """
     bits = values.view(torch.int32)
     return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32) - places
-
-
-def _maxima(values: Float[Tensor, "*row all"], width: int) -> Float[Tensor, "*row block"]:
-    """The largest of every `width` neighbours."""
-    return values.reshape(*values.shape[:-1], -1, width).amax(-1)
-
-
-def _inside(starts: Int[Tensor, "*row block"], width: int) -> Int[Tensor, "*row place"]:
-    """Every place of the blocks that start there."""
-    return (starts.unsqueeze(-1) + torch.arange(width, device=starts.device)).flatten(-2)

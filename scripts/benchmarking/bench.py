@@ -17,7 +17,9 @@ import torch
 from tqdm import tqdm
 
 from nmt import build
+from nmt.errors import ConfigError
 from nmt.evaluation.bleu import bleu
+from nmt.model.product import PRECISIONS, Precision
 from scripts.benchmarking import texts
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.measures import case, ceiling, environment, watched
@@ -134,6 +136,9 @@ class Bench:
         turns: list[Turn] = []
         lines, alone = self.work / "text" / "test.source", self._alone()
         for name, way in WAYS.items():
+            if problem := impossible(way.precision):
+                logger.warning("not measured: %s. %s", name, problem)
+                continue
             for batch in (None, *self.effort.batches, 1) if way.alone else (None, *self.effort.batches):
                 run = partial(self._ours, folder, alone if batch == 1 else lines, way, batch)
                 turns.append(Turn("nmt", name, run, batch=batch))
@@ -269,6 +274,15 @@ class Bench:
             "mean target tokens": mean["target"],
             "load average": f"{os.getloadavg()[0]:.1f}",
         }
+
+
+def impossible(precision: Precision) -> str:
+    """Why a search cannot have products of this precision on this machine; empty where it can."""
+    try:
+        PRECISIONS[precision](torch.zeros(16, 16), None)
+    except ConfigError as problem:
+        return str(problem)
+    return ""
 
 
 def _speed(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
