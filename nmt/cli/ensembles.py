@@ -131,7 +131,7 @@ def translate(each: Together) -> None:
     """Translates the text that the runs were tested on, and writes what a run would. Raises NmtError."""
     split, source, references = tested(each.jobs)
     settings = each.jobs[0].settings
-    work = Work(device=settings["device"], threads=settings["threads"], tokens=2048)
+    work = Work(device=settings["device"], threads=settings["threads"], tokens=Translator.tokens)
     loaded = load_all([str(job.folder) for job in each.jobs], work)
     worker = translator(loaded[0], work, settings["search"], others=loaded[1:], weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]

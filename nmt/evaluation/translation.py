@@ -19,6 +19,9 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.search.hypothesis import Hypothesis, Search, Step
 from nmt.symbols import PAD, START
 
+BLOCK = 256
+"""A shortlist has a multiple of so many words, of which the last may be padding that no sentence is allowed."""
+
 Position = Literal["predicted", "read"]
 """Where a target word's weights are read: at the step that predicts the word, or at the next, which reads it."""
 
@@ -50,7 +53,7 @@ class Translator:
     model: Seq2Seq
     tokenizers: Tokenizers
     search: Search
-    tokens: int = 2048
+    tokens: int = 4096
     weights: bool = True
     engine: Engine | Ensemble | None = None
     listing: Listing | None = None
@@ -117,6 +120,9 @@ class Translator:
         """The vocabulary of a batch under a shortlist."""
         joint = self.tokenizers.source is self.tokenizers.target
         words, allowed = listing.choice.shortlist(listing.lexicon, sentences, joint=joint)
+        # A search is faster over a number of words that can be cut into equal blocks.
+        missing = -len(words) % BLOCK
+        words, allowed = np.pad(words, (0, missing), constant_values=PAD), np.pad(allowed, ((0, 0), (0, missing)))
         device = self.model.output.weight.device
         return Vocabulary(
             torch.from_numpy(words).to(device),

@@ -67,7 +67,8 @@ class _VocabularyLoss(torch.autograd.Function):
             right = wanted[rows].unsqueeze(1)
             logits = F.linear(words[rows], vocabulary, offset).to(bias.dtype)
             chosen = logits.gather(1, right)
-            grad = torch.log_softmax(logits, 1)
+            # In its place on a CPU, whose kernel reads a row before it writes it.
+            grad = torch.log_softmax(logits, 1, out=logits if logits.device.type == "cpu" else None)
             lost = -grad.gather(1, right)
             nll += lost.sum()
             smoothed += (lost + smoothing * (chosen - mean[rows].unsqueeze(1))).sum()

@@ -21,6 +21,7 @@ from nmt.cli.work import translator as made
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.evaluation.translation import Translator
 from nmt.training.interruption import Interruption
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import ceiling, peak_mib
@@ -130,7 +131,7 @@ def translate(
 
     A batch of None is what `nmt-translate` does by itself; of 1, every sentence alone, with its latency.
     """
-    work = Work(device="cpu", threads=None, tokens=2048 if batch is None else 10**9)
+    work = Work(device="cpu", threads=None, tokens=Translator.tokens if batch is None else 10**9)
     loaded = load(model, work)
     translator = made(loaded, work, search, weights=False, precision=precision, shortlist={"name": shortlist})
     ids = loaded.tokenizers.source.encode(Path(lines).read_text(encoding="utf-8").splitlines())
