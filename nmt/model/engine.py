@@ -25,8 +25,8 @@ class Vocabulary(NamedTuple):
     """What a batch may be translated to.
 
     words: ids of the vocabulary, increasing, with the control symbols first, and PAD for what fills it up; None for
-    all. Steps read and predict places in it. allowed: which of them each sentence may be made of; None for all. many: whether so many words will be
-    read that all are better projected once than each when it is read.
+    all. Steps read and predict places in it. allowed: which of them each sentence may be made of; None for all. many:
+    whether so many words will be read that all are better projected once than each when it is read.
     """
 
     words: Int[Tensor, " word"] | None = None
