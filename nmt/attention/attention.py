@@ -72,16 +72,17 @@ class Attention(nn.Module):
     def over(self, memory: Memory) -> Look:
         """What looks at one batch's memory, for one group of target positions after another."""
         source = memory.bias.shape[1]
+        asking, limiting = self.score.asking(), self.scope.asking()
         score, read = self.score.against(memory.keys), shared(memory.values.mT)
         keys, values = windows(memory.keys), windows(memory.values)
 
         def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            window = self.scope(query, positions, memory.lengths, source)
+            asked, window = asking(query), limiting(query, positions, memory.lengths, source)
             if window.reach is None:
-                weights = self.weights(score(query), memory.bias, window)
+                weights = self.weights(score(asked), memory.bias, window)
                 return Attended(join_heads(read(weights, None)), weights, past)
             compare = self.score.against(keys(window.reach))
-            weights = self.weights(compare(query), memory.bias[:, window.reach], window)
+            weights = self.weights(compare(asked), memory.bias[:, window.reach], window)
             context = shared(values(window.reach).mT)(weights, None)
             whole = F.pad(weights, (window.reach.start, source - window.reach.stop))
             return Attended(join_heads(context), whole, past)

@@ -6,6 +6,8 @@ for the weights. Source and target positions count from 0; distances and `half_w
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
+from nmt.attention.shared import mapped
 from nmt.errors import ConfigError
 
 
@@ -40,6 +43,10 @@ class Scope(nn.Module, ABC):
         source: int,
     ) -> Window:
         """The window of each query. positions: target positions; lengths: source lengths; source: the padded length."""
+
+    def asking(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
+        """The same, for one group of target positions of a batch after another."""
+        return self
 
 
 class Global(Scope):
@@ -135,8 +142,21 @@ class LocalPredictive(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
+        return self.asking()(query, positions, lengths, source)
+
+    def asking(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
+        return partial(self._window, mapped(self.hidden.weight))
+
+    def _window(
+        self,
+        project: Callable[[Tensor], Tensor],
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
         # In the format of the query, for eight binary digits would not do for a place in a long sentence.
-        predicted = self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
+        predicted = self.centre(torch.tanh(project(query))).to(query.dtype)
         centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
         reach = reached(centre, self.half_width, source)
         away = distances(centre, reach, source)

@@ -1,8 +1,8 @@
 """How well does a query match each key?
 
-Every score has two verbs: `remember` projects the encoder states to keys once a sentence, and `forward` compares
-queries with keys. With several heads each head has its own part of the projections (Vaswani et al. 2017), for every
-score.
+Every score has three verbs: `remember` projects the encoder states to keys once a sentence, `asking` gives what
+projects queries, and `against` what compares them with keys. With several heads each head has its own part of the
+projections (Vaswani et al. 2017), for every score.
 """
 
 from abc import ABC, abstractmethod
@@ -14,12 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
-from nmt.attention.shared import shared
+from nmt.attention.shared import mapped, shared
 from nmt.errors import ConfigError
 
 States = Float[Tensor, "row source memory"]
 Queries = Float[Tensor, "row target query"]
 Keys = Float[Tensor, "row head source key"]
+Asked = Float[Tensor, "row head target part"]
 Scores = Float[Tensor, "row head target source"]
 
 
@@ -34,13 +35,17 @@ class Score(nn.Module, ABC):
     def remember(self, states: States) -> Keys:
         """Keys from encoder states: all work that does not depend on the query."""
 
+    def asking(self) -> Callable[[Queries], Asked]:
+        """What does all that depends on the query alone, for one group of target positions of a batch after another."""
+        return lambda query: split_heads(query, self.heads)
+
     @abstractmethod
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        """What compares one batch's keys with the queries of one group of target positions after another."""
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        """What compares one batch's keys with what is asked at one group of target positions after another."""
 
     def forward(self, query: Queries, keys: Keys) -> Scores:
         """One score for every head, target position and source position."""
-        return self.against(keys)(query)
+        return self.against(keys)(self.asking()(query))
 
 
 def divided(what: str, size: int, heads: int) -> int:
@@ -78,9 +83,8 @@ class Dot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        compare = shared(keys)
-        return lambda query: compare(split_heads(query, self.heads), None)
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return multiplied(keys)
 
 
 class General(Score):
@@ -97,9 +101,8 @@ class General(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        compare = shared(keys)
-        return lambda query: compare(split_heads(query, self.heads), None)
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return multiplied(keys)
 
 
 class ScaledDot(Score):
@@ -117,9 +120,12 @@ class ScaledDot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        compare = shared(keys)
-        return lambda query: compare(split_heads(self.query(query) * self.scale, self.heads), None)
+    def asking(self) -> Callable[[Queries], Asked]:
+        project = mapped(self.query.weight)
+        return lambda query: split_heads(project(query) * self.scale, self.heads)
+
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return multiplied(keys)
 
 
 class Cosine(Score):
@@ -140,15 +146,23 @@ class Cosine(Score):
     def remember(self, states: States) -> Keys:
         return F.normalize(split_heads(states, self.heads), dim=-1)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        compare = shared(keys)
+    def asking(self) -> Callable[[Queries], Asked]:
+        project = mapped(self.query.weight)
 
-        def cosine(query: Queries) -> Scores:
-            unit = F.normalize(split_heads(self.query(query), self.heads), dim=-1)
-            sharpness = F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
-            return compare(unit * sharpness, None)
+        def asked(query: Queries) -> Asked:
+            unit = F.normalize(split_heads(project(query), self.heads), dim=-1)
+            return unit * F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
 
-        return cosine
+        return asked
+
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return multiplied(keys)
+
+
+def multiplied(keys: Keys) -> Callable[[Asked], Scores]:
+    """The product of what is asked with each key."""
+    compare = shared(keys)
+    return lambda asked: compare(asked, None)
 
 
 def summed(queries: Float[Tensor, "row head target key"], keys: Keys, v: Float[Tensor, "head key"]) -> Scores:
@@ -172,8 +186,12 @@ class Additive(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        return lambda query: summed(split_heads(self.query(query), self.heads), keys, self.v)
+    def asking(self) -> Callable[[Queries], Asked]:
+        project = mapped(self.query.weight)
+        return lambda query: split_heads(project(query), self.heads)
+
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return lambda asked: summed(asked, keys, self.v)
 
 
 class Concat(Score):
@@ -193,9 +211,12 @@ class Concat(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
-        weight = self.joined.weight[:, : self.query_size]
-        return lambda query: summed(split_heads(F.linear(query, weight), self.heads), keys, self.v)
+    def asking(self) -> Callable[[Queries], Asked]:
+        project = mapped(self.joined.weight[:, : self.query_size])
+        return lambda query: split_heads(project(query), self.heads)
+
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+        return lambda asked: summed(asked, keys, self.v)
 
 
 class Location(Score):
@@ -217,9 +238,13 @@ class Location(Score):
         places = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
         return places.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
-    def against(self, keys: Keys) -> Callable[[Queries], Scores]:
+    def asking(self) -> Callable[[Queries], Asked]:
+        project = mapped(self.position.weight)
+        return lambda query: split_heads(project(query), self.heads)
+
+    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
         places = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
-        return lambda query: split_heads(self.position(query), self.heads)[..., places]
+        return lambda asked: asked[..., places]
 
 
 SCORES: dict[str, type[Score]] = {

@@ -37,6 +37,12 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     )
 
 
+def mapped(weight: Float[Tensor, "output input"]) -> Callable[[Float[Tensor, "row target input"]], Tensor]:
+    """What makes queries W' of queries, position after position, as `shared`: [row, target, output]."""
+    multiply = shared(weight)
+    return lambda queries: torch.unflatten(multiply(queries.flatten(0, 1), None), 0, queries.shape[:2])
+
+
 def product(
     inputs: Inputs, added: Outputs | None, weight: Float[Tensor, "*batch output input"], dtype: torch.dtype
 ) -> Outputs:

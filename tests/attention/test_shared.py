@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention.shared import Product, shared
+from nmt.attention.shared import Product, mapped, shared
 from tests.builders import numbers
 
 ROW, INPUT, POSITIONS = 3, 5, 4
@@ -47,6 +47,22 @@ def test_each_sentence_may_have_its_own() -> None:
     weight, start, _ = given(2, 7)
     found, expected = (recurrence(product, weight, start, None) for product in (shared, plain))
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, start]) for result in (found, expected))
+    assert_close(ours, theirs)
+
+
+def test_queries_are_mapped_with_the_gradients_of_the_plain_product() -> None:
+    weight = numbers(INPUT, INPUT, seed=4).double().requires_grad_()
+    queries = numbers(2, ROW, INPUT, seed=5).double().requires_grad_()
+
+    def positions(project: Callable[[Tensor], Tensor]) -> Tensor:
+        found = [queries]
+        for _ in range(POSITIONS):
+            found.append(torch.tanh(project(found[-1])))
+        return torch.stack(found)
+
+    found, expected = positions(mapped(weight)), positions(lambda asked: asked @ weight.mT)
+    assert_close(found, expected)
+    ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, queries]) for result in (found, expected))
     assert_close(ours, theirs)
 
 
