@@ -1,14 +1,15 @@
 """x W' + b with W made ready once, because it will be asked for at every step of a search."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor
 
 from nmt.errors import ConfigError
+from nmt.packed import packed, times
 from nmt.precision import can_round, rounding
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -41,20 +42,15 @@ class Product(ABC):
 
 
 class Float32(Product):
-    """In the precision of the weight. On a CPU the weight is laid out once as oneDNN wants it, as `torch.compile` does
-    when it freezes a model; a plain product would do that, or worse, at every step.
-    """
+    """In the precision of the weight; packed on a CPU, since a search takes more products than any packing costs."""
 
     def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
-        self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
+        self.bias = None if bias is None else bias.detach()
         packs = weight.device.type == "cpu" and weight.dtype in _PACKED and torch._C._has_mkldnn
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight) if packs else None
+        self.multiply = packed(weight) if packs else partial(times, weight.detach())
 
     def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
-        if self.packed is None:
-            return F.linear(x, self.weight, self.bias)
-        found: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-        return found
+        return self.multiply(x, self.bias)
 
 
 def padded(x: Rows, dtype: torch.dtype) -> Num[Tensor, "more_rows features"]:

@@ -4,13 +4,14 @@ The projection is over half of a recurrent model's arithmetic, and its logits ar
 gradient beside the loss means that no more than one chunk of logits ever exists.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.packed import multiplying
 from nmt.precision import lowered
 
 LOGITS = 8_000_000
@@ -59,29 +60,34 @@ class _VocabularyLoss(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
         words, vocabulary, offset = lowered(readout), lowered(weight), lowered(bias)
+        forth = multiplying(vocabulary, len(words))
+        back = multiplying(vocabulary.t(), len(words) if differentiate else 0)
         # The mean logit of every word, without a pass over its logits.
-        mean = torch.addmv(bias.mean().expand(len(readout)), readout.to(bias.dtype), weight.mean(0))
+        total = weight.sum(0)
+        mean = torch.addmv(bias.mean().expand(len(readout)), readout.to(bias.dtype), total / len(bias))
+
+        def logits_of(some: Tensor) -> Tensor:
+            return forth(some, offset).to(bias.dtype)
+
         chunk = max(1, LOGITS // len(bias))
         for start in range(0, len(readout), chunk):
             rows = slice(start, start + chunk)
             right = wanted[rows].unsqueeze(1)
-            logits = F.linear(words[rows], vocabulary, offset).to(bias.dtype)
+            logits = logits_of(words[rows])
             chosen = logits.gather(1, right)
-            # In its place on a CPU, whose kernel reads a row before it writes it.
-            grad = torch.log_softmax(logits, 1, out=logits if logits.device.type == "cpu" else None)
-            lost = -grad.gather(1, right)
+            grad, lost = _softmax(logits, right, words[rows], logits_of)
             nll += lost.sum()
             smoothed += (lost + smoothing * (chosen - mean[rows].unsqueeze(1))).sum()
             if grad_readout is not None and grad_weight is not None and grad_bias is not None:
-                grad.exp_().scatter_add_(1, right, torch.full_like(chosen, smoothing - 1.0))
+                grad.scatter_add_(1, right, torch.full_like(chosen, smoothing - 1.0))
                 grad_bias += grad.sum(0)
                 grad = grad.to(vocabulary.dtype)
-                grad_readout[rows] = grad @ vocabulary
+                grad_readout[rows] = back(grad, None)
                 accumulate(grad_weight, grad.t(), words[rows])
         if grad_readout is not None and grad_weight is not None and grad_bias is not None:
             # What smoothing takes from every logit alike, - e / V, reaches each gradient as one vector.
             even = smoothing / len(bias)
-            grad_readout -= even * weight.sum(0)
+            grad_readout -= even * total
             grad_weight -= even * readout.sum(0)
             grad_bias -= even * len(readout)
             ctx.save_for_backward(grad_readout, grad_weight, grad_bias)
@@ -92,6 +98,29 @@ class _VocabularyLoss(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         readout, weight, bias = ctx.saved_tensors
         return readout * grads[0], weight * grads[0], bias * grads[0], None, None, None
+
+
+def _softmax(
+    logits: Float[Tensor, "word vocab"],
+    right: Int[Tensor, "word 1"],
+    readout: Float[Tensor, "word size"],
+    logits_of: Callable[[Tensor], Tensor],
+) -> tuple[Float[Tensor, "word vocab"], Float[Tensor, "word 1"]]:
+    """p of every word, and -log p of the right one.
+
+    On a CPU p takes the place of the logits, with one exponential for each where log_softmax would need a second. Where
+    the right word's p cannot be told from zero, its logarithm is found from the logits, made once more.
+    """
+    if logits.device.type != "cpu":
+        log_probs = torch.log_softmax(logits, 1)
+        return log_probs.exp(), -log_probs.gather(1, right)
+    # The kernel reads a row before it writes it.
+    probs = torch.softmax(logits, 1, out=logits)
+    lost = -probs.gather(1, right).log()
+    far = lost.isinf().squeeze(1)
+    if far.any():
+        lost[far] = -torch.log_softmax(logits_of(readout[far]), 1).gather(1, right[far])
+    return probs, lost
 
 
 def accumulate(total: Float[Tensor, "a b"], left: Float[Tensor, "a row"], right: Float[Tensor, "row b"]) -> None:

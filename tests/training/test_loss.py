@@ -107,3 +107,10 @@ def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
         results.append((found, torch.autograd.grad(found.smoothed, case.learned)))
     for result in results[1:]:
         assert_close(result, results[0])
+
+
+def test_a_word_too_improbable_for_single_precision_costs_what_it_costs() -> None:
+    readout = torch.tensor([[1.0], [0.01]])
+    weight, wanted = torch.tensor([[0.0], [300.0]]), torch.tensor([0, 1])
+    found = vocabulary_loss(readout, weight, torch.zeros(2), wanted, 0.0)
+    assert_close(found.nll, F.cross_entropy(readout @ weight.t(), wanted, reduction="sum"))

@@ -1,0 +1,57 @@
+"""A packed weight multiplies as the plain one does, whatever it looks like in memory."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt import packed
+from nmt.packed import ROWS, is_packed_faster, multiplying
+from nmt.precision import can_round, use_onednn
+from tests.builders import numbers
+
+ROW, INPUT, OUTPUT = 5, 12, 7
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rows": lambda weight: weight,
+    "columns": lambda weight: weight.t().contiguous().t(),
+    "part": lambda weight: torch.cat([weight, weight], 1)[:, :INPUT],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("added", [None, (OUTPUT,), (ROW, OUTPUT)])
+def test_it_is_the_plain_product(layout: str, added: tuple[int, ...] | None) -> None:
+    weight, x = LAYOUTS[layout](numbers(OUTPUT, INPUT, seed=1)), numbers(ROW, INPUT, seed=2)
+    more = None if added is None else numbers(*added, seed=3)
+    wanted = x @ weight.t() + (0 if more is None else more)
+    assert_close(packed.packed(weight)(x, more), wanted)
+    assert_close(packed.times(weight, x, more), wanted)
+
+
+def test_it_stays_as_the_weight_was() -> None:
+    weight, x = numbers(OUTPUT, INPUT, seed=1), numbers(ROW, INPUT, seed=2)
+    multiply, wanted = packed.packed(weight), x @ weight.t()
+    weight.zero_()
+    assert_close(multiply(x, None), wanted)
+
+
+def test_few_rows_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out = []
+    monkeypatch.setattr(packed, "is_packed_faster", lambda weight: True)
+    monkeypatch.setattr(packed, "packed", lambda weight: laid_out.append(weight) or torch.addmm)
+    weight = numbers(OUTPUT, INPUT, seed=1)
+    multiplying(weight, ROWS - 1)
+    assert not laid_out
+    multiplying(weight, ROWS)
+    assert laid_out == [weight]
+
+
+@pytest.mark.parametrize("format", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("by_onednn", [False, True])
+def test_only_what_onednn_multiplies_as_it_is_gains(format: torch.dtype, by_onednn: bool) -> None:
+    use_onednn(by_onednn)
+    wanted = {torch.float64: False, torch.float32: by_onednn and not can_round("cpu"), torch.bfloat16: True}
+    assert is_packed_faster(torch.ones(2, 2, dtype=format)) == wanted[format]
