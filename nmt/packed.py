@@ -45,7 +45,7 @@ def packed(weight: Float[Tensor, "output input"]) -> Multiply:
         if added is None or added.ndim == 1:
             found: Tensor = torch.ops.mkldnn._linear_pointwise(x, held, added, "none", [], "")
         else:
-            found = torch.ops.mkldnn._linear_pointwise.binary(x, added, held, None, "add")
+            found = torch.ops.mkldnn._linear_pointwise.binary(x, added.contiguous(), held, None, "add")
         return found
 
     return multiply

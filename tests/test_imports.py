@@ -3,7 +3,7 @@
     cli -> stored -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
                           \\-> data
 
-Everything may know `errors`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and the model
+Everything may know `errors`, `packed`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and the model
 knows no data.
 """
 
@@ -16,10 +16,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "precision", "processor", "symbols"}
+LEAVES = {"errors", "packed", "precision", "processor", "symbols"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "packed": set(),
     "precision": set(),
     "processor": set(),
     "symbols": set(),

@@ -7,6 +7,7 @@ real token whatever the padding.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -15,14 +16,17 @@ from torch import Tensor, nn
 
 from nmt.attention.shared import Product, shared
 from nmt.errors import ConfigError
-from nmt.model.lstm_update import lstm_update
+from nmt.model.joint import Joint, is_differentiating
 from nmt.precision import is_lowering
 
 Carry = tuple[Float[Tensor, "row hidden"], ...]
 Projected = Float[Tensor, "row gates"]
 
-FedStep = Callable[[Float[Tensor, "row feed"], Projected | None, Carry], Carry]
-"""(what is fed, the projection of what was known before, carry) -> the next carry"""
+Known = Float[Tensor, "time row gates"]
+"""The projection of what was known of each position before the recurrence."""
+
+FedStep = Callable[[Float[Tensor, "row feed"], Carry], Carry]
+"""(what is fed, carry) -> the next carry, for one position after another"""
 
 HOLD = 1e4
 """A gate's pre-activation that saturates a sigmoid to exactly 0 or 1 in single precision."""
@@ -59,9 +63,9 @@ class Cell(nn.Module, ABC):
         """W x + b, for as many positions as are known."""
         return F.linear(inputs, self.weight_input, self.bias)
 
-    def offset(self, rows: int) -> Projected | None:
+    def offset(self, time: int, rows: int) -> Known | None:
         """The b of `project`, for inputs that are projected position by position."""
-        return self.bias.expand(rows, -1)
+        return self.bias.expand(time, rows, -1)
 
     def recurrent(self) -> Product:
         """U h for the positions of one batch."""
@@ -71,19 +75,26 @@ class Cell(nn.Module, ABC):
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         """The next carry; `recurrent` is what the method of that name gives, asked once a batch."""
 
-    def fed(self, weight: Float[Tensor, "gates feed"]) -> FedStep:
-        """What steps, in one batch, with an input that only the recurrence itself brings and `weight` projects."""
+    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
+        """What makes of each carry of one batch the next, for one position after another."""
+        recurrent, known = self.recurrent(), iter(projected.unbind(0))
+        return lambda carry: self.step(next(known), carry, recurrent)
+
+    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
+        """As `steps`, with an input that only the recurrence itself brings and `weight` projects."""
         feed, recurrent = shared(weight), self.recurrent()
-        return lambda fed, projected, carry: self.step(feed(fed, projected), carry, recurrent)
+        # Unlike slices, what `unbind` gives has its gradient put together once, and not a whole one for each position.
+        known = repeat(None) if projected is None else iter(projected.unbind(0))
+        return lambda fed, carry: self.step(feed(fed, next(known)), carry, recurrent)
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         """Outputs of every position and the carry after the last real one. Padding must follow what is real."""
-        projected, recurrent = self.project(inputs.transpose(0, 1)).unbind(0), self.recurrent()
+        step = self.steps(self.project(inputs.transpose(0, 1)))
         outputs = []
         for time in range(inputs.shape[1]):
-            following = self.step(projected[time], carry, recurrent)
+            following = step(carry)
             if real is not None:
                 keep = real[:, time].unsqueeze(-1)
                 following = tuple(torch.where(keep, new, old) for new, old in zip(following, carry, strict=True))
@@ -118,14 +129,22 @@ class LSTM(Cell):
 
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
         hidden, cell = carry
-        return lstm_update(recurrent(hidden, projected), cell)
+        i, f, g, o = recurrent(hidden, projected).chunk(4, 1)
+        cell = torch.addcmul(torch.sigmoid(f) * cell, torch.sigmoid(i), torch.tanh(g))
+        return torch.sigmoid(o) * torch.tanh(cell), cell
 
-    def fed(self, weight: Float[Tensor, "gates feed"]) -> FedStep:
-        if not torch.is_grad_enabled():  # a step of a search, for which the weights are not worth copying
-            return super().fed(weight)
+    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
+        if not is_differentiating():
+            return super().steps(projected)
+        joint = Joint(self.weight_hidden, projected.shape[0], projected.shape[1], projected)
+        return lambda carry: joint.lstm(carry[1], carry[0])
+
+    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
+        if not is_differentiating() or projected is None:
+            return super().fed(weight, projected)
         # All that enters the gates is a sum, so that one product serves what is fed and the state.
-        joint = shared(torch.cat([weight, self.weight_hidden], 1))
-        return lambda fed, projected, carry: lstm_update(joint(torch.cat([fed, carry[0]], 1), projected), carry[1])
+        joint = Joint(torch.cat([weight, self.weight_hidden], 1), projected.shape[0], projected.shape[1], projected)
+        return lambda fed, carry: joint.lstm(carry[1], fed, carry[0])
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
@@ -146,10 +165,10 @@ class LSTM(Cell):
         self, inputs: Float[Tensor, "row time input"], weight: Float[Tensor, "gates input"], carry: Carry
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `torch.lstm`, whose kernel for bfloat16 on a CPU takes three times as long."""
-        projected, recurrent = F.linear(inputs.transpose(0, 1), weight, self.bias).unbind(0), self.recurrent()
+        step = self.steps(F.linear(inputs.transpose(0, 1), weight, self.bias))
         outputs = []
-        for time in range(inputs.shape[1]):
-            carry = self.step(projected[time], carry, recurrent)
+        for _ in range(inputs.shape[1]):
+            carry = step(carry)
             outputs.append(carry[0])
         hidden, cell = carry
         return torch.stack(outputs, 1), hidden, cell
@@ -205,7 +224,7 @@ class LayerNormLSTM(Cell):
         # What else joins the input (input feeding, context) must be normalized with it, so the norm waits for `step`.
         return F.linear(inputs, self.weight_input)
 
-    def offset(self, rows: int) -> None:
+    def offset(self, time: int, rows: int) -> None:
         return None
 
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
@@ -230,7 +249,7 @@ class LayerNormGRU(Cell):
     def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
         return F.linear(inputs, self.weight_input)
 
-    def offset(self, rows: int) -> None:
+    def offset(self, time: int, rows: int) -> None:
         return None
 
     def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:

@@ -5,7 +5,6 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -112,17 +111,6 @@ class Decoder(nn.Module, ABC):
 def aligned(weights: list[Float[Tensor, "row head 1 source"]]) -> Float[Tensor, "row target source"] | None:
     """One step's weights after another, averaged over heads; None if none were kept."""
     return torch.cat(weights, 2).mean(1) if weights else None
-
-
-def by_position(
-    project: Callable[[Tensor], Tensor], embedded: Float[Tensor, "row target embedding"]
-) -> tuple[Float[Tensor, "row gates"], ...]:
-    """The projected input of each target position.
-
-    All are projected at once and then taken apart by `unbind`, whose gradient is put together once; slicing one
-    position after another would make a gradient of the whole size for each.
-    """
-    return project(embedded.transpose(0, 1)).unbind(0)
 
 
 def feeding(size: int, stack: Stack) -> nn.Linear:

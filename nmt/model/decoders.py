@@ -1,14 +1,16 @@
 """The three decoders, which differ in when they ask attention: after the update, before it, or in the middle."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.attention.attention import Attention
 from nmt.attention.memory import Memory
-from nmt.attention.shared import shared
 from nmt.model.cell import CELLS
-from nmt.model.decoder import Decoded, Decoder, DecoderState, aligned, by_position, feeding, looking
+from nmt.model.decoder import Decoded, Decoder, DecoderState, aligned, feeding, looking
+from nmt.model.joint import Joint, is_differentiating
 from nmt.model.stack import CellName, Stack
 
 
@@ -68,27 +70,32 @@ class Luong(Decoder):
         if self.feed is None:
             outputs, carries = self.stack.run(embedded, state.carries)
             attended = looking(self.attention, memory)(outputs, positions, state.past)
-            readout = self.readout(self.attentional(torch.cat([attended.context, outputs], -1)))
+            readout = self.readout_dropout(self._attentional_vector(attended.context, outputs))
             weights = attended.weights.mean(1) if keep_weights else None
             return Decoded(readout, state._replace(carries=carries, past=attended.past), weights)
-        projected = by_position(self.stack.cell(0).project, embedded)
-        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight)
-        joined = shared(self.attentional.weight)
+        rows, time, _ = embedded.shape
+        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
+        attentional = self._attentional(time, rows)
         carries, feed, past = state.carries, state.feed, state.past
         readouts, kept = [], []
-        for t in range(embedded.shape[1]):
-            output, carries = step(feed, projected[t], carries)
+        for t in range(time):
+            output, carries = step(feed, carries)
             context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
-            feed = self.readout(joined(torch.cat([context.squeeze(1), output], -1), None))
+            feed = self.readout_dropout(attentional(context.squeeze(1), output))
             readouts.append(feed)
             if keep_weights:
                 kept.append(weights)
         return Decoded(torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), aligned(kept))
 
-    def readout(self, joined: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
-        """The attentional vector from W [c; s]; dropped out here, so that what is fed is what is read."""
-        dropped: Tensor = self.readout_dropout(torch.tanh(joined))
-        return dropped
+    def _attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """What gives tanh(W [c; s]) for one position of a batch after another."""
+        if is_differentiating():
+            return Joint(self.attentional.weight, time, rows).tanh
+        return self._attentional_vector
+
+    def _attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
+        return torch.tanh(self.attentional(torch.cat([context, output], -1)))
 
 
 class Bahdanau(Decoder):
@@ -139,15 +146,16 @@ class Bahdanau(Decoder):
         positions: Int[Tensor, "row target"],
         keep_weights: bool,
     ) -> Decoded:
-        projected = by_position(self.stack.cell(0).project, embedded)
-        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight)
+        rows, time, _ = embedded.shape
+        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
-        for t in range(embedded.shape[1]):
+        for t in range(time):
             query = carries[-1][0].unsqueeze(1)
             context, weights, past = look(query, positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            output, carries = step(contexts[-1], projected[t], carries)
+            output, carries = step(contexts[-1], carries)
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)
@@ -204,16 +212,17 @@ class Conditional(Decoder):
         positions: Int[Tensor, "row target"],
         keep_weights: bool,
     ) -> Decoded:
-        projected = by_position(self.first.project, embedded)
-        recurrent, second = self.first.recurrent(), self.stack.cell(0)
-        look, step = looking(self.attention, memory), self.stack.unrolled(second.weight_input)
+        rows, time, _ = embedded.shape
+        first = self.first.steps(self.first.project(embedded.transpose(0, 1)))
+        second, look = self.stack.cell(0), looking(self.attention, memory)
+        step = self.stack.unrolled(second.weight_input, second.offset(time, rows), time, rows)
         carries, past = state.carries, state.past
         outputs, contexts, kept = [], [], []
-        for t in range(embedded.shape[1]):
-            middle = self.first.step(projected[t], carries[0], recurrent)
+        for t in range(time):
+            middle = first(carries[0])
             context, weights, past = look(middle[0].unsqueeze(1), positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            output, carries = step(contexts[-1], second.offset(len(contexts[-1])), (middle, *carries[1:]))
+            output, carries = step(contexts[-1], (middle, *carries[1:]))
             outputs.append(output)
             if keep_weights:
                 kept.append(weights)

@@ -1,6 +1,6 @@
 """Source embeddings -> one state for every source position, and the carry with which each direction ended."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,12 +18,34 @@ class Encoded(NamedTuple):
     final: tuple[Carry, ...]
 
 
-def flipped(states: Float[Tensor, "row time size"], lengths: Int[Tensor, " row"]) -> Float[Tensor, "row time size"]:
-    """Each row read from its last real position to its first; padding stays at the end. Its own inverse."""
-    time = torch.arange(states.shape[1], device=states.device)
-    mirrored = lengths.unsqueeze(1) - 1 - time
-    index = torch.where(mirrored >= 0, mirrored, time)
-    return states.gather(1, index.unsqueeze(-1).expand_as(states))
+def mirror(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
+    """For each place of [row, time], the place to look at so that rows read from their last real position to the first.
+
+    Padding stays at the end. The order is its own inverse.
+    """
+    places = torch.arange(time, device=lengths.device)
+    mirrored = lengths.unsqueeze(1) - 1 - places
+    rows = torch.arange(len(lengths), device=lengths.device).unsqueeze(1) * time
+    return (rows + torch.where(mirrored >= 0, mirrored, places)).flatten()
+
+
+def flipped(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
+    """The states in the order that `mirror` gives."""
+    found: Tensor = _Flipped.apply(states, order)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Flipped(torch.autograd.Function):
+    """Autograd would sum gradients into zeros, place by place, where they only have to be put back in order."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return states.flatten(0, 1).index_select(0, order).view_as(states)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return flipped(grads[0], *ctx.saved_tensors), None
 
 
 class RecurrentEncoder(nn.Module):
@@ -65,15 +87,16 @@ class RecurrentEncoder(nn.Module):
         mask: Bool[Tensor, "row source"],
     ) -> Encoded:
         states, final = embedded, []
+        order = mirror(lengths, embedded.shape[1]) if self.directions > 1 else lengths
         for number, layer in enumerate(self.layers):
             inputs = self.dropout(states) if number else states
             outputs, carries = [], []
             assert isinstance(layer, nn.ModuleList)
             for direction, cell in enumerate(layer):
                 assert isinstance(cell, Cell)
-                seen = flipped(inputs, lengths) if direction else inputs
+                seen = flipped(inputs, order) if direction else inputs
                 output, carry = cell.run(seen, cell.start(seen, len(seen)), mask)
-                outputs.append(flipped(output, lengths) if direction else output)
+                outputs.append(flipped(output, order) if direction else output)
                 carries.append(carry)
             above = torch.cat(outputs, -1)
             states = states + above if self.residual and number else above

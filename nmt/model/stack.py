@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.model.cell import CELLS, Carry, Cell
+from nmt.model.cell import CELLS, Carry, Cell, Known
 from nmt.model.dropout import Dropout
 
 Carries = tuple[Carry, ...]
@@ -15,8 +15,8 @@ Carries = tuple[Carry, ...]
 
 Stepped = tuple[Float[Tensor, "row hidden"], Carries]
 
-Step = Callable[[Float[Tensor, "row feed"], Float[Tensor, "row gates"] | None, Carries], Stepped]
-"""(what is fed, the first layer's input projected, carries) -> (output of the top layer, carries)"""
+Step = Callable[[Float[Tensor, "row feed"], Carries], Stepped]
+"""(what is fed, carries) -> (output of the top layer, carries), for one position after another"""
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
@@ -48,16 +48,20 @@ class Stack(nn.Module):
         assert isinstance(cell, Cell)
         return cell
 
-    def unrolled(self, feed: Float[Tensor, "gates feed"]) -> Step:
-        """What takes one position after another of one batch; `feed` projects another input of the first layer."""
-        first, *above = (self.cell(layer) for layer in range(len(self.cells)))
-        enter, ascend = first.fed(feed), [cell.fed(cell.weight_input) for cell in above]
+    def unrolled(self, feed: Float[Tensor, "gates feed"], projected: Known | None, time: int, rows: int) -> Step:
+        """What takes one position after another of one batch of `time` positions and `rows` rows.
 
-        def step(fed: Tensor, projected: Tensor | None, carries: Carries) -> Stepped:
-            following = [enter(fed, projected, carries[0])]
+        projected: the first layer's input; `feed` projects another input of that layer.
+        """
+        first, *above = (self.cell(layer) for layer in range(len(self.cells)))
+        enter = first.fed(feed, projected)
+        ascend = [cell.fed(cell.weight_input, cell.offset(time, rows)) for cell in above]
+
+        def step(fed: Tensor, carries: Carries) -> Stepped:
+            following = [enter(fed, carries[0])]
             output = following[0][0]
-            for cell, ascended, carry in zip(above, ascend, carries[1:], strict=True):
-                following.append(ascended(self.dropout(output), cell.offset(len(output)), carry))
+            for ascended, carry in zip(ascend, carries[1:], strict=True):
+                following.append(ascended(self.dropout(output), carry))
                 output = following[-1][0] + output if self.residual else following[-1][0]
             return output, tuple(following)
 

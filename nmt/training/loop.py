@@ -19,7 +19,7 @@ from nmt.symbols import PAD
 from nmt.training.compiled import forward_of
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
-from nmt.training.loss import Loss, vocabulary_loss
+from nmt.training.loss import Loss, real_places, selected, vocabulary_loss
 from nmt.training.rehearsal import rehearse
 from nmt.training.settings import Training
 from nmt.training.state import TrainingState, Window
@@ -155,17 +155,19 @@ class Loop:
         here = to_device(batch, self.model.output.weight.device)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
-        real = (batch.wanted != PAD).flatten().nonzero().squeeze(1).to(here.wanted.device, non_blocking=True)
+        places = real_places(batch.wanted)
+        if places is not None:
+            places = places.to(here.wanted.device, non_blocking=True)
         output = self.model.output
         is_low, kind = self.settings.precision == "bfloat16", here.wanted.device.type
         with rounding(is_low and can_round(kind)):
             with torch.autocast(kind, torch.bfloat16, enabled=is_low and not can_round(kind)):
                 readout = self.forward(here.source, here.source_lengths, here.read)
                 loss = vocabulary_loss(
-                    readout.flatten(0, 1)[real],
+                    selected(readout, places),
                     output.weight,
                     output.bias,
-                    here.wanted.flatten()[real],
+                    selected(here.wanted, places),
                     self.settings.label_smoothing,
                 )
             (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.packed import multiplying
 from nmt.precision import lowered
+from nmt.symbols import PAD
 
 LOGITS = 8_000_000
 """So many logits exist at one time."""
@@ -23,6 +24,20 @@ class Loss(NamedTuple):
 
     smoothed: Float[Tensor, ""]
     nll: Float[Tensor, ""]
+
+
+def real_places(wanted: Int[Tensor, "row target"]) -> Int[Tensor, " word"] | None:
+    """Where there are words, counted row after row; None where there is no padding, so that all are."""
+    real = (wanted != PAD).flatten()
+    return None if real.all() else real.nonzero().squeeze(1)
+
+
+def selected(
+    tensor: Shaped[Tensor, "row target *size"], places: Int[Tensor, " word"] | None
+) -> Shaped[Tensor, "word *size"]:
+    """What is at places that `real_places` gives. Selecting costs a pass, and a slower one for its gradient."""
+    flat = tensor.flatten(0, 1)
+    return flat if places is None else flat[places]
 
 
 def vocabulary_loss(

@@ -23,7 +23,7 @@ from nmt.model.decoder import DecoderState
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import over
 from nmt.symbols import PAD
-from nmt.training.loss import vocabulary_loss
+from nmt.training.loss import real_places, selected, vocabulary_loss
 
 STAGES = ("data", "encoder", "recurrence", "attention", "vocabulary", "optimizer")
 
@@ -84,7 +84,7 @@ def step(
     """Seconds of one training step by stage; `recurrence` has the attention in it."""
     watch = Watch()
     batch: Batch = epoch.batch(index)
-    real = (batch.wanted != PAD).flatten().nonzero().squeeze(1)
+    places = real_places(batch.wanted)
     watch.lap("data")
     optimizer.zero_grad(set_to_none=True)
     memory, state = model.encode(batch.source, batch.source_lengths)
@@ -92,14 +92,15 @@ def step(
     cut_memory: Memory = leaves(memory, cuts)
     cut_state: DecoderState = leaves(state, cuts)
     watch.lap("encoder")
-    readout = model.readout(model.decoder(model.target(batch.read), cut_state, cut_memory).readout).flatten(0, 1)[real]
+    decoded = model.decoder(model.target(batch.read), cut_state, cut_memory).readout
+    readout = selected(model.readout(decoded), places)
     cut_readout = readout.detach().requires_grad_()
     watch.lap("recurrence")
     output = model.output
     loss = vocabulary_loss(
-        cut_readout, output.weight, output.bias, batch.wanted.flatten()[real], training["label_smoothing"]
+        cut_readout, output.weight, output.bias, selected(batch.wanted, places), training["label_smoothing"]
     )
-    (loss.smoothed / len(real)).backward()  # type: ignore[no-untyped-call]
+    (loss.smoothed / len(readout)).backward()  # type: ignore[no-untyped-call]
     watch.lap("vocabulary")
     readout.backward(cut_readout.grad)
     watch.lap("recurrence")
@@ -116,14 +117,14 @@ def uncut(model: Seq2Seq, optimizer: torch.optim.Optimizer, epoch: Epoch, index:
     """Seconds of the same step in one piece."""
     started = time.perf_counter()
     batch = epoch.batch(index)
-    real = (batch.wanted != PAD).flatten().nonzero().squeeze(1)
+    places = real_places(batch.wanted)
     optimizer.zero_grad(set_to_none=True)
-    readout = model(batch.source, batch.source_lengths, batch.read).flatten(0, 1)[real]
+    readout = selected(model(batch.source, batch.source_lengths, batch.read), places)
     output = model.output
     loss = vocabulary_loss(
-        readout, output.weight, output.bias, batch.wanted.flatten()[real], training["label_smoothing"]
+        readout, output.weight, output.bias, selected(batch.wanted, places), training["label_smoothing"]
     )
-    (loss.smoothed / len(real)).backward()  # type: ignore[no-untyped-call]
+    (loss.smoothed / len(readout)).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), training["clip_norm"] or float("inf"))
     optimizer.step()
     return time.perf_counter() - started

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.cell import CELLS, GRU, Cell
-from nmt.model.encoder import ENCODERS, Encoded, RecurrentEncoder, flipped
+from nmt.model.encoder import ENCODERS, Encoded, RecurrentEncoder, flipped, mirror
 from tests.builders import alone, mask_of, numbers, without_gradient
 
 EMBEDDING, HIDDEN = 5, 7
@@ -46,11 +46,18 @@ def encode(encoder: RecurrentEncoder, lengths: list[int], filler: float = 0.0, e
 @given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5), extra=st.integers(0, 3))
 def test_flipping_turns_each_row_around_and_is_its_own_inverse(lengths: list[int], extra: int) -> None:
     states = numbers(len(lengths), max(lengths) + extra, 3)
-    turned = flipped(states, torch.tensor(lengths))
-    assert torch.equal(flipped(turned, torch.tensor(lengths)), states)
+    order = mirror(torch.tensor(lengths), states.shape[1])
+    turned = flipped(states, order)
+    assert torch.equal(flipped(turned, order), states)
     for row, length in enumerate(lengths):
         assert torch.equal(turned[row, :length], states[row, :length].flip(0))
         assert torch.equal(turned[row, length:], states[row, length:])
+
+
+def test_gradients_are_flipped_as_their_states_are() -> None:
+    states = numbers(3, 5, 2).double().requires_grad_()
+    order = mirror(torch.tensor([5, 1, 3]), 5)
+    assert torch.autograd.gradcheck(lambda given: flipped(given, order), states)
 
 
 def test_padding_is_invisible(encoder: RecurrentEncoder) -> None:

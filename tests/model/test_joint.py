@@ -1,0 +1,151 @@
+"""The fused products of a recurrence against the plain equations, in values and in every gradient."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.model import joint
+from nmt.model.joint import Joint
+from nmt.packed import packed
+from nmt.precision import use_onednn
+from tests.builders import numbers
+
+ROW, HIDDEN, FED, POSITIONS = 3, 5, 4, 4
+
+Given = tuple[Tensor, ...]
+"""The weight, what is added at each position, the first cell state and output, and what is fed."""
+Recurrence = Callable[[Tensor, Tensor | None, Tensor, Tensor, Tensor], Tensor]
+
+
+def given(kind: str, dtype: torch.dtype = torch.float64) -> Given:
+    size = 4 * HIDDEN if kind == "lstm" else HIDDEN
+    shapes = [(size, FED + HIDDEN), (POSITIONS, ROW, size), (ROW, HIDDEN), (ROW, HIDDEN), (POSITIONS, ROW, FED)]
+    return tuple(numbers(*shape, seed=seed).to(dtype).requires_grad_() for seed, shape in enumerate(shapes))
+
+
+def plain_lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    i, f, g, o = gates.chunk(4, 1)
+    following = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(following), following
+
+
+def fused(kind: str) -> Recurrence:
+    """Every position's output and cell state, one after another."""
+
+    def run(weight: Tensor, added: Tensor | None, cell: Tensor, hidden: Tensor, fed: Tensor) -> Tensor:
+        product, seen = Joint(weight, POSITIONS, ROW, added), []
+        for t in range(POSITIONS):
+            if kind == "lstm":
+                hidden, cell = product.lstm(cell, fed[t], hidden)
+            else:
+                hidden = product.tanh(fed[t], hidden)
+            seen += [hidden, cell]
+        return torch.stack(seen)
+
+    return run
+
+
+def plain(kind: str) -> Recurrence:
+    def run(weight: Tensor, added: Tensor | None, cell: Tensor, hidden: Tensor, fed: Tensor) -> Tensor:
+        seen = []
+        for t in range(POSITIONS):
+            product = torch.cat([fed[t], hidden], 1) @ weight.t() + (0 if added is None else added[t])
+            hidden, cell = plain_lstm(product, cell) if kind == "lstm" else (torch.tanh(product), cell)
+            seen += [hidden, cell]
+        return torch.stack(seen)
+
+    return run
+
+
+KINDS = pytest.mark.parametrize("kind", ["lstm", "tanh"])
+
+
+@KINDS
+@pytest.mark.parametrize("adding", [True, False])
+def test_it_is_the_equation_with_its_gradients(kind: str, adding: bool) -> None:
+    weight, added, *rest = given(kind)
+    more = added if adding else None
+    wanted = [weight, *rest, *([added] if adding else [])]
+    found, expected = fused(kind)(weight, more, *rest), plain(kind)(weight, more, *rest)
+    assert_close(found, expected)
+    ours, theirs = (
+        torch.autograd.grad(result.square().sum(), wanted, allow_unused=True) for result in (found, expected)
+    )
+    assert_close(ours, theirs)
+
+
+@KINDS
+def test_the_gradient_is_that_of_finite_differences(kind: str) -> None:
+    assert torch.autograd.gradcheck(fused(kind), given(kind))
+
+
+@pytest.mark.parametrize("seen", [[0], [1], [2, 5], [6], [7]])
+def test_gradients_are_those_of_the_equation_whatever_is_read_of_it(seen: list[int]) -> None:
+    wanted = given("lstm")
+    ours, theirs = (
+        torch.autograd.grad(run(*wanted)[seen].square().sum(), wanted, allow_unused=True)
+        for run in (fused("lstm"), plain("lstm"))
+    )
+    assert_close(ours, theirs)
+
+
+@KINDS
+@pytest.mark.parametrize("frozen", range(5))
+def test_what_is_frozen_needs_no_gradient(kind: str, frozen: int) -> None:
+    inputs = given(kind)
+    inputs[frozen].requires_grad_(False)
+    wanted = [tensor for tensor in inputs if tensor.requires_grad]
+    ours, theirs = (
+        torch.autograd.grad(run(*inputs).square().sum(), wanted, allow_unused=True)
+        for run in (fused(kind), plain(kind))
+    )
+    assert_close(ours, theirs)
+
+
+@KINDS
+def test_a_second_backward_counts_once_more_and_leaves_the_first(kind: str) -> None:
+    wanted = given(kind)
+    loss = fused(kind)(*wanted).square().sum()
+    first = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
+    kept = [None if grad is None else grad.clone() for grad in first]
+    second = torch.autograd.grad(3 * loss, wanted, allow_unused=True)
+    assert_close(list(first), kept)
+    assert_close(list(second), [None if grad is None else 3 * grad for grad in kept])
+
+
+@KINDS
+def test_what_is_given_stays_as_it_is(kind: str) -> None:
+    inputs = given(kind)
+    before = [tensor.detach().clone() for tensor in inputs]
+    fused(kind)(*inputs).sum().backward()
+    assert_close([tensor.detach() for tensor in inputs], before)
+
+
+@KINDS
+def test_packed_weights_and_plain_ones_agree(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = given(kind, torch.float32)
+    wanted = plain(kind)(*inputs)
+    monkeypatch.setattr(joint, "multiplying", lambda weight, rows: packed(weight))
+    found = fused(kind)(*inputs)
+    assert_close(found, wanted)
+    ours, theirs = (torch.autograd.grad(result.square().sum(), inputs, allow_unused=True) for result in (found, wanted))
+    assert_close(ours, theirs)
+
+
+@KINDS
+def test_in_bfloat16_only_products_are_rounded(kind: str) -> None:
+    use_onednn(False)
+    inputs = given(kind, torch.float32)
+    wanted = plain(kind)(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = fused(kind)(*inputs)
+    assert found.dtype == torch.float32
+    assert_close(found, wanted, atol=0.05, rtol=0.05)
+    ours, theirs = (torch.autograd.grad(result.sum(), inputs, allow_unused=True) for result in (found, wanted))
+    for our, their in zip(ours, theirs, strict=True):
+        if their is not None:
+            assert our.dtype == torch.float32
+            assert float(torch.nn.functional.cosine_similarity(our.flatten(), their.flatten(), dim=0)) > 0.99
