@@ -64,12 +64,13 @@ def rounding(is_on: bool = True) -> Iterator[None]:
 
 
 def multiplied(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right. Batches of small products are MKL's on a CPU, and so not rounded, unless they are compiled.
+    """left @ right in the format that they are in.
 
-    They are as fast as memory is, since each number is read once; rounding would come on top, and oneDNN's writing of
-    code for every new number of rows and positions.
+    Batches of small products are MKL's on a CPU, and so not rounded, unless they are compiled: they are as fast as
+    memory is, since each number is read once. Rounding would come on top, and oneDNN's writing of code for every new
+    number of rows and positions; and so would the copy that `torch.autocast` makes of keys and values at each position.
     """
-    if left.ndim == 2 or torch.compiler.is_compiling() or not is_onednn():
+    if left.ndim == 2 or torch.compiler.is_compiling() or not (is_onednn() or is_lowering(left)):
         return left @ right
-    with _taken(by_onednn=False):
+    with _taken(by_onednn=False), torch.autocast(left.device.type, enabled=False):
         return left @ right

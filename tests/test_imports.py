@@ -3,8 +3,8 @@
     cli -> stored -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
                           \\-> data
 
-Everything may know `errors`, `packed`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and the model
-knows no data.
+Everything may know `errors`, `packed`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and
+the model knows no data.
 """
 
 import ast
