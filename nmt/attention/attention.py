@@ -12,7 +12,7 @@ from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope, Window
 from nmt.attention.score import Score, divided
-from nmt.attention.shared import shared, windows
+from nmt.attention.shared import seen, within
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""
@@ -73,19 +73,15 @@ class Attention(nn.Module):
         """What looks at one batch's memory, for one group of target positions after another."""
         source = memory.bias.shape[1]
         asking, limiting = self.score.asking(), self.scope.asking()
-        score, read = self.score.against(memory.keys), shared(memory.values.mT)
-        keys, values = windows(memory.keys), windows(memory.values)
+        score, read = self.score.against(memory.keys), seen(memory.values.mT, -1)
 
         def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
             asked, window = asking(query), limiting(query, positions, memory.lengths, source)
-            if window.reach is None:
-                weights = self.weights(score(asked), memory.bias, window)
-                return Attended(join_heads(read(weights, None)), weights, past)
-            compare = self.score.against(keys(window.reach))
-            weights = self.weights(compare(asked), memory.bias[:, window.reach], window)
-            context = shared(values(window.reach).mT)(weights, None)
-            whole = F.pad(weights, (window.reach.start, source - window.reach.stop))
-            return Attended(join_heads(context), whole, past)
+            reach = window.reach
+            weights = self.weights(score(asked, reach), within(memory.bias, -1, reach), window)
+            context = join_heads(read(weights, reach))
+            whole = weights if reach is None else F.pad(weights, (reach.start, source - reach.stop))
+            return Attended(context, whole, past)
 
         return look
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
-from nmt.attention.shared import mapped, shared
+from nmt.attention.shared import mapped, seen, windows, within
 from nmt.errors import ConfigError
 
 States = Float[Tensor, "row source memory"]
@@ -40,12 +40,15 @@ class Score(nn.Module, ABC):
         return lambda query: split_heads(query, self.heads)
 
     @abstractmethod
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        """What compares one batch's keys with what is asked at one group of target positions after another."""
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        """What compares one batch's keys with what is asked at one group of target positions after another.
+
+        It is told which source positions to compare with, None being all, and gives scores for these alone.
+        """
 
     def forward(self, query: Queries, keys: Keys) -> Scores:
         """One score for every head, target position and source position."""
-        return self.against(keys)(self.asking()(query))
+        return self.against(keys)(self.asking()(query), None)
 
 
 def divided(what: str, size: int, heads: int) -> int:
@@ -83,8 +86,8 @@ class Dot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return multiplied(keys)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        return seen(keys, -2)
 
 
 class General(Score):
@@ -101,8 +104,8 @@ class General(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return multiplied(keys)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        return seen(keys, -2)
 
 
 class ScaledDot(Score):
@@ -124,8 +127,8 @@ class ScaledDot(Score):
         project = mapped(self.query.weight)
         return lambda query: split_heads(project(query) * self.scale, self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return multiplied(keys)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        return seen(keys, -2)
 
 
 class Cosine(Score):
@@ -155,14 +158,8 @@ class Cosine(Score):
 
         return asked
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return multiplied(keys)
-
-
-def multiplied(keys: Keys) -> Callable[[Asked], Scores]:
-    """The product of what is asked with each key."""
-    compare = shared(keys)
-    return lambda asked: compare(asked, None)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        return seen(keys, -2)
 
 
 def summed(queries: Float[Tensor, "row head target key"], keys: Keys, v: Float[Tensor, "head key"]) -> Scores:
@@ -190,8 +187,9 @@ class Additive(Score):
         project = mapped(self.query.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return lambda asked: summed(asked, keys, self.v)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        compared = windows(keys)
+        return lambda asked, reach: summed(asked, keys if reach is None else compared(reach), self.v)
 
 
 class Concat(Score):
@@ -215,8 +213,9 @@ class Concat(Score):
         project = mapped(self.joined.weight[:, : self.query_size])
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
-        return lambda asked: summed(asked, keys, self.v)
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+        compared = windows(keys)
+        return lambda asked, reach: summed(asked, keys if reach is None else compared(reach), self.v)
 
 
 class Location(Score):
@@ -242,9 +241,9 @@ class Location(Score):
         project = mapped(self.position.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked], Scores]:
+    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
         places = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
-        return lambda asked: asked[..., places]
+        return lambda asked, reach: asked[..., within(places, -1, reach)]
 
 
 SCORES: dict[str, type[Score]] = {

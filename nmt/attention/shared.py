@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,6 +36,28 @@ def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     return lambda inputs, added: _Product.apply(  # type: ignore[no-untyped-call]
         inputs, added, held, met, torch.promote_types(weight.dtype, inputs.dtype)
     )
+
+
+def seen(memory: Float[Tensor, "*batch output input"], axis: int) -> Callable[[Inputs, slice | None], Outputs]:
+    """As `shared`, with a part of the matrix at each position: what `axis`, its outputs -2 or its inputs -1, reaches.
+
+    What has the size of the reach, the outputs or the inputs, is then all that is computed. None reaches everything.
+    """
+    if not (torch.is_grad_enabled() and memory.requires_grad) or torch.compiler.is_compiling():
+        held = formatted(memory)
+        return lambda inputs, reach: product(inputs, None, within(held, axis, reach), memory.dtype)
+    met: list[tuple[Tensor, Tensor]] = []
+    held = _Collected.apply(memory, met)  # type: ignore[no-untyped-call]
+    return lambda inputs, reach: _Product.apply(  # type: ignore[no-untyped-call]
+        inputs, None, held, met, torch.promote_types(memory.dtype, inputs.dtype), axis, reach
+    )
+
+
+def within(tensor: Tensor, axis: int, reach: slice | None) -> Tensor:
+    """The part of a tensor that an axis, -2 or -1, reaches."""
+    if reach is None:
+        return tensor
+    return tensor[..., reach, :] if axis == -2 else tensor[..., reach]
 
 
 def mapped(weight: Float[Tensor, "output input"]) -> Callable[[Float[Tensor, "row target input"]], Tensor]:
@@ -96,23 +119,34 @@ class _Product(torch.autograd.Function):
         weight: Tensor,
         met: list[tuple[Tensor, Tensor]],
         dtype: torch.dtype,
+        axis: int = -2,
+        reach: slice | None = None,
     ) -> Tensor:
         ctx.save_for_backward(inputs.to(weight.dtype), weight)
-        ctx.met = met
+        ctx.met, ctx.axis, ctx.reach = met, axis, reach
         ctx.dtypes = inputs.dtype, added.dtype if added is not None else None
-        return product(inputs, added, weight, dtype)
+        return product(inputs, added, within(weight, axis, reach), dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None, None, None]:
         inputs, weight = ctx.saved_tensors
         grad = grads[0].to(weight.dtype)
-        ctx.met.append((inputs, grad))
+        ctx.met.append(_whole(inputs, grad, weight.shape[ctx.axis], ctx.axis, ctx.reach))
+        weight = within(weight, ctx.axis, ctx.reach)
         to_inputs, to_added, *_ = ctx.needs_input_grad
         return (
             multiplied(grad, weight).to(ctx.dtypes[0]) if to_inputs else None,
             grads[0].to(ctx.dtypes[1]) if to_added else None,
-            *(None, None, None),
+            *(None, None, None, None, None),
         )
+
+
+def _whole(inputs: Tensor, grad: Tensor, size: int, axis: int, reach: slice | None) -> tuple[Tensor, Tensor]:
+    """Inputs and the gradient of outputs as if all had been reached: zero where it was not."""
+    if reach is None:
+        return inputs, grad
+    around = reach.start, size - reach.stop
+    return (inputs, F.pad(grad, around)) if axis == -2 else (F.pad(inputs, around), grad)
 
 
 def windows(tensor: Float[Tensor, "*batch row size"]) -> Callable[[slice], Float[Tensor, "*batch reach size"]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention.shared import Product, mapped, shared
+from nmt.attention.shared import Product, mapped, seen, shared, within
 from tests.builders import numbers
 
 ROW, INPUT, POSITIONS = 3, 5, 4
@@ -90,3 +90,34 @@ def test_without_gradients_it_is_a_product_and_nothing_is_kept() -> None:
         found = shared(weight)(start, None)
     assert found.grad_fn is None
     assert_close(found, start @ weight.mT)
+
+
+REACHES = [None, slice(0, 3), slice(2, 5), slice(6, 7)]
+"""What is reached of seven places, at one position after another."""
+
+
+def looked(look: Callable[[Tensor, slice | None], Tensor], asked: Tensor) -> Tensor:
+    """What is found at each position of those asked, in one sum that tells all places and positions apart."""
+    return torch.stack([look(asked[:, t : t + 1], reach).square().sum((1, 2)) for t, reach in enumerate(REACHES)])
+
+
+@pytest.mark.parametrize("axis", [-2, -1])
+def test_what_is_reached_is_a_part_of_the_plain_product(axis: int) -> None:
+    places, size = 7, INPUT
+    memory = numbers(2, *((places, size) if axis == -2 else (size, places)), seed=6).double().requires_grad_()
+    asked = numbers(2, len(REACHES), size if axis == -2 else places, seed=7).double().requires_grad_()
+
+    def part(inputs: Tensor, reach: slice | None) -> Tensor:
+        return inputs if reach is None or axis == -2 else inputs[..., reach]
+
+    def plain_look(inputs: Tensor, reach: slice | None) -> Tensor:
+        return part(inputs, reach) @ within(memory, axis, reach).mT
+
+    look = seen(memory, axis)
+    found, expected = looked(lambda inputs, reach: look(part(inputs, reach), reach), asked), looked(plain_look, asked)
+    assert_close(found, expected)
+    ours, theirs = (torch.autograd.grad(result.sum(), [memory, asked]) for result in (found, expected))
+    assert_close(ours, theirs)
+    with torch.no_grad():
+        unheld = seen(memory, axis)
+        assert_close(looked(lambda inputs, reach: unheld(part(inputs, reach), reach), asked), expected)
