@@ -71,9 +71,10 @@ class _Tape:
 
     def begin(self, weight: Tensor, dtype: torch.dtype) -> None:
         """The weight in the format of products; results are as precise as `dtype`."""
-        self.weight, self.dtype = weight, dtype
+        # Without its history, which would hold this tape, and so itself, for ever.
+        self.weight, self.dtype = weight.detach(), dtype
         self.inputs = weight.new_empty(self.positions, self.rows, weight.shape[1])
-        self.forth = multiplying(weight, self.positions * self.rows)
+        self.forth = multiplying(self.weight, self.positions * self.rows)
         self.back: Multiply | None = None
 
     def product(self, parts: tuple[Tensor, ...]) -> tuple[int, Tensor]:

@@ -1,5 +1,6 @@
 """The fused products of a recurrence against the plain equations, in values and in every gradient."""
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -149,3 +150,18 @@ def test_in_bfloat16_only_products_are_rounded(kind: str) -> None:
         if their is not None:
             assert our.dtype == torch.float32
             assert float(torch.nn.functional.cosine_similarity(our.flatten(), their.flatten(), dim=0)) > 0.99
+
+
+@KINDS
+@pytest.mark.parametrize("rounded", [False, True])
+@pytest.mark.parametrize("taken", [False, True])
+def test_nothing_is_kept_when_the_result_is_gone(kind: str, rounded: bool, taken: bool) -> None:
+    weight, added, cell, hidden, fed = given(kind, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+        product = Joint(weight, POSITIONS, ROW, added)
+        found = product.lstm(cell, fed[0], hidden)[0] if kind == "lstm" else product.tanh(fed[0], hidden)
+    kept = weakref.ref(product.tape)
+    if taken:
+        found.sum().backward()
+    del product, found
+    assert kept() is None
