@@ -31,6 +31,17 @@ def test_it_is_the_plain_product(layout: str, added: tuple[int, ...] | None) -> 
     assert_close(packed.times(weight, x, more), wanted)
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="needs AVX-512")
+@pytest.mark.parametrize("added", [None, (OUTPUT,), (ROW, OUTPUT)])
+def test_in_bfloat16_it_rounds_what_it_is_given_and_gives(added: tuple[int, ...] | None) -> None:
+    weight, x = numbers(OUTPUT, INPUT, seed=1).bfloat16(), numbers(ROW, INPUT, seed=2).bfloat16()
+    more = None if added is None else numbers(*added, seed=3).bfloat16()
+    wanted = x.float() @ weight.float().t() + (0 if more is None else more.float())
+    found = packed.packed(weight)(x, more)
+    assert found.dtype == torch.bfloat16
+    assert_close(found.float(), wanted, atol=0.01, rtol=0.01)
+
+
 def test_it_stays_as_the_weight_was() -> None:
     weight, x = numbers(OUTPUT, INPUT, seed=1), numbers(ROW, INPUT, seed=2)
     multiply, wanted = packed.packed(weight), x @ weight.t()
@@ -53,5 +64,6 @@ def test_few_rows_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("by_onednn", [False, True])
 def test_only_what_onednn_multiplies_as_it_is_gains(format: torch.dtype, by_onednn: bool) -> None:
     use_onednn(by_onednn)
-    wanted = {torch.float64: False, torch.float32: by_onednn and not can_round("cpu"), torch.bfloat16: True}
+    can_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    wanted = {torch.float64: False, torch.float32: by_onednn and not can_round("cpu"), torch.bfloat16: can_bfloat16}
     assert is_packed_faster(torch.ones(2, 2, dtype=format)) == wanted[format]

@@ -26,7 +26,8 @@ Product = Callable[[Inputs, Outputs | None], Outputs]
 def shared(weight: Float[Tensor, "*batch output input"]) -> Product:
     """inputs W' + added for the positions of one recurrence; values and gradients are those of the plain product.
 
-    Call it once a batch and use what it returns at every position.
+    Call it once a batch and use what it returns at every position. Gradients are collected by the weight, so that a
+    backward pass that leaves the weight out spoils the next one's.
     """
     if not (torch.is_grad_enabled() and weight.requires_grad) or torch.compiler.is_compiling():
         held = formatted(weight)
@@ -75,7 +76,7 @@ def product(
     """
     if weight.dtype == inputs.dtype == dtype:
         return multiplied(inputs, weight.mT) if added is None else torch.addmm(added, inputs, weight.t())
-    found = (inputs.to(weight.dtype) @ weight.mT).to(torch.promote_types(dtype, inputs.dtype))
+    found = multiplied(inputs.to(weight.dtype), weight.mT).to(torch.promote_types(dtype, inputs.dtype))
     return found if added is None else found + added
 
 

@@ -87,7 +87,7 @@ class RecurrentEncoder(nn.Module):
         mask: Bool[Tensor, "row source"],
     ) -> Encoded:
         states, final = embedded, []
-        order = mirror(lengths, embedded.shape[1]) if self.directions > 1 else lengths
+        order = mirror(lengths, embedded.shape[1])
         for number, layer in enumerate(self.layers):
             inputs = self.dropout(states) if number else states
             outputs, carries = [], []

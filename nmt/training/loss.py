@@ -124,15 +124,15 @@ def _softmax(
     """p of every word, and -log p of the right one.
 
     On a CPU p takes the place of the logits, with one exponential for each where log_softmax would need a second. Where
-    the right word's p cannot be told from zero, its logarithm is found from the logits, made once more.
+    the right word's p is too small for all its digits, its logarithm is found from the logits, made once more.
     """
     if logits.device.type != "cpu":
         log_probs = torch.log_softmax(logits, 1)
         return log_probs.exp(), -log_probs.gather(1, right)
     # The kernel reads a row before it writes it.
     probs = torch.softmax(logits, 1, out=logits)
-    lost = -probs.gather(1, right).log()
-    far = lost.isinf().squeeze(1)
+    chosen = probs.gather(1, right)
+    lost, far = -chosen.log(), (chosen < torch.finfo(probs.dtype).tiny).squeeze(1)
     if far.any():
         lost[far] = -torch.log_softmax(logits_of(readout[far]), 1).gather(1, right[far])
     return probs, lost

@@ -118,6 +118,24 @@ def test_a_second_backward_counts_once_more_and_leaves_the_first(kind: str) -> N
 
 
 @KINDS
+def test_a_second_backward_of_other_positions_is_its_own(kind: str) -> None:
+    inputs = given(kind)
+    wanted = inputs[0]
+    found, expected = fused(kind)(*inputs), plain(kind)(*inputs)
+    for place in (0, 6, 2):
+        ours, theirs = (
+            torch.autograd.grad(result[place].sum(), wanted, retain_graph=True) for result in (found, expected)
+        )
+        assert_close(ours, theirs)
+
+
+def test_inputs_that_do_not_fill_the_weight_are_refused() -> None:
+    weight, added, cell, hidden, _ = given("lstm")
+    with pytest.raises(ValueError, match="for 9 inputs was given 5"):
+        Joint(weight, POSITIONS, ROW, added).lstm(cell, hidden)
+
+
+@KINDS
 def test_what_is_given_stays_as_it_is(kind: str) -> None:
     inputs = given(kind)
     before = [tensor.detach().clone() for tensor in inputs]
@@ -137,12 +155,21 @@ def test_packed_weights_and_plain_ones_agree(kind: str, monkeypatch: pytest.Monk
 
 
 @KINDS
-def test_in_bfloat16_only_products_are_rounded(kind: str) -> None:
+@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("added", [torch.float32, torch.bfloat16])
+def test_in_bfloat16_only_products_and_what_is_added_are_rounded(
+    kind: str, packs: bool, added: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if packs:
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            pytest.skip("needs AVX-512")
+        monkeypatch.setattr(joint, "multiplying", lambda weight, rows: packed(weight))
     use_onednn(False)
     inputs = given(kind, torch.float32)
     wanted = plain(kind)(*inputs)
+    weight, more, *rest = inputs
     with torch.autocast("cpu", torch.bfloat16):
-        found = fused(kind)(*inputs)
+        found = fused(kind)(weight, more.to(added), *rest)
     assert found.dtype == torch.float32
     assert_close(found, wanted, atol=0.05, rtol=0.05)
     ours, theirs = (torch.autograd.grad(result.sum(), inputs, allow_unused=True) for result in (found, wanted))

@@ -109,8 +109,9 @@ def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
         assert_close(result, results[0])
 
 
-def test_a_word_too_improbable_for_single_precision_costs_what_it_costs() -> None:
+@pytest.mark.parametrize("gap", [60.0, 103.9, 300.0])
+def test_a_word_too_improbable_for_single_precision_costs_what_it_costs(gap: float) -> None:
     readout = torch.tensor([[1.0], [0.01]])
-    weight, wanted = torch.tensor([[0.0], [300.0]]), torch.tensor([0, 1])
+    weight, wanted = torch.tensor([[0.0], [gap]]), torch.tensor([0, 1])
     found = vocabulary_loss(readout, weight, torch.zeros(2), wanted, 0.0)
     assert_close(found.nll, F.cross_entropy(readout @ weight.t(), wanted, reduction="sum"))
