@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nmt.attention.compared import compared
 from nmt.attention.memory import split_heads
-from nmt.attention.shared import mapped, seen, windows, within
+from nmt.attention.shared import mapped, seen, within
 from nmt.errors import ConfigError
 
 States = Float[Tensor, "row source memory"]
@@ -162,11 +163,6 @@ class Cosine(Score):
         return seen(keys, -2)
 
 
-def summed(queries: Float[Tensor, "row head target key"], keys: Keys, v: Float[Tensor, "head key"]) -> Scores:
-    """v . tanh(q + k) for every query with every key"""
-    return torch.einsum("rhtsk,hk->rhts", torch.tanh(queries.unsqueeze(3) + keys.unsqueeze(2)), v)
-
-
 class Additive(Score):
     """score(q, k) = v . tanh(W q + U k)   (Bahdanau, Cho and Bengio 2015, appendix A.1.2)
 
@@ -188,8 +184,7 @@ class Additive(Score):
         return lambda query: split_heads(project(query), self.heads)
 
     def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        compared = windows(keys)
-        return lambda asked, reach: summed(asked, keys if reach is None else compared(reach), self.v)
+        return compared(keys, self.v)
 
 
 class Concat(Score):
@@ -214,8 +209,7 @@ class Concat(Score):
         return lambda query: split_heads(project(query), self.heads)
 
     def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        compared = windows(keys)
-        return lambda asked, reach: summed(asked, keys if reach is None else compared(reach), self.v)
+        return compared(keys, self.v)
 
 
 class Location(Score):
