@@ -194,6 +194,22 @@ class GRU(Cell):
         new = torch.tanh(projected[:, -self.hidden_size :] + reset * gates[:, -self.hidden_size :])
         return (torch.lerp(new, hidden, update),)
 
+    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
+        if not is_differentiating():
+            return super().steps(projected)
+        joint, known = self._joint(projected), iter(projected.unbind(0))
+        return lambda carry: (joint.gru(next(known), carry[0]),)
+
+    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
+        if not is_differentiating() or projected is None:
+            return super().fed(weight, projected)
+        # The reset gate tells what is fed from the state, so that each has its own product.
+        feed, joint = Joint(weight, projected.shape[0], projected.shape[1], projected), self._joint(projected)
+        return lambda fed, carry: (joint.gru(feed.product(fed), carry[0]),)
+
+    def _joint(self, projected: Known) -> Joint:
+        return Joint(self.weight_hidden, projected.shape[0], projected.shape[1], self.bias_hidden)
+
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:

@@ -22,6 +22,7 @@ aten = torch.ops.aten
 Part = Float[Tensor, "row _"]
 Gates = Float[Tensor, "row gates"]
 Hidden = Float[Tensor, "row hidden"]
+Added = Float[Tensor, "position row output"] | Float[Tensor, " output"]
 
 
 def is_differentiating() -> bool:
@@ -32,8 +33,9 @@ def is_differentiating() -> bool:
 class Joint:
     """The product for `positions` of one batch of `rows`, with the same values and gradients as the plain equations.
 
-    Make it once a batch, where gradients are wanted, and call it once a position. `added`, of as many positions, is
-    added to the product at each. On a CPU a tanh is within 1e-7 of the plain one, and not within so many digits of it.
+    Make it once a batch, where gradients are wanted, and call it once a position. `added` is added to the product: one
+    vector to all, or what there is for each position. On a CPU a tanh is within 1e-7 of the plain one, and not within
+    so many digits of it.
     Gradients are collected by the weight, so that a backward pass that leaves the weight out spoils the next one's.
     """
 
@@ -42,10 +44,15 @@ class Joint:
         weight: Float[Tensor, "output input"],
         positions: int,
         rows: int,
-        added: Float[Tensor, "position row output"] | None = None,
+        added: Added | None = None,
     ) -> None:
         self.tape = _Tape(positions, rows, added)
         self.weight = _Collected.apply(weight, added, self.tape)  # type: ignore[no-untyped-call]
+
+    def product(self, *parts: Part) -> Float[Tensor, "row output"]:
+        """W [parts] + added"""
+        found: Tensor = _Plain.apply(self.weight, self.tape, *parts)  # type: ignore[no-untyped-call]
+        return found
 
     def tanh(self, *parts: Part) -> Hidden:
         """tanh(W [parts] + added)"""
@@ -59,6 +66,14 @@ class Joint:
         """
         hidden, following = _LSTM.apply(self.weight, self.tape, cell, *parts)  # type: ignore[no-untyped-call]
         return hidden, following
+
+    def gru(self, projected: Gates, hidden: Hidden) -> Hidden:
+        """r, z = sigmoid(x + u),  n = tanh(x + r u),  h' = (1 - z) n + z h,  with u = W h + added and x = projected
+
+        r, z and n are the blocks of x and u, in this order.
+        """
+        found: Tensor = _GRU.apply(self.weight, self.tape, projected, hidden)  # type: ignore[no-untyped-call]
+        return found
 
 
 class _Tape:
@@ -88,7 +103,7 @@ class _Tape:
             start += part.shape[1]
         if start != inputs.shape[1]:
             raise ValueError(f"A weight for {inputs.shape[1]} inputs was given {start}.")
-        added = None if self.added is None else self.added[position]
+        added = self.added if self.added is None or self.added.ndim == 1 else self.added[position]
         if self.count == self.positions:
             self.added = None
         if added is None or added.dtype == inputs.dtype:
@@ -109,8 +124,8 @@ class _Tape:
         pieces = torch.split(self.back(grad, None), [size for size, _ in parts], 1)
         return [piece.to(dtype) for piece, (_, dtype) in zip(pieces, parts, strict=True)]
 
-    def collected(self, is_learned: bool) -> tuple[Tensor | None, Tensor | None]:
-        """Gradients of the weight, if it is learned, and of what is added, if any position had one."""
+    def collected(self, is_learned: bool, is_vector: bool) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of the weight, if it is learned, and of what is added, a vector or not, if any position had one."""
         grads, self.grads = self.grads, None
         if grads is None:
             return None, None
@@ -119,7 +134,7 @@ class _Tape:
         self.inputs[self.count :] = 0  # never written, and a product makes NaN of zero times what may lie there
         self.seen = set()
         weight = multiplied(grads.flatten(0, 1).t(), self.inputs.flatten(0, 1)) if is_learned else None
-        return weight, grads
+        return weight, grads.sum((0, 1), dtype=self.dtype) if is_vector else grads
 
 
 class _Collected(torch.autograd.Function):
@@ -130,6 +145,7 @@ class _Collected(torch.autograd.Function):
         held = formatted(weight)
         ctx.tape = tape
         ctx.dtypes = weight.dtype, None if added is None else added.dtype
+        ctx.is_vector = added is not None and added.ndim == 1
         ctx.set_materialize_grads(False)
         tape.begin(held, weight.dtype)
         return held.view_as(weight) if held is weight else held
@@ -137,7 +153,7 @@ class _Collected(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *nothing: None) -> tuple[Tensor | None, Tensor | None, None]:
-        found = ctx.tape.collected(ctx.needs_input_grad[0])
+        found = ctx.tape.collected(ctx.needs_input_grad[0], ctx.is_vector)
         weight, added = (
             None if grad is None or dtype is None else grad.to(dtype)
             for grad, dtype in zip(found, ctx.dtypes, strict=True)
@@ -166,6 +182,22 @@ def _open_(gates: Gates) -> None:
         gates[:, : 2 * i.shape[1]].sigmoid_()
         g.tanh_()
         o.sigmoid_()
+
+
+class _Plain(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, tape: _Tape, *parts: Tensor) -> Tensor:
+        position, found = tape.product(parts)
+        _noted(ctx, tape, position, parts)
+        ctx.save_for_backward(weight)  # so that a change of it in between is noticed
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors
+        to_product = ctx.tape.grad(ctx.position).copy_(grads[0])
+        return None, None, *ctx.tape.returned(to_product, ctx.parts)
 
 
 class _Tanh(torch.autograd.Function):
@@ -225,3 +257,37 @@ class _LSTM(torch.autograd.Function):
         if to_gates is not to_product:
             to_product.copy_(to_gates)
         return None, None, to_cell * f, *ctx.tape.returned(to_product, ctx.parts)
+
+
+class _GRU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, tape: _Tape, projected: Tensor, hidden: Tensor) -> Tensor:
+        position, product = tape.product((hidden,))
+        size = hidden.shape[1]
+        opened = (projected[:, : 2 * size] + product[:, : 2 * size]).sigmoid_()
+        reset, update = opened.chunk(2, 1)
+        scaled = product[:, 2 * size :]
+        new = _tanh_(torch.addcmul(projected[:, 2 * size :], reset, scaled))
+        _noted(ctx, tape, position, (hidden,))
+        ctx.projected = projected.dtype
+        ctx.save_for_backward(opened, new, scaled, hidden, weight)
+        return torch.lerp(new, hidden, update)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        opened, new, scaled, hidden, _ = ctx.saved_tensors
+        (to_hidden,) = grads
+        reset, update = opened.chunk(2, 1)
+        to_projected = opened.new_empty(len(opened), 3 * new.shape[1])
+        to_reset, to_update, to_new = to_projected.chunk(3, 1)
+        aten.sigmoid_backward.grad_input(to_hidden * (hidden - new), update, grad_input=to_update)
+        through = to_hidden * update
+        aten.tanh_backward.grad_input(to_hidden - through, new, grad_input=to_new)
+        aten.sigmoid_backward.grad_input(to_new * scaled, reset, grad_input=to_reset)
+        to_product = ctx.tape.grad(ctx.position)
+        split = 2 * new.shape[1]
+        to_product[:, :split] = to_projected[:, :split]
+        to_product[:, split:] = to_new * reset
+        (back,) = ctx.tape.returned(to_product, ctx.parts)
+        return None, None, to_projected.to(ctx.projected), through.add_(back)

@@ -16,14 +16,19 @@ from tests.builders import numbers
 
 ROW, HIDDEN, FED, POSITIONS = 3, 5, 4, 4
 
+SHRINK = 8
+"""Without it a recurrence of products alone grows."""
+
 Given = tuple[Tensor, ...]
-"""The weight, what is added at each position, the first cell state and output, and what is fed."""
+"""The weight, what is added (at each position; for a GRU to all), the first cell state and output, and what is fed."""
 Recurrence = Callable[[Tensor, Tensor | None, Tensor, Tensor, Tensor], Tensor]
 
 
 def given(kind: str, dtype: torch.dtype = torch.float64) -> Given:
-    size = 4 * HIDDEN if kind == "lstm" else HIDDEN
+    size = {"lstm": 4, "gru": 3}.get(kind, 1) * HIDDEN
     shapes = [(size, FED + HIDDEN), (POSITIONS, ROW, size), (ROW, HIDDEN), (ROW, HIDDEN), (POSITIONS, ROW, FED)]
+    if kind == "gru":
+        shapes = [(size, HIDDEN), (size,), (ROW, HIDDEN), (ROW, HIDDEN), (POSITIONS, ROW, size)]
     return tuple(numbers(*shape, seed=seed).to(dtype).requires_grad_() for seed, shape in enumerate(shapes))
 
 
@@ -31,6 +36,14 @@ def plain_lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     i, f, g, o = gates.chunk(4, 1)
     following = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(following), following
+
+
+def plain_gru(projected: Tensor, product: Tensor, hidden: Tensor) -> Tensor:
+    reset, update = (
+        torch.sigmoid(x + u) for x, u in zip(*(t.chunk(3, 1)[:2] for t in (projected, product)), strict=True)
+    )
+    new = torch.tanh(projected[:, -HIDDEN:] + reset * product[:, -HIDDEN:])
+    return (1 - update) * new + update * hidden
 
 
 def fused(kind: str) -> Recurrence:
@@ -41,8 +54,12 @@ def fused(kind: str) -> Recurrence:
         for t in range(POSITIONS):
             if kind == "lstm":
                 hidden, cell = product.lstm(cell, fed[t], hidden)
-            else:
+            elif kind == "gru":
+                hidden = product.gru(fed[t], hidden)
+            elif kind == "tanh":
                 hidden = product.tanh(fed[t], hidden)
+            else:
+                hidden = product.product(fed[t], hidden) / SHRINK
             seen += [hidden, cell]
         return torch.stack(seen)
 
@@ -53,15 +70,21 @@ def plain(kind: str) -> Recurrence:
     def run(weight: Tensor, added: Tensor | None, cell: Tensor, hidden: Tensor, fed: Tensor) -> Tensor:
         seen = []
         for t in range(POSITIONS):
-            product = torch.cat([fed[t], hidden], 1) @ weight.t() + (0 if added is None else added[t])
-            hidden, cell = plain_lstm(product, cell) if kind == "lstm" else (torch.tanh(product), cell)
+            read = hidden if kind == "gru" else torch.cat([fed[t], hidden], 1)
+            product = read @ weight.t() + (0 if added is None else added if added.ndim == 1 else added[t])
+            if kind == "lstm":
+                hidden, cell = plain_lstm(product, cell)
+            elif kind == "gru":
+                hidden = plain_gru(fed[t], product, hidden)
+            else:
+                hidden = torch.tanh(product) if kind == "tanh" else product / SHRINK
             seen += [hidden, cell]
         return torch.stack(seen)
 
     return run
 
 
-KINDS = pytest.mark.parametrize("kind", ["lstm", "tanh"])
+KINDS = pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "product"])
 
 
 @KINDS
@@ -186,7 +209,8 @@ def test_nothing_is_kept_when_the_result_is_gone(kind: str, rounded: bool, taken
     weight, added, cell, hidden, fed = given(kind, torch.float32)
     with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
         product = Joint(weight, POSITIONS, ROW, added)
-        found = product.lstm(cell, fed[0], hidden)[0] if kind == "lstm" else product.tanh(fed[0], hidden)
+        one = {"lstm": lambda: product.lstm(cell, fed[0], hidden)[0], "gru": lambda: product.gru(fed[0], hidden)}
+        found = one.get(kind, lambda: getattr(product, kind)(fed[0], hidden))()
     kept = weakref.ref(product.tape)
     if taken:
         found.sum().backward()
