@@ -4,12 +4,14 @@ The sum has an entry for each query, key and hidden unit, more than all else of 
 
     s = 1 / (1 + exp(-2 q) exp(-2 k)),    tanh(q + k) = 2 s - 1
 
-an entry costs a multiplication and a division, for each query and key has had its exponential before. Then
+an entry costs a multiplication and a division, for queries and keys have had their exponentials before: keys once a
+batch in training, and once a step for all of a beam in a search. Then
 
     score = 2 v . s - sum(v),    d score / dq = d score / dk = 4 v s (1 - s),    d score / dv = 2 s - 1
 
 so that s is all there is to know. It is not kept: to divide again is as fast as to read it back from memory. What
-reaches the keys is added up in one tensor over all positions of a batch.
+reaches the keys is added up in one tensor over all positions of a batch. A score is a difference of two sums, so it is
+as exact as one of 1, not of its own size.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +47,7 @@ def compared(keys: Keys, v: Shares) -> Callable[[Asked, slice | None], Scores]:
         return lambda asked, reach: plain(asked, within(keys, -2, reach), v)
     precise = keys.to(torch.promote_types(keys.dtype, torch.float32)).transpose(0, 1).contiguous()
     ledger = _Ledger(precise.detach())
-    held = _Keys.apply(precise, v, ledger)  # type: ignore[no-untyped-call]
+    held = _Keys.apply(precise, v.detach(), ledger)  # type: ignore[no-untyped-call]
     return lambda asked, reach: _Compared.apply(asked, held, v, ledger, reach)  # type: ignore[no-untyped-call]
 
 
@@ -63,7 +65,7 @@ class _Ledger:
 
     def sigmoids(self, asked: Asked, reach: slice | None) -> Iterator[tuple[slice, slice, Sigmoids]]:
         """sigmoid(2 q + 2 k) for some rows and target positions after others."""
-        queries = asked.to(self.keys.dtype).transpose(0, 1).unsqueeze(3)
+        queries = asked.to(self.keys.dtype).transpose(0, 1).contiguous().unsqueeze(3)  # else sums would lie as it does
         factors = None if self.decayed is None else decayed(queries)
         if factors is None or self.decayed is None:
             left, right = queries, self.keys
@@ -139,7 +141,7 @@ class _Compared(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         asked, _, v = ctx.saved_tensors
         ledger, reach, grad = ctx.ledger, ctx.reach, grads[0]
-        to_asked, to_v = torch.empty_like(asked), -grad.sum((0, 2, 3)).unsqueeze(1)
+        to_asked, to_v = torch.empty_like(asked), -grad.sum((0, 2, 3)).unsqueeze(1).expand_as(v)
         for rows, group, sigmoids in ledger.sigmoids(asked, reach):
             given = grad[rows, :, group].transpose(0, 1).contiguous()
             to_v = to_v + 2 * multiplied(given.view(len(given), 1, -1), sigmoids.flatten(1, 3)).squeeze(1)
@@ -147,4 +149,4 @@ class _Compared(torch.autograd.Function):
             to_asked[rows, :, group] = to_sum.sum(3).transpose(0, 1)
             if ctx.needs_input_grad[1]:
                 ledger.collect(rows, reach, to_sum)
-        return to_asked.mul_(4 * v.unsqueeze(1)), None, to_v.to(v.dtype), None, None
+        return to_asked.mul_(4 * v.unsqueeze(1)), None, to_v, None, None

@@ -166,7 +166,8 @@ class Cosine(Score):
 class Additive(Score):
     """score(q, k) = v . tanh(W q + U k)   (Bahdanau, Cho and Bengio 2015, appendix A.1.2)
 
-    U k is computed once a sentence. Cost per target position: source x hidden multiply-adds and as many tanh.
+    U k is computed once a sentence. Cost per target position: source x hidden multiply-adds and as many divisions, or
+    tanh where `torch.compile` sees it.
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:

@@ -197,18 +197,19 @@ class GRU(Cell):
     def steps(self, projected: Known) -> Callable[[Carry], Carry]:
         if not is_differentiating():
             return super().steps(projected)
-        joint, known = self._joint(projected), iter(projected.unbind(0))
+        joint, known = self._joint(*projected.shape[:2]), iter(projected.unbind(0))
         return lambda carry: (joint.gru(next(known), carry[0]),)
 
     def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
         if not is_differentiating() or projected is None:
             return super().fed(weight, projected)
         # The reset gate tells what is fed from the state, so that each has its own product.
-        feed, joint = Joint(weight, projected.shape[0], projected.shape[1], projected), self._joint(projected)
+        time, rows, _ = projected.shape
+        feed, joint = Joint(weight, time, rows, projected), self._joint(time, rows)
         return lambda fed, carry: (joint.gru(feed.product(fed), carry[0]),)
 
-    def _joint(self, projected: Known) -> Joint:
-        return Joint(self.weight_hidden, projected.shape[0], projected.shape[1], self.bias_hidden)
+    def _joint(self, time: int, rows: int) -> Joint:
+        return Joint(self.weight_hidden, time, rows, self.bias_hidden)
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None

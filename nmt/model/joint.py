@@ -264,12 +264,10 @@ class _GRU(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, tape: _Tape, projected: Tensor, hidden: Tensor) -> Tensor:
         position, product = tape.product((hidden,))
         size = hidden.shape[1]
-        opened = (projected[:, : 2 * size] + product[:, : 2 * size]).sigmoid_()
-        reset, update = opened.chunk(2, 1)
-        scaled = product[:, 2 * size :]
+        opened, scaled = torch.split(product, [2 * size, size], 1)
+        reset, update = opened.add_(projected[:, : 2 * size]).sigmoid_().chunk(2, 1)
         new = _tanh_(torch.addcmul(projected[:, 2 * size :], reset, scaled))
         _noted(ctx, tape, position, (hidden,))
-        ctx.projected = projected.dtype
         ctx.save_for_backward(opened, new, scaled, hidden, weight)
         return torch.lerp(new, hidden, update)
 
@@ -290,4 +288,4 @@ class _GRU(torch.autograd.Function):
         to_product[:, :split] = to_projected[:, :split]
         to_product[:, split:] = to_new * reset
         (back,) = ctx.tape.returned(to_product, ctx.parts)
-        return None, None, to_projected.to(ctx.projected), through.add_(back)
+        return None, None, to_projected, through.add_(back)

@@ -216,3 +216,14 @@ def test_nothing_is_kept_when_the_result_is_gone(kind: str, rounded: bool, taken
         found.sum().backward()
     del product, found
     assert kept() is None
+
+
+@KINDS
+def test_a_change_of_the_weight_in_between_is_noticed(kind: str) -> None:
+    weight, *rest = given(kind)
+    held = weight.clone()
+    loss = fused(kind)(held, *rest).sum()
+    with torch.no_grad():
+        held.add_(1)
+    with pytest.raises(RuntimeError, match="modified"):
+        loss.backward()
