@@ -33,7 +33,7 @@ Sigmoids = Float[Tensor, "head row target source key"]
 
 LARGEST = 20.0
 """Up to this magnitude of q and k the product of their exponentials is in the range of single precision."""
-ENTRIES, ENTRIES_ON_GPU = 2**18, 2**26
+ENTRIES, ENTRIES_ON_GPU = 2**20, 2**26
 """At most so many entries are made at a time, if one query has no more; on a CPU they stay in its cache."""
 
 
