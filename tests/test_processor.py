@@ -70,11 +70,20 @@ def test_keeping_memory_can_be_asked_for_again_and_again() -> None:
     assert torch.zeros(1000).sum() == 0
 
 
-@pytest.mark.parametrize(("maker", "is_chosen"), [("GenuineIntel", False), ("", False), ("AuthenticAMD", True)])
-def test_a_library_is_chosen_by_the_maker_and_products_stay_exact(
-    maker: str, is_chosen: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("maker", "has_avx512", "is_chosen"),
+    [
+        ("GenuineIntel", True, False),
+        ("", True, False),
+        ("AuthenticAMD", True, True),
+        ("AuthenticAMD", False, False),
+    ],
+)
+def test_a_library_is_chosen_by_the_processor_and_products_stay_exact(
+    maker: str, has_avx512: bool, is_chosen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "maker", lambda: maker)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: has_avx512)
     # With AMX oneDNN would round, and is left alone whoever made the processor.
     assert processor.choose_library() == is_onednn() == (is_chosen and not can_round("cpu"))
     left, right = torch.randn(70, 300), torch.randn(300, 90)
@@ -84,6 +93,7 @@ def test_a_library_is_chosen_by_the_maker_and_products_stay_exact(
 
 def test_a_library_that_rounds_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "maker", lambda: "AuthenticAMD")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: True)
     multiply = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: multiply(a.bfloat16(), b.bfloat16()).float())
     assert not processor.choose_library()
