@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.precision import can_round, is_onednn
+from nmt.precision import can_lower, can_round, is_onednn
 
 Multiply = Callable[[Float[Tensor, "row input"], Float[Tensor, "*row output"] | None], Float[Tensor, "row output"]]
 """(x, added) -> x W' + added; what is added is of the same format, one vector for all rows or one a row."""
@@ -34,7 +34,7 @@ def is_packed_faster(weight: Float[Tensor, "output input"]) -> bool:
         return False
     if weight.dtype == torch.float32:
         return is_onednn() and not can_round("cpu")
-    return weight.dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.bfloat16 and can_lower("cpu")
 
 
 def packed(weight: Float[Tensor, "output input"]) -> Multiply:

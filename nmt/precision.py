@@ -14,6 +14,8 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
+from nmt.errors import ConfigError
+
 products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 
@@ -31,6 +33,20 @@ def is_lowering(tensor: Tensor) -> bool:
 def can_round(kind: str) -> bool:
     """Whether products on a device of this kind can round what they multiply: on a CPU that has AMX."""
     return kind == "cpu" and torch.cpu._is_amx_tile_supported()
+
+
+def can_lower(kind: str) -> bool:
+    """Whether a device of this kind has products of bfloat16; a CPU without them takes number after number."""
+    return kind != "cpu" or (torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+
+
+def check(precision: str, kind: str) -> None:
+    """Raises ConfigError where training in this precision, on a device of this kind, would take fifty times as long."""
+    if precision == "bfloat16" and not can_lower(kind):
+        raise ConfigError(
+            "training.precision=bfloat16 needs a GPU, or a CPU with AMX or AVX512-BF16 (lscpu lists amx_bf16 or "
+            "avx512_bf16); this one has no products of bfloat16. Choose training.precision=float32."
+        )
 
 
 def use_onednn(is_on: bool) -> None:

@@ -62,9 +62,9 @@ def flush_denormals() -> bool:
 def choose_library() -> bool:
     """Has oneDNN take products in single precision on processors that MKL is not written for; returns whether it does.
 
-    MKL keeps its newest kernels, those of AVX-512, for Intel's processors: on an AMD EPYC of 2022 oneDNN is 1.3 times as
-    fast, and on one of 2021, which has AVX2 alone, no faster. Torch uses it where products may be rounded to bfloat16,
-    which it does with AMX only, so that a product is tried that tells.
+    MKL keeps its newest kernels, those of AVX-512, for Intel's processors: on an AMD EPYC of 2022 oneDNN is 1.3 times
+    as fast, and on one of 2021, which has AVX2 alone, no faster. Torch uses it where products may be rounded to
+    bfloat16, which it does with AMX only, so that a product is tried that tells.
     """
     if maker() in ("", "GenuineIntel") or not torch.cpu._is_avx512_supported():
         return False

@@ -3,12 +3,16 @@
 Tensors of the shorter format, the way of a GPU, are tried on a CPU too.
 """
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt import precision
 from nmt.attention.score import SCORES
+from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.precision import can_round, is_onednn, lowered, multiplied, products, rounding
 from nmt.symbols import END, START
@@ -109,3 +113,15 @@ def test_batches_of_products_are_not_rounded() -> None:
     plain = left @ right
     with rounding():
         assert torch.equal(multiplied(left, right), plain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "has", "refuses"), [("cpu", False, True), ("cpu", True, False), ("cuda", False, False)]
+)
+def test_training_in_bfloat16_is_refused_where_products_of_it_would_take_for_ever(
+    kind: str, has: bool, refuses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
+    precision.check("float32", kind)
+    with pytest.raises(ConfigError, match="precision=float32") if refuses else nullcontext():
+        precision.check("bfloat16", kind)

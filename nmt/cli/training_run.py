@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nmt import build, config, processor, stored
+from nmt import build, config, precision, processor, stored
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
@@ -69,6 +69,7 @@ def run(settings: Plain, folder: Path) -> Outcome:
     """
     build.rehearse(settings)
     device = build.device(settings["device"])
+    precision.check(settings["training"]["precision"], device.type)
     corpus = build.corpus(settings)
     corpus.check()
     run_folder.check(folder, settings)

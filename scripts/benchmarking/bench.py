@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from nmt import build
+from nmt import build, precision
+from nmt.config import Plain
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import bleu
 from nmt.model.product import PRECISIONS, Precision
@@ -97,6 +98,9 @@ class Bench:
         turns: list[Turn] = []
         for variant in self.effort.variants:
             more = VARIANTS[variant]
+            if problem := untrainable(settings([*self.overrides, *more])):
+                logger.warning("not measured: %s. %s", variant, problem)
+                continue
             request = {"overrides": [*self.overrides, *more], "seconds": self.effort.seconds}
             turns.append(Turn("nmt", variant, partial(self._case, "train", **request), counted=more))
             for name, peer in self.peers.items() if variant in SHARED else ():
@@ -280,6 +284,15 @@ def impossible(precision: Precision) -> str:
     """Why a search cannot have products of this precision on this machine; empty where it can."""
     try:
         PRECISIONS[precision](torch.zeros(16, 16), None)
+    except ConfigError as problem:
+        return str(problem)
+    return ""
+
+
+def untrainable(chosen: Plain) -> str:
+    """Why nothing can be trained with these settings on this machine; empty where it can."""
+    try:
+        precision.check(chosen["training"]["precision"], chosen["device"])
     except ConfigError as problem:
         return str(problem)
     return ""
