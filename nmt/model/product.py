@@ -78,7 +78,10 @@ class BFloat16(Product):
 
     def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
         if weight.device.type == "cpu" and not can_round("cpu"):
-            raise ConfigError("precision=bfloat16 needs a CPU with AMX, or a GPU; choose precision=float32 or int8.")
+            others = "float32 or int8" if torch.cpu._is_vnni_supported() else "float32"
+            raise ConfigError(
+                f"precision=bfloat16 of a search needs a CPU with AMX, or a GPU; choose precision={others}."
+            )
         self.lowered = rounded or weight.device.type != "cpu"
         if self.lowered:
             weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()

@@ -146,9 +146,13 @@ def test_without_the_instructions_eight_bits_are_an_error(monkeypatch: pytest.Mo
         Int8(torch.zeros(3, 16), None, within_one=True)
 
 
-def test_without_the_instructions_eight_binary_digits_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("vnni", "advice"), [(True, "precision=float32 or int8[.]"), (False, "precision=float32[.]")])
+def test_without_the_instructions_eight_binary_digits_are_an_error(
+    vnni: bool, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    with pytest.raises(ConfigError, match="choose precision=float32 or int8"):
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
+    with pytest.raises(ConfigError, match=advice):
         BFloat16(torch.zeros(3, 16), None)
 
 
