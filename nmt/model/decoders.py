@@ -82,7 +82,8 @@ class Luong(Decoder):
         for t in range(time):
             output, carries = step(feed, carries)
             context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
-            feed = self.readout_dropout(attentional(context.squeeze(1), output))
+            # In the format of the first one: another would be one program more where steps are compiled.
+            feed = self.readout_dropout(attentional(context.squeeze(1), output)).to(state.feed.dtype)
             readouts.append(feed)
             if keep_weights:
                 kept.append(weights)
