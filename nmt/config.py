@@ -76,6 +76,17 @@ def nearest(word: str, right: Iterable[str]) -> str:
     return f"Choose from: {', '.join(options)}." if options else "Nothing can be set here."
 
 
+def shown(value: Any) -> str:
+    """A value as a person would write it; text in quotes, so that its spaces are seen."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {shown(below)}' for key, below in value.items())}}}"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def paths(schema: Schema, prefix: str = "") -> list[str]:
     """Every dotted path that some config of this schema may hold."""
     if _is_annotation(schema):
@@ -104,7 +115,7 @@ def _checked(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
         return _converted(value, schema, path, problems)
     if not isinstance(value, Mapping):
         keys = "name and settings" if isinstance(schema, Variants) else "settings"
-        problems.append(f"{path or 'The config'} must be a group of {keys}; got {_shown(value)}.")
+        problems.append(f"{path or 'The config'} must be a group of {keys}; got {shown(value)}.")
         return {}
     if isinstance(schema, Variants):
         return _variant(value, schema, path, problems)
@@ -130,7 +141,7 @@ def _variant(value: Mapping[str, Any], schema: Variants, path: str, problems: li
     name = value.get("name", MISSING)
     if not isinstance(name, str) or name not in schema.table:
         hint = nearest(str(name), schema.table)
-        problems.append(f"{_join(path, 'name')}={_shown(name)} is not one of its variants. {hint}")
+        problems.append(f"{_join(path, 'name')}={shown(name)} is not one of its variants. {hint}")
         return {}
     rest = {key: below for key, below in value.items() if key != "name"}
     return {"name": name, **_arguments(rest, schema.table[name], schema.given, path, problems, str(name))}
@@ -164,7 +175,7 @@ def _converted(value: Any, annotation: Any, path: str, problems: list[str]) -> A
     if origin is typing.Literal:
         if value in inner and not isinstance(value, bool):
             return value
-        problems.append(f"{path}={_shown(value)} is not one of its values. {nearest(str(value), map(str, inner))}")
+        problems.append(f"{path}={shown(value)} is not one of its values. {nearest(str(value), map(str, inner))}")
         return None
     if origin in (list, tuple) and isinstance(value, list | tuple):
         return [_converted(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
@@ -184,7 +195,7 @@ def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
         return float(value)
     if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value
-    problems.append(f"{path}={_shown(value)} must be {_described(annotation)}.")
+    problems.append(f"{path}={shown(value)} must be {_described(annotation)}.")
     return None
 
 
@@ -199,7 +210,7 @@ def _union(value: Any, options: tuple[Any, ...], path: str, problems: list[str])
     real = [option for option in options if option is not type(None)]
     if len(real) == 1:
         return _converted(value, real[0], path, problems)
-    problems.append(f"{path}={_shown(value)} must be {' or '.join(_described(option) for option in options)}.")
+    problems.append(f"{path}={shown(value)} must be {' or '.join(_described(option) for option in options)}.")
     return None
 
 
@@ -230,10 +241,6 @@ def _described(annotation: Any) -> str:
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
     return "a group of settings" if dataclasses.is_dataclass(annotation) else str(annotation)
-
-
-def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, str) else "null" if value is None else str(value)
 
 
 def _join(path: str, key: Any) -> str:

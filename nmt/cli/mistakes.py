@@ -46,11 +46,14 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
         return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
     if isinstance(problem, OverrideParseException):
         return unreadable(problem.override)
-    if isinstance(problem, MissingConfigException) and problem.options is not None:
-        group, _, option = str(problem.missing_cfg_file).rpartition("/")
-        close = difflib.get_close_matches(option, problem.options, n=1)
+    if isinstance(problem, MissingConfigException) and "/" in (missing := str(problem.missing_cfg_file)):
+        group, _, option = missing.rpartition("/")
+        options = problem.options or sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml"))
+        close = difflib.get_close_matches(option, options, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
-        return f"{group} has no option {option!r}. {meant}Its options are {', '.join(problem.options)}."
+        return f"{group} has no option {option!r}. {meant}Its options are {', '.join(options)}."
+    if merged := re.match(r"Error merging override ([^=]+)=", text):
+        return f"{merged[1]} is a group of settings, each of which is set by itself: {merged[1]}.<setting>=..."
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
         where = "A setting of the comparison itself has one" if name == "compare" else "nmt-compare sweeps over them"
         return f"{several[1]} has several values. {where}; a list has brackets: [a,b]."

@@ -31,7 +31,7 @@ from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_scores
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training import run_folder
+from nmt.training import compiled, run_folder
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
@@ -70,6 +70,7 @@ def run(settings: Plain, folder: Path) -> Outcome:
     build.rehearse(settings)
     device = build.device(settings["device"])
     precision.check(settings["training"]["precision"], device.type)
+    compiled.check(settings["training"]["recurrence"], device.type)
     corpus = build.corpus(settings)
     corpus.check()
     run_folder.check(folder, settings)

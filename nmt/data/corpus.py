@@ -67,9 +67,8 @@ class TestSides:
         if self.source is None and self.target is None and self.links is None:
             return None
         if self.source is None or self.target is None:
-            raise ConfigError(
-                f"A test split needs both sides; got data.test.source={self.source}, data.test.target={self.target}."
-            )
+            missing = " and ".join(f"data.test.{side}" for side in ("source", "target") if getattr(self, side) is None)
+            raise ConfigError(f"A test split needs both sides; write {missing}=... too, or leave the test split out.")
         return Sides(source=self.source, target=self.target, links=self.links)
 
 
@@ -102,10 +101,10 @@ class Files:
 
     def check(self) -> None:
         for split, sides in self.splits.items():
-            for path in sides.paths().values():
-                lines.check(path)
+            for name, path in sides.paths().items():
+                lines.check(path, asked=f"data.{split}.{name}")
                 if Path(path).expanduser().stat().st_size == 0:
-                    raise DataError(f"{path} (data.{split}) is empty; it should hold one sentence a line.")
+                    raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
     def identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
@@ -119,7 +118,7 @@ class Files:
         found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in sides.paths().items()}
         for name, path in sides.paths().items():
             if not found[name]:
-                raise DataError(f"{path} (data.{split}) is empty; it should hold one sentence a line.")
+                raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
             if len(found[name]) != len(found["source"]):
                 raise DataError(_unequal(sides.source, found["source"], path, found[name]))
         return Bitext(found["source"], found["target"], found.get("links"))

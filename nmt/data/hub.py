@@ -94,9 +94,9 @@ class Hub:
     def check(self) -> None:
         """That local data are there; what the hub has is only known on loading."""
         if self.path in FORMATS:
-            for file in (self.data_files or {}).values():
+            for split, file in (self.data_files or {}).items():
                 if "://" not in file and not set("*?[") & set(file):
-                    lines.check(file)
+                    lines.check(file, asked=f"data.data_files.{split}")
         elif not Path(self.path).expanduser().is_dir() and not _HUB_NAME.fullmatch(self.path):
             raise DataError(
                 f"data.path={self.path} is neither a folder, nor one of {', '.join(FORMATS)} with data.data_files, nor "

@@ -81,18 +81,21 @@ def decode(
         logger.warning("%s: %s not UTF-8 (first: line %d); bad bytes became U+FFFD", name, count, bad_lines[0])
 
 
-def check(path: str | Path) -> None:
-    """That a file can be read; raises DataError, with the nearest name in its folder where there is none."""
-    file = Path(path).expanduser()
+def check(path: str | Path, *, asked: str = "") -> None:
+    """That a file can be read; raises DataError, with the nearest name in its folder where there is none.
+
+    `asked`, where given, is the setting that named the file.
+    """
+    file, name = Path(path).expanduser(), f"{path} ({asked})" if asked else path
     try:
         if file.is_dir():
-            raise DataError(f"{path} is a folder; a text file is needed here.")
+            raise DataError(f"{name} is a folder; a text file is needed here.")
         if not file.exists():
-            raise DataError(f"There is no file {path}. {_nearest(file)}")
+            raise DataError(f"There is no file {name}. {_nearest(file)}")
         with file.open("rb"):
             pass
     except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror}. Check its permissions.") from None
+        raise DataError(f"{name} cannot be read: {problem.strerror}. Check its permissions.") from None
 
 
 def _unpacked(binary: io.IOBase | BinaryIO) -> Iterable[bytes]:
@@ -120,4 +123,4 @@ def _nearest(file: Path) -> str:
     close = difflib.get_close_matches(file.name, names, n=1)
     if close:
         return f"The nearest name in that folder is {folder / close[0]}."
-    return "Its folder holds none with a similar name." if names else "Its folder holds no files."
+    return f"Its folder, {folder.absolute()}, holds {'none with a similar name' if names else 'no files'}."

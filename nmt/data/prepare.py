@@ -30,6 +30,9 @@ from nmt.symbols import UNKNOWN
 FORMAT = 2
 """To be raised whenever what is kept, or how it comes about, changes."""
 
+LONG = 1000
+"""Pieces from which on a validation pair is worth a warning; sentences have a tenth of them."""
+
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
 _LINES = "lines.npy"
 _LEFT = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
@@ -132,6 +135,7 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     validation = tokenize(tokenizers, text.source, text.target)
     _log(report)
     _warn_of_copies(train)
+    _warn_of_long(validation)
     return Prepared(tokenizers, train, validation, text, test, report)
 
 
@@ -151,8 +155,8 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters {asdict(filters)}: {counts}. Lengths are in "
-            "pieces; widen filters.max_length or filters.max_ratio, or look at the training files."
+            f"None of the {len(kept)} training pairs passed the filters ({_left_out(counts)}). Lengths are in pieces; "
+            "widen filters.max_length or filters.max_ratio, or look at the training files."
         )
     source, target = source.kept(kept), target.kept(kept)
     report = {
@@ -174,11 +178,13 @@ def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
     }
 
 
+def _left_out(counts: dict[str, int]) -> str:
+    reasons = (reason for reason, count in counts.items() if count and reason not in ("read", "kept"))
+    return ", ".join(f"{counts[reason]} {reason}" for reason in reasons)
+
+
 def _log(report: dict[str, Any]) -> None:
-    pairs = report["pairs"]
-    dropped = ", ".join(
-        f"{count} {reason}" for reason, count in pairs.items() if reason not in ("read", "kept") and count
-    )
+    pairs, dropped = report["pairs"], _left_out(report["pairs"])
     logger.info(
         "training pairs: %d of %d kept%s", pairs["kept"], pairs["read"], f" (left out: {dropped})" if dropped else ""
     )
@@ -198,6 +204,18 @@ def _warn_of_copies(train: Tokenized) -> None:
         logger.warning(
             "%d of the first %d training pairs say the same on both sides: is the target what it should be?",
             *(alike, len(pairs)),
+        )
+
+
+def _warn_of_long(validation: Tokenized) -> None:
+    """No line of a validation set is left out, so that line n stays line n, and one such line can outlast training."""
+    lengths = np.maximum(validation.source.lengths, validation.target.lengths)
+    longest = int(lengths.argmax())
+    if lengths[longest] > LONG:
+        logger.warning(
+            "validation pairs of more than %d pieces: %d, and line %d has %d. Time and memory of attention grow with the "
+            "square of that, at every validation, and a signal may have to wait. Cut such lines, or leave them out.",
+            *(LONG, int((lengths > LONG).sum()), longest + 1, lengths[longest]),
         )
 
 

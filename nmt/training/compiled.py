@@ -28,6 +28,15 @@ WIDTH = 8
 """A CUDA graph holds for one shape, so rows and source positions are rounded up to multiples of these."""
 
 
+def check(recurrence: Recurrence, kind: str) -> None:
+    """Raises ConfigError where a device of this kind, such as "cpu", cannot have this recurrence."""
+    if recurrence == "captured" and kind != "cuda":
+        raise ConfigError(
+            f"training.recurrence=captured makes CUDA graphs, and this model is to be trained on the {kind}. "
+            "Choose device=cuda where there is one, or training.recurrence=compiled or eager."
+        )
+
+
 class Compiled:
     """What `Seq2Seq.forward` gives, and the same gradients, with the decoder compiled; it draws other dropout.
 
@@ -38,11 +47,7 @@ class Compiled:
     """
 
     def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
-        if is_captured and not model.output.weight.is_cuda:
-            raise ConfigError(
-                f"training.recurrence=captured makes CUDA graphs, and this model is on {model.output.weight.device}. "
-                "Choose device=cuda where there is one, or training.recurrence=compiled or eager."
-            )
+        check("captured" if is_captured else "compiled", model.output.weight.device.type)
         self.model = model
         self.is_captured = is_captured
         mode = "reduce-overhead" if is_captured else None

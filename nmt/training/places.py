@@ -32,13 +32,20 @@ def model_folder(path: Path) -> Path:
         for folder in options:
             if os.path.lexists(folder / CONFIG):
                 return inside(path, folder)
-        found = f"a folder with {sorted(p.name for p in path.iterdir())[:8]}" if path.is_dir() else "no such folder"
+        found = _listed(path) if path.is_dir() else "a file" if path.exists() else "no such folder"
     except (OSError, ValueError) as problem:
         raise ModelError(f"model={shown(path)} cannot be looked into: {shown(problem)}. Choose another.") from problem
     raise ModelError(
         f"model={shown(path)} must be a run folder (outputs/<run>) or a model folder (with config.json and "
         f"model.safetensors in it); found {found}."
     )
+
+
+def _listed(folder: Path) -> str:
+    """A folder that holds no model, for a message."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    shortened = ", ".join(shown(name, 60) for name in names[:8])
+    return f"a folder with {shortened}{', ...' if names[8:] else ''} in it" if names else "an empty folder"
 
 
 def inside(folder: Path, path: Path) -> Path:

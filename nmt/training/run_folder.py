@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import yaml
 
+from nmt.config import shown
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.training.checkpoint import Checkpoints
@@ -103,8 +104,11 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     """Whether a run with these settings may write to a folder. Reads only.
 
     Raises CheckpointError if it holds a run with other settings, or any run where `resume` is never, or files of the
-    names that a run writes, but that none has written.
+    names that a run writes, but that none has written, and where it is a file, or would lie in one.
     """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
     if not is_ours(folder):
         if found := [name for name in OURS if (folder / name).exists()]:
             raise CheckpointError(
@@ -157,10 +161,14 @@ def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str]
     """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
     old, new = flat(before), flat(now)
     return [
-        f"{key}: was {old.get(key, 'absent')}, now {new.get(key, 'absent')}"
+        f"{key}: was {_said(old.get(key, 'absent'))}, now {_said(new.get(key, 'absent'))}"
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
     ]
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

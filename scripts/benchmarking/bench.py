@@ -17,10 +17,9 @@ import torch
 from tqdm import tqdm
 
 from nmt import build, precision
-from nmt.config import Plain
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import bleu
-from nmt.model.product import PRECISIONS, Precision
+from nmt.model.product import PRECISIONS
 from scripts.benchmarking import texts
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.measures import case, ceiling, environment, watched
@@ -98,7 +97,8 @@ class Bench:
         turns: list[Turn] = []
         for variant in self.effort.variants:
             more = VARIANTS[variant]
-            if problem := untrainable(settings([*self.overrides, *more])):
+            chosen = settings([*self.overrides, *more])
+            if problem := refused(partial(precision.check, chosen["training"]["precision"], chosen["device"])):
                 logger.warning("not measured: %s. %s", variant, problem)
                 continue
             request = {"overrides": [*self.overrides, *more], "seconds": self.effort.seconds}
@@ -140,7 +140,7 @@ class Bench:
         turns: list[Turn] = []
         lines, alone = self.work / "text" / "test.source", self._alone()
         for name, way in WAYS.items():
-            if problem := impossible(way.precision):
+            if problem := refused(partial(PRECISIONS[way.precision], torch.zeros(16, 16), None)):
                 logger.warning("not measured: %s. %s", name, problem)
                 continue
             for batch in (None, *self.effort.batches, 1) if way.alone else (None, *self.effort.batches):
@@ -280,19 +280,10 @@ class Bench:
         }
 
 
-def impossible(precision: Precision) -> str:
-    """Why a search cannot have products of this precision on this machine; empty where it can."""
+def refused(attempt: Callable[[], object]) -> str:
+    """Why something cannot be had on this machine; empty where it can."""
     try:
-        PRECISIONS[precision](torch.zeros(16, 16), None)
-    except ConfigError as problem:
-        return str(problem)
-    return ""
-
-
-def untrainable(chosen: Plain) -> str:
-    """Why nothing can be trained with these settings on this machine; empty where it can."""
-    try:
-        precision.check(chosen["training"]["precision"], chosen["device"])
+        attempt()
     except ConfigError as problem:
         return str(problem)
     return ""

@@ -132,6 +132,8 @@ def test_help_shows_how_the_command_is_used() -> None:
         ("translate", ("model=none", "chunk=many"), "chunk='many' must be a whole number."),
         ("translate", ("model=none", "input=none.txt"), "There is no file none.txt."),
         ("translate", ("model=no/run", "input=pyproject.toml"), "model=no/run must be a run folder"),
+        ("translate", ("model=pyproject.toml", "input=pyproject.toml"), "model.safetensors in it); found a file."),
+        ("translate", ("model=configs", "input=pyproject.toml"), "found a folder with __init__.py, align.yaml, at"),
         ("evaluate", ("hypotheses=a",), "nmt-evaluate: references must be given: write references=..."),
         ("align", ("model=x", "source=a", "target=b", "extract=argmin"), "threshold"),
         ("align", ("model=x", "source=a", "target=b", "position=both"), "Choose from: predicted, read."),

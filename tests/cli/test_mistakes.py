@@ -65,6 +65,8 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
         ("compare =3", "=3 names no setting."),
         ("train data=", "data has no option ''. Its options are files, grammar, hub,"),
         ("train data=filse", "data has no option 'filse'. Did you mean files? Its options are files, grammar,"),
+        ("train data=[files,filse]", "data has no option 'filse'. Did you mean files? Its options are files, grammar,"),
+        ("train training.keep=[1,2]", "training.keep is a group of settings, each of which is set by itself: training"),
         ("train data=null", "data=null: a group is given the name of one of its options."),
         ("train data=files,hub", "data=files,hub has several values. nmt-compare sweeps over them;"),
         ("train attention=[", "attention=[ cannot be read. A setting is written key=value"),

@@ -14,7 +14,7 @@ import yaml
 
 from nmt import build, config, stored
 from nmt.cli.training_run import Outcome, peak_memory, run
-from nmt.errors import CheckpointError, DataError
+from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.evaluation.translation import Translator
 from nmt.training import manifest
 from nmt.training.files import read_json
@@ -129,6 +129,18 @@ def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], O
         run({**settings, "resume": "never"}, outcome.folder)
     with pytest.raises(CheckpointError, match="seed: was 1, now 2"):
         run({**settings, "seed": 2}, outcome.folder)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("recurrence", "captured"), ("precision", "bfloat16")])
+def test_what_the_device_cannot_do_is_told_before_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setattr("nmt.precision.can_lower", lambda kind: kind != "cpu")
+    monkeypatch.setattr("nmt.cli.training_run.lock", lambda folder: pytest.fail("this is too late"))
+    settings = tiny.composed(*tiny.SMALL, "device=cpu", f"training.{setting}={value}")
+    with pytest.raises(ConfigError, match=f"training.{setting}={value}"):
+        run(settings, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_test_split_the_validation_split_is_scored_and_named(tmp_path: Path) -> None:

@@ -63,10 +63,11 @@ def test_check_finds_what_is_missing_empty_or_a_folder(
 ) -> None:
     found = {key: getattr(sides[split], key) for key in ("source", "target", "links")}
     (tmp_path / "empty").touch()
+    asked = rf"\(data\.{split}\.{name}\)"
     for broken, message in (
-        (tmp_path / "gone", "no file"),
-        (tmp_path / "empty", "is empty"),
-        (tmp_path, "is a folder"),
+        (tmp_path / "gone", f"no file .*gone {asked}"),
+        (tmp_path / "empty", f"empty {asked} is empty"),
+        (tmp_path, f"{asked} is a folder"),
     ):
         with pytest.raises(DataError, match=message):
             files(**sides | {split: Sides(**found | {name: str(broken)})}).check()
@@ -110,6 +111,10 @@ def test_a_test_split_is_whole_or_absent(sides: dict[str, Sides]) -> None:
     del sides["test"]
     absent = Files(source_language="de", target_language="en", test=corpora.TestSides(), **sides)
     assert absent.load("test") is None
-    for partial in ({"source": path}, {"target": path}, {"links": path}):
-        with pytest.raises(ConfigError, match="needs both sides"):
+    for partial, missing in (
+        ({"source": path}, r"data\.test\.target"),
+        ({"target": path}, r"data\.test\.source"),
+        ({"links": path}, r"data\.test\.source and data\.test\.target"),
+    ):
+        with pytest.raises(ConfigError, match=f"needs both sides; write {missing}="):
             Files(source_language="de", target_language="en", test=corpora.TestSides(**partial), **sides)

@@ -102,7 +102,7 @@ def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path: Path) -> No
         (tmp_path / name).write_text("a\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"no file .*trian\.en.*nearest.*train\.en"):
         lines.read(tmp_path / "trian.en")
-    with pytest.raises(DataError, match=r"none with a similar name\.$"):
+    with pytest.raises(DataError, match=rf"Its folder, {tmp_path}, holds none with a similar name\.$"):
         lines.read(tmp_path / "europarl.de.gz")
     with pytest.raises(DataError, match="folder does not exist"):
         lines.read(tmp_path / "deeper" / "still" / "train.en")

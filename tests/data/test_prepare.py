@@ -14,7 +14,7 @@ import pytest
 from nmt.data import corpus as corpora
 from nmt.data import prepare as preparing
 from nmt.data.corpus import Bitext, Files, Sides
-from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.data.prepare import LONG, Filters, Prepared, prepare
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import UNKNOWN
@@ -207,7 +207,9 @@ def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path:
 
 
 def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"None of the 153 training pairs passed.*'too_short': \d+"):
+    with pytest.raises(
+        DataError, match=r"None of the 153 training pairs passed the filters \(25 empty, 128 too_short\)"
+    ):
         prepare(corpus, SETTINGS, Filters(min_length=90), tmp_path)
     file = tmp_path / "file"
     file.touch()
@@ -220,6 +222,20 @@ def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -
         with pytest.raises(ConfigError, match=f"filters.{next(iter(wrong))}="):
             Filters(**wrong)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_validation_pairs_that_would_outlast_training_are_warned_of(
+    corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = (list(side) for side in corpus.splits["validation"][:2])
+    source[2], target[1] = "ab " * 2 * LONG, "ef " * (LONG - 1)
+    corpus.splits["validation"] = Bitext(source, target)
+    data = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 1
+    longest = data.validation.source.lengths[2]
+    assert warned[0].startswith(f"validation pairs of more than {LONG} pieces: 2, and line 3 has {longest}.")
+    assert len(data.validation_text.source) == len(source)
 
 
 @pytest.mark.parametrize("copied", [0.4, 0.6])

@@ -97,7 +97,7 @@ def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: py
 
 
 def test_graphs_are_captured_on_a_gpu_only() -> None:
-    with pytest.raises(ConfigError, match=r"recurrence=captured makes CUDA graphs, and this model is on cpu"):
+    with pytest.raises(ConfigError, match="captured makes CUDA graphs, and this model is to be trained on the cpu"):
         forward_of(seq2seq(LUONG), "captured")
 
 

@@ -45,9 +45,11 @@ def begun(folder: Path, settings: dict[str, Any] = SETTINGS) -> Path:
 
 def test_drift_names_what_differs_and_both_values() -> None:
     now = changed("training.accumulate", 2, changed("optimizer.eps", 1e-6, changed("data.extra", "x")))
+    now["seed"] = None
     assert drift(SETTINGS, now) == [
         "data.extra: was absent, now x",
         "optimizer.eps: was 1e-08, now 1e-06",
+        "seed: was 1, now null",
         "training.accumulate: was 1, now 2",
     ]
     assert drift(SETTINGS, SETTINGS) == []
@@ -105,6 +107,15 @@ def test_never_resume_refuses_a_run_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "run" / "checkpoints").mkdir()
     with pytest.raises(CheckpointError, match="resume=never"):
         run_folder.claim(tmp_path / "run", never, "nmt-train")
+
+
+@pytest.mark.parametrize("inside", ["", "run", "deep/run"])
+def test_a_file_is_no_run_folder_and_holds_none(tmp_path: Path, inside: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=rf"cannot be a run folder: {file} is a file\. Choose another output="):
+        run_folder.claim(file / inside, SETTINGS, "nmt-train")
+    assert (list(tmp_path.iterdir()), file.read_text(encoding="utf-8")) == ([file], "mine")
 
 
 def test_a_run_is_finished_once_it_has_scores_and_not_while_it_goes_on(tmp_path: Path) -> None:
