@@ -213,8 +213,8 @@ def _warn_of_long(validation: Tokenized) -> None:
     longest = int(lengths.argmax())
     if lengths[longest] > LONG:
         logger.warning(
-            "validation pairs of more than %d pieces: %d, and line %d has %d. Time and memory of attention grow with the "
-            "square of that, at every validation, and a signal may have to wait. Cut such lines, or leave them out.",
+            "validation pairs of more than %d pieces: %d, and line %d has %d. Time and memory of attention grow "
+            "with its square, at every validation, and a signal may have to wait. Cut such lines, or leave them out.",
             *(LONG, int((lengths > LONG).sum()), longest + 1, lengths[longest]),
         )
 

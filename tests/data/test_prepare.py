@@ -207,9 +207,7 @@ def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path:
 
 
 def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"None of the 153 training pairs passed the filters \(25 empty, 128 too_short\)"
-    ):
+    with pytest.raises(DataError, match=r"None of the 153 training pairs passed .*\(25 empty, 128 too_short\)"):
         prepare(corpus, SETTINGS, Filters(min_length=90), tmp_path)
     file = tmp_path / "file"
     file.touch()
