@@ -76,12 +76,14 @@ def nearest(word: str, right: Iterable[str]) -> str:
     return f"Choose from: {', '.join(options)}." if options else "Nothing can be set here."
 
 
-def shown(value: Any) -> str:
-    """A value as a person would write it; text in quotes, so that its spaces are seen."""
+def shown(value: Any, depth: int = 3) -> str:
+    """A value as a person would write it; text in quotes, so that its spaces are seen, and what lies deep left out."""
+    if isinstance(value, list | tuple | Mapping) and value and not depth:
+        return "..."
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(shown(below, depth - 1) for below in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {shown(below)}' for key, below in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {shown(below, depth - 1)}' for key, below in value.items())}}}"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return repr(value) if isinstance(value, str) else str(value)

@@ -111,6 +111,7 @@ def test_a_right_config_passes_as_it_is() -> None:
         ("settings.verbose", 1, "settings.verbose=1 must be true or false."),
         ("settings.verbose", "yes", "settings.verbose='yes' must be true or false."),
         ("settings.name", ["a", None, {"b": True}], "settings.name=['a', null, {b: true}] must be text."),
+        ("settings.name", [[[["a"], []]]], "settings.name=[[[..., []]]] must be text."),
         ("settings.name", 3, "settings.name=3 must be text."),
         ("settings.kind", "fats", "settings.kind='fats' is not one of its values. Did you mean fast?"),
         ("settings.kind", 3, "settings.kind=3 is not one of its values. Choose from: exact, fast."),

@@ -13,6 +13,7 @@ from nmt.cli.launchers import LAUNCHER, LAUNCHERS, Launcher
 from nmt.config import make
 from nmt.errors import ConfigError
 from tests import tiny
+from tests.cli.commands import CRASHING
 from tests.cli.signalled import SAVING, needs_submitit, signalled, until
 
 
@@ -98,16 +99,6 @@ def test_the_cluster_is_asked_for_what_was_set(tmp_path: Path, monkeypatch: pyte
 
 
 # From end to end -----------------------------------------------------------------------------------------------------
-
-CRASHING = """
-import sys
-if "attention=bahdanau" in sys.argv:
-    def buried():
-        raise RuntimeError("the model fell over")
-    buried()
-open({noted!r}, "a").write(" ".join(sys.argv) + "\\n")
-sys.exit("no scores either")
-"""
 
 
 def stood_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:

@@ -18,10 +18,10 @@ from nmt.model.decoders import DECODERS
 from nmt.training import state as state_module
 from nmt.training.average import Ema
 from nmt.training.files import load_tensors, read_json, write_json
-from nmt.training.journal import rows
 from nmt.training.schedule import Plateau
 from nmt.training.state import Progress, TrainingState, fits, put_weights, weights
 from tests import tiny
+from tests.left import differing, left
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -30,7 +30,6 @@ PLATEAU = ("schedule=plateau", "schedule.patience=0", "schedule.threshold=100", 
 COSINE = ("schedule=cosine", "schedule.steps=9", "schedule.warmup_steps=3")
 EMA = ("average=ema", "average.decay=0.7")
 RHYTHM = ("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4")
-TIMES = {"minutes", "tokens_per_second", "seconds"}
 
 CASES: dict[str, tuple[str, ...]] = {
     "luong": ("model/decoder=luong", *PLATEAU),
@@ -53,29 +52,6 @@ def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -
     run = tiny.made(settings, folder, seed=999 if stops else None)
     assert run.train() == "steps (11)"
     return left(folder)
-
-
-def left(folder: Path) -> dict[str, Any]:
-    """All that a run wrote, apart from times."""
-    last = folder / "checkpoints" / "last"
-    found: dict[str, Any] = {name: (last / name).read_bytes() for name in ("model.safetensors", "state.safetensors")}
-    found["state.json"] = timeless(read_json(last / "state.json"))
-    found["metrics"] = [timeless(row) for row in rows(folder / "metrics.jsonl")]
-    for path in sorted(folder.glob("checkpoints/step-*/*")):
-        if path.name in {"validation.json", "hypotheses.txt"}:
-            found[f"{path.parent.name}/{path.name}"] = path.read_bytes()
-    found["steps"] = sorted(path.name for path in folder.glob("checkpoints/step-*"))
-    return found
-
-
-def timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: timeless(below) for key, below in value.items() if key not in TIMES}
-    return value
-
-
-def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
 
 
 @pytest.fixture(scope="module")

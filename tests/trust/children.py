@@ -9,14 +9,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.training.files import load_tensors, read_json
-from nmt.training.journal import rows
 from tests import tiny
 from tests.trust.child import command
 
 NURSERY = multiprocessing.get_context("forkserver")
 NURSERY.set_forkserver_preload(["tests.trust.child"])
-TIMES = {"minutes", "tokens_per_second", "seconds"}
 
 
 class Ended(NamedTuple):
@@ -94,29 +91,3 @@ def _watch(pid: int | None, cpu: list[float]) -> None:
 def done(home: Path, name: str, chosen: list[str], **more: Any) -> Ended:
     """nmt-train from its start to its end, whichever end that is."""
     return ended(home, name, started(home, name, chosen, **more))
-
-
-def left(folder: Path) -> dict[str, Any]:
-    """What a run leaves, to the byte, apart from times: the last checkpoint and all metrics, and what they rest on."""
-    last = folder / "checkpoints" / "last"
-    found: dict[str, Any] = {name: (last / name).read_bytes() for name in ("model.safetensors", "state.safetensors")}
-    found["tensors"] = sorted(load_tensors(last / "state.safetensors"))
-    found["state.json"] = timeless(read_json(last / "state.json"))
-    found["metrics"] = [timeless(row) for row in rows(folder / "metrics.jsonl")]
-    found["steps"] = sorted(path.name for path in folder.glob("checkpoints/step-*"))
-    found |= {path.name: path.read_bytes() for path in folder.glob("test.*.txt")}
-    for path in sorted(folder.glob("checkpoints/step-*/*")):
-        if path.name in {"validation.json", "hypotheses.txt"}:
-            found[f"{path.parent.name}/{path.name}"] = path.read_bytes()
-    return found
-
-
-def timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: timeless(below) for key, below in value.items() if key not in TIMES}
-    return value
-
-
-def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The names of what differs."""
-    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.trust.mutator import varint
+
 CONFIG, WEIGHTS, PIECES, MANIFEST = "config.json", "model.safetensors", "spm.model", "MANIFEST.json"
 
 LIES = {"files": {"../../../../etc/passwd": {"size": 10**400, "sha256": "0"}, CONFIG: {"size": -1, "sha256": []}}}
@@ -132,15 +134,6 @@ def trap(name: str) -> Change:
 def field(number: int, payload: bytes) -> bytes:
     """A length-delimited field of a protocol buffer."""
     return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def varint(number: int) -> bytes:
-    """A number as protocol buffers have it."""
-    written = bytearray()
-    while number > 127:
-        written.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*written, number])
 
 
 def piece(letters: bytes) -> bytes:

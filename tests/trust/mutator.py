@@ -43,6 +43,7 @@ def read_varint(data: bytes, place: int) -> tuple[int, int]:
 
 
 def varint(number: int) -> bytes:
+    """A number as protocol buffers have it."""
     written = bytearray()
     while number > 127:
         written.append(number & 127 | 128)

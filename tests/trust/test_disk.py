@@ -19,7 +19,7 @@ from nmt.training.journal import Journal
 from nmt.training.schedule import Constant
 from nmt.training.state import Progress, TrainingState
 from tests import tiny
-from tests.trust.children import differing, left
+from tests.left import differing, left
 from tests.trust.conftest import Measured
 from tests.trust.disk import ERRORS, Disk, Strike, failing
 

@@ -11,8 +11,9 @@ import pytest
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.journal import rows
 from tests import tiny
+from tests.left import differing, left
 from tests.trust.child import Kill
-from tests.trust.children import Ended, differing, done, ended, facts, left, started, words
+from tests.trust.children import Ended, done, ended, facts, started, words
 from tests.trust.conftest import Measured
 
 INTERVAL = 4

@@ -14,8 +14,9 @@ import pytest
 
 from nmt.model.decoders import DECODERS
 from tests import tiny
+from tests.left import differing, left
 from tests.trust.child import Blow
-from tests.trust.children import differing, done, left, words
+from tests.trust.children import done, words
 from tests.trust.conftest import Measured
 
 RHYTHM = (

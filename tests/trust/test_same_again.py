@@ -10,7 +10,8 @@ from nmt.cli import compare, sweep
 from tests import tiny
 from tests.cli.commands import ROOT, environment
 from tests.cli.commands import words as command
-from tests.trust.children import differing, done, left, words
+from tests.left import differing, left
+from tests.trust.children import done, words
 
 SHORT = (*tiny.RESTLESS, "training.stop.steps=2", "training.validation.every_steps=2")
 

@@ -11,23 +11,14 @@ import pytest
 
 from nmt.cli import compare, jobs
 from tests import tiny
-
-CRASHING = """#!{python}
-import sys
-if "attention=bahdanau" in sys.argv:
-    def buried():
-        raise RuntimeError("the model fell over")
-    buried()
-open({noted!r}, "a").write(" ".join(sys.argv) + "\\n")
-sys.exit("no scores either")
-"""
+from tests.cli.commands import CRASHING
 
 
 def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "python"
-    script.write_text(CRASHING.format(python=sys.executable, noted=str(tmp_path / "noted")))
+    script.write_text(f"#!{sys.executable}\n{CRASHING.format(noted=str(tmp_path / 'noted'))}")
     script.chmod(0o755)
     monkeypatch.setattr(jobs.sys, "executable", str(script))
     output = tmp_path / "all"
