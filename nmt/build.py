@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from nmt import config
+from nmt import config, precision
 from nmt.attention.attention import Attention
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
@@ -28,6 +28,7 @@ from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
 from nmt.model.unset import Undrawn
 from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
+from nmt.training import compiled
 from nmt.training.averaging import AVERAGES
 from nmt.training.optimizer import OPTIMIZERS
 from nmt.training.places import Device
@@ -197,6 +198,14 @@ def rehearse(settings: Plain) -> None:
     for cls, key in ((Filters, "filters"), (Batching, "batching"), (Training, "training"), (Probes, "probes")):
         config.build(cls, settings[key])
     outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True))
+
+
+def training_device(settings: Plain) -> torch.device:
+    """Where a run with these settings is trained. Raises ConfigError if there is no such device, or it cannot do it."""
+    found = device(settings["device"])
+    precision.check(settings["training"]["precision"], found.type)
+    compiled.check(settings["training"]["recurrence"], found.type)
+    return found
 
 
 def device(name: str) -> torch.device:

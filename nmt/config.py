@@ -242,7 +242,9 @@ def _described(annotation: Any) -> str:
         return "a group of settings"
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
-    return "a group of settings" if dataclasses.is_dataclass(annotation) else str(annotation)
+    if inspect.isclass(annotation) and dataclasses.is_dataclass(annotation):
+        return f"a group of settings ({', '.join(parameters(annotation))})"
+    return str(annotation)
 
 
 def _join(path: str, key: Any) -> str:

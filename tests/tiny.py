@@ -33,7 +33,6 @@ SMALL = (
     "training.stop.epochs=null",
     "training.stop.steps=8",
     "training.validation.every_steps=4",
-    "training.validation.every_epochs=null",
     "device=cpu",
 )
 """Overrides of `nmt-train` that make its default config tiny."""

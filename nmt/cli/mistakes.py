@@ -46,13 +46,14 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
         return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
     if isinstance(problem, OverrideParseException):
         return unreadable(problem.override)
-    if isinstance(problem, MissingConfigException) and "/" in (missing := str(problem.missing_cfg_file)):
-        group, _, option = missing.rpartition("/")
-        options = problem.options or sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml"))
+    group, _, option = str(getattr(problem, "missing_cfg_file", None)).rpartition("/")
+    options = getattr(problem, "options", None) or (_options(group) if is_group(group) else [])
+    if isinstance(problem, MissingConfigException) and options:
         close = difflib.get_close_matches(option, options, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         return f"{group} has no option {option!r}. {meant}Its options are {', '.join(options)}."
-    if merged := re.match(r"Error merging override ([^=]+)=", text):
+    merged = re.match(r"Error merging override \+*([^=]+)=", text)
+    if merged and "Cannot merge DictConfig" in str(problem.__cause__):
         return f"{merged[1]} is a group of settings, each of which is set by itself: {merged[1]}.<setting>=..."
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
         where = "A setting of the comparison itself has one" if name == "compare" else "nmt-compare sweeps over them"
@@ -163,6 +164,10 @@ def choices(words: Sequence[str]) -> list[str]:
 def is_group(key: str) -> bool:
     """Whether options can be chosen for this key, in Hydra's spelling with slashes."""
     return bool(re.fullmatch(r"\w+(/\w+)*", key)) and (Path(configs()) / key).is_dir()
+
+
+def _options(group: str) -> list[str]:
+    return sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml"))
 
 
 def _instead(found: Composed, group: str) -> str:

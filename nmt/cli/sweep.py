@@ -184,7 +184,7 @@ def check(job: Job, sound: set[str], *, here: bool) -> None:
     """
     build.rehearse(job.settings)
     if here:
-        build.device(job.settings["device"])
+        build.training_device(job.settings)
     if (data := repr(job.settings["data"])) not in sound:
         build.corpus(job.settings).check()
         sound.add(data)

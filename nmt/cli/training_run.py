@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nmt import build, config, precision, processor, stored
+from nmt import build, config, processor, stored
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
@@ -31,7 +31,7 @@ from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_scores
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training import compiled, run_folder
+from nmt.training import run_folder
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
@@ -68,9 +68,7 @@ def run(settings: Plain, folder: Path) -> Outcome:
     end the process as the kernel does: even the learning of a vocabulary, which is one long call of C++.
     """
     build.rehearse(settings)
-    device = build.device(settings["device"])
-    precision.check(settings["training"]["precision"], device.type)
-    compiled.check(settings["training"]["recurrence"], device.type)
+    device = build.training_device(settings)
     corpus = build.corpus(settings)
     corpus.check()
     run_folder.check(folder, settings)

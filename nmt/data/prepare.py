@@ -31,7 +31,7 @@ FORMAT = 2
 """To be raised whenever what is kept, or how it comes about, changes."""
 
 LONG = 1000
-"""Pieces from which on a validation pair is worth a warning; sentences have a tenth of them."""
+"""A validation pair of more pieces is worth a warning; sentences have a tenth of them."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
 _LINES = "lines.npy"
@@ -156,7 +156,8 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     if not kept.any():
         raise DataError(
             f"None of the {len(kept)} training pairs passed the filters ({_left_out(counts)}). Lengths are in pieces; "
-            "widen filters.max_length or filters.max_ratio, or look at the training files."
+            f"widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
+            f"filters.max_ratio={filters.max_ratio}, or look at the training files."
         )
     source, target = source.kept(kept), target.kept(kept)
     report = {

@@ -163,7 +163,7 @@ class SentencePiece:
         sampling: float = 0.0,
     ) -> None:
         if vocab_size < 5:
-            raise ConfigError(f"tokenizer.vocab_size={vocab_size} leaves no room beside the four control symbols.")
+            raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at least 5: four are control symbols.")
         if not 0.98 <= character_coverage <= 1.0:
             raise ConfigError(f"tokenizer.character_coverage={character_coverage} must lie between 0.98 and 1.")
         if not 0.0 <= sampling <= self.largest_sampling:

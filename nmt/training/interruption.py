@@ -1,9 +1,11 @@
 """Being asked to end: what SIGINT (Ctrl-C), SIGTERM and SIGUSR1 (a scheduler's warning) do to a run."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -28,7 +30,8 @@ class Interruption:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Inside, a signal only leaves its number here; what then ends the work is `heed`, at its end at the latest."""
+        """Inside, a signal only leaves its number here, and a line that it came; what then ends the work is `heed`, at
+        its end at the latest."""
         with answered(self._note):
             yield
         self.heed()
@@ -48,9 +51,18 @@ class Interruption:
             hook.remove()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.caught = self.caught or number
+        first, self.caught = not self.caught, self.caught or number
         if signal.getsignal(signal.SIGINT) == self._note:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if first:  # last, since it may have to wait for a reader
+            again = "; Ctrl-C again ends it now" if number == signal.SIGINT else ""
+            _say(f"{signal.Signals(number).name}: the run ends as soon as it can go on from there{again}")
+
+
+def _say(text: str) -> None:
+    """A line on standard error, past its buffer, in which a signal may have interrupted another writer."""
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        os.write(sys.stderr.fileno(), f"\n{text}\n".encode())
 
 
 @contextmanager

@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nmt.data.corpus import Corpus
 from nmt.errors import CheckpointError
+from nmt.training.files import read_json
 
 DATA = "data.json"
 """A checkpoint's file that names the text it was made from."""
@@ -14,18 +16,31 @@ DATA = "data.json"
 
 def fingerprint(corpus: Corpus) -> bytes:
     """What names the text of a corpus: with another, neither vocabulary nor position would mean anything."""
-    identity = json.dumps(corpus.identity(), sort_keys=True).encode()
-    return json.dumps({"corpus": hashlib.sha256(identity).hexdigest()}).encode()
+    identity = corpus.identity()
+    parts = {key: _hash(value) for key, value in identity.items()}
+    return json.dumps({"corpus": _hash(identity), "parts": parts}).encode()
 
 
 def same_text(checkpoint: Path, corpus: Corpus) -> None:
     """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
     kept = checkpoint / DATA
-    if kept.exists() and kept.read_bytes() != fingerprint(corpus):
+    if not kept.exists():
+        return
+    before, now = read_json(kept), json.loads(fingerprint(corpus))
+    before = before if isinstance(before, dict) else {}
+    if before.get("corpus") != now["corpus"]:
+        parts = before.get("parts")
+        changed = []
+        if isinstance(parts, dict):  # an earlier version wrote none
+            changed = sorted(key for key in {*parts, *now["parts"]} if parts.get(key) != now["parts"].get(key))
         raise CheckpointError(
-            f"The run in {checkpoint.parents[1]} was made from other text: the data have changed since "
-            f"{checkpoint.resolve().name}. Choose another output=..., or give the data that the run began with."
+            f"The run in {checkpoint.parents[1]} was made from other text. Changed since {checkpoint.resolve().name}: "
+            f"{', '.join(changed) or 'the data'}. Choose another output=..., or give the data that the run began with."
         )
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def same_vocabulary(checkpoint: Path, stored: Mapping[str, bytes]) -> None:

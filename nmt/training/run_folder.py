@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import subprocess
 import sys
@@ -43,6 +44,9 @@ OURS = (
 
 IDLE = ("training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
 """Settings that shape neither weights nor scores."""
+
+MEANT = {"training.validation.every_epochs": 1}
+"""What null means, where a setting has a value that means the same: runs of earlier versions have that one."""
 
 FREE = ("training.stop", "search", *IDLE)
 """Settings that may change when a run is resumed; all others shape its weights."""
@@ -106,8 +110,8 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises CheckpointError if it holds a run with other settings, or any run where `resume` is never, or files of the
     names that a run writes, but that none has written, and where it is a file, or would lie in one.
     """
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not there.is_dir():
+    there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), None)
+    if there is not None and not there.is_dir():
         raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
     if not is_ours(folder):
         if found := [name for name in OURS if (folder / name).exists()]:
@@ -159,12 +163,16 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
 
 def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
     """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
-    old, new = flat(before), flat(now)
+    old, new = _meant(before), _meant(now)
     return [
         f"{key}: was {_said(old.get(key, 'absent'))}, now {_said(new.get(key, 'absent'))}"
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
     ]
+
+
+def _meant(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
 
 
 def _said(value: Any) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nmt.config import shown
 from nmt.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
@@ -36,21 +37,21 @@ class Stop:
 class Validation:
     """How often the model is validated and saved, and by what the best is chosen.
 
-    every_steps, every_epochs: one of them, the other null.
+    every_steps, every_epochs: one of them; where both are null, every epoch.
     sentences: validate BLEU and chrF on this many sentences from the start of the validation set; null for all.
     """
 
     every_steps: int | None = None
-    every_epochs: int | None = 1
+    every_epochs: int | None = None
     metric: Metric = "bleu"
     sentences: int | None = None
 
     def __post_init__(self) -> None:
         given = [n for n in (self.every_steps, self.every_epochs) if n is not None]
-        if len(given) != 1 or given[0] < 1:
+        if len(given) > 1 or any(n < 1 for n in given):
             raise ConfigError(
                 "Give either training.validation.every_steps or training.validation.every_epochs, at least 1, and null "
-                f"for the other; got every_steps={self.every_steps}, every_epochs={self.every_epochs}."
+                f"for the other; got every_steps={shown(self.every_steps)}, every_epochs={shown(self.every_epochs)}."
             )
         if self.sentences is not None and self.sentences < 1:
             raise ConfigError(f"training.validation.sentences must be at least 1, or null; got {self.sentences}.")

@@ -33,7 +33,7 @@ from tests.cli.commands import composed as found
 TINY = [
     *("data.train=60", "data.validation=6", "data.test=20", "model.embedding_size=8", "model.encoder.hidden_size=8"),
     *("model.decoder.hidden_size=8", "training.stop.epochs=null", "training.stop.steps=2", "training.log_every=1"),
-    *("training.validation.every_epochs=null", "training.validation.every_steps=2", "threads=1", "search=greedy"),
+    *("training.validation.every_steps=2", "threads=1", "search=greedy"),
     *("search.max_ratio=0.5", "probes.sentences=1"),
 ]
 
@@ -149,6 +149,13 @@ def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
     (job,) = sweep.plan(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
     assert job.settings["threads"] == 1  # the tests have one thread in all
     assert "threads=1" in job.overrides
+
+
+def test_what_a_device_cannot_do_is_told_before_anything_runs(tmp_path: Path) -> None:
+    given = overrides(tmp_path, "attention=luong_general,luong_dot", "training.recurrence=captured", "device=cpu")
+    with pytest.raises(ConfigError, match="recurrence=captured makes CUDA graphs"):
+        compare.task(composed(tmp_path / "out"), given, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mistakes_in_any_variant_are_told_before_anything_runs(tmp_path: Path) -> None:

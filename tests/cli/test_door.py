@@ -130,7 +130,7 @@ def test_help_shows_how_the_command_is_used() -> None:
         ("translate", ("model=none", "search=beem"), "beam"),
         ("translate", ("model=none", "tokns=3"), "tokns is not a setting. Did you mean tokens?"),
         ("translate", ("model=none", "chunk=many"), "chunk='many' must be a whole number."),
-        ("translate", ("model=none", "input=none.txt"), "There is no file none.txt."),
+        ("translate", ("model=none", "input=none.txt"), "There is no file none.txt (input)."),
         ("translate", ("model=no/run", "input=pyproject.toml"), "model=no/run must be a run folder"),
         ("translate", ("model=pyproject.toml", "input=pyproject.toml"), "model.safetensors in it); found a file."),
         ("translate", ("model=configs", "input=pyproject.toml"), "found a folder with __init__.py, align.yaml, at"),

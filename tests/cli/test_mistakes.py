@@ -67,6 +67,11 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
         ("train data=filse", "data has no option 'filse'. Did you mean files? Its options are files, grammar,"),
         ("train data=[files,filse]", "data has no option 'filse'. Did you mean files? Its options are files, grammar,"),
         ("train training.keep=[1,2]", "training.keep is a group of settings, each of which is set by itself: training"),
+        ("train --config-name=sub/mine", "sub/mine"),
+        (
+            "train ++training.keep=[1,2]",
+            "training.keep is a group of settings, each of which is set by itself: training",
+        ),
         ("train data=null", "data=null: a group is given the name of one of its options."),
         ("train data=files,hub", "data=files,hub has several values. nmt-compare sweeps over them;"),
         ("train attention=[", "attention=[ cannot be read. A setting is written key=value"),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_it_stops_after_so_many_minutes(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
-    rhythm = Validation(every_steps=1, every_epochs=None)
+    rhythm = Validation(every_steps=1)
     trial = Trial(tmp_path, values=[1, 3, 2, 3, 1, 9], stop=Stop(patience=3), validation=rhythm).go()
     assert (trial.reason, trial.validated) == ("patience (3)", [1, 2, 3, 4, 5])
     assert (trial.progress.best, trial.progress.stale) == (pytest.approx(3), 3)
@@ -66,7 +67,7 @@ def test_a_finished_run_does_nothing_more(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "loss", "perplexity"])
 def test_the_best_is_that_of_the_metric(tmp_path: Path, metric: Metric) -> None:
     values = [2.0, 5.0, 1.0, 4.0]
-    rhythm = Validation(every_steps=1, every_epochs=None, metric=metric)
+    rhythm = Validation(every_steps=1, metric=metric)
     trial = Trial(tmp_path, values=values, stop=Stop(steps=4), validation=rhythm).go()
     assert trial.progress.best == pytest.approx(-1.0 if metric in ("loss", "perplexity") else 5.0)
     assert worth(report(5.0), metric) == pytest.approx(-5.0 if metric in ("loss", "perplexity") else 5.0)
@@ -75,7 +76,7 @@ def test_the_best_is_that_of_the_metric(tmp_path: Path, metric: Metric) -> None:
 @pytest.mark.parametrize("metric", ["bleu", "chrf"])
 def test_of_equal_scores_the_lower_loss_is_the_better(tmp_path: Path, metric: Metric) -> None:
     """The first scores of most runs are zeros; patience, plateau and the best must all see that they get better."""
-    rhythm = Validation(every_steps=1, every_epochs=None, metric=metric)
+    rhythm = Validation(every_steps=1, metric=metric)
     trial = Trial(tmp_path, "schedule=plateau", "schedule.patience=0", stop=Stop(steps=4), validation=rhythm)
     reports = iter([report(0.0, 7.0), report(0.0, 6.0), report(0.0, 5.0), report(0.0, 5.5)])
     trial.validate = lambda: next(reports)  # type: ignore[method-assign]
@@ -94,7 +95,7 @@ def test_a_higher_score_is_better_whatever_the_loss(loss: float) -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_loss_that_is_not_finite_is_never_the_best_and_can_be_written(tmp_path: Path, value: float) -> None:
-    rhythm = Validation(every_steps=1, every_epochs=None, metric="loss")
+    rhythm = Validation(every_steps=1, metric="loss")
     trial = Trial(tmp_path, values=[value, 3.0, value], stop=Stop(steps=3), validation=rhythm).go()
     assert trial.progress.best == -3.0
     assert trial.progress.stale == 1
@@ -102,21 +103,22 @@ def test_a_loss_that_is_not_finite_is_never_the_best_and_can_be_written(tmp_path
 
 
 def test_validation_by_steps_and_at_the_end(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, stop=Stop(steps=8), validation=Validation(every_steps=3, every_epochs=None)).go()
+    trial = Trial(tmp_path, stop=Stop(steps=8), validation=Validation(every_steps=3)).go()
     assert trial.validated == [3, 6, 8]
     assert trial.saved == [(3, True), (6, True), (8, True)]
 
 
-def test_validation_by_epochs(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, "batching.tokens=900", stop=Stop(epochs=5), validation=Validation(every_epochs=2))
+@pytest.mark.parametrize(("rhythm", "epochs"), [(Validation(every_epochs=2), (2, 4, 5)), (Validation(), range(1, 6))])
+def test_validation_by_epochs(tmp_path: Path, rhythm: Validation, epochs: Sequence[int]) -> None:
+    trial = Trial(tmp_path, "batching.tokens=900", stop=Stop(epochs=5), validation=rhythm)
     sizes = [len(trial.batches.epoch(number)) for number in range(5)]
     trial.go()
-    assert trial.validated == [sum(sizes[:2]), sum(sizes[:4]), sum(sizes)]
+    assert trial.validated == [sum(sizes[:epoch]) for epoch in epochs]
 
 
 @pytest.mark.parametrize("every", [2, 3])
 def test_an_interruption_is_saved_once(tmp_path: Path, every: int) -> None:
-    trial = Trial(tmp_path, validation=Validation(every_steps=every, every_epochs=None))
+    trial = Trial(tmp_path, validation=Validation(every_steps=every))
     trial.go(lambda: trial.progress.step >= 2)
     assert trial.reason == "interrupted"
     assert trial.saved == [(2, every == 2)]
@@ -202,7 +204,7 @@ def test_the_log_has_a_line_every_so_many_steps(tmp_path: Path) -> None:
 
 
 def test_rows_of_every_kind_count_epochs_alike(tmp_path: Path) -> None:
-    rhythm = Validation(every_steps=1, every_epochs=None)
+    rhythm = Validation(every_steps=1)
     trial = Trial(tmp_path, "batching.tokens=900", stop=Stop(epochs=2), validation=rhythm, log_every=1)
     sizes = [len(trial.batches.epoch(number)) for number in (0, 1)]
     trial.go()

@@ -81,6 +81,13 @@ def test_a_setting_whose_name_only_begins_like_a_free_one_is_not_free() -> None:
     assert drift(SETTINGS, changed("searching", 1)) == ["searching: was absent, now 1"]
 
 
+def test_null_is_what_an_earlier_version_wrote_for_the_same() -> None:
+    before = changed("training.validation.every_epochs", 1)
+    now = changed("training.validation.every_epochs", None)
+    assert drift(before, now) == drift(now, before) == []
+    assert drift(changed("training.validation.every_epochs", 2), now)
+
+
 def test_flat_keeps_every_value() -> None:
     assert flat({"a": {"b": {"c": 1}, "d": None}, "e": [1, 2]}) == {"a.b.c": 1, "a.d": None, "e": [1, 2]}
 

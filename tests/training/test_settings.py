@@ -20,9 +20,8 @@ NAN = float("nan")
         (lambda: Stop(minutes=0.0), "stop.minutes"),
         (lambda: Stop(steps=3, minutes=-1.0), "stop.minutes"),
         (lambda: Stop(minutes=NAN), "stop.minutes"),
-        (lambda: Validation(every_steps=None, every_epochs=None), "every_steps=None, every_epochs=None"),
         (lambda: Validation(every_steps=2, every_epochs=1), "every_steps=2, every_epochs=1"),
-        (lambda: Validation(every_steps=0, every_epochs=None), "every_steps=0"),
+        (lambda: Validation(every_steps=0), "every_steps=0, every_epochs=null"),
         (lambda: Validation(every_epochs=-1), "every_epochs=-1"),
         (lambda: Validation(sentences=0), "validation.sentences"),
         (lambda: Keep(last=0), "training.keep"),
@@ -50,7 +49,7 @@ def test_what_is_at_the_edge_is_allowed() -> None:
     assert Keep(last=1, best=0).best == 0
     assert Training(label_smoothing=0.0, clip_norm=None, accumulate=1).stop == Stop(epochs=20)
     assert Moving(decay=0.0).decay == 0.0
-    assert Validation(every_steps=1, every_epochs=None, sentences=1).metric == "bleu"
+    assert Validation(every_steps=1, sentences=1).metric == "bleu"
 
 
 def test_every_average_is_in_the_table() -> None:

@@ -15,7 +15,7 @@ from nmt.training.settings import Stop, Training, Validation
 from tests import tiny
 
 CALM = [f"model.dropout.{place}=0" for place in ("embedding", "readout", "source_words", "target_words")]
-NEVER = Validation(every_steps=1000, every_epochs=None)
+NEVER = Validation(every_steps=1000)
 LONG = Stop(steps=7)
 
 

@@ -1,5 +1,6 @@
 """A run goes on only as what it was: other settings, other text or another vocabulary end it at once, by name."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from nmt import build, config
 from nmt.cli import training_run
 from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
+from nmt.training import origin
 from nmt.training.origin import same_vocabulary
 from tests import tiny
 
@@ -60,13 +62,26 @@ def test_other_settings_fail_before_any_data_are_read(
     assert tiny.snapshot(home / "run") == before
 
 
+@pytest.mark.parametrize("kept", [b"[]", b'{"corpuw": "0"}', b'{"corpus": "0", "parts": 3}', b'{"corpus": "0"}'])
+def test_a_mark_of_other_text_may_be_damaged_or_of_an_earlier_version(home: Path, tmp_path: Path, kept: bytes) -> None:
+    corpus = build.corpus(chosen(home))
+    checkpoint = tmp_path / "checkpoints" / "step-000003"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / origin.DATA).write_bytes(kept)
+    with pytest.raises(CheckpointError, match=r"made from other text\. Changed since step-000003: the data\."):
+        origin.same_text(checkpoint, corpus)
+    whole = json.loads(origin.fingerprint(corpus))
+    (checkpoint / origin.DATA).write_text(json.dumps({"corpus": whole["corpus"]}))
+    origin.same_text(checkpoint, corpus)
+
+
 def test_other_text_fails_before_any_data_are_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_run, "prepare", lambda *arguments: pytest.fail("no data are to be prepared"))
     content = (home / "train.source").read_bytes()
     before = tiny.snapshot(home / "run")
     (home / "train.source").write_bytes(content.replace(b"e", b"i", 1))
     try:
-        with pytest.raises(CheckpointError, match=r"made from other text.*step-000008"):
+        with pytest.raises(CheckpointError, match=r"made from other text\. Changed since step-000008: train\."):
             run(chosen(home), home / "run")
     finally:
         (home / "train.source").write_bytes(content)

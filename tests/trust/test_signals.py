@@ -97,14 +97,16 @@ def test_sixty_signals_on_a_real_model(turn: int, phase: str, home: Path, measur
         shutil.rmtree(home / folder)
 
 
-def test_only_what_was_noted_is_heeded_and_other_handlers_come_back() -> None:
+def test_only_what_was_noted_is_heeded_and_other_handlers_come_back(capfd: pytest.CaptureFixture[str]) -> None:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     interruption = Interruption()
     interruption.heed()
     with pytest.raises(Interrupted), interruption.noted():
         signal.raise_signal(signal.SIGTERM)
+        assert capfd.readouterr().err.strip().startswith("SIGTERM: the run ends as soon as")
         signal.raise_signal(signal.SIGUSR1)
         assert interruption.caught == signal.SIGTERM
+    assert not capfd.readouterr().err
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
 
 
