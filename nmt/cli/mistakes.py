@@ -46,9 +46,10 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
         return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
     if isinstance(problem, OverrideParseException):
         return unreadable(problem.override)
-    group, _, option = str(getattr(problem, "missing_cfg_file", None)).rpartition("/")
-    options = getattr(problem, "options", None) or (_options(group) if is_group(group) else [])
-    if isinstance(problem, MissingConfigException) and options:
+    if isinstance(problem, MissingConfigException) and (
+        options := problem.options or _options(problem.missing_cfg_file)
+    ):
+        group, _, option = str(problem.missing_cfg_file).rpartition("/")
         close = difflib.get_close_matches(option, options, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         return f"{group} has no option {option!r}. {meant}Its options are {', '.join(options)}."
@@ -166,8 +167,10 @@ def is_group(key: str) -> bool:
     return bool(re.fullmatch(r"\w+(/\w+)*", key)) and (Path(configs()) / key).is_dir()
 
 
-def _options(group: str) -> list[str]:
-    return sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml"))
+def _options(missing: str | None) -> list[str]:
+    """The options of the group in which a file is missing; none where it is in no group of ours."""
+    group = str(missing).rpartition("/")[0]
+    return sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml")) if is_group(group) else []
 
 
 def _instead(found: Composed, group: str) -> str:

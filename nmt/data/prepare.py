@@ -14,13 +14,13 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data import remarks
 from nmt.data.corpus import Bitext, Corpus
 from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
@@ -29,9 +29,6 @@ from nmt.symbols import UNKNOWN
 
 FORMAT = 2
 """To be raised whenever what is kept, or how it comes about, changes."""
-
-LONG = 1000
-"""A validation pair of more pieces is worth a warning; sentences have a tenth of them."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
 _LINES = "lines.npy"
@@ -133,9 +130,9 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     if filters.by_heart is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
     validation = tokenize(tokenizers, text.source, text.target)
-    _log(report)
-    _warn_of_copies(train)
-    _warn_of_long(validation)
+    remarks.tell(report)
+    remarks.warn_of_copies(train)
+    remarks.warn_of_long(validation)
     return Prepared(tokenizers, train, validation, text, test, report)
 
 
@@ -155,7 +152,7 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters ({_left_out(counts)}). Lengths are in pieces; "
+            f"None of the {len(kept)} training pairs passed the filters ({remarks.left_out(counts)}). Lengths are in pieces; "
             f"widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
             f"filters.max_ratio={filters.max_ratio}, or look at the training files."
         )
@@ -177,47 +174,6 @@ def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
         "longest": int(ids.lengths.max()),
         "unknown_share": float((ids.flat == UNKNOWN).mean()),
     }
-
-
-def _left_out(counts: dict[str, int]) -> str:
-    reasons = (reason for reason, count in counts.items() if count and reason not in ("read", "kept"))
-    return ", ".join(f"{counts[reason]} {reason}" for reason in reasons)
-
-
-def _log(report: dict[str, Any]) -> None:
-    pairs, dropped = report["pairs"], _left_out(report["pairs"])
-    logger.info(
-        "training pairs: %d of %d kept%s", pairs["kept"], pairs["read"], f" (left out: {dropped})" if dropped else ""
-    )
-    for side in ("source", "target"):
-        about = report[side]
-        logger.info(
-            "%s: vocabulary %d, %d tokens, longest %d, unknown %.3f %%",
-            *(side, about["vocab_size"], about["tokens"], about["longest"], 100 * about["unknown_share"]),
-        )
-
-
-def _warn_of_copies(train: Tokenized) -> None:
-    """A source given twice would be learnt to be copied, with a BLEU that pleases."""
-    pairs = list(islice(zip(train.source_text, train.target_text, strict=True), 1000))
-    alike = sum(source == target for source, target in pairs)
-    if 2 * alike > len(pairs):
-        logger.warning(
-            "%d of the first %d training pairs say the same on both sides: is the target what it should be?",
-            *(alike, len(pairs)),
-        )
-
-
-def _warn_of_long(validation: Tokenized) -> None:
-    """No line of a validation set is left out, so that line n stays line n, and one such line can outlast training."""
-    lengths = np.maximum(validation.source.lengths, validation.target.lengths)
-    longest = int(lengths.argmax())
-    if lengths[longest] > LONG:
-        logger.warning(
-            "validation pairs of more than %d pieces: %d, and line %d has %d. Time and memory of attention grow "
-            "with its square, at every validation, and a signal may have to wait. Cut such lines, or leave them out.",
-            *(LONG, int((lengths > LONG).sum()), longest + 1, lengths[longest]),
-        )
 
 
 def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized, report: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ import pytest
 from nmt.data import corpus as corpora
 from nmt.data import prepare as preparing
 from nmt.data.corpus import Bitext, Files, Sides
-from nmt.data.prepare import LONG, Filters, Prepared, prepare
+from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.data.remarks import LONG
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import UNKNOWN
