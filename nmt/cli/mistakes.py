@@ -46,9 +46,7 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
         return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
     if isinstance(problem, OverrideParseException):
         return unreadable(problem.override)
-    if isinstance(problem, MissingConfigException) and (
-        options := problem.options or _options(problem.missing_cfg_file)
-    ):
+    if isinstance(problem, MissingConfigException) and (options := _options(problem)):
         group, _, option = str(problem.missing_cfg_file).rpartition("/")
         close = difflib.get_close_matches(option, options, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
@@ -167,9 +165,11 @@ def is_group(key: str) -> bool:
     return bool(re.fullmatch(r"\w+(/\w+)*", key)) and (Path(configs()) / key).is_dir()
 
 
-def _options(missing: str | None) -> list[str]:
-    """The options of the group in which a file is missing; none where it is in no group of ours."""
-    group = str(missing).rpartition("/")[0]
+def _options(problem: Any) -> list[str]:
+    """The options of the group in which one is missing, which Hydra leaves out for a list; none outside of groups."""
+    if problem.options is not None:
+        return list(problem.options)
+    group = str(problem.missing_cfg_file).rpartition("/")[0]
     return sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml")) if is_group(group) else []
 
 

@@ -152,8 +152,8 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters ({remarks.left_out(counts)}). Lengths are in pieces; "
-            f"widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
+            f"None of the {len(kept)} training pairs passed the filters ({remarks.left_out(counts)}). Lengths are in "
+            f"pieces; widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
             f"filters.max_ratio={filters.max_ratio}, or look at the training files."
         )
     source, target = source.kept(kept), target.kept(kept)
