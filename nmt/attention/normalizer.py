@@ -2,6 +2,9 @@
 
 Each normalizer is defined by the problem it solves over the simplex: the weights p that maximize p . scores + H(p) for
 its entropy H. Positions at minus infinity get exactly zero; at least one position must be finite.
+
+A row without a solution is NaN in all its weights and in its gradient, for every normalizer: a row with a score that is
+NaN or plus infinity, or with no score above minus infinity. Other rows are not affected. Training skips such a step.
 """
 
 from abc import ABC, abstractmethod
@@ -59,7 +62,8 @@ class _Sparsemax(torch.autograd.Function):
         ordered = z.sort(dim=-1, descending=True).values
         counts = torch.arange(1, z.shape[-1] + 1, device=z.device, dtype=z.dtype)
         excess = ordered.cumsum(-1) - 1.0
-        support = (counts * ordered > excess).sum(-1, keepdim=True)
+        # A row with a NaN has no support, and NaN at every place.
+        support = (counts * ordered > excess).sum(-1, keepdim=True).clamp(min=1)
         weights = (z - excess.gather(-1, support - 1) / support).clamp(min=0.0)
         ctx.save_for_backward(weights)
         return weights
@@ -83,7 +87,7 @@ class _Entmax15(torch.autograd.Function):
         spread = counts * (ordered.square().cumsum(-1) / counts - mean.square())
         # For a support of k the threshold solves sum_k (z - tau)^2 = 1, which has no real solution if k is too large.
         thresholds = mean - ((1.0 - spread) / counts).clamp(min=0.0).sqrt()
-        support = (thresholds <= ordered).sum(-1, keepdim=True)
+        support = (thresholds <= ordered).sum(-1, keepdim=True).clamp(min=1)  # as above
         weights = (z - thresholds.gather(-1, support - 1)).clamp(min=0.0).square()
         ctx.save_for_backward(weights)
         return weights

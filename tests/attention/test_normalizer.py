@@ -111,3 +111,32 @@ def test_the_sparser_the_normalizer_the_fewer_positions_it_keeps(scores: list[fl
 
     assert not (kept(Sparsemax()) & ~kept(Entmax15())).any()
     assert not (kept(Entmax15()) & ~kept(Softmax())).any()
+
+
+NO_SOLUTION = {
+    "NaN": [0.3, math.nan, 0.1, HIDDEN],
+    "NaN first": [math.nan, 0.3, 0.1, -1.0],
+    "all NaN": [math.nan] * 4,
+    "plus infinity": [0.3, math.inf, 0.1, HIDDEN],
+    "two of plus infinity": [math.inf, 0.3, math.inf, 0.1],
+    "NaN and plus infinity": [math.nan, math.inf, HIDDEN, 0.1],
+    "all masked": [HIDDEN] * 4,
+}
+
+
+@pytest.mark.parametrize("case", NO_SOLUTION)
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_a_row_without_a_solution_is_nan_and_no_other_row_is_touched(name: str, case: str) -> None:
+    sound = [[0.3, HIDDEN, 0.1, -0.2], [-1e30, 1e30, 0.0, 5.0]]
+    scores = torch.tensor([sound[0], NO_SOLUTION[case], sound[1]]).view(3, 1, 1, 4).requires_grad_()
+    wanted = torch.tensor(sound).view(2, 1, 1, 4).requires_grad_()
+    ways = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    weights, others = (NORMALIZERS[name]()(each) for each in (scores, wanted))
+    for found in (weights, others):
+        (found * ways).sum().backward()
+    assert scores.grad is not None
+    assert weights[1].isnan().all()
+    assert scores.grad[1].isnan().all()
+    assert_close(weights[[0, 2]], others, rtol=0, atol=0)
+    assert_close(scores.grad[[0, 2]], wanted.grad, rtol=0, atol=0)
+    assert others.isfinite().all()
