@@ -58,8 +58,10 @@ def plan(
     named: Named | None = None,
     cpus: int | None = None,
 ) -> list[Job]:
-    """Every variant with every seed, variant by variant, each checked as nmt-train would check it.
+    """Every variant with every seed, each checked as nmt-train would check it: seed by seed over the variants.
 
+    Runs of one seed follow one another, so that what changes on the machine while they run (other work, heat) meets all
+    variants alike, and speeds and times can be compared. It is also the order of a cluster's job array.
     The variants of a comparison that has a name are combined with all that is swept. Where several run at once and
     `threads` is left open, they share the threads that torch would use; on another machine, each has its `cpus`. Raises
     ConfigError with the problems of all variants.
@@ -80,7 +82,7 @@ def plan(
                 problems.append((variant, problem))
     if problems:
         raise ConfigError(listed(problems))
-    return jobs
+    return sorted(jobs, key=lambda job: seeds.index(job.seed))  # stable, so variants keep their order
 
 
 def listed(problems: Sequence[tuple[Variant, Exception]]) -> str:

@@ -137,6 +137,17 @@ def test_sweeps_that_cannot_be_run_are_refused(tmp_path: Path, override: str, me
         sweep.plan([override], seeds=[1], output=tmp_path, at_once=1)
 
 
+def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_path: Path) -> None:
+    given = overrides(tmp_path, "optimizer=adamw,adam")
+    planned = sweep.plan(given, seeds=[7, 3], output=tmp_path, at_once=1)
+    labels = ["optimizer=adamw", "optimizer=adam"]
+    assert [(job.seed, job.variant) for job in planned] == [(seed, label) for seed in (7, 3) for label in labels]
+    rows = results.collect(planned)
+    assert {label: [run.seed for run in runs] for label, runs in rows.items()} == {label: [7, 3] for label in labels}
+    assert list(rows) == labels
+    assert sweep.baseline(planned, None) == labels[0]
+
+
 def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> None:
     planned = sweep.plan(overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
     assert sweep.baseline(planned, None) == "optimizer=adam"
