@@ -24,7 +24,7 @@ def incoming(path: str | None, errors: lines.Errors) -> Iterator[str]:
     """The lines of a file, or of standard input for None, as they arrive. Raises DataError now if there is no file."""
     if path is None:
         return lines.decode(sys.stdin.buffer, name="standard input", errors=errors)
-    lines.check(path, asked="input")
+    lines.check(path, asked="input", errors=errors)
     return lines.stream(path, errors)
 
 

@@ -73,8 +73,8 @@ class TestSides:
 
 
 class Files:
-    """A corpus in text files, plain or gzip, one sentence a line: line n of a target file translates line n of its
-    source.
+    """A corpus in text files, plain or compressed, one sentence a line: line n of a target file translates line n of
+    its source.
 
     `errors` says what to do with bytes that are not UTF-8: "strict" raises, "replace" reads them as U+FFFD and counts
     them. All methods raise DataError where a file is missing or unreadable; `load` also where the files of a split do
@@ -102,7 +102,7 @@ class Files:
     def check(self) -> None:
         for split, sides in self.splits.items():
             for name, path in sides.paths().items():
-                lines.check(path, asked=f"data.{split}.{name}")
+                lines.check(path, asked=f"data.{split}.{name}", errors=self.errors)
                 if Path(path).expanduser().stat().st_size == 0:
                     raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 

@@ -2,17 +2,21 @@
 
 A line is what stands between two `\\n`, in UTF-8, without one trailing `\\r` and without the byte order mark at the
 start of a file. No other character ends a line, so line n here is line n for `wc`, `paste`, `sed` and other tools.
+`nmt.data.formats` says which other files are text.
 """
 
+import codecs
+import contextlib
 import difflib
-import gzip
 import io
 import logging
+import lzma
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
+from nmt.data import formats
 from nmt.errors import DataError
 
 Errors = Literal["strict", "replace"]
@@ -20,9 +24,10 @@ Errors = Literal["strict", "replace"]
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """Every character at which `str.splitlines`, or some other tool, ends a line."""
 
+LONGEST = 1 << 24
+"""The most bytes of a line: a longer one is no sentence, and what unpacks to one could fill the memory."""
+
 _TO_SPACES = str.maketrans(dict.fromkeys(LINE_ENDS, " "))
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_GZIP_MAGIC = b"\x1f\x8b"
 
 logger = logging.getLogger(__name__)
 
@@ -33,58 +38,77 @@ def one_line(text: str) -> str:
 
 
 def read(path: str | Path, errors: Errors = "strict", *, setting: str = "errors") -> list[str]:
-    """All lines of a file, plain or gzip. Raises DataError as `stream` does."""
+    """All lines of a file. Raises DataError as `stream` does."""
     return list(stream(path, errors, setting=setting))
 
 
-def stream(path: str | Path, errors: Errors = "strict", *, setting: str = "errors") -> Iterator[str]:
-    """The lines of a file, plain or gzip (told by its first bytes, not by its name), one at a time.
+def stream(
+    path: str | Path, errors: Errors = "strict", *, setting: str = "errors", tables: bool = False
+) -> Iterator[str]:
+    """The lines of a file, one at a time. What may be compressed, and how, is said by the first bytes, not by the name.
 
-    Raises DataError where the file is missing, is a folder, cannot be read, is a damaged gzip file, or, unless `errors`
-    is "replace", holds bytes that are not UTF-8. `setting` is the key by which a person sets `errors`.
+    Raises DataError where the file is missing, is a folder, cannot be read, is damaged, is no text (such as an archive
+    or a PDF), or, unless `errors` is "replace", holds bytes that are not UTF-8. `setting` is the key by which a person
+    sets `errors`; with `tables`, JSON and tables of columns are text too.
     """
-    check(path)
+    check(path, tables=tables)
     with Path(path).expanduser().open("rb") as opened:
-        yield from decode(opened, name=str(path), errors=errors, setting=setting)
+        yield from decode(opened, name=str(path), errors=errors, setting=setting, tables=tables)
 
 
 def decode(
-    binary: io.IOBase | BinaryIO, *, name: str, errors: Errors = "strict", setting: str = "errors"
+    binary: io.IOBase | BinaryIO,
+    *,
+    name: str,
+    errors: Errors = "strict",
+    setting: str = "errors",
+    tables: bool = False,
 ) -> Iterator[str]:
-    """The lines of a binary stream (such as standard input), plain or gzip, as they arrive.
+    """The lines of a binary stream (such as standard input) as they arrive; see `formats.open_text` for what is read.
 
     `name` stands for the stream in messages. With errors="replace", every bad byte becomes U+FFFD, and how many lines
-    had one is logged at the end. Raises DataError for bytes that are not UTF-8 and for a damaged gzip stream.
+    had one is logged at the end. Raises DataError for bytes that are not UTF-8, for NUL bytes, for lines of more than
+    `LONGEST` bytes, for what is no text, and for a damaged compressed stream.
     """
     bad_lines: list[int] = []
     number = 0
-    try:
-        for number, line in enumerate(_unpacked(binary), 1):
+    with _damage_reported(name, lambda: number):
+        opened = formats.open_text(binary, name=name, errors=errors, tables=tables)
+        for number, line in enumerate(iter(lambda: opened.readline(LONGEST + 1), b""), 1):
+            if len(line) > LONGEST:
+                raise DataError(
+                    f"{name}, line {number} has more than {LONGEST >> 20} MiB. Is it text, one sentence a line?"
+                )
+            if number == 1 and line.startswith(codecs.BOM_UTF8):
+                line = line.removeprefix(codecs.BOM_UTF8)
+                if not line:  # a file of nothing but a mark has no lines
+                    break
             line = line.removesuffix(b"\n").removesuffix(b"\r")
-            if number == 1:
-                line = line.removeprefix(_BYTE_ORDER_MARK)
             try:
                 text = line.decode("utf-8")
             except UnicodeDecodeError as problem:
                 if errors == "strict":
                     raise DataError(_not_utf8(name, number, problem, setting)) from None
                 bad_lines.append(number)
-                text = line.decode("utf-8", errors="replace")
+                text = line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
+            if "\0" in text:
+                if errors == "strict":
+                    raise DataError(_has_nul(name, number, text.index("\0"), setting))
+                bad_lines.append(number)
+                text = text.replace("\0", "\ufffd")
             yield text
-    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
-        raise DataError(
-            f"{name} starts like a gzip file but is damaged or incomplete after line {number} ({problem}). "
-            "Fetch or compress it again; `gzip -t` checks such files."
-        ) from None
     if bad_lines:
         count = f"{len(bad_lines)} of {number} lines" if len(bad_lines) > 1 else "one line"
         logger.warning("%s: %s not UTF-8 (first: line %d); bad bytes became U+FFFD", name, count, bad_lines[0])
 
 
-def check(path: str | Path, *, asked: str = "") -> None:
+def check(
+    path: str | Path, *, asked: str = "", errors: Errors = "replace", text: bool = True, tables: bool = False
+) -> None:
     """That a file can be read; raises DataError, with the nearest name in its folder where there is none.
 
-    `asked`, where given, is the setting that named the file.
+    `asked`, where given, is the setting that named the file. `text`: whether it must be text, as its first bytes say,
+    with NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`.
     """
     file, name = Path(path).expanduser(), f"{path} ({asked})" if asked else path
     try:
@@ -92,18 +116,27 @@ def check(path: str | Path, *, asked: str = "") -> None:
             raise DataError(f"{name} is a folder; a text file is needed here.")
         if not file.exists():
             raise DataError(f"There is no file {name}. {_nearest(file)}")
-        with file.open("rb"):
-            pass
+        with file.open("rb") as opened:
+            # Only a file: what is read from a pipe is gone.
+            if text and file.is_file():
+                with _damage_reported(str(name), lambda: 0):
+                    formats.open_text(opened, name=str(name), errors=errors, tables=tables)
     except OSError as problem:
         raise DataError(f"{name} cannot be read: {problem.strerror}. Check its permissions.") from None
 
 
-def _unpacked(binary: io.IOBase | BinaryIO) -> Iterable[bytes]:
-    # peek() leaves the bytes in the buffer, so that this works on pipes as well.
-    buffered: Any = binary if hasattr(binary, "peek") else io.BufferedReader(cast(io.RawIOBase, binary))
-    if buffered.peek(2)[:2] == _GZIP_MAGIC:
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered, mode="rb")))
-    return cast(Iterable[bytes], buffered)
+@contextlib.contextmanager
+def _damage_reported(name: str, number: Callable[[], int]) -> Iterator[None]:
+    """Raises DataError for what the unpacking of a damaged stream raises; `number` counts the lines before."""
+    try:
+        yield
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # of the file system
+        raise DataError(
+            f"{name} starts like a compressed file but is damaged or incomplete after line {number()} ({problem}). "
+            "Fetch or compress it again; `gzip -t`, `bzip2 -t` and `xz -t` check such files."
+        ) from None
 
 
 def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str) -> str:
@@ -111,6 +144,13 @@ def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str)
         f"{name}, line {number}: byte 0x{problem.object[problem.start]:02x} (byte {problem.start + 1} of the line) is "
         f"not UTF-8. Convert the text (for example `iconv -f LATIN1 -t UTF-8`), or set {setting}=replace to read what "
         "is not UTF-8 as U+FFFD."
+    )
+
+
+def _has_nul(name: str, number: int, place: int, setting: str) -> str:
+    return (
+        f"{name}, line {number}: character {place + 1} is a NUL byte, which no text has. Remove such bytes (for "
+        f"example `tr -d '\\0'`), or set {setting}=replace to read them as U+FFFD."
     )
 
 

@@ -1,24 +1,31 @@
 """What a line is, in every way that bytes can arrive."""
 
+import bz2
 import gzip
 import io
 import logging
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis.strategies import binary, booleans, characters, lists, text
+from hypothesis import assume, given
+from hypothesis.strategies import binary, booleans, characters, lists, sampled_from, text
 
-from nmt.data import lines
+from nmt.data import formats, lines
 from nmt.errors import DataError
 
-# Any line that survives: no \n (ends it), no \r at its end and no byte order mark at its start (both dropped).
-LINE = text(characters(exclude_characters="\n\ufeff", exclude_categories=("Cs",))).map(lambda line: line.rstrip("\r"))
+# Any line that survives: no \n (ends it), no NUL (refused), no \r at its end, no mark at its start (dropped).
+LINE = text(characters(exclude_characters="\n\ufeff\0", exclude_categories=("Cs",))).map(lambda line: line.rstrip("\r"))
+
+PACKERS = (bytes, gzip.compress, bz2.compress, lzma.compress)
 
 
-@given(wanted=lists(LINE), carriage_return=booleans(), mark=booleans(), last=booleans(), packed=booleans())
+@given(wanted=lists(LINE), carriage_return=booleans(), mark=booleans(), last=booleans(), pack=sampled_from(PACKERS))
 def test_what_was_written_is_read(
-    tmp_path: Path, wanted: list[str], carriage_return: bool, mark: bool, last: bool, packed: bool
+    tmp_path: Path, wanted: list[str], carriage_return: bool, mark: bool, last: bool, pack: Callable[[bytes], bytes]
 ) -> None:
     end = "\r\n" if carriage_return else "\n"
     content = "".join(line + end for line in wanted)
@@ -26,7 +33,8 @@ def test_what_was_written_is_read(
         content = content.removesuffix(end)
     encoded = content.encode("utf-8-sig" if mark and wanted else "utf-8")
     path = tmp_path / "text"
-    path.write_bytes(gzip.compress(encoded) if packed else encoded)
+    assume(formats.recognize(encoded) is None)  # such as lines of tabs alone, or of old Macs
+    path.write_bytes(pack(encoded))
     assert lines.read(path) == wanted
     assert list(lines.stream(str(path))) == wanted
     with path.open("rb") as opened:
@@ -35,7 +43,8 @@ def test_what_was_written_is_read(
 
 @given(content=binary())
 def test_lines_are_those_of_wc(content: bytes) -> None:
-    content = content.replace(b"\x1f\x8b", b"")  # would be gzip
+    refused = content.startswith((b"\xff\xfe", b"\xfe\xff")) or formats.recognize(content, strict=False)
+    assume(not refused and formats.compression(content) is None and content != b"\xef\xbb\xbf")
     found = list(lines.decode(io.BytesIO(content), name="here", errors="replace"))
     assert len(found) == content.count(b"\n") + bool(content and not content.endswith(b"\n"))
 
@@ -90,11 +99,14 @@ def test_a_stream_is_read_as_it_arrives() -> None:
     assert slow.given <= 4
 
 
-def test_damaged_gzip_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", PACKERS[1:])
+def test_a_damaged_compressed_file_says_so(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "train.gz"
-    path.write_bytes(gzip.compress(b"a\n" * 10_000)[:-10])
-    with pytest.raises(DataError, match=r"train\.gz .*damaged or incomplete"):
-        lines.read(path)
+    packed = pack(b"".join(b"%d\n" % number for number in range(10_000)))
+    for damaged in (packed[:-10], packed[:40] + b"damaged" + packed[47:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"train\.gz .*damaged or incomplete"):
+            lines.read(path)
 
 
 def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path: Path) -> None:
@@ -111,3 +123,94 @@ def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no files"):
         lines.read(tmp_path / "empty" / "train.en")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("pack", PACKERS[:2])
+def test_a_byte_order_mark_says_how_a_file_is_read(
+    tmp_path: Path, encoding: str, pack: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = ["a b", "", "größer 好 😀"] * 3000
+    path = tmp_path / "text"
+    content = "".join(line + "\r\n" for line in wanted).encode(encoding)
+    path.write_bytes(pack("\ufeff".encode(encoding) + content))
+    assert lines.read(path) == wanted
+    path.write_bytes(pack("\ufeff".encode(encoding)))
+    assert lines.read(path) == []
+    path.write_bytes(pack(content))
+    with pytest.raises(DataError, match=f"{encoding[:6].upper()}.*without a byte order mark.*iconv"):
+        lines.check(path)
+    path.write_bytes(("\ufeff".encode(encoding) + content)[:-1])
+    with pytest.raises(DataError, match=f"mark of {encoding[:6].upper()}"):
+        lines.read(path)
+
+
+def zipped(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, "a\n")
+    return content.getvalue()
+
+
+def tarred() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a"), io.BytesIO())
+    return content.getvalue()
+
+
+REFUSED = {
+    "a zstd file.*zstd -d": b"\x28\xb5\x2f\xfd\x04",
+    "a 7z archive": b"7z\xbc\xaf\x27\x1c\x00",
+    "a zip archive that begins with c.en.*unzip": zipped("c.en"),
+    "a Word document": zipped("word/document.xml"),
+    "a tar archive": tarred(),
+    "gzip file inside which is a xz file": gzip.compress(lzma.compress(b"a\n")),
+    "a PDF document.*pdftotext": b"%PDF-1.4\n%\xe2\xe3",
+    "a Parquet file.*data.path=parquet": b"PAR1\x15\x04",
+    "an SQLite database": b"SQLite format 3\x00\x10",
+    "binary data": bytes(range(256)) * 9,
+    "a translation memory": b'<?xml version="1.0"?>\n<tmx version="1.4"><header srclang="en"/><body>\n',
+    "an XLIFF file": b'\xef\xbb\xbf<xliff version="1.2">\n<file>\n',
+    "an HTML page": b"<!DOCTYPE html>\n<title>a</title>",
+    "old Mac.*tr ": b"a\rb\rc\r",
+    "is JSON.*data.path=json": b'{"translation": {"en": "a"}}\n{"translation": {"en": "b"}}\n',
+    "a table of 2 columns.*data.source_column=1": b"a\tb\n" * 5,
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_text_is_named_before_it_is_read(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(REFUSED[what])
+    for touch in (lambda: lines.check(path, errors="strict"), lambda: lines.read(path)):
+        with pytest.raises(DataError, match=f"text.*{what}"):
+            touch()
+    with pytest.raises(DataError, match=f"^standard input.*{what}"):
+        next(lines.decode(io.BytesIO(REFUSED[what]), name="standard input"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["<b>bold</b> text", "{a} b", "a\tb\nc\nd\n", "<html> begins a page", "BZh, said he", "[\na\n", "%", "PK"],
+)
+def test_text_that_resembles_something_else_is_text(content: str) -> None:
+    assert list(lines.decode(io.BytesIO(content.encode()), name="here")) == content.removesuffix("\n").split("\n")
+
+
+def test_a_nul_byte_is_located_or_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"a\n" * 5000 + b"b\0c\n")
+    with pytest.raises(DataError, match=r"line 5001: character 2 is a NUL byte.*data\.errors=replace"):
+        lines.read(path, setting="data.errors")
+    assert lines.read(path, "replace")[-1] == "b\ufffdc"
+    assert "first: line 5001" in caplog.text
+
+
+def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 1 << 20)
+    bomb = gzip.compress(b"a\n" + b"b" * (5 << 20))
+    with pytest.raises(DataError, match="line 2 has more than 1 MiB"):
+        list(lines.decode(io.BytesIO(bomb), name="bomb"))
+    fits = b"b" * (1 << 20)
+    assert list(lines.decode(io.BytesIO(fits), name="here")) == [fits.decode()]
