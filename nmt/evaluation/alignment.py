@@ -135,15 +135,22 @@ def union(forward: Set[Link], backward: Set[Link]) -> set[Link]:
     return set(forward | backward)
 
 
-NEIGHBOURS: tuple[Link, ...] = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+NEIGHBOURS: tuple[Link, ...] = ((0, -1), (-1, 0), (0, 1), (1, 0), (-1, -1), (1, -1), (-1, 1), (1, 1))
+"""In the order in which symal asks for them, which is of target, then source."""
+
+
+def target_first(link: Link) -> Link:
+    """The key that sorts links by target, then source word."""
+    return link[1], link[0]
 
 
 def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
     """The intersection, grown through neighbours in the union, then joined by links between two free words.
 
     A neighbour (of eight) joins if its source or its target word is still free, as long as any can; then come links of
-    `forward`, then of `backward`, whose two words are both free. All are visited in order of source, then target word.
-    (Koehn et al. 2005, "Edinburgh system description for the 2005 IWSLT speech translation evaluation"; Moses)
+    `forward`, then of `backward`, whose two words are both free. All are visited in order of target, then source word,
+    as in Moses' symal, so the links are the same as symal's.
+    (Koehn et al. 2005, "Edinburgh system description for the 2005 IWSLT speech translation evaluation")
     """
     links, candidates = set(forward & backward), forward | backward
     sources, targets = {i for i, _ in links}, {j for _, j in links}
@@ -156,7 +163,7 @@ def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
     size = -1
     while len(links) > size:
         size = len(links)
-        for i, j in sorted(candidates):
+        for i, j in sorted(candidates, key=target_first):
             # Asked now, not before the sweep: a link that has just joined spreads in the same sweep.
             if (i, j) not in links:
                 continue
@@ -165,7 +172,7 @@ def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
                 if near in candidates and (near[0] not in sources or near[1] not in targets):
                     add(near)
     for direction in (forward, backward):
-        for link in sorted(direction):
+        for link in sorted(direction, key=target_first):
             if link[0] not in sources and link[1] not in targets:
                 add(link)
     return links

@@ -27,8 +27,13 @@ def literature_bleu(hypotheses: Sequence[str], references: Sequence[str], *, lan
 
 
 def tokenized(lines: Sequence[str], language: str) -> list[str]:
-    """Each line lowercased, with Moses' plain quotes and dashes, and its tokens separated by single spaces."""
+    """Each line lowercased, with Moses' plain quotes and dashes, and its tokens separated by single spaces.
+
+    Moses' scripts read a line with its newline, and their rule for a full stop before a closing quotation mark asks for
+    a character after the mark. So the normalizer gets the newline too.
+    """
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     normalizer, tokenizer = MosesPunctNormalizer(lang=language), MosesTokenizer(lang=language)
-    return [tokenizer.tokenize(normalizer.normalize(line.lower()), escape=False, return_str=True) for line in lines]
+    normalized = [normalizer.normalize(f"{line.lower()}\n") for line in lines]
+    return [tokenizer.tokenize(line, escape=False, return_str=True) for line in normalized]

@@ -107,30 +107,42 @@ def test_links_above_a_threshold() -> None:
 # Symmetrization
 
 
-def koehn(forward: frozenset[Link], backward: frozenset[Link]) -> set[Link]:
-    """GROW-DIAG-FINAL-AND as the pseudocode has it: over the whole table of words, asking the table every time."""
+def symal(forward: frozenset[Link], backward: frozenset[Link]) -> set[Link]:
+    """What Moses' symal does with -alignment=grow -diagonal=yes -final=yes -both=yes, over the whole (target, source)
+    table of words, row by row, asking the table every time."""
     around = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
-    table = np.zeros((SOURCE, TARGET), dtype=bool)
-    for link in forward & backward:
-        table[link] = True
-    grown = True
-    while grown:
-        grown = False
-        for i, j in product(range(SOURCE), range(TARGET)):
-            for down, right in around if table[i, j] else []:
-                x, y = i + down, j + right
-                if (x, y) in forward | backward and not table[x, y] and (not table[x].any() or not table[:, y].any()):
-                    table[x, y] = grown = True
-    for direction in (forward, backward):
-        for x, y in product(range(SOURCE), range(TARGET)):
-            if (x, y) in direction and not table[x].any() and not table[:, y].any():
-                table[x, y] = True
-    return {(int(x), int(y)) for x, y in np.argwhere(table)}
+    direct, inverse, table = (np.zeros((TARGET, SOURCE), dtype=bool) for _ in range(3))
+    for direction, links in ((direct, forward), (inverse, backward)):
+        for source, target in links:
+            direction[target, source] = True
+    table |= direct & inverse
+    added = True
+    while added:
+        added = False
+        for row, column in product(range(TARGET), range(SOURCE)):
+            for down, right in around if table[row, column] else []:
+                y, x = row + down, column + right
+                if not (0 <= y < TARGET and 0 <= x < SOURCE) or not (direct[y, x] or inverse[y, x]):
+                    continue
+                if not (table[y].any() and table[:, x].any()):
+                    table[y, x] = added = True
+    for direction in (direct, inverse):
+        for y, x in product(range(TARGET), range(SOURCE)):
+            if direction[y, x] and not table[y].any() and not table[:, x].any():
+                table[y, x] = True
+    return {(int(x), int(y)) for y, x in np.argwhere(table)}
 
 
 @given(forward=links, backward=links)
-def test_grow_diag_final_and_is_the_pseudocode(forward: frozenset[Link], backward: frozenset[Link]) -> None:
-    assert grow_diag_final_and(forward, backward) == koehn(forward, backward)
+def test_grow_diag_final_and_is_that_of_symal(forward: frozenset[Link], backward: frozenset[Link]) -> None:
+    assert grow_diag_final_and(forward, backward) == symal(forward, backward)
+
+
+def test_of_two_links_that_exclude_each_other_the_first_in_order_of_target_words_is_grown() -> None:
+    forward, backward = {(0, 2), (1, 1), (2, 0), (3, 3)}, {(0, 2), (1, 0), (2, 2), (3, 3)}
+    found = grow_diag_final_and(forward, backward)
+    assert (2, 2) in found
+    assert (2, 0) not in found
 
 
 @given(forward=links, backward=links)

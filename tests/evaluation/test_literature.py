@@ -26,6 +26,20 @@ def test_it_is_bleu_over_moses_tokens() -> None:
     assert ours.value == pytest.approx(oracle.score)
 
 
+@pytest.mark.parametrize("language", ["de", "es", "fr"])
+def test_a_full_stop_leaves_the_quotation_at_the_end_of_a_line_as_inside_it(language: str) -> None:
+    # normalize-punctuation.perl has s/(\.+)"(\s*[^<])/"$1$2/ for these languages, and reads a line with its newline.
+    assert tokenized(['"Haus." Er', '"Haus."', '"Haus..."'], language) == [
+        '" haus " . er',
+        '" haus " .',
+        '" haus " ...',
+    ]
+
+
+def test_in_english_the_full_stop_goes_into_the_quotation() -> None:
+    assert tokenized(['The "house."', 'The "house".'], "en") == ['the " house . "', 'the " house . "']
+
+
 def test_entities_and_spaces_stay_text() -> None:
     assert tokenized(["Tom  &  Jerry's <b>", ""], "en") == ["tom & jerry 's < b >", ""]
 
