@@ -31,7 +31,7 @@ from nmt.search.searches import SEARCHES
 from nmt.training import compiled
 from nmt.training.averaging import AVERAGES
 from nmt.training.optimizer import OPTIMIZERS
-from nmt.training.places import Device
+from nmt.training.places import MOST_THREADS, Device, memory
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
 
@@ -82,6 +82,12 @@ TRAIN: dict[str, Schema | Any] = {
     "cache": str,
 }
 
+LARGEST = 100_000
+"""The most that a number of a search may be: what is more takes all memory, whoever asks for it."""
+
+TRAINED_BYTES = 16
+"""Of a parameter that is trained: itself, its gradient and two averages of that, 4 bytes each."""
+
 DEEPEST = 256
 """The most layers: each costs time to make, even where it takes no memory."""
 
@@ -99,7 +105,10 @@ def tokenizer(settings: Plain) -> SentencePiece:
 
 
 def search(settings: Plain) -> Search:
-    """The search that turns a model's distributions into translations."""
+    """The search that turns distributions into translations. Raises ConfigError for numbers that are absurdly large."""
+    for key, value in settings["search"].items():
+        if isinstance(value, int | float) and key != "seed" and value > LARGEST:
+            raise ConfigError(f"search.{key} must be at most {LARGEST}; got {value}.")
     made: Search = config.make(SEARCH, settings["search"])
     return made
 
@@ -189,15 +198,29 @@ def rehearse(settings: Plain) -> None:
     """Makes all that a config describes, without data and without memory, so that what cannot be built shows now."""
     if settings["seed"] < 0:
         raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")
-    if settings["threads"] is not None and settings["threads"] < 1:
-        raise ConfigError(f"threads must be at least 1, or null for torch's own choice; got {settings['threads']}.")
+    if settings["threads"] is not None and not 1 <= settings["threads"] <= MOST_THREADS:
+        raise ConfigError(
+            f"threads must be from 1 to {MOST_THREADS}, or null for torch's own choice; got {settings['threads']}."
+        )
     for make in (corpus, tokenizer, search, schedule):
         make(settings)
     for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):
         config.make(variants, settings[key])
     for cls, key in ((Filters, "filters"), (Batching, "batching"), (Training, "training"), (Probes, "probes")):
         config.build(cls, settings[key])
-    outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True))
+    check_size(outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
+
+
+def check_size(made: nn.Module) -> None:
+    """Raises ConfigError where a model cannot be trained in the memory of this machine."""
+    count = parameter_count(made)
+    needed, there = count * TRAINED_BYTES, memory()
+    if needed > there:
+        raise ConfigError(
+            f"A model of these sizes has {count:,} parameters, and to train them takes at least "
+            f"{needed / 2**30:,.0f} GiB of memory; this machine has {there / 2**30:,.0f}. Choose smaller sizes: "
+            "model.embedding_size, hidden_size and layers of model.encoder and model.decoder."
+        )
 
 
 def training_device(settings: Plain) -> torch.device:
@@ -209,7 +232,14 @@ def training_device(settings: Plain) -> torch.device:
 
 
 def device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one. Raises ConfigError where `cuda` is asked for and missing."""
+    """`auto` is the GPU if there is one. Raises ConfigError where `cuda` or `mps` is asked for and missing."""
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError(
+                "device=mps was asked for, which is the GPU of a Mac with an Apple processor, and torch sees none "
+                "here. Use device=auto or device=cpu."
+            )
+        return torch.device("mps")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda was asked for, but torch sees no GPU here. Use device=auto or device=cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

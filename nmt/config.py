@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from nmt.errors import ConfigError
+from nmt.synonyms import find_value
 
 T = TypeVar("T")
 
@@ -68,8 +69,10 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def nearest(word: str, right: Iterable[str]) -> str:
-    """A hint that names the most similar right word, and otherwise all of them."""
+    """A hint that names what another toolkit's word is called here, else the most similar word, else all of them."""
     options = sorted(right)
+    if (ours := find_value(word, options)) is not None:
+        return f"It is called {ours} here."
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]}?"
@@ -197,7 +200,8 @@ def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
         return float(value)
     if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value
-    problems.append(f"{path}={shown(value)} must be {_described(annotation)}.")
+    missing = "; it has to be given" if value is None else ""
+    problems.append(f"{path}={shown(value)} must be {_described(annotation)}{missing}.")
     return None
 
 

@@ -36,9 +36,6 @@ FORMAT = 1
 JOINT = ("spm.model",)
 SEPARATE = ("spm.source.model", "spm.target.model")
 
-LARGEST = 100_000
-"""The most that a number of a stored search may be."""
-
 
 class Loaded(NamedTuple):
     """A model folder in memory, ready to translate."""
@@ -76,7 +73,6 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         settings = config.check(settings, STORED)
         if settings["format"] != FORMAT:
             raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
-        bounded(settings)
         build.search(settings)
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
         paths = [ordinary(folder, name, most=VOCABULARY_BYTES) for name in names]
@@ -102,10 +98,3 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
     except (OSError, ValueError, RuntimeError, MemoryError) as problem:
         raise ModelError(f"The model in {shown(folder)} cannot be loaded: {shown(problem)}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)
-
-
-def bounded(settings: Plain) -> None:
-    """Raises ConfigError where a stored search asks for more than any machine could do: a stranger may have set it."""
-    for key, value in settings["search"].items():
-        if isinstance(value, int | float) and key != "seed" and value > LARGEST:
-            raise ConfigError(f"search.{key} must be at most {LARGEST} in a model folder; got {value}.")

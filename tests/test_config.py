@@ -103,7 +103,7 @@ def test_a_right_config_passes_as_it_is() -> None:
         ("settings.steps", 1.5, "settings.steps=1.5 must be a whole number."),
         ("settings.steps", True, "settings.steps=true must be a whole number."),
         ("settings.steps", "3", "settings.steps='3' must be a whole number."),
-        ("settings.steps", None, "settings.steps=null must be a whole number."),
+        ("settings.steps", None, "settings.steps=null must be a whole number; it has to be given."),
         ("settings.steps", math.inf, "settings.steps=inf must be a whole number."),
         ("settings.steps", math.nan, "settings.steps=nan must be a whole number."),
         ("settings.rate", "abc", "settings.rate='abc' must be a number."),
@@ -120,10 +120,14 @@ def test_a_right_config_passes_as_it_is() -> None:
         ("settings.files", "a.txt", "settings.files='a.txt' must be a list."),
         ("settings.files", ["a", 3], "settings.files[1]=3 must be text."),
         ("settings.limits", 3, "settings.limits=3 must be a group of settings (longest, ratio)."),
-        ("settings.limits", None, "settings.limits=null must be a group of settings (longest, ratio)."),
+        (
+            "settings.limits",
+            None,
+            "settings.limits=null must be a group of settings (longest, ratio); it has to be given.",
+        ),
         ("settings.limits.ratio", "big", "settings.limits.ratio='big' must be a number."),
         ("settings.stop", "nver", "settings.stop='nver' must be never or a number."),
-        ("inner.where", None, "inner.where=null must be text."),
+        ("inner.where", None, "inner.where=null must be text; it has to be given."),
     ],
 )
 def test_each_problem_names_its_path_and_the_way_out(path: str, value: Any, message: str) -> None:

@@ -3,8 +3,7 @@
     cli -> stored -> build -> training -> { evaluation, report } -> search -> model -> attention -> masks
                           \\-> data
 
-Everything may know `errors`, `packed`, `precision`, `processor`, `symbols` and `config`; `data` knows no model, and
-the model knows no data.
+Everything may know the leaves and `config`; `data` knows no model, and the model knows no data.
 """
 
 import ast
@@ -16,14 +15,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "packed", "precision", "processor", "symbols"}
+LEAVES = {"errors", "locks", "packed", "precision", "processor", "symbols", "synonyms"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "locks": set(),
     "packed": set(),
     "precision": set(),
     "processor": set(),
     "symbols": set(),
+    "synonyms": set(),
     "masks": set(),
     "config": set(),
     "attention": {"masks", "config"},

@@ -78,6 +78,15 @@ def test_every_dependency_is_pinned_within_its_range(text: str) -> None:
         assert wanted.specifier.contains(pins()[plain(wanted.name)])
 
 
+def test_no_line_that_installs_names_what_is_somebody_elses_on_the_index() -> None:
+    folders = ("nmt", "configs", "docs", "tests", "outputs")
+    files = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in {".py", ".yaml", ".md"}}
+    lines = {path: re.findall(r"pip install[^\n`]*", text) for path, text in texts.items()}
+    assert any(lines.values())
+    assert not [(path, line) for path in lines for line in lines[path] if re.search(r"""[ '"]nmt(\[|['" ]|$)""", line)]
+
+
 def test_pins_name_no_build_of_one_machine() -> None:
     assert not [version for version in pins().values() if "+" in version or "@" in version]
 

@@ -72,7 +72,9 @@ class Submitit:
     def check(self) -> None:
         """Raises ConfigError where runs cannot be handed over from here."""
         if importlib.util.find_spec("submitit") is None:
-            raise ConfigError("launcher=submitit needs the package submitit. Install it: pip install 'nmt[cluster]'.")
+            raise ConfigError(
+                "launcher=submitit needs the package submitit. Install it: pip install 'submitit>=1.5.2'."
+            )
         if self.cluster == "slurm" and shutil.which("srun") is None:
             raise ConfigError(
                 "launcher=submitit hands runs to SLURM, but no srun is on the PATH. Give the command on a machine "

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+import nmt
 from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.paths import configs
 from nmt.errors import NmtError
@@ -33,6 +34,9 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1) and 143 (SIGTERM); 1 is a traceback, or a comparison some of
     whose runs failed.
     """
+    if "--version" in sys.argv[1:]:
+        print(f"nmt-{name} {nmt.__version__}")
+        return
     if (mistake := miswritten(sys.argv[1:])) is not None:
         leave(name, mistake)
     sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nmt.cli.paths import configs
 from nmt.config import nearest
+from nmt.synonyms import ANSWERS, find_settings, normalize
 
 SYNTAX = "A setting is written key=value, with no space around the =, such as seed=2 or search=greedy."
 
@@ -17,6 +18,26 @@ OPTIONS = (
 )
 """Words with dashes that Hydra knows; as with all commands, their beginnings will do."""
 
+SHORT_OPTIONS = frozenset({"-h", "-c", "-p", "-r", "-cp", "-cn", "-cd", "-i", "-sc"})
+"""The short forms of those."""
+
+ONE_RUN = (
+    "does several runs, which nmt-compare is for: nmt-compare attention=bahdanau,luong_general seeds=3 gives each a "
+    "folder of its own, and compares them."
+)
+"""What is said of Hydra's own way to do several runs, whose folders nobody could name."""
+
+INTERPOLATION = (
+    "Inside ${...} stands another setting, such as ${seed}, or oc.env:NAME for an environment variable, or "
+    "now:%Y-%m-%d for a date."
+)
+
+MOST_ALIKE = 2
+"""Settings that a message names for one word."""
+
+SURE = 0.8
+"""How alike two words must be, from 0 to 1, for one to be taken for a misspelling of the other."""
+
 GLOBAL = "# @package _global_"
 """Begins a file of settings from several groups, which is no home of any."""
 
@@ -25,7 +46,10 @@ def miswritten(words: Sequence[str]) -> str | None:
     """What is wrong with the first word that Hydra would misunderstand; None if there is none."""
     for word in words:
         key, equals, value = word.lstrip("+").partition("=")
-        if word.startswith("--") and not any(option.startswith(key) for option in OPTIONS):
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)) or key == "hydra.mode":
+            return f"{word} {ONE_RUN}"
+        known = key in SHORT_OPTIONS or (word.startswith("--") and any(option.startswith(key) for option in OPTIONS))
+        if word.startswith("-") and not known:
             return f"{word} is not an option. Settings have no dashes: {word.lstrip('-')}{'' if equals else '=...'}"
         if equals and not key.strip("~ "):
             return f"{word} names no setting. {SYNTAX}"
@@ -39,11 +63,18 @@ def miswritten(words: Sequence[str]) -> str | None:
 def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
     """What Hydra found wrong with the `words` of a command, whose config is `name`."""
     from hydra.errors import MissingConfigException, OverrideParseException
-    from omegaconf.errors import InterpolationKeyError
+    from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 
     text = str(problem)
+    if isinstance(problem, OmegaConfBaseException) and text.startswith("Recursive interpolation"):
+        return f"{problem.full_key} refers to itself. Write its value out, or leave it away for the default."
     if isinstance(problem, InterpolationKeyError):
         return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
+    if isinstance(problem, InterpolationResolutionError):
+        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", text.splitlines()[0])
+        return f"{problem.full_key} cannot be resolved: {reason}. {INTERPOLATION}"
+    if (merged := re.match(r"Error merging override (.*)", text)) and "${" in merged[1]:
+        return f"{merged[1]} cannot be read. {INTERPOLATION}"
     if isinstance(problem, OverrideParseException):
         return unreadable(problem.override)
     if isinstance(problem, MissingConfigException) and (options := _options(problem)):
@@ -89,20 +120,47 @@ def hint(key: str, name: str, words: Sequence[str]) -> str:
     homes = dict(elsewhere(found))
     if key in homes:
         return f"{key} belongs to {homes[key]}{_instead(found, homes[key].group)}."
+    known = {**dict.fromkeys(found.keys), **homes, **dict.fromkeys(found.chosen)}
+    if theirs := find_settings(key, known):
+        return f"{key} is not a setting. Here it is {join([describe(ours, name, known[ours]) for ours in theirs])}."
+    if name == "train" and (answer := ANSWERS.get(normalize(key.split(".")[-1]))):
+        return f"{key} is not a setting. {answer}"
     alike = similar(_dotted(key), [*found.keys, *homes])
-    best = alike[:1] if len(alike) == 1 else difflib.get_close_matches(_dotted(key), alike, n=1)
-    if not best:
-        return f"{key} is not a setting. {nearest(key, alike)}"
-    group = _slashed(best[0])
-    belongs = f" It belongs to {homes[best[0]]}." if best[0] in homes else ""
-    return f"{key} is not a setting. Did you mean {group if is_group(group) else best[0]}?{belongs}"
+    if not alike:
+        return f"{key} is not a setting. {nearest('', (option for option in found.keys if '.' not in option))}"
+    meant = [group if is_group(group := _slashed(option)) else option for option in alike]
+    belongs = f" It belongs to {homes[alike[0]]}." if alike[0] in homes else ""
+    return f"{key} is not a setting. Did you mean {join(meant)}?{belongs}"
+
+
+def describe(setting: str, command: str, home: "Home | None") -> str:
+    """A setting with the option that has it, or else with what its comment in `configs/` says of it."""
+    from nmt.cli import meanings
+
+    if home is not None:
+        return f"{setting} (of {home})"
+    path = tuple(re.split("[./]", setting))
+    comments = (each.comment for each in meanings.read(Path(configs()), command) if each.path == path)
+    comment = next(comments, None)
+    return setting if comment is None else f"{setting} ({comment})"
+
+
+def join(parts: Sequence[str]) -> str:
+    """Alternatives as a sentence has them: a, b or c."""
+    return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 def similar(key: str, options: Sequence[str]) -> list[str]:
-    """The options that end alike, as people leave out the groups; else the nearest; else all at the top."""
+    """The options that a key may mean: those that end alike, as people leave out the groups, but at most the nearest of
+    many; else the most similar one."""
     last = key.split(".")[-1]
     alike = [option for option in options if option.split(".")[-1] == last]
-    return alike or difflib.get_close_matches(key, options, n=1) or [o for o in options if "." not in o]
+    if len(alike) > MOST_ALIKE:
+        return difflib.get_close_matches(key, alike, n=1, cutoff=0.0)
+    if alike:
+        return alike
+    ends = [option for option in options if difflib.get_close_matches(last, [option.split(".")[-1]], cutoff=SURE)]
+    return difflib.get_close_matches(key, ends or options, n=1, cutoff=0.0 if ends else SURE)
 
 
 class Home(NamedTuple):
@@ -112,7 +170,7 @@ class Home(NamedTuple):
     options: list[str]
 
     def __str__(self) -> str:
-        return f"{self.group}={' or '.join(', '.join(self.options).rsplit(', ', 1))}"
+        return f"{self.group}={join(self.options)}"
 
 
 def elsewhere(found: Composed) -> Iterator[tuple[str, Home]]:

@@ -1,6 +1,5 @@
 """A long translation that was interrupted: what lies beside the output so that the same command goes on with it."""
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.cli.text import WRITING, encoded, opened
 from nmt.errors import DataError, NmtError
+from nmt.locks import lock_file
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +96,13 @@ def resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterator[str
 def alone(file: BinaryIO, asked: str) -> None:
     """Raises DataError if another process writes this file."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file.fileno())
     except BlockingIOError:
         raise DataError(
             f"{asked} is being written by another command. Wait for it, or choose another output."
         ) from None
+    except OSError as problem:
+        logger.warning("%s cannot be locked (%s): see to it that no second command writes it", asked, problem)
 
 
 def found(note: Path, job: Mapping[str, Any]) -> Note | None:

@@ -16,7 +16,12 @@ import nmt
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+"""Windows has the first two alone."""
+
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What ends a process at once: on Windows SIGTERM does."""
 
 
 @runtime_checkable
@@ -38,7 +43,7 @@ class Crew:
         at_once = self.caught and number == signal.SIGINT
         self.caught = self.caught or number
         for child in list(self.children):
-            child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+            child.send_signal(KILL if at_once else signal.SIGTERM)
 
     def run(self, command: Sequence[str], log: Path) -> int:
         """Runs a command with its output in `log`; returns its exit status.
@@ -52,7 +57,7 @@ class Crew:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"PYTHONPATH": module_path()},
-                process_group=0,
+                process_group=None if os.name == "nt" else 0,
             )
             self.children.append(child)
             if self.caught:  # it came while the process was being made

@@ -3,7 +3,6 @@
 import json
 import logging
 import random
-import resource
 import shlex
 import signal
 import sys
@@ -98,8 +97,15 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def peak_memory() -> float:
-    """The most main memory that this process has held at once, in MiB; what is on a GPU is not counted."""
+def peak_memory() -> float | None:
+    """The most main memory that this process has held at once, in MiB; what is on a GPU is not counted.
+
+    None where the system does not tell, as Windows does not.
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
     bytes_a_unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_a_unit / 2**20
 

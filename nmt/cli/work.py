@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
-from nmt.training.places import Device, model_folder
+from nmt.training.places import MOST_THREADS, Device, model_folder
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
@@ -33,6 +33,8 @@ class Work:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
+        if self.threads is not None and self.threads > MOST_THREADS:
+            raise ConfigError(f"threads must be at most {MOST_THREADS}; got {self.threads}.")
 
 
 def models(given: str | Sequence[str]) -> list[str]:

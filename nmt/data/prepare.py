@@ -4,7 +4,6 @@ Only the training split is kept on disk, mapped into memory on reading; validati
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -25,6 +24,7 @@ from nmt.data.corpus import Bitext, Corpus
 from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
+from nmt.locks import lock_file
 from nmt.symbols import UNKNOWN
 
 FORMAT = 2
@@ -229,7 +229,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Inside, no other process has this lock, which a dead one gives back. Raises OSError where one has it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -94,7 +94,7 @@ class Validator:
             readout = model(on_device.source, on_device.source_lengths, on_device.read)[real]
             logits = model.output(readout)
             found = torch.nn.functional.cross_entropy(logits, on_device.wanted[real], reduction="sum")
-            total += found.double().cpu()
+            total += found.cpu().double()
             words += int(real.sum())
         return float(total) / words
 

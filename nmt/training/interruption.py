@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""Windows has no SIGUSR1."""
 
 
 class Interrupted(BaseException):

@@ -1,7 +1,5 @@
 """One run to a folder: a lock that the kernel takes back when its process dies, however that happens."""
 
-import errno
-import fcntl
 import logging
 import os
 import socket
@@ -10,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import CheckpointError
+from nmt.locks import lock_file
 from nmt.training.files import explained
 
 logger = logging.getLogger(__name__)
 
 NAME = ".lock"
 """Stays when the run has ended: a lock file that were removed could be locked by two at once."""
-
-HELD = {errno.EAGAIN, errno.EACCES}
 
 
 @contextmanager
@@ -32,21 +29,22 @@ def lock(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(descriptor)
+        except BlockingIOError:
+            raise CheckpointError(
+                f"{folder} is busy: {_holder(descriptor)} is writing to it. Wait until that ends, stop it, or "
+                "choose another output=..."
+            ) from None
         except OSError as problem:
-            if problem.errno in HELD:
-                raise CheckpointError(
-                    f"{folder} is busy: {_holder(descriptor)} is writing to it. Wait until that ends, stop it, or "
-                    "choose another output=..."
-                ) from None
             logger.warning("%s cannot be locked (%s): see to it that no second run writes to it", folder, problem)
         with explained("write", folder / NAME):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
         os.close(descriptor)
 
 
 def _holder(descriptor: int) -> str:
-    return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 200).decode(errors="replace").strip() or "another process"

@@ -171,7 +171,8 @@ class Loop:
                     self.settings.label_smoothing,
                 )
             (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        return Loss(loss.smoothed.detach().double(), loss.nll.double())
+        wide = torch.float32 if kind == "mps" else torch.float64  # a Mac's GPU has no double precision
+        return Loss(loss.smoothed.detach().to(wide), loss.nll.to(wide))
 
     def _skip(self, group: Sequence[Batch]) -> None:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""

@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from nmt.errors import ModelError
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+MOST_THREADS = 1024
+"""Of a CPU; what is more would take the memory of the machine for their stacks."""
 
 CONFIG = "config.json"
 
@@ -93,7 +96,12 @@ def read_config(folder: Path) -> Any:
 
 
 def memory() -> int:
-    """Bytes of memory that this machine has; more weights than that cannot be used here."""
+    """Bytes of memory that this machine has; more weights than that cannot be used here.
+
+    A terabyte where the system does not tell, as Windows does not.
+    """
+    if not hasattr(os, "sysconf"):
+        return 2**40
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 
+import nmt
 from nmt.config import shown
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
@@ -200,7 +201,7 @@ def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Map
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": torch.get_num_threads(),
-        "versions": {"nmt": version("nmt"), **{name: version(name) for name in packages}},
+        "versions": {"nmt": nmt.__version__, **{name: version(name) for name in packages}},
         "commit": commit(),
         "seed": settings["seed"],
         "costs": costs(folder),
@@ -217,20 +218,21 @@ def costs(folder: Path) -> dict[str, float]:
     return found
 
 
-def spend(folder: Path, *, memory_mib: float, sentences_per_second: float | None = None) -> None:
+def spend(folder: Path, *, memory_mib: float | None, sentences_per_second: float | None = None) -> None:
     """Adds to run.json what this process took: its memory, if no earlier one took more, and how fast it translated.
 
     Raises CheckpointError if it cannot be read or written.
     """
     found = costs(folder)
-    found["memory_mib"] = max(memory_mib, found.get("memory_mib", 0.0))
+    if memory_mib is not None:
+        found["memory_mib"] = max(memory_mib, found.get("memory_mib", 0.0))
     if sentences_per_second is not None:
         found["sentences_per_second"] = sentences_per_second
     replace(folder / RUN, as_json({**read_json(folder / RUN), "costs": found}))
 
 
 def version(package: str) -> str | None:
-    """An installed package's version; None where it is not installed, such as ours in a bare checkout."""
+    """The version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

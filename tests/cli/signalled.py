@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 needs_submitit = pytest.mark.skipif(
-    importlib.util.find_spec("submitit") is None, reason="submitit is not installed: pip install 'nmt[cluster]'"
+    importlib.util.find_spec("submitit") is None,
+    reason="submitit is not installed: pip install -c constraints.txt -e '.[cluster]'",
 )
 
 

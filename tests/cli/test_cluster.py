@@ -54,7 +54,7 @@ def test_a_missing_package_and_a_missing_cluster_are_told(tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     found: list[object] = [None, object()]
     monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: found.pop(0))
-    with pytest.raises(ConfigError, match=r"pip install 'nmt\[cluster\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'submitit>=1.5.2'"):
         cluster.Submitit(folder="x").check()
     with pytest.raises(ConfigError, match="no srun is on the PATH"):
         cluster.Submitit(folder="x").check()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from nmt.cli import align, door, evaluate, translate
+import nmt
+from nmt.cli import align, compare, door, evaluate, train, translate
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
 from tests.cli.commands import composed, environment, finished, words
@@ -102,6 +103,13 @@ def test_a_full_disk_is_said_in_a_sentence(words_given: tuple[str, ...]) -> None
     assert done.returncode == door.USAGE
     assert done.stderr.decode().count("\n") == 1
     assert done.stderr.startswith(b"nmt-train: the output cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("command", ["train", "translate", "compare"])
+def test_the_version_is_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    monkeypatch.setattr(sys, "argv", [f"nmt-{command}", "--version"])
+    {"train": train, "translate": translate, "compare": compare}[command].main()
+    assert capsys.readouterr().out == f"nmt-{command} {nmt.__version__}\n"
 
 
 @pytest.mark.parametrize("command", ["train", "compare"])

@@ -44,6 +44,16 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("train learning_rate=0.1", "learning_rate is not a setting. Did you mean optimizer.learning_rate?"),
         ("train decoder=bahdanau", "decoder is not a setting. Did you mean model/decoder?"),
         ("train attention/scop=global", "attention/scop is not a setting. Did you mean attention/scope?"),
+        (
+            "train batch_size=8",
+            "is not a setting. Here it is batching.tokens (positions of the wider side of a batch, ",
+        ),
+        ("train batch_size=8", "padding counted) or batching.max_sentences (of a batch; null is no limit)."),
+        ("train patience=3", "training.stop.patience (validations without a new best) or schedule.patience (of sched"),
+        ("train lr=3", "lr is not a setting. Here it is optimizer.learning_rate"),
+        ("train src=a", "src is not a setting. Here it is data.train.source (of data=files)."),
+        ("train wandb=true", "A run writes its metrics to metrics.jsonl in its folder"),
+        ("translate model=x beam_size=3", "beam_size is not a setting. Here it is search.size"),
         ("train zzz=3", "zzz is not a setting. Choose from: attention, average, batching, cache, "),
         ("compare search.size=3,4 search=sampling", "search.size belongs to search=beam; search=sampling"),
     ],
@@ -72,6 +82,20 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
             "train ++training.keep=[1,2]",
             "training.keep is a group of settings, each of which is set by itself: training",
         ),
+        ("train -m attention=bahdanau,luong_dot", "-m does several runs, which nmt-compare is for: nmt-compare att"),
+        ("train --multirun seed=1,2", "--multirun does several runs, which nmt-compare is for"),
+        ("train -x", "-x is not an option. Settings have no dashes: x=..."),
+        ("train output=${output}", "output refers to itself. Write its value out"),
+        ("train output=${env:HOME}", "output cannot be resolved: Unsupported interpolation type env. Inside ${...} s"),
+        ("train output=${oc.env:NOPE_}", "cannot be resolved: \"Environment variable 'NOPE_' not found\". Inside ${"),
+        (
+            "train output=${seed",
+            "output='${seed' cannot be read. Inside ${...} stands another setting, such as ${seed},",
+        ),
+        ("train device=gpu", "device='gpu' is not one of its values. It is called cuda here."),
+        ("train threads=5000", "threads must be from 1 to 1024, or null for torch's own choice; got 5000."),
+        ("train search.max_extra=1000000000", "search.max_extra must be at most 100000; got 1000000000."),
+        ("train model.embedding_size=4000000000", "to train them takes at least "),
         ("train data=null", "data=null: a group is given the name of one of its options."),
         ("train data=files,hub", "data=files,hub has several values. nmt-compare sweeps over them;"),
         ("train attention=[", "attention=[ cannot be read. A setting is written key=value"),
@@ -96,7 +120,7 @@ def test_a_word_that_cannot_be_read_is_told_how_settings_are_written(
         "--help",
         "--cfg",
         "--conf",
-        "-m",
+        "-c",
         "~debug",
         "+a.b=c",
         "model.decoder={name: luong}",
@@ -106,6 +130,11 @@ def test_a_word_that_cannot_be_read_is_told_how_settings_are_written(
 )
 def test_words_that_hydra_understands_are_let_through(word: str) -> None:
     assert miswritten([word]) is None
+
+
+@pytest.mark.parametrize("word", ["-m", "--multi", "hydra.mode=MULTIRUN", "+hydra.mode=RUN"])
+def test_several_runs_are_left_to_nmt_compare(word: str) -> None:
+    assert (miswritten([word]) or "").startswith(f"{word} does several runs, which nmt-compare is for")
 
 
 def test_every_file_of_a_group_is_found_by_the_settings_that_only_it_has() -> None:

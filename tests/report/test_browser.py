@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         importlib.util.find_spec("playwright") is None,
-        reason="no playwright: pip install 'nmt[browser]', or make install",
+        reason="no playwright: pip install -c constraints.txt -e '.[browser]'",
     ),
     pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(NAMES)} is on the PATH: apt-get install chromium"),
 ]
