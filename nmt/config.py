@@ -186,7 +186,7 @@ def _converted(value: Any, annotation: Any, path: str, problems: list[str]) -> A
         return [_converted(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
     if origin is dict and isinstance(value, Mapping):
         return {str(key): _converted(v, inner[1], _join(path, str(key)), problems) for key, v in value.items()}
-    if inspect.isclass(annotation) and dataclasses.is_dataclass(annotation) and isinstance(value, Mapping):
+    if _is_dataclass(annotation) and isinstance(value, Mapping):
         return _arguments(value, annotation, frozenset(), path, problems)
     return _scalar(value, annotation, path, problems)
 
@@ -208,6 +208,8 @@ def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
 def _union(value: Any, options: tuple[Any, ...], path: str, problems: list[str]) -> Any:
     if value is None and type(None) in options:
         return None
+    if isinstance(value, Mapping) and (group := next(filter(_is_dataclass, options), None)):
+        return _converted(value, group, path, problems)  # so that problems are those of its settings
     for option in options:
         attempt: list[str] = []
         converted = _converted(value, option, path, attempt)
@@ -226,10 +228,11 @@ def _instance(value: Any, annotation: Any) -> Any:
 
 
 def _dataclass_in(annotation: Any) -> type | None:
-    for option in (annotation, *typing.get_args(annotation)):
-        if inspect.isclass(option) and dataclasses.is_dataclass(option):
-            return option
-    return None
+    return next(filter(_is_dataclass, (annotation, *typing.get_args(annotation))), None)
+
+
+def _is_dataclass(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and dataclasses.is_dataclass(annotation)
 
 
 def _is_annotation(schema: Any) -> bool:
@@ -246,7 +249,7 @@ def _described(annotation: Any) -> str:
         return "a group of settings"
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
-    if inspect.isclass(annotation) and dataclasses.is_dataclass(annotation):
+    if _is_dataclass(annotation):
         return f"a group of settings ({', '.join(parameters(annotation))})"
     return str(annotation)
 

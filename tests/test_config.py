@@ -35,6 +35,7 @@ class Settings:
     limits: Limits = dataclasses.field(default_factory=Limits)
     spare: Limits | None = None
     stop: Literal["never"] | float = "never"
+    split: Limits | int = 3
 
 
 class Tool:
@@ -80,6 +81,9 @@ def test_a_right_config_passes_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        ("settings.split", "x", "settings.split='x' must be a group of settings (longest, ratio) or a whole number."),
+        ("settings.split.longest", "x", "settings.split.longest='x' must be a whole number."),
+        ("settings.split.longest", "???", "settings.split.longest must be given: write settings.split.longest=..."),
         ("settings.stpes", 3, "settings.stpes is not a setting. Did you mean steps?"),
         ("tool.tooth", 3, "tool.tooth is not a setting of saw. Did you mean teeth?"),
         ("tool.size", 3, "tool.size is not a setting of saw."),
@@ -230,7 +234,7 @@ def test_make_picks_the_variant_and_adds_what_is_given() -> None:
 
 def test_paths_are_all_that_a_config_may_hold() -> None:
     names = [field.name for field in dataclasses.fields(Settings)]
-    limits = {f"{where}.{name}" for where in ("limits", "spare") for name in ("longest", "ratio")}
+    limits = {f"{where}.{name}" for where in ("limits", "spare", "split") for name in ("longest", "ratio")}
     assert set(paths(SCHEMA)) == {
         *SCHEMA,
         *(f"settings.{name}" for name in [*names, *limits]),

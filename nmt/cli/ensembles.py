@@ -18,6 +18,8 @@ from nmt.cli.sweep import Job
 from nmt.cli.training_run import scored
 from nmt.cli.work import Work, load_all, translator
 from nmt.data.corpus import Split
+from nmt.data.held_out import choose
+from nmt.data.quality import complete
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.translation import Translator
@@ -135,7 +137,7 @@ def translate(each: Together) -> None:
     loaded = load_all([str(job.folder) for job in each.jobs], work)
     worker = translator(loaded[0], work, settings["search"], others=loaded[1:], weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
-    found = scored(hypotheses, references, name=split, language=loaded[0].settings["target_language"])
+    found = scored(source, hypotheses, references, name=split, language=loaded[0].settings["target_language"])
     alone = [translator(member, work, settings["search"]) for member in loaded]
     links = alignment(alone, settings, split, source, references)
     models = ",".join(str(job.folder) for job in each.jobs)
@@ -176,6 +178,8 @@ def alignment(
 ) -> dict[str, float]:
     """AER, precision and recall of the mean of all models' weights on the references, where there are gold links."""
     text = build.corpus(settings).load(split)
+    if text is not None and split == "validation":
+        text = choose(text, complete(text.source, text.target))
     if text is None or text.links is None or list(text.source) != source:
         return {}
     gold = parse(text.links, name="the gold links")

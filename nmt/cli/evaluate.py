@@ -1,6 +1,7 @@
 """nmt-evaluate: corpus scores of translations, each with the signature that makes it comparable."""
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,10 +10,12 @@ from nmt.cli.door import APPLIED, open_door
 from nmt.cli.text import pairs
 from nmt.cli.work import Work, load_all, models, translator
 from nmt.data import lines
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from nmt.evaluation.bleu import Score
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +49,32 @@ def main() -> None:
 def task(composed: dict[str, Any]) -> None:
     """Reads or makes the translations, and prints their scores."""
     settings = config.build(Settings, config.check(composed, Settings))
-    hypotheses, references, language = judged(settings)
+    source, hypotheses, references, language = judged(settings)
 
+    from nmt.data.quality import complete, pick
     from nmt.evaluation.bleu import scores
     from nmt.evaluation.literature import literature_bleu
 
+    places = complete(references) if source is None else complete(source, references)
+    if not places:
+        raise DataError(f"There is nothing to score: {settings.references} has no line of text with a source.")
+    if len(places) < len(references):
+        logger.warning(
+            "%d of %d lines are left out of the scores: they have a blank reference%s",
+            *(len(references) - len(places), len(references), "" if source is None else ", or a blank source"),
+        )
+    hypotheses, references = pick(hypotheses, places), pick(references, places)
     found = [*scores(hypotheses, references).values()]
     if language is not None:
         found.append(literature_bleu(hypotheses, references, language=language))
     print(FORMATS[settings.format](found, len(references)))
 
 
-def judged(settings: Settings) -> tuple[list[str], list[str], str | None]:
-    """Hypotheses, references, and the language of both, if it is known."""
+def judged(settings: Settings) -> tuple[list[str] | None, list[str], list[str], str | None]:
+    """The source, if it is known, hypotheses, references, and the language of these, if it is known."""
     if settings.hypotheses is not None:
         hypotheses, references = pairs(settings.hypotheses, settings.references, settings.errors)
-        return hypotheses, references, settings.language
+        return None, hypotheses, references, settings.language
     folder, source = settings.model["folder"], settings.source
     assert folder is not None
     assert source is not None
@@ -70,7 +83,7 @@ def judged(settings: Settings) -> tuple[list[str], list[str], str | None]:
     worker = translator(loaded, settings, settings.search, others=others, weights=False)
     translations = worker.translate(text, progress=True)
     language = settings.language or loaded.settings["target_language"]
-    return [translation.text for translation in translations], references, language
+    return text, [translation.text for translation in translations], references, language
 
 
 def as_table(scores: "list[Score]", count: int) -> str:

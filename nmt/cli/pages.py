@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.lengths import Bucket, by_length
 from nmt.evaluation.measures import Disagreement, disagreement
@@ -95,7 +96,7 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
     """A run as `nmt.report.html.page` takes it."""
     about = read_json(folder / run_folder.RUN)
     values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
-    run = shown(folder, about["seed"], values, by_length(*text) if (text := texts(folder)) else [])
+    run = shown(folder, about["seed"], values, by_length(*text) if (text := scored(folder)) else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     split = scores[0]["name"].split()[0] if scores else "test"
     facts = [
@@ -145,9 +146,17 @@ def texts(folder: Path) -> list[list[str]] | None:
     return None
 
 
+def scored(folder: Path) -> list[list[str]] | None:
+    """The same without the lines that scores leave out, whose source or reference is blank."""
+    if (found := texts(folder)) is None:
+        return None
+    places = complete(found[0], found[2])
+    return [pick(side, places) for side in found]
+
+
 def interval(folder: Path) -> str | None:
     """The 95 % interval of BLEU over resampled test sets."""
-    if (found := texts(folder)) is None:
+    if (found := scored(folder)) is None:
         return None
     _, hypotheses, references = found
     sampled = paired_bootstrap(references, {"run": hypotheses})["run"]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from nmt.cli.sweep import Job
+from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.lengths import Bucket, bucketed
 from nmt.evaluation.resampling import Resampled, resampled, statistics
@@ -147,12 +148,15 @@ def evidence(runs: Sequence[Run]) -> tuple[dict[str, Scored], dict[str, list[Buc
     scored: dict[str, Scored] = {}
     lengths: dict[str, list[Bucket]] = {}
     for number, (references, found) in enumerate(alike.items()):
-        counted = statistics([lines(text(run, "hypotheses")) for run in found], references)
+        source = text(found[0], "source")
+        places = complete(references, lines(source)) if source.exists() else complete(references)
+        hypotheses = [pick(lines(text(run, "hypotheses")), places) for run in found]
+        counted = statistics(hypotheses, pick(references, places))
         sampled = resampled(counted, samples=SAMPLES, seed=SEED)
         for run, counts, each in zip(found, counted, sampled, strict=True):
             scored[run.folder] = Scored(number, each)
             if text(run, "source").exists():
-                lengths[run.folder] = bucketed(lines(text(run, "source")), counts)
+                lengths[run.folder] = bucketed(pick(lines(text(run, "source")), places), counts)
     return scored, lengths
 
 

@@ -21,7 +21,9 @@ from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Bitext, Corpus
+from nmt.data.held_out import choose
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
@@ -110,8 +112,15 @@ def peak_memory() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_a_unit / 2**20
 
 
-def scored(hypotheses: Sequence[str], references: Sequence[str], *, name: str, language: str) -> list[dict[str, Any]]:
-    """All scores of the translations of a split, as scores.json has them, with its name before their own."""
+def scored(
+    source: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], *, name: str, language: str
+) -> list[dict[str, Any]]:
+    """All scores of the translations of a split, as scores.json has them, with its name before their own.
+
+    Pairs whose source or reference is blank are left out.
+    """
+    places = complete(source, references)
+    hypotheses, references = pick(hypotheses, places), pick(references, places)
     found = [*scores(hypotheses, references).values(), literature_bleu(hypotheses, references, language=language)]
     return [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
 
@@ -271,8 +280,8 @@ class Run:
         speed = len(hypotheses) / (time.perf_counter() - start)
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
-        found = scored(hypotheses, text.target, name=name, language=self.corpus.target_language)
-        return found, self.alignment(text), speed
+        found = scored(text.source, hypotheses, text.target, name=name, language=self.corpus.target_language)
+        return found, self.alignment(choose(text, complete(text.source, text.target))), speed
 
     def alignment(self, text: Bitext) -> dict[str, float]:
         """AER, precision and recall of links on the pairs of a split, where it has gold ones."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from nmt.data import lines
+from nmt.data import held_out, lines
 from nmt.errors import ConfigError, DataError
 
 Split = Literal["train", "validation", "test"]
@@ -76,6 +76,7 @@ class Files:
     """A corpus in text files, plain or compressed, one sentence a line: line n of a target file translates line n of
     its source.
 
+    `validation` may be a number: so many pairs are split off from the training text, as `held_out.split_off` says.
     `errors` says what to do with bytes that are not UTF-8: "strict" raises, "replace" reads them as U+FFFD and counts
     them. All methods raise DataError where a file is missing or unreadable; `load` also where the files of a split do
     not have the same number of lines.
@@ -87,14 +88,21 @@ class Files:
         source_language: str,
         target_language: str,
         train: Sides,
-        validation: Sides,
+        validation: Sides | int,
         test: TestSides | None = None,
         errors: lines.Errors = "strict",
     ) -> None:
         self.source_language = source_language
         self.target_language = target_language
         self.errors = errors
-        self.splits: dict[Split, Sides] = {"train": train, "validation": validation}
+        self.splits: dict[Split, Sides] = {"train": train}
+        self.held_out: int | None = None
+        """How many pairs of the training text are for validation; None where validation has files of its own."""
+        if isinstance(validation, Sides):
+            self.splits["validation"] = validation
+        else:
+            held_out.check_pairs(validation, setting="data.validation")
+            self.held_out = validation
         test_sides = test.sides() if test is not None else None
         if test_sides is not None:
             self.splits["test"] = test_sides
@@ -109,9 +117,18 @@ class Files:
     def identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
         hashes: dict[str, Any] = {split: _hashes(sides) for split, sides in self.splits.items()}
+        if self.held_out is not None:
+            hashes["validation"] = {"pairs": self.held_out}
         return {"corpus": "files", "errors": self.errors} | hashes
 
     def load(self, split: Split) -> Bitext | None:
+        if self.held_out is None or split == "test":
+            return self._read(split)
+        train = self._read("train")
+        assert train is not None
+        return held_out.split_off(train, self.held_out, setting="data.validation")[split == "validation"]
+
+    def _read(self, split: Split) -> Bitext | None:
         sides = self.splits.get(split)
         if sides is None:
             return None

@@ -5,14 +5,18 @@ import hashlib
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nmt.data import lines
+from nmt.data import held_out, lines
 from nmt.data.corpus import Bitext, Split
+from nmt.data.local import READ_HERE, check_files, read_split
+from nmt.data.rows import read_rows
+from nmt.data.tables import Column, Header, Pair, Wanted
 from nmt.errors import ConfigError, DataError
 
 FORMATS = ("json", "csv", "parquet", "arrow")
@@ -32,8 +36,6 @@ _WITHOUT_NETWORK = (
 Dataset = Any
 """A `datasets.Dataset`; the library is imported where it is used, since that takes a second."""
 
-Reader = Callable[[Any], list[list[str | None]]]
-
 logger = logging.getLogger(__name__)
 
 
@@ -41,11 +43,12 @@ logger = logging.getLogger(__name__)
 class Splits:
     """The dataset's names for the splits, or slices of them such as "train[:90%]" and "train[90%:]".
 
+    validation: a number splits off so many pairs from the training split, as `held_out.split_off` says.
     test: "auto" is the one called "test" if there is one; None is no test split.
     """
 
     train: str = "train"
-    validation: str = "validation"
+    validation: str | int = "validation"
     test: str | None = AUTO
 
 
@@ -54,12 +57,17 @@ class Hub:
 
     path: a name on the hub ("wmt/wmt14"), a local folder, or one of `FORMATS` together with `data_files`, which maps
         the names of splits to files, globs or URLs.
-    source_column, target_column: where the text is. Where None, it is in the feature "translation", with one entry a
-        language ({"en": ..., "de": ...}), or else in the columns that bear the names of the languages.
+    source_column, target_column: where the text is, by name or by number, from 1. Where None, it is in the feature
+        "translation", with one entry a language ({"en": ..., "de": ...}), or else in the columns that bear the names of
+        the languages.
+    header: whether CSV and TSV files begin with a line of column names. "auto": where columns are given by name, or
+        where the names of the languages stand in the columns that are given by number.
 
-    CSV and TSV files begin with a line of column names; TSV (told by the name of the file) has no quoting, so that a
-    lone quotation mark is text. Line ends inside a text become spaces, missing texts become empty, and both are counted
-    in the log. All methods raise DataError; only `load` and `identity` import `datasets` and use the network.
+    TSV (told by the name of the file) has no quoting, so that a lone quotation mark is text. Line ends inside a text
+    become spaces, texts that are null become empty, and both are counted in the log. A row without a text, or with
+    something else in its place, is an error that names its file and line. All methods raise DataError. Local CSV, TSV
+    and JSON lines are read by `nmt.data.tables`; for all else `load` and `identity` import `datasets`, which may use
+    the network.
     """
 
     def __init__(
@@ -72,11 +80,16 @@ class Hub:
         revision: str | None = None,
         splits: Splits | None = None,
         data_files: dict[str, str] | None = None,
-        source_column: str | None = None,
-        target_column: str | None = None,
+        source_column: Column | None = None,
+        target_column: Column | None = None,
+        header: Header = "auto",
     ) -> None:
-        if (source_column is None) != (target_column is None):
-            raise ConfigError("data.source_column and data.target_column go together: set both, or neither.")
+        columns = _both(source_column, target_column)
+        if header is False and not (columns and all(isinstance(column, int) for column in columns)):
+            raise ConfigError(
+                "data.header=false: columns without names are chosen by number, from 1, such as data.source_column=1 "
+                "data.target_column=2."
+            )
         if path in FORMATS and not data_files:
             raise ConfigError(f"data.path={path} names a format; data.data_files must say where the data are.")
         self.path = path
@@ -86,17 +99,18 @@ class Hub:
         self.revision = revision
         self.splits = splits or Splits()
         self.data_files = data_files
-        self.source_column = source_column
-        self.target_column = target_column
+        if isinstance(self.splits.validation, int):
+            held_out.check_pairs(self.splits.validation, setting="data.splits.validation")
+        self.wanted = Wanted((source_language, target_language), columns, header)
+        self._is_local = path in READ_HERE and not any("://" in file for file in (data_files or {}).values())
         self._opened: dict[str, Dataset] = {}
         self._reported: set[Split] = set()
 
     def check(self) -> None:
-        """That local data are there; what the hub has is only known on loading."""
+        """That local data are there, and that their first rows have what is asked for; what the hub has is only known
+        on loading."""
         if self.path in FORMATS:
-            for split, file in (self.data_files or {}).items():
-                if "://" not in file and not set("*?[") & set(file):
-                    lines.check(file, asked=f"data.data_files.{split}")
+            check_files(self.path, self.data_files or {}, self.wanted)
         elif not Path(self.path).expanduser().is_dir() and not _HUB_NAME.fullmatch(self.path):
             raise DataError(
                 f"data.path={self.path} is neither a folder, nor one of {', '.join(FORMATS)} with data.data_files, nor "
@@ -107,6 +121,9 @@ class Hub:
         """Hashes of the text, since what a name stands for can change."""
         hashes: dict[str, Any] = {}
         for split in self._splits():
+            if split == "validation" and isinstance(self.splits.validation, int):
+                hashes[split] = {"pairs": self.splits.validation}
+                continue
             found = hashlib.sha256()
             for source, target in self._pairs(split):
                 found.update("\n".join((*source, *target, "")).encode("utf-8"))
@@ -116,6 +133,13 @@ class Hub:
     def load(self, split: Split) -> Bitext | None:
         if split not in self._splits():
             return None
+        if split == "test" or not isinstance(self.splits.validation, int):
+            return self._read(split)
+        return held_out.split_off(self._read("train"), self.splits.validation, setting="data.splits.validation")[
+            split == "validation"
+        ]
+
+    def _read(self, split: Split) -> Bitext:
         source: list[str] = []
         target: list[str] = []
         for sources, targets in self._pairs(split):
@@ -128,6 +152,7 @@ class Hub:
     def _name(self, split: Split) -> str | None:
         """What the dataset calls a split, where it has one."""
         name: str | None = getattr(self.splits, split)
+        assert not isinstance(name, int)  # split off from the training split
         return "test" if split == "test" and name == AUTO else name
 
     def _splits(self) -> list[Split]:
@@ -138,30 +163,36 @@ class Hub:
 
     @cached_property
     def _has_test(self) -> bool:
-        self._open("train")  # whatever else is wrong shows here, where it is not about the test split
-        try:
-            self._open("test")
-        except DataError as problem:
-            if not _is_unknown_split(problem.__cause__):
-                raise
+        if self._is_local:
+            there = "test" in (self.data_files or {})
+        else:
+            self._open("train")  # whatever else is wrong shows here, where it is not about the test split
+            try:
+                self._open("test")
+                there = True
+            except DataError as problem:
+                if not _is_unknown_split(problem.__cause__):
+                    raise
+                there = False
+        if not there:
             logger.info("data.path=%s has no split called test, so there is no test set", self.path)
-            return False
-        return True
+        return there
 
     def _asked(self, split: Split) -> str:
         """The split in the words of the person who asked for it."""
         config = f", config {self.config}" if self.config else ""
         revision = f", revision {self.revision}" if self.revision else ""
-        return f"data.path={self.path}{config}{revision}, split {self._name(split)}"
+        name = self._name(split)
+        file = (self.data_files or {}).get(str(name)) if self.path in FORMATS else None
+        return f"data.path={self.path}{config}{revision}, split {name}{f' ({file})' if file else ''}"
 
     def _pairs(self, split: Split) -> Iterator[tuple[list[str], list[str]]]:
         """The text in pieces of equal size, one line a sentence; what had to be changed for that is logged once."""
-        data = self._open(split)
-        read = self._reader(split, data)
+        rows = self._rows(split)
         cleaned = missing = 0
-        for start in range(0, len(data), _ROWS):
+        while piece := list(islice(rows, _ROWS)):
             sides: list[list[str]] = []
-            for texts in read(data[start : start + _ROWS]):
+            for texts in zip(*piece, strict=True):
                 sides.append([lines.one_line(text or "") for text in texts])
                 missing += sum(text is None for text in texts)
                 cleaned += sum(text != line for text, line in zip(texts, sides[-1], strict=True) if text is not None)
@@ -173,31 +204,10 @@ class Hub:
                 *(self._asked(split), cleaned, missing),
             )
 
-    def _reader(self, split: Split, data: Dataset) -> Reader:
-        """How both sides are read from a slice of the dataset."""
-        from datasets import Translation, Value
-
-        wanted = (self.source_language, self.target_language)
-        features = data.features
-        nested = features.get("translation") if self.source_column is None else None
-        if nested is not None:
-            languages = nested.languages if isinstance(nested, Translation) else list(nested)
-            if not set(wanted) <= set(languages):
-                raise DataError(
-                    f"{self._asked(split)} has translations in {', '.join(sorted(languages))}; asked for were "
-                    f"{wanted[0]} and {wanted[1]}. Set data.source_language and data.target_language to two of these."
-                )
-            return lambda rows: [[pair and pair[language] for pair in rows["translation"]] for language in wanted]
-        columns = (self.source_column or wanted[0], self.target_column or wanted[1])
-        for column in columns:
-            feature = features.get(column)
-            if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "string_view", "null"):
-                found = ", ".join(f"{name} ({getattr(kind, 'dtype', 'nested')})" for name, kind in features.items())
-                raise DataError(
-                    f"{self._asked(split)} has no column of text called {column}; its columns are {found}. Set "
-                    "data.source_column and data.target_column to two columns of text."
-                )
-        return lambda rows: [rows[column] for column in columns]
+    def _rows(self, split: Split) -> Iterator[Pair]:
+        if self._is_local:
+            return read_split(str(self._name(split)), self.path, self.data_files or {}, self.wanted, split=split)
+        return read_rows(self._open(split), self.wanted, asked=self._asked(split))
 
     def _open(self, split: Split) -> Dataset:
         name = self._name(split)
@@ -214,9 +224,17 @@ class Hub:
             except problems as problem:
                 reason = " ".join(str(problem).split())[:300].rstrip(".")
                 unknown = _is_unknown_split(problem)
-                hint = f"Set data.splits.{split} to what the dataset calls it." if unknown else _WITHOUT_NETWORK
+                hint = f"Set data.splits.{split} to what the dataset calls it." if unknown else self._hint()
                 raise DataError(f"{self._asked(split)} could not be loaded: {reason}. {hint}") from problem
         return self._opened[name]
+
+    def _hint(self) -> str:
+        """What may help where data cannot be opened."""
+        files = [file for file in (self.data_files or {}).values() if "://" not in file]
+        if self.path in FORMATS and files:
+            return f"Look whether {', '.join(files)} can be read as data.path={self.path}."
+        folder = Path(self.path).expanduser().is_dir()
+        return f"Look whether the folder {self.path} is whole." if folder else _WITHOUT_NETWORK
 
     def _is_saved(self) -> bool:
         return any((Path(self.path).expanduser() / file).is_file() for file in _SAVED)
@@ -248,3 +266,15 @@ class Hub:
 def _is_unknown_split(problem: BaseException | None) -> bool:
     """Whether `datasets` says that a dataset was found, but has no such split."""
     return isinstance(problem, ValueError) and str(problem).startswith("Unknown split")
+
+
+def _both(source: Column | None, target: Column | None) -> tuple[Column, Column] | None:
+    """Both columns, or none. Raises ConfigError for one alone, and for a number that is none."""
+    if source is None and target is None:
+        return None
+    if source is None or target is None:
+        raise ConfigError("data.source_column and data.target_column go together: set both, or neither.")
+    for name, column in (("source", source), ("target", target)):
+        if isinstance(column, int) and column < 1:
+            raise ConfigError(f"data.{name}_column={column}: columns are numbered from 1.")
+    return source, target

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data import remarks
-from nmt.data.corpus import Bitext, Corpus
+from nmt.data.corpus import Bitext, Corpus, Split
+from nmt.data.quality import Keys, count_blank, find_overlap, leave_out_blank, load_keys
 from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
@@ -84,8 +85,9 @@ class Filters:
 class Prepared(NamedTuple):
     """All that training needs to know of its data.
 
-    train: the pairs that passed the filters. validation: every pair, empty lines too, so that line n stays line n;
-    `validation_text` and `test` are their text. report: counts for people to read, as JSON.
+    train: the pairs that passed the filters. validation: every pair with text on both sides, whatever its length; its
+    `lines` are their places in the split. `validation_text`: their text. test: every pair, blank lines too, so that
+    line n stays line n. report: counts for people to read, as JSON; outputs/README.md has its keys.
     """
 
     tokenizers: Tokenizers
@@ -106,6 +108,7 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     corpus.check()
     # First, so that what is wrong with them is told before a vocabulary is learnt.
     text, test = _split(corpus, "validation"), corpus.load("test")
+    text, places, about = _inspect(text, test)
     identity = {
         "format": FORMAT,
         "corpus": corpus.identity(),
@@ -114,9 +117,11 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     folder = Path(cache).expanduser() / name
-    found = _opened(folder, settings)
+    found, training = _opened(folder, settings), None
     if found is None:
-        tokenizers, train, report = _made(_split(corpus, "train"), settings, filters)
+        training = _split(corpus, "train")
+        remarks.warn_of_copies(Keys.of(training.source, training.target).copies(), "training")
+        tokenizers, train, report = _made(training, settings, filters)
         try:
             _save(folder, identity, tokenizers, train, report)
         except OSError as problem:
@@ -126,14 +131,48 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
         found = _opened(folder, settings) or (tokenizers, train, report)
     else:
         logger.info("prepared data: %s", folder)
+    cached = training is None
     tokenizers, train, report = found
+    remarks.tell(report)
+    keys = load_keys(folder, train)
+    about["copies"]["train"] = keys.copies()
+    if cached:
+        remarks.warn_of_copies(about["copies"]["train"], "training")
     if filters.by_heart is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
-    validation = tokenize(tokenizers, text.source, text.target)
-    remarks.tell(report)
-    remarks.warn_of_copies(train)
+        places, about["overlap"] = range(train.pairs), {}
+    else:
+        about["overlap"] = _overlap({"validation": text, "test": test}, keys)
+    validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
     remarks.warn_of_long(validation)
-    return Prepared(tokenizers, train, validation, text, test, report)
+    return Prepared(tokenizers, train, validation, text, test, {**report, **about})
+
+
+def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], dict[str, Any]]:
+    """The validation pairs that can be scored, their places, and what is to be said of them and of the test set.
+
+    Raises DataError where nothing is left to score.
+    """
+    about: dict[str, Any] = {"blank": {}, "copies": {}}
+    kept, places = leave_out_blank(text, "validation")
+    for split, held in (("validation", text), ("test", test)):
+        if held is not None:
+            used = kept if split == "validation" else leave_out_blank(held, "test")[0]
+            about["blank"][split] = count_blank(held)
+            about["copies"][split] = Keys.of(used.source, used.target).copies()
+            remarks.warn_of_blank(about["blank"][split], split)
+            remarks.warn_of_copies(about["copies"][split], split)
+    return kept, places, about
+
+
+def _overlap(held: dict[Split, Bitext | None], keys: Keys) -> dict[str, Any]:
+    """What of the held-out text is in the training text."""
+    found: dict[str, Any] = {}
+    for split, text in held.items():
+        if text is not None:
+            found[split] = find_overlap(leave_out_blank(text, split)[0], keys)
+            remarks.warn_of_overlap(found[split], split)
+    return found
 
 
 def _split(corpus: Corpus, split: Any) -> Bitext:

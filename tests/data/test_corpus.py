@@ -118,3 +118,44 @@ def test_a_test_split_is_whole_or_absent(sides: dict[str, Sides]) -> None:
     ):
         with pytest.raises(ConfigError, match=f"needs both sides; write {missing}="):
             Files(source_language="de", target_language="en", test=corpora.TestSides(**partial), **sides)
+
+
+def test_a_number_of_pairs_is_split_off_and_none_of_their_sources_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = [(f"ein  Wort {n % 40}", f"a word {n % 45}") for n in range(90)] + [("", "blank"), ("ein Wort 99", " ")]
+    source, target = (write(tmp_path / f"t.{side}", *(pair[side] for pair in pairs)) for side in (0, 1))
+    corpus = files(train=Sides(source=source, target=target), validation=7)
+    corpus.check()
+    with caplog.at_level("INFO"):
+        train, validation = corpus.load("train"), corpus.load("validation")
+    assert train is not None
+    assert validation is not None
+    held = set(validation.source)
+    assert len(held) == len(validation.source) == 7
+    assert list(zip(*train[:2], strict=True)) == [pair for pair in pairs if pair[0] not in held]
+    firsts = dict(reversed(pairs))
+    assert [(one, firsts[one]) for one in validation.source] == list(zip(*validation[:2], strict=True))
+    assert sorted(validation.source, key=list(firsts).index, reverse=True) == list(validation.source)
+    assert caplog.text.count(f"7 pairs are split off for validation; {92 - 7 - len(train.source)} more") == 2
+    shuffled = sorted(pairs, key=lambda pair: pair[1])
+    again = [write(tmp_path / f"s.{side}", *(pair[side].replace("  ", " ") for pair in shuffled)) for side in (0, 1)]
+    other = files(train=Sides(source=again[0], target=again[1]), validation=7).load("validation")
+    assert other is not None
+    assert {" ".join(line.split()) for line in other.source} == {" ".join(line.split()) for line in held}
+
+
+def test_a_number_of_validation_pairs_is_part_of_the_identity_and_leaves_some_for_training(
+    sides: dict[str, Sides],
+) -> None:
+    train = sides["train"]
+    identity = files(train=train, validation=2).identity()
+    assert identity["train"] == files(**sides).identity()["train"]
+    assert identity != files(train=train, validation=3).identity()
+    loaded = files(train=train, validation=4, test=sides["test"]).load("train")
+    assert loaded is not None
+    assert len(loaded.source) == 1
+    with pytest.raises(DataError, match=r"data\.validation=5 cannot be split off: .* has 5 different"):
+        files(train=train, validation=5).load("validation")
+    with pytest.raises(ConfigError, match=r"data\.validation=0 must be at least 1"):
+        files(train=train, validation=0)

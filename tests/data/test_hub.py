@@ -2,6 +2,7 @@
 
 import json
 import logging
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,11 @@ def test_what_is_not_there_is_told(kinds: dict[str, Kind], tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"translations in de, en; asked for were de and fr"):
         hub(kinds["parquet"], target="fr").load("train")
     with pytest.raises(DataError, match=r"no column of text called fr; its columns are .*en \(string\)"):
-        hub(kinds["flat.json"], target="fr").load("train")
-    numbers = tmp_path / "numbers.json"
-    numbers.write_text('{"en": 1, "de": "a"}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"no column of text called en; its columns are en \(int64\)"):
-        hub({"path": "json", "data_files": {"train": str(numbers)}}).load("train")
+        hub(kinds["flat.parquet"], target="fr").load("train")
+    with pytest.raises(DataError, match=r"flat\.json, line 1 has no 'fr'; it has en, de\. Every row"):
+        hub(kinds["flat.json"], target="fr").check()
+    with pytest.raises(DataError, match=r"No file matches .*\*\.json"):
+        hub({"path": "json", "data_files": {"train": str(tmp_path / "*.json")}}).check()
 
 
 @pytest.mark.parametrize("name", ["saved", "slices", "json", "folder"])
@@ -171,8 +172,11 @@ def test_a_test_split_that_is_there_is_taken_unless_it_is_not_wanted(kinds: dict
 def test_check_needs_no_library_and_no_network(kinds: dict[str, Kind], tmp_path: Path) -> None:
     hub({"path": "wmt/wmt14", "config": "de-en"}).check()
     hub(
-        {"path": "csv", "data_files": {"train": "hf://datasets/a/b/c.csv", "validation": str(tmp_path / "*.csv")}}
+        {"path": "csv", "data_files": {"train": "hf://datasets/a/b/c.csv", "validation": "https://example.org/*.csv"}}
     ).check()
+    with pytest.raises(DataError, match=r"gone\.parquet .*is not a Parquet file"):
+        (tmp_path / "gone.parquet").write_text("a\n")
+        hub({"path": "parquet", "data_files": {"train": str(tmp_path / "gone.parquet")}}).check()
     with pytest.raises(DataError, match=r"no file .*gone\.csv"):
         hub({"path": "csv", "data_files": {"train": str(tmp_path / "gone.csv")}}).check()
     with pytest.raises(DataError, match="neither a folder"):
@@ -181,3 +185,120 @@ def test_check_needs_no_library_and_no_network(kinds: dict[str, Kind], tmp_path:
         hub({"path": "csv"})
     with pytest.raises(ConfigError, match="go together"):
         hub({"path": "a/b", "source_column": "en"})
+
+
+def table(tmp_path: Path, content: str, name: str = "t.tsv", **options: Any) -> Hub:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    kind = {"path": "json" if "json" in name else "csv", "data_files": {"train": str(tmp_path / name)}}
+    return hub(kind | options, source="en", target="de")
+
+
+@pytest.mark.parametrize(
+    ("first", "options", "skipped"),
+    [
+        ("en\tx\tde\n", {}, True),
+        ("x\tde\ten\n", {}, True),
+        ("en\tx\tde\n", {"source_column": 1, "target_column": 3}, True),
+        ("en\tx\tde\n", {"source_column": 1, "target_column": 3, "header": False}, False),
+        ("one\tx\teins\n", {"source_column": 1, "target_column": 3}, False),
+        ("one\tx\teins\n", {"source_column": 1, "target_column": 3, "header": True}, True),
+        ("one\tx\teins\n", {"source_column": "one", "target_column": 3}, True),
+        ("one\tx\teins\n", {"source_column": "one", "target_column": "eins"}, True),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.tsv", "t.txt", "t.csv"])
+def test_columns_have_numbers_or_names(
+    tmp_path: Path, first: str, options: dict[str, Any], skipped: bool, name: str
+) -> None:
+    content = first + 'a\t"b" c\td\n\ne\t\tf\n'
+    if name == "t.csv":
+        content = content.replace('"b" c', '"b, ""c"""').replace("\t", ",")
+    cells = [line.split("\t") for line in [first.rstrip("\n"), 'a\t"b" c\td', "e\t\tf"]]
+    if name == "t.csv":
+        cells[1][1] = 'b, "c"'
+    places = (first.split().index("en"), first.split().index("de")) if "de" in first else (0, 2)
+    corpus = table(tmp_path, content, name, **options)
+    corpus.check()
+    rows = cells[1:] if skipped else cells
+    assert corpus.load("train") == Bitext(*([row[place] for row in rows] for place in places))
+
+
+ROW = '{"translation": {"en": "a", "de": "b"}}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.jsonl", ROW * 2 + '{"translation": {"en": "x"}}\n', r"line 3: translation has no 'de'; it has en"),
+        ("t.jsonl", ROW + '\n{"en": "x", "de": ["y"]}', r"line 3: de is \['y'\], where a text was expected"),
+        ("t.jsonl", ROW + '{"translation": {"en": 5, "de": "y"}}', r"line 2: translation: en is 5, where a text"),
+        ("t.jsonl", '{"translation": "a b"}\n', r"line 1: translation is 'a b', where one text a language"),
+        ("t.jsonl", ROW + '{"translation": {"en": true, "de": "y"}}', r"line 2: translation: en is true"),
+        ("t.jsonl", ROW + "{}\n", r"line 2 has no 'en'; it is empty"),
+        ("t.jsonl", ROW + "[1]\n", r"line 2 is \[1\], where an object was expected"),
+        ("t.jsonl", ROW + '{"en": "a"\n', r"line 2 is not JSON"),
+        ("t.jsonl", ROW + "[" * 99_999 + "\n", r"line 2 is not JSON"),
+        ("t.jsonl", '{"en": "\\ud800", "de": "a"}\n', r"line 1: en has half of a surrogate pair"),
+        ("t.json", '[\n{"en": "a", "de": "b"},\n{"en": "a"}\n]', r"row 2 has no 'de'"),
+        ("t.tsv", "en\tde\na\tb\n\nc\tmore\td\n", r"line 4 has 3 columns, where line 1 has 2: 1: 'c', 2: 'more'"),
+        ("t.tsv", "en\tde\na\tb\nc\n", r"line 3 has 1 column, where line 1 has 2: 1: 'c'"),
+        ("t.tsv", "a b\tc d\tCC-BY\n", r"no column called en. Its first line has 3 columns: 1: 'a b', 2: .*=1 .*=2"),
+        ("t.csv", 'en,de\na,b\n"c,d\ne,f\n', r"not valid CSV .*Mend its quotes"),
+        ("t.csv", "%PDF-1.4\n", r"is a PDF document"),
+    ],
+)
+def test_a_row_that_is_not_what_it_should_be_is_told_with_file_and_line(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=rf"^{tmp_path / name}.*{message}"):
+        table(tmp_path, content, name).load("train")
+
+
+def test_a_number_is_a_column_that_there_is(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no column 3\. Its first line has 2 columns"):
+        table(tmp_path, "a\tb\n", source_column=1, target_column=3).check()
+    with pytest.raises(ConfigError, match=r"data\.target_column=0: columns are numbered from 1"):
+        table(tmp_path, "a\tb\n", source_column=1, target_column=0)
+    with pytest.raises(ConfigError, match=r"data\.header=false: columns without names are chosen by number"):
+        table(tmp_path, "a\tb\n", header=False)
+
+
+def test_a_whole_row_that_is_null_is_empty_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = table(tmp_path, ROW + '{"translation": null}\n{"translation": {"en": null, "de": "c"}}\n', "t.jsonl")
+    assert rows.load("train") == Bitext(["a", "", ""], ["b", "", "c"])
+    assert "3 were missing, now empty" in caplog.text
+
+
+def test_rows_of_other_data_sets_are_told_with_their_number(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from datasets import Dataset
+    from pyarrow import parquet
+
+    ends = pa.py_buffer(struct.pack("<4i", 0, 1, 2, 3))
+    broken = pa.Array.from_buffers(pa.string(), 3, [None, ends, pa.py_buffer(b"ab\xff")])
+    file = str(tmp_path / "t.parquet")
+    parquet.write_table(pa.table({"en": broken, "de": ["a", "b", "c"]}), file)
+    with pytest.raises(DataError, match=r"t\.parquet\), row 3 cannot be read as text: .*0xff"):
+        hub({"path": "parquet", "data_files": {"train": file}}).load("train")
+    Dataset.from_list([{"translation": {"en": 1, "de": "a"}}]).save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match=r"split train, row 1: translation: en is 1, where a text was expected"):
+        hub({"path": str(tmp_path / "saved")}).load("train")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "train.jsonl").write_text(ROW + '{"translation": {"en": "x"}}\n')
+    with pytest.raises(DataError, match=r"split train, row 2: translation"):
+        hub({"path": str(tmp_path / "folder")}).load("train")
+
+
+@pytest.mark.parametrize("name", ["json", "saved"])
+def test_a_number_of_pairs_is_split_off_for_validation(kinds: dict[str, Kind], name: str) -> None:
+    corpus = hub(kinds[name] | {"splits": Splits(validation=2, test=None)})
+    train, validation, whole = corpus.load("train"), corpus.load("validation"), hub(kinds[name]).load("train")
+    assert train is not None
+    assert validation is not None
+    assert whole is not None
+    assert len(validation.source) == 2
+    pairs = [sorted(zip(*text[:2], strict=True)) for text in (train, validation, whole)]
+    assert sorted(pairs[0] + pairs[1]) == pairs[2]
+    assert corpus.identity() != hub(kinds[name] | {"splits": Splits(validation=3, test=None)}).identity()
+    with pytest.raises(ConfigError, match=r"data\.splits\.validation=0 must be at least 1"):
+        hub(kinds[name] | {"splits": Splits(validation=0)})

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -105,13 +106,58 @@ def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_pat
         Filters(by_heart=0)
 
 
-def test_validation_keeps_every_line(corpus: Memory, tmp_path: Path) -> None:
+def test_validation_leaves_out_what_is_blank_and_a_test_set_keeps_its_lines(
+    corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus.splits["validation"] = Bitext(["ab", "", "cd", " ", "x " * 300], ["", "ef", "gh", "\t", "y"], list("abcde"))
     prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
-    assert prepared.validation_text == corpus.splits["validation"]
-    assert (prepared.validation.source.lengths == 0).tolist() == [False, True, False]
+    assert prepared.validation_text == Bitext(["cd", "x " * 300], ["gh", "y"], ["c", "e"])
+    assert prepared.validation.lines.tolist() == [2, 4]
+    assert prepared.report["blank"] == {"validation": {"read": 5, "both": 1, "source": 1, "target": 1, "used": 2}}
+    assert "validation: 3 of 5 pairs are left out of the scores: 1 are blank on both sides, 1 have a" in caplog.text
     assert prepared.test is None
-    corpus.splits["test"] = Bitext(["ab"], [""], ["0-0"])
-    assert prepare(corpus, SETTINGS, FILTERS, tmp_path).test == corpus.splits["test"]
+    corpus.splits["test"] = Bitext(["ab", "cd"], ["", "x"], ["0-0", ""])
+    prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert prepared.test == corpus.splits["test"]
+    assert prepared.report["blank"]["test"] == {"read": 2, "both": 0, "source": 0, "target": 1, "used": 1}
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_nothing_to_score_is_told_before_a_vocabulary_is_learnt(
+    corpus: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    corpus.splits[split] = Bitext(["a", ""], [" ", "b"])
+    monkeypatch.setattr(Bpe, "train", lambda *arguments: pytest.fail("a vocabulary is being learnt"))
+    with pytest.raises(DataError, match=f"nothing to score in the {split} split: none of its 2 pairs has text on both"):
+        prepare(corpus, SETTINGS, FILTERS, tmp_path)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_held_out_text_that_was_trained_on_is_counted_as_a_plain_loop_counts(
+    corpus: Memory, tmp_path: Path, cached: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = text(prepare(corpus, SETTINGS, FILTERS, tmp_path))
+    if not cached:
+        shutil.rmtree(tmp_path)
+    (one, two), (three, _) = kept[0], kept[1]
+    corpus.splits["validation"] = Bitext([f" {one.replace(' ', '  ')} ", three, "ab", "cd"], [two, "new", "gh", "ij"])
+    corpus.splits["test"] = Bitext([pair[0] for pair in kept], [pair[1] for pair in kept])
+    caplog.clear()
+    report = prepare(corpus, SETTINGS, FILTERS, tmp_path).report["overlap"]
+    sources = {" ".join(pair[0].split()) for pair in kept}
+    held = corpus.splits["validation"]
+    assert report["validation"] == {
+        "read": 4,
+        "pairs": 1,
+        "sources": sum(" ".join(line.split()) in sources for line in held.source),
+        "share": 0.25,
+        "examples": [[held.source[0], two]],
+    }
+    assert report["test"]["pairs"] == report["test"]["sources"] == report["test"]["read"] == len(kept)
+    assert report["test"]["examples"] == [list(pair) for pair in kept[:3]]
+    warned = "\n".join(record.message for record in caplog.records if record.levelname == "WARNING")
+    assert "1 of 4 validation pairs (25 %) occur in the training text" in warned
+    assert f"{len(kept)} of {len(kept)} test pairs (100 %) occur in the training text" in warned
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -203,7 +249,7 @@ def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: prepare(corpus, SETTINGS, FILTERS, tmp_path), range(4)))
     (folder,) = tmp_path.iterdir()
-    assert json.loads((folder / "about.json").read_text(encoding="utf-8"))["report"] == found[0].report
+    assert json.loads((folder / "about.json").read_text(encoding="utf-8"))["report"].items() <= found[0].report.items()
     assert all(text(prepared) == text(found[0]) for prepared in found)
 
 
@@ -227,24 +273,31 @@ def test_validation_pairs_that_would_outlast_training_are_warned_of(
     corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, target = (list(side) for side in corpus.splits["validation"][:2])
-    source[2], target[1] = "ab " * 2 * LONG, "ef " * (LONG - 1)
+    source += ["ab " * 2 * LONG]
+    target = [*target[:2], "ef " * (LONG - 1), "gh"]
+    source[2] = "ab"
     corpus.splits["validation"] = Bitext(source, target)
     data = prepare(corpus, SETTINGS, FILTERS, tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warned) == 1
-    longest = data.validation.source.lengths[2]
-    assert warned[0].startswith(f"validation pairs of more than {LONG} pieces: 2, and line 3 has {longest}.")
-    assert len(data.validation_text.source) == len(source)
+    longest = data.validation.source.lengths[1]
+    assert warned[-1].startswith(f"validation pairs of more than {LONG} pieces: 2, and line 4 has {longest}.")
+    assert list(data.validation_text.source) == source[2:]
 
 
-@pytest.mark.parametrize("copied", [0.4, 0.6])
+@pytest.mark.parametrize("copied", [0.05, 0.1])
+@pytest.mark.parametrize("cached", [False, True])
 def test_a_target_that_repeats_the_source_is_remarked_on(
-    copied: float, corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    copied: float, cached: bool, corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    corpus.splits["validation"] = Bitext(["ab cd"], ["cd ab"])
     source = [f"{line} abc" for line in sentences(1, 100)]
     other = [f"{line} fgh" for line in sentences(2, 100)]
     corpus.splits["train"] = Bitext(source, [*source[: int(100 * copied)], *other[int(100 * copied) :]])
-    prepare(corpus, SETTINGS, Filters(max_ratio=100.0), tmp_path)
+    for _ in range(1 + cached):
+        caplog.clear()
+        report = prepare(corpus, SETTINGS, Filters(max_ratio=100.0), tmp_path).report
+    assert report["copies"]["train"] == {"read": 100, "pairs": int(100 * copied), "share": copied}
+    assert report["copies"]["validation"]["pairs"] == 0
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    said = ["60 of the first 100 training pairs say the same on both sides: is the target what it should be?"]
-    assert warned == (said if copied > 0.5 else [])
+    said = ["10 of 100 training pairs (10 %) say the same on both sides: is the target what it should be?"]
+    assert warned == (said if copied == 0.1 else [])

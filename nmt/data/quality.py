@@ -1,0 +1,109 @@
+"""What is wrong with pairs that can be read: blank sides, targets that repeat the source, held-out text in training."""
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.corpus import Bitext, Split
+from nmt.data.held_out import choose, hash_lines
+from nmt.data.tokenized import Tokenized
+from nmt.errors import DataError
+
+EXAMPLES = 3
+"""So many pairs are shown of those that occur in the training text."""
+
+_KEYS = "keys.npy"
+
+
+def complete(*sides: Sequence[str]) -> list[int]:
+    """The places of the lines that are blank on no side, from 0."""
+    return [place for place, parts in enumerate(zip(*sides, strict=True)) if all(part.strip() for part in parts)]
+
+
+def pick(side: Sequence[str], places: Sequence[int]) -> list[str]:
+    """The lines at these places."""
+    return [side[place] for place in places]
+
+
+def count_blank(text: Bitext) -> dict[str, int]:
+    """How many pairs there are, how many are blank on both sides, or on one alone, and how many are not."""
+    source, target = (np.array([not line.strip() for line in side], dtype=bool) for side in text[:2])
+    return {
+        "read": len(source),
+        "both": int((source & target).sum()),
+        "source": int((source & ~target).sum()),
+        "target": int((~source & target).sum()),
+        "used": int((~source & ~target).sum()),
+    }
+
+
+def leave_out_blank(text: Bitext, split: Split) -> tuple[Bitext, list[int]]:
+    """The pairs with text on both sides, and their places. Raises DataError if there are none."""
+    places = complete(text.source, text.target)
+    if not places:
+        advice = "Give other files." if split == "validation" else "Give other files, or leave the test split out."
+        raise DataError(
+            f"There is nothing to score in the {split} split: none of its {len(text.source)} pairs has text on both "
+            f"sides. {advice}"
+        )
+    return (text if len(places) == len(text.source) else choose(text, places)), places
+
+
+class Keys(NamedTuple):
+    """64-bit hashes of the sources, targets and pairs of a text, in its order."""
+
+    source: NDArray[np.uint64]
+    target: NDArray[np.uint64]
+    pair: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, source: Sequence[str], target: Sequence[str]) -> "Keys":
+        return cls(hash_lines(source), hash_lines(target), hash_lines(source, target))
+
+    def copies(self) -> dict[str, Any]:
+        """How many pairs say the same on both sides."""
+        alike = int((self.source == self.target).sum())
+        return {"read": len(self.pair), "pairs": alike, "share": alike / max(1, len(self.pair))}
+
+
+def load_keys(folder: Path, train: Tokenized) -> Keys:
+    """The keys of the training text; kept in `folder`, where it can be written to, for the next time."""
+    file = folder / _KEYS
+    try:
+        kept = np.load(file, mmap_mode="r")
+        if kept.shape == (3, train.pairs) and kept.dtype == np.uint64:
+            return Keys(*kept)
+    except (OSError, ValueError):
+        pass
+    keys = Keys.of(train.source_text, train.target_text)
+    written = file.with_name(f".{uuid.uuid4().hex}.npy")
+    with contextlib.suppress(OSError):
+        try:
+            np.save(written, np.stack(keys))
+            written.replace(file)
+        finally:
+            written.unlink(missing_ok=True)
+    return keys
+
+
+def find_overlap(text: Bitext, train: Keys) -> dict[str, Any]:
+    """How many pairs of a held-out text, and how many of its sources, occur in the training text.
+
+    `share` is that of the pairs. Space between words makes no difference. `examples`: the first such pairs, else the
+    first with such a source.
+    """
+    keys = Keys.of(text.source, text.target)
+    pairs, sources = np.isin(keys.pair, train.pair), np.isin(keys.source, train.source)
+    shown = np.flatnonzero(pairs if pairs.any() else sources)[:EXAMPLES]
+    return {
+        "read": len(pairs),
+        "pairs": int(pairs.sum()),
+        "sources": int(sources.sum()),
+        "share": float(pairs.mean()) if len(pairs) else 0.0,
+        "examples": [[text.source[int(place)], text.target[int(place)]] for place in shown],
+    }

@@ -1,0 +1,60 @@
+"""Pairs of texts from a data set that `datasets` has opened; what is wrong with a row is said with its number."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nmt.data.tables import Pair, Wanted
+from nmt.errors import DataError
+
+_TEXT = ("string", "large_string", "string_view", "null")
+_PIECE = 10_000
+
+
+def read_rows(data: Any, wanted: Wanted, *, asked: str) -> Iterator[Pair]:
+    """The pairs of a `datasets.Dataset`; `asked` stands for it in messages.
+
+    Raises DataError where it has no such columns, and for a row that has something else than text, or cannot be read.
+    """
+    columns = _columns(data.features, wanted, asked)
+    for start in range(0, len(data), _PIECE):
+        try:
+            piece = data[start : start + _PIECE]
+        except (ValueError, TypeError) as problem:  # such as bytes that are not UTF-8
+            row = next((row for row in range(start, len(data)) if not _is_readable(data, row)), start)
+            raise DataError(
+                f"{asked}, row {row + 1} cannot be read as text: {str(problem)[:200]}. Mend that row, or write the "
+                "data anew in UTF-8."
+            ) from None
+        for row, values in enumerate(zip(*(piece[column] for column in columns), strict=True), start + 1):
+            yield wanted.pair(dict(zip(columns, values, strict=True)), f"{asked}, row {row}")
+
+
+def _columns(features: Any, wanted: Wanted, asked: str) -> list[str]:
+    """The columns that hold the text: one called "translation", or two."""
+    from datasets import Translation, Value
+
+    if wanted.columns is None and (nested := features.get("translation")) is not None:
+        languages = nested.languages if isinstance(nested, Translation) else nested
+        if isinstance(languages, list | tuple | dict) and not set(wanted.languages) <= set(languages):
+            raise DataError(
+                f"{asked} has translations in {', '.join(sorted(languages))}; asked for were "
+                f"{' and '.join(wanted.languages)}. Set data.source_language and data.target_language to two of these."
+            )
+        return ["translation"]
+    for column in wanted.names:
+        feature = features.get(column)
+        if not isinstance(feature, Value) or feature.dtype not in _TEXT:
+            found = ", ".join(f"{name} ({getattr(kind, 'dtype', 'nested')})" for name, kind in features.items())
+            raise DataError(
+                f"{asked} has no column of text called {column}; its columns are {found}. Set data.source_column and "
+                "data.target_column to the names of two columns of text."
+            )
+    return [str(column) for column in wanted.names]
+
+
+def _is_readable(data: Any, row: int) -> bool:
+    try:
+        data[row]
+    except (ValueError, TypeError):
+        return False
+    return True
