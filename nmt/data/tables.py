@@ -21,6 +21,8 @@ Pair = tuple[str | None, str | None]
 
 _COMMON = {"source", "target", "src", "tgt", "trg"}
 
+_SAID: set[str] = set()
+
 logger = logging.getLogger(__name__)
 
 
@@ -118,7 +120,8 @@ def _locate(path: str, first: Sequence[str], wanted: Wanted) -> tuple[int, int, 
         cells = [first[place].strip().casefold() for place in places]
         known = {*_COMMON, *(str(language).casefold() for language in wanted.languages)}
         named = any(isinstance(name, str) for name in names) or all(cell in known for cell in cells)
-        if not named:
+        if not named and path not in _SAID:
+            _SAID.add(path)  # once, however often it is read
             logger.info("%s: no line of names (data.header=true if there is one); line 1 is %s", path, _list(first))
     return places[0], places[1], named
 
