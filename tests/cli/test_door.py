@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nmt
-from nmt.cli import align, compare, door, evaluate, train, translate
+from nmt.cli import align, compare, door, evaluate, score, train, translate
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
 from tests.cli.commands import composed, environment, finished, words
@@ -18,6 +18,7 @@ APPLYING: dict[str, tuple[Any, set[str]]] = {
     "translate": (translate.Settings, {"model"}),
     "evaluate": (evaluate.Settings, {"references"}),
     "align": (align.SCHEMA, {"model", "source", "target"}),
+    "score": (score.Settings, {"model", "source"}),
 }
 """Commands that apply a model: their schema, and what must be given."""
 
@@ -28,7 +29,7 @@ def left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str
 ) -> tuple[object, str]:
     """The exit status of a command that goes wrong, and what it says."""
-    main = {"translate": translate, "evaluate": evaluate, "align": align}[command].main
+    main = {"translate": translate, "evaluate": evaluate, "align": align, "score": score}[command].main
     monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
     with pytest.raises(SystemExit) as exit:
         main()
@@ -70,7 +71,7 @@ def test_the_default_config_is_complete_but_for_what_must_be_given(command: str)
     )
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare", "shortlist"])
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist"])
 @pytest.mark.parametrize("question", ["--help", "--cfg job"])
 def test_a_reader_that_has_seen_enough_is_no_mistake(command: str, question: str) -> None:
     reader, writer = os.pipe()

@@ -21,7 +21,7 @@ def listing(command: str, *words: str) -> str:
     return meanings.divided(told(command, *words))[2]
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare", "shortlist"])
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist"])
 def test_comments_change_nothing_that_is_listed(command: str) -> None:
     done = finished(command, "--cfg", "job")
     assert yaml.safe_load(listing(command)) == yaml.safe_load(done.stdout)

@@ -1,0 +1,185 @@
+"""nmt-score: the log-probability of given translations."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from nmt import config
+from nmt.cli.door import APPLIED, open_door
+from nmt.cli.text import is_same, outgoing, pairs
+from nmt.cli.work import Work, load_all, models
+from nmt.data import lines
+from nmt.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import Tokenizers
+    from nmt.evaluation.scoring import Score
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 1000
+"""Pairs that are scored before their scores are written, so that memory is bounded."""
+
+SEPARATOR = "|||"
+"""Between the fields of an n-best list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Work):
+    """What `configs/score.yaml` says: a source, and either one translation a line or an n-best list."""
+
+    model: dict[str, str | list[str]]
+    source: str
+    target: str | None
+    nbest: str | None
+    output: str | None
+    format: Literal["text", "json"]
+    max_source: int | None
+    errors: lines.Errors
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.target is None) == (self.nbest is None):
+            raise ConfigError(
+                "What is to be scored? Give either target=FILE, whose line n translates line n of the source, or "
+                "nbest=FILE, whose lines are `number ||| translation`, with the number of the source line from 0."
+            )
+        if self.max_source is not None and self.max_source < 1:
+            raise ConfigError(f"max_source must be at least 1; got {self.max_source}.")
+        for name in ("source", "target", "nbest"):
+            path = getattr(self, name)
+            if path is not None and self.output is not None and is_same(path, self.output):
+                raise ConfigError(f"{name} and output are one file, {path}, whose text would be lost. Choose another.")
+
+
+class Pair(NamedTuple):
+    """A translation to score: its source line, both from 0, and, in an n-best list, the line as it was given."""
+
+    number: int
+    source: str
+    target: str
+    given: str | None
+
+
+def main() -> None:
+    """The command line: see `nmt-score --help`."""
+    open_door("score", task, spelled=APPLIED)
+
+
+def task(composed: dict[str, Any]) -> None:
+    """Scores the pairs in their order, and prints what they come to on stderr."""
+    settings = config.build(Settings, config.check(composed, Settings))
+    given = read_pairs(settings)
+    loaded = load_all(models(settings.model["folder"]), settings)
+
+    from tqdm import tqdm
+
+    from nmt.evaluation.scoring import score_pairs
+
+    tokenizers, write = loaded[0].tokenizers, FORMATS[settings.format]
+    log_probs, tokens = list[float](), 0
+    with (
+        tqdm(total=len(given), desc="scoring", unit=" pairs", disable=not sys.stderr.isatty(), leave=False) as bar,
+        outgoing(settings.output) as put,
+    ):
+        for first in range(0, len(given), CHUNK):
+            part = given[first : first + CHUNK]
+            ids = encode(tokenizers, part, settings.max_source)
+            scores = score_pairs([each.model for each in loaded], ids, tokens=settings.tokens, report=bar.update)
+            log_probs += [score.log_prob for score in scores]
+            tokens += sum(score.tokens for score in scores)
+            put(write(tokenizers, *row) for row in zip(part, ids, scores, strict=True))
+    print(summary(log_probs, tokens), file=sys.stderr)
+
+
+def read_pairs(settings: Settings) -> list[Pair]:
+    """The pairs to score. Raises DataError for files that do not belong together."""
+    if settings.target is not None:
+        source, target = pairs(settings.source, settings.target, settings.errors)
+        return [Pair(number, *texts, None) for number, texts in enumerate(zip(source, target, strict=True))]
+    assert settings.nbest is not None
+    lines.check(settings.nbest)
+    source = lines.read(settings.source, settings.errors)
+    return list(parse_nbest(lines.stream(settings.nbest, settings.errors), source, name=settings.nbest))
+
+
+def parse_nbest(given: Iterator[str], source: Sequence[str], *, name: str) -> Iterator[Pair]:
+    """The pairs of an n-best list; `name` is the file. Raises DataError for a line that is none of such a list."""
+    for line_number, line in enumerate(given, start=1):
+        first, *fields = line.split(SEPARATOR)
+        number = first.strip()
+        if not (number.isascii() and number.isdigit()) or not fields:
+            raise DataError(
+                f"{name}, line {line_number}: a line of an n-best list is `number ||| translation`, and may have more "
+                f"fields; got {line[:80]!r}. For one translation a line give target=FILE."
+            )
+        if int(number) >= len(source):
+            raise DataError(
+                f"{name}, line {line_number}: translates line {number} of the source, which has {len(source)} lines, "
+                "counted from 0. Give the source that the list was made from."
+            )
+        # One space on either side belongs to the separator, and what else is there to the text.
+        text = fields[0].removeprefix(" ")
+        yield Pair(int(number), source[int(number)], text.removesuffix(" ") if len(fields) > 1 else text, line)
+
+
+def encode(
+    tokenizers: "Tokenizers", part: Sequence[Pair], max_source: int | None
+) -> list[tuple[Sequence[int], Sequence[int]]]:
+    """The ids of both sides. Of a source of more than `max_source` pieces it is the beginning, with a warning."""
+    sources = tokenizers.source.encode([pair.source for pair in part])
+    targets = tokenizers.target.encode([pair.target for pair in part])
+    for pair, source in zip(part, sources, strict=True):
+        if max_source is not None and len(source) > max_source:
+            logger.warning(
+                "source line %d has %d pieces; its translation is scored given the first %d only (max_source)",
+                *(pair.number + 1, len(source), max_source),
+            )
+    return [(source[:max_source], target) for source, target in zip(sources, targets, strict=True)]
+
+
+def summary(log_probs: Sequence[float], tokens: int) -> str:
+    """What all pairs come to."""
+    from nmt.evaluation.scoring import perplexity
+
+    total = math.fsum(log_probs)
+    parts = [f"pairs {len(log_probs)}", f"tokens {tokens}", f"log_prob {total:.4f}"]
+    if tokens:
+        parts += [f"per_token {total / tokens:.6f}", f"perplexity {perplexity(total / tokens):.4f}"]
+    return ", ".join(parts)
+
+
+# What is written for a pair ---------------------------------------------------------------------------------------
+
+
+def as_text(tokenizers: "Tokenizers", pair: Pair, ids: tuple[Sequence[int], Sequence[int]], score: "Score") -> str:
+    """log_prob, tokens, log_prob a token and perplexity, with tabs between; or the n-best line with its log_prob."""
+    if pair.given is not None:
+        return f"{pair.given} {SEPARATOR} {score.log_prob:.6f}"
+    return f"{score.log_prob:.6f}\t{score.tokens}\t{score.per_token:.6f}\t{score.perplexity:.6f}"
+
+
+def as_json(tokenizers: "Tokenizers", pair: Pair, ids: tuple[Sequence[int], Sequence[int]], score: "Score") -> str:
+    """One object: source line from 0, text, what `as_text` has, and each piece with its log_prob, </s> last."""
+    found = {
+        "line": pair.number,
+        "text": pair.target,
+        "log_prob": score.log_prob,
+        "tokens": score.tokens,
+        "per_token": score.per_token,
+        "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+        "pieces": [*tokenizers.target.pieces(ids[1]), "</s>"],
+        "log_probs": [round(float(log_prob), 6) for log_prob in score.log_probs],
+    }
+    return lines.one_line(json.dumps(found, ensure_ascii=False, allow_nan=False))
+
+
+FORMATS = {"text": as_text, "json": as_json}
+
+
+if __name__ == "__main__":
+    main()
