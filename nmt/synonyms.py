@@ -79,6 +79,10 @@ search.alpha: beam_alpha length_penalty_alpha
 search.max_extra, search.max_ratio: max_new_tokens max_output_length max_len_b
 search.max_ratio: max_len_a max_length_factor max_ratio_length
 search.no_repeat_ngram: block_ngram_repeat no_repeat_ngram_size no_repeat
+search.no_repeat_exempt: ignore_when_blocking
+search.groups: diverse_beam_groups num_beam_groups beam_groups
+search.diversity: diverse_beam_strength diversity_penalty diversity_strength diversity_rate
+prefix: tgt_prefix target_prefix prefix_size prefix_allowed_tokens
 search: decoding generation strategy do_sample sample
 search.temperature: temp sampling_temperature
 search.top_k: topk sampling_topk

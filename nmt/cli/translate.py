@@ -15,8 +15,9 @@ from nmt import config
 from nmt.cli.door import APPLIED, open_door
 from nmt.cli.parallel import Answer, spread
 from nmt.cli.partial import Output, fingerprint, resumable
+from nmt.cli.prefixes import encode_prefixes, read_input, split_prefixes
 from nmt.cli.show import DRAWN, NOTHING, Show, check, showing
-from nmt.cli.text import chunks, incoming, is_same, is_special, outgoing
+from nmt.cli.text import chunks, is_same, is_special, outgoing
 from nmt.cli.work import Work, load_all, models, translator
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
@@ -38,6 +39,7 @@ class Settings(Work):
     output: str | None
     format: Literal["text", "nbest", "json"]
     processes: int
+    prefix: str | None
     search: dict[str, Any]
     shortlist: dict[str, Any]
     precision: Literal["float32", "bfloat16", "int8"]
@@ -66,7 +68,7 @@ def task(composed: dict[str, Any]) -> None:
     if settings.input is not None and settings.output is not None and is_same(settings.input, settings.output):
         raise ConfigError(f"input and output are one file, {settings.input}, whose text would be lost. Choose another.")
     # Asked before what takes a second to import.
-    text = incoming(settings.input, settings.errors)
+    text = read_input(settings.input, settings.prefix, settings.errors)
     folders = [model_folder(Path(model).expanduser()) for model in models(settings.model["folder"])]
     # Somebody who types lines wants each answered before the next.
     typed = settings.input is None and sys.stdin.isatty()
@@ -91,8 +93,9 @@ def output(settings: Settings, folders: Sequence[Path], text: Iterator[str]) -> 
         return unresumed(settings.output, text)
     ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
     job = {key: value for key, value in asdict(settings).items() if key not in ignored}
-    path, errors, made = settings.input, settings.errors, ",".join(map(fingerprint, folders))
-    return resumable(settings.output, {**job, "model": made}, lambda: incoming(path, errors))
+    path, prefix, errors = settings.input, settings.prefix, settings.errors
+    made = ",".join(map(fingerprint, folders))
+    return resumable(settings.output, {**job, "model": made}, lambda: read_input(path, prefix, errors))
 
 
 @contextmanager
@@ -142,9 +145,11 @@ def answerer(settings: Settings, done: Callable[[int], object] | None = None, sh
     write = FORMATS[settings.format]
 
     def answer(first: int, chunk: list[str]) -> list[str]:
+        chunk, texts = split_prefixes(chunk, settings.prefix)
         encoded = worker.tokenizers.source.encode(chunk)
         ids = shortened(encoded, settings.max_source, first=first)
-        translations = worker.translate_ids(ids, done=done)
+        prefixes = encode_prefixes(worker.tokenizers.target, texts, first=first)
+        translations = worker.translate_ids(ids, prefixes=prefixes, done=done)
         if show is not None:
             for place, translation in enumerate(translations):
                 show(worker.tokenizers, first + place, chunk[place], ids[place], translation)

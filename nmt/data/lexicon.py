@@ -97,12 +97,24 @@ class Lexical:
                 f"got translations {self.translations} and frequent {self.frequent}."
             )
 
-    def shortlist(self, lexicon: Lexicon, sentences: Sequence[Sequence[int]], *, joint: bool) -> Shortlist:
-        """The words of a batch. What a sentence may be made of does not depend on the rest of the batch."""
+    def shortlist(
+        self,
+        lexicon: Lexicon,
+        sentences: Sequence[Sequence[int]],
+        *,
+        joint: bool,
+        prefixes: Sequence[Sequence[int]] | None = None,
+    ) -> Shortlist:
+        """The words of a batch, those of a sentence's prefix among them. What a sentence may be made of does not depend
+        on the rest of the batch."""
         translations = lexicon.translations[:, : self.translations]
         everywhere = np.concatenate([np.arange(END + 1), lexicon.frequent[: self.frequent]])
         own = [np.asarray(sentence, np.int64) for sentence in sentences]
-        each = [np.concatenate([everywhere, translations[ids].ravel(), ids if joint else ids[:0]]) for ids in own]
+        begun = [np.asarray(prefix, np.int64) for prefix in prefixes or [()] * len(own)]
+        each = [
+            np.concatenate([everywhere, translations[ids].ravel(), ids if joint else ids[:0], prefix])
+            for ids, prefix in zip(own, begun, strict=True)
+        ]
         words, places = np.unique(np.concatenate(each), return_inverse=True)
         allowed = np.zeros((len(sentences), len(words)), bool)
         allowed[np.repeat(np.arange(len(each)), [len(some) for some in each]), places] = True

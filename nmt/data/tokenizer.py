@@ -105,6 +105,12 @@ class Tokenizer:
         """The piece behind each id; "▁" marks the beginning of a word."""
         return list(self._model.id_to_piece([int(id) for id in ids]))
 
+    def find_pieces(self, text: str) -> list[int]:
+        """The ids of the pieces that are spelled like the text, with and without ▁ before it; where there is none,
+        those of the pieces that the text is cut into. UNKNOWN stands for what the vocabulary does not have."""
+        named = [self._model.piece_to_id(piece) for piece in (text, f"▁{text}")]
+        return [id for id in named if id > END] or self.encode([text])[0] or [UNKNOWN]
+
     def words(self, line: str) -> tuple[list[int], list[int]]:
         """The ids of a line and, for each, the index in `line.split()` of the word that it is a part of.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,11 +14,13 @@ from tqdm import tqdm
 from nmt.data.batching import by_length, pad
 from nmt.data.lexicon import Lexical, Lexicon
 from nmt.data.tokenizer import Tokenizers
+from nmt.errors import ConfigError
 from nmt.evaluation.ensemble import Ensemble
 from nmt.model.engine import Engine, Vocabulary
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.hypothesis import Hypothesis, Search, Step
-from nmt.symbols import PAD, START
+from nmt.search.constraints import Constraints
+from nmt.search.hypothesis import Hypothesis, Request, Search, Step
+from nmt.symbols import PAD, START, UNKNOWN
 
 BLOCK = 256
 """A shortlist has a multiple of so many words, of which the last may be padding that no sentence is allowed."""
@@ -48,6 +51,8 @@ class Translator:
     is most of the memory that they take. engine: the model made ready, alone or as the first of an ensemble; None where
     its weights may change from one call to the next. listing: what makes the shortlist of words that a sentence may be
     translated to; None for all words. heed: called before every step of a search, which it may end by raising.
+
+    Raises ConfigError where the search names a piece that the vocabulary does not have.
     """
 
     model: Seq2Seq
@@ -59,6 +64,21 @@ class Translator:
     listing: Listing | None = None
     heed: Callable[[], object] = bool
 
+    def __post_init__(self) -> None:
+        _ = self._exempt  # a mistake there shall show before anything is translated
+
+    @cached_property
+    def _exempt(self) -> frozenset[int]:
+        """The target pieces that the search's `no_repeat_exempt` names."""
+        texts = self.search.no_repeat_exempt or () if isinstance(self.search, Constraints) else ()
+        found = {text: self.tokenizers.target.find_pieces(text) for text in texts}
+        if unknown := [text for text, ids in found.items() if UNKNOWN in ids]:
+            raise ConfigError(
+                f"search.no_repeat_exempt names {', '.join(map(repr, unknown))}, which no pieces of the target "
+                "vocabulary make up. Name pieces as format=json of nmt-translate shows them, or words."
+            )
+        return frozenset(id for ids in found.values() for id in ids)
+
     def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
         ids = self.tokenizers.source.encode(lines)
@@ -68,18 +88,27 @@ class Translator:
             return self.translate_ids(ids, done=bar.update)
 
     def translate_ids(
-        self, ids: Sequence[Sequence[int]], *, done: Callable[[int], object] | None = None
+        self,
+        ids: Sequence[Sequence[int]],
+        *,
+        prefixes: Sequence[Sequence[int]] | None = None,
+        done: Callable[[int], object] | None = None,
     ) -> list[Translation]:
-        """The same for lines that are pieces already. `done` is told how many more sentences are finished."""
-        found = self.search_all(ids, done=done)
+        """The same for lines that are pieces already. `prefixes` are those with which each translation begins, as
+        pieces. `done` is told how many more sentences are finished."""
+        found = self.search_all(ids, prefixes=prefixes, done=done)
         texts = self.tokenizers.target.decode([hypotheses[0].tokens if hypotheses else [] for hypotheses in found])
         return [Translation(text, hypotheses) for text, hypotheses in zip(texts, found, strict=True)]
 
     @torch.inference_mode()
     def search_all(
-        self, ids: Sequence[Sequence[int]], *, done: Callable[[int], object] | None = None
+        self,
+        ids: Sequence[Sequence[int]],
+        *,
+        prefixes: Sequence[Sequence[int]] | None = None,
+        done: Callable[[int], object] | None = None,
     ) -> list[list[Hypothesis]]:
-        """The hypotheses of every source, in the order of the sources; none for an empty one."""
+        """The hypotheses of every source, in the order of the sources; none for an empty one, whatever its prefix."""
         found: list[list[Hypothesis]] = [[] for _ in ids]
         sizes = [len(sentence) + 1 for sentence in ids]
         engine = self.engine or Engine(self.model)
@@ -90,8 +119,9 @@ class Translator:
             some = [row for row in rows if ids[row]]
             if some:
                 sentences = [ids[row] for row in some]
-                vocabulary = whole if self.listing is None else self._listed(self.listing, sentences)
-                hypotheses = self._batch(engine, step or engine.stepper(vocabulary), vocabulary, sentences)
+                begun = None if prefixes is None else [prefixes[row] for row in some]
+                vocabulary = whole if self.listing is None else self._listed(self.listing, sentences, begun)
+                hypotheses = self._batch(engine, step or engine.stepper(vocabulary), vocabulary, sentences, begun)
                 for row, each in zip(some, hypotheses, strict=True):
                     found[row] = each if self.weights else [h._replace(weights=None) for h in each]
             if done is not None:
@@ -99,7 +129,12 @@ class Translator:
         return found
 
     def _batch(
-        self, engine: Engine | Ensemble, step: Step, vocabulary: Vocabulary, sentences: Sequence[Sequence[int]]
+        self,
+        engine: Engine | Ensemble,
+        step: Step,
+        vocabulary: Vocabulary,
+        sentences: Sequence[Sequence[int]],
+        prefixes: Sequence[Sequence[int]] | None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of sources that are not empty, in their order."""
         device = self.model.output.weight.device
@@ -110,16 +145,22 @@ class Translator:
             self.heed()
             return step(tokens, state, memory)
 
-        found = self.search(heeding, state, given, lengths)
         if vocabulary.words is None:
-            return found
+            return self.search(heeding, state, given, lengths, Request(prefixes, tuple(self._exempt)))
         words = vocabulary.words.tolist()
+        # The step's tokens are places among the words; PAD fills them up at the end, and keeps its first place.
+        places = {word: place for place, word in reversed(list(enumerate(words)))}
+        begun = None if prefixes is None else [[places[id] for id in prefix] for prefix in prefixes]
+        exempt = tuple(places[id] for id in self._exempt if id in places)
+        found = self.search(heeding, state, given, lengths, Request(begun, exempt))
         return [[h._replace(tokens=[words[place] for place in h.tokens]) for h in each] for each in found]
 
-    def _listed(self, listing: Listing, sentences: Sequence[Sequence[int]]) -> Vocabulary:
+    def _listed(
+        self, listing: Listing, sentences: Sequence[Sequence[int]], prefixes: Sequence[Sequence[int]] | None
+    ) -> Vocabulary:
         """The vocabulary of a batch under a shortlist."""
         joint = self.tokenizers.source is self.tokenizers.target
-        words, allowed = listing.choice.shortlist(listing.lexicon, sentences, joint=joint)
+        words, allowed = listing.choice.shortlist(listing.lexicon, sentences, joint=joint, prefixes=prefixes)
         # A search is faster over a number of words that can be cut into equal blocks.
         missing = -len(words) % BLOCK
         words, allowed = np.pad(words, (0, missing), constant_values=PAD), np.pad(allowed, ((0, 0), (0, missing)))

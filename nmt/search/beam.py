@@ -12,10 +12,10 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.masks import mask
 from nmt.model.state import over
-from nmt.search.best import best_sums
-from nmt.search.constraints import IMPOSSIBLE, Constraints
+from nmt.search.best import Best, best_sums
+from nmt.search.constraints import IMPOSSIBLE, Constraints, Limits
 from nmt.search.explore import Frontier, Move, explore
-from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
 from nmt.search.penalties import LENGTH_PENALTIES, coverage_penalty
 from nmt.search.trellis import Ended
 from nmt.symbols import END
@@ -39,16 +39,16 @@ class Beam(Constraints):
     at next to no cost to win by its length. On a trained model that saves a third of all steps and next to never
     changes a translation; with the length penalty none both are the same.
 
-    `alpha` belongs to the length penalty gnmt, and `coverage` is beta of the coverage penalty, which needs a step that
-    gives weights. Results do not depend on the other sentences of a batch, but for rounding in the step and in the
-    coverage penalty, whose sums run over the padding too.
+    `alpha` belongs to the length penalties gnmt and power, and `coverage` is beta of the coverage penalty, which needs
+    a step that gives weights. Results do not depend on the other sentences of a batch, but for rounding in the step and
+    in the coverage penalty, whose sums run over the padding too.
     A sentence may have fewer than `nbest` hypotheses where the constraints leave fewer, and has one at least.
 
     Raises ConfigError for a setting out of its range.
     """
 
     size: int = 5
-    length_penalty: Literal["none", "average", "gnmt"] = "gnmt"
+    length_penalty: Literal["none", "average", "gnmt", "power"] = "gnmt"
     alpha: float = 0.6
     coverage: float = 0.0
     nbest: int = 1
@@ -68,21 +68,30 @@ class Beam(Constraints):
                 raise ConfigError(f"{name} is a finite number, 0 or more; got {value}.")
 
     def __call__(
-        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+        self,
+        step: Step,
+        state: Any,
+        memory: Any,
+        lengths: Int[Tensor, " sentence"],
+        request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
-        longest = max(self.limits(lengths).maximum.tolist(), default=0) + 1
-        counts = torch.arange(longest + 1, dtype=torch.float32, device=lengths.device)
-        penalties = LENGTH_PENALTIES[self.length_penalty](counts, self.alpha)
         return explore(
             step,
             state,
             memory,
             lengths,
+            request,
             constraints=self,
             copies=1,  # of one hypothesis; more of it would be alike
             places=self.nbest,
-            choose=partial(self._choose, penalties),
+            choose=partial(self._choose, self._penalties(self.limits(lengths, request))),
         )
+
+    def _penalties(self, limits: Limits) -> Float[Tensor, " length"]:
+        """The length penalty of every number of tokens, END counted, that a hypothesis may have."""
+        longest = max(limits.maximum.tolist(), default=0) + 1
+        counts = torch.arange(longest + 1, dtype=torch.float32, device=limits.maximum.device)
+        return LENGTH_PENALTIES[self.length_penalty](counts, self.alpha)
 
     def _choose(
         self,
@@ -94,7 +103,7 @@ class Beam(Constraints):
     ) -> Move:
         sentences, copies, words = log_probs.shape
         # Each hypothesis has one END, so `size` others are among so many.
-        log_prob, copy, token = best_sums(frontier.log_prob, log_probs, self.size + copies)
+        log_prob, copy, token = self._rank(frontier, log_probs, self.size + copies)
         chosen = copy + copies * torch.arange(sentences, device=rows.device).unsqueeze(-1)
         is_end = token == END
 
@@ -112,10 +121,14 @@ class Beam(Constraints):
         going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (words - 1))]
         token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
         most = frontier.limits.maximum + 1
-        attainable = log_prob[:, 0] / penalties[most if self.stopping == "exact" else most.clamp(max=length + 1)]
+        attainable = log_prob.amax(-1) / penalties[most if self.stopping == "exact" else most.clamp(max=length + 1)]
         done = (attainable <= ended.score[:, -1]) | (length > frontier.limits.maximum)
         past = None if covered is None else covered.flatten(0, 1)[chosen]
         return Move(token=token, chosen=chosen, log_prob=log_prob, ended=ended, past=past, done=done)
+
+    def _rank(self, frontier: Frontier, log_probs: Float[Tensor, "sentence copy vocab"], count: int) -> Best:
+        """The `count` first continuations of a sentence, with their log_prob."""
+        return best_sums(frontier.log_prob, log_probs, count)
 
     def _covered(
         self, frontier: Frontier, weights: Float[Tensor, "row source"] | None

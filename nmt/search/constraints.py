@@ -1,6 +1,7 @@
 """What a search may produce: how long, which symbols, and whether it may repeat itself."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from nmt.errors import ConfigError
 from nmt.masks import log_bias
+from nmt.search.hypothesis import NO_REQUEST, Request
 from nmt.symbols import END, PAD, START, UNKNOWN
 
 IMPOSSIBLE = float(log_bias(torch.tensor(False)))
+FREE = -1
+"""In a prefix: any token may stand here."""
 
 
 class Limits(NamedTuple):
@@ -20,12 +24,17 @@ class Limits(NamedTuple):
 
     Of the batch they began in: at `free` tokens or more no minimum binds, and below `tight` no maximum does. The host
     knows these two, so that steps at which no limit binds need not look.
+
+    `prefix` has the tokens that hypotheses begin with, FREE where they may be any, and None where no sentence has any;
+    `exempt` has the tokens that may repeat.
     """
 
     minimum: Int[Tensor, " sentence"]
     maximum: Int[Tensor, " sentence"]
     free: int
     tight: int
+    prefix: Int[Tensor, "sentence prefix"] | None = None
+    exempt: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +44,14 @@ class Constraints:
         min_ratio * n  <=  tokens  <=  max_ratio * n + max_extra        (rounded up, rounded down)
 
     and where both cannot hold the maximum does. PAD and START are never produced, and UNKNOWN only with `unknown`. With
-    `no_repeat_ngram` = k no k tokens in a row occur twice in a hypothesis (Paulus, Xiong and Socher 2018, section 2.5).
+    `no_repeat_ngram` = k no k tokens in a row occur twice in a hypothesis (Paulus, Xiong and Socher 2018, section 2.5),
+    but for those that contain a token of `no_repeat_exempt` (as with ignore_when_blocking of OpenNMT-py). It has pieces
+    and words as text; whoever has the vocabulary says in the request which tokens they are.
     A hypothesis at the maximum ends there, whatever END costs: its log_prob is counted, so every hypothesis that
     a search returns is a complete one. A hypothesis that may neither end nor go on ends too.
+
+    A sentence with a prefix has hypotheses that begin with it, whatever the rules above say of its tokens, and its
+    maximum is at least the length of the prefix. Their log_prob counts the prefix.
 
     Raises ConfigError for a setting out of its range.
     """
@@ -46,6 +60,7 @@ class Constraints:
     max_ratio: float = 2.0
     max_extra: int = 10
     no_repeat_ngram: int | None = None
+    no_repeat_exempt: list[str] | None = None
     unknown: bool = True
 
     def __post_init__(self) -> None:
@@ -62,13 +77,24 @@ class Constraints:
                 "To allow repeats, set it to null."
             )
 
-    def limits(self, lengths: Int[Tensor, " sentence"]) -> Limits:
+    def limits(self, lengths: Int[Tensor, " sentence"], request: Request = NO_REQUEST) -> Limits:
         """The limits of sentences whose sources have these lengths, END counted."""
         sizes = [length - 1 for length in lengths.tolist()]
-        most = [math.floor(self.max_ratio * size + self.max_extra) for size in sizes]
+        prefixes = request.prefixes or [()] * len(sizes)
+        most = [
+            max(math.floor(self.max_ratio * size + self.max_extra), len(prefix))
+            for size, prefix in zip(sizes, prefixes, strict=True)
+        ]
         least = [min(math.ceil(self.min_ratio * size), limit) for size, limit in zip(sizes, most, strict=True)]
         minimum, maximum = (torch.tensor(limit, dtype=torch.long, device=lengths.device) for limit in (least, most))
-        return Limits(minimum, maximum, free=max(least, default=0), tight=min(most, default=0))
+        return Limits(
+            minimum,
+            maximum,
+            free=max(least, default=0),
+            tight=min(most, default=0),
+            prefix=_padded(prefixes).to(lengths.device) if any(prefixes) else None,
+            exempt=tuple(request.exempt),
+        )
 
     def confine(
         self,
@@ -78,11 +104,28 @@ class Constraints:
     ) -> None:
         """Writes minus infinity over the log-probability of every token that may not follow `produced`."""
         length = produced.shape[-1]
+        forced = None
+        if limits.prefix is not None and length < limits.prefix.shape[1]:
+            forced = limits.prefix[:, length, None].expand(log_probs.shape[:2])
+            kept = log_probs.gather(-1, forced.clamp(min=0).unsqueeze(-1))
+        self._confine(log_probs, produced, limits)
+        if forced is not None:
+            log_probs += log_bias(forced == FREE).unsqueeze(-1)
+            place = forced.clamp(min=0).unsqueeze(-1)
+            log_probs.scatter_(-1, place, kept.where(forced.unsqueeze(-1) != FREE, log_probs.gather(-1, place)))
+
+    def _confine(
+        self,
+        log_probs: Float[Tensor, "sentence copy vocab"],
+        produced: Int[Tensor, "sentence copy target"],
+        limits: Limits,
+    ) -> None:
+        length = produced.shape[-1]
         end = log_probs[..., END].clone()
         for symbol in (PAD, START) if self.unknown else (PAD, START, UNKNOWN):
             log_probs[..., symbol] = IMPOSSIBLE
         if self.no_repeat_ngram is not None and length >= self.no_repeat_ngram:
-            log_probs.scatter_(-1, _repeating(produced, self.no_repeat_ngram), IMPOSSIBLE)
+            log_probs.scatter_(-1, _repeating(produced, self.no_repeat_ngram, limits.exempt), IMPOSSIBLE)
         if length >= limits.tight:
             log_probs += log_bias(length < limits.maximum)[:, None, None]
         if length < limits.free:
@@ -92,8 +135,19 @@ class Constraints:
         log_probs[..., END] = end
 
 
-def _repeating(produced: Int[Tensor, "sentence copy target"], size: int) -> Int[Tensor, "sentence copy ngram"]:
-    """For every n-gram produced, the token that would produce it again now, or PAD where none would."""
+def _repeating(
+    produced: Int[Tensor, "sentence copy target"], size: int, exempt: tuple[int, ...]
+) -> Int[Tensor, "sentence copy ngram"]:
+    """For every n-gram produced, the token that would produce it again now, or PAD where none would or it may."""
     ngrams = produced.unfold(-1, size, 1)
-    prefix = produced[..., produced.shape[-1] - size + 1 :].unsqueeze(-2)
-    return ngrams[..., -1].where((ngrams[..., :-1] == prefix).all(-1), PAD)
+    last = produced[..., produced.shape[-1] - size + 1 :].unsqueeze(-2)
+    banned = (ngrams[..., :-1] == last).all(-1)
+    if exempt:
+        banned &= ~torch.isin(ngrams, torch.tensor(exempt, device=ngrams.device)).any(-1)
+    return ngrams[..., -1].where(banned, PAD)
+
+
+def _padded(prefixes: Sequence[Sequence[int]]) -> Int[Tensor, "sentence prefix"]:
+    """Prefixes side by side, with FREE behind each."""
+    longest = max(map(len, prefixes))
+    return torch.tensor([[*prefix, *[FREE] * (longest - len(prefix))] for prefix in prefixes])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.model.state import repeat, take
 from nmt.search.constraints import IMPOSSIBLE, Constraints, Limits
-from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.hypothesis import Hypothesis, Request, Step
 from nmt.search.trellis import ROOT, Ended, Trellis
 from nmt.symbols import END, START
 
@@ -49,27 +49,48 @@ Choose = Callable[
 ]
 
 
-@torch.inference_mode()
 def explore(
     step: Step,
     state: Any,
     memory: Any,
     lengths: Int[Tensor, " sentence"],
+    request: Request,
     *,
     constraints: Constraints,
     copies: int,
     places: int,
     choose: Choose,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses of every sentence, best first, at most `places` each.
+    """Hypotheses of every sentence, best first, at most `places` each; the arguments are those of `walk`."""
+    if not len(lengths):
+        return []
+    limits = constraints.limits(lengths, request)
+    trellis, ended = walk(
+        step, state, memory, lengths, limits, constraints=constraints, copies=copies, places=places, choose=choose
+    )
+    return trellis.hypotheses(ended, lengths.tolist())
+
+
+@torch.inference_mode()
+def walk(
+    step: Step,
+    state: Any,
+    memory: Any,
+    lengths: Int[Tensor, " sentence"],
+    limits: Limits,
+    *,
+    constraints: Constraints,
+    copies: int,
+    places: int,
+    choose: Choose,
+) -> tuple[Trellis, Ended]:
+    """Every row of every step, and what ended in each sentence, in their order; there is one sentence at least.
 
     Every sentence begins with `copies` of itself, and a move may make more of them. `choose(frontier, log_probs, rows,
     weights)` sees the step's log-probabilities, minus infinity where the constraints forbid a token, and this step's
     trellis rows.
     """
-    if not len(lengths):
-        return []
-    frontier = _begin(lengths, constraints.limits(lengths), copies, places)
+    frontier = _begin(lengths, limits, copies, places)
     state = repeat(state, copies)
     trellis = Trellis()
     left: list[tuple[Tensor, Ended]] = []
@@ -87,8 +108,7 @@ def explore(
             frontier, memory, chosen = take((frontier, memory, chosen), kept)
         state = take(state, chosen.flatten())
     order = torch.cat([sentences for sentences, _ in left]).argsort()
-    ended = Ended(*(torch.cat(parts)[order] for parts in zip(*(some for _, some in left), strict=True)))
-    return trellis.hypotheses(ended, lengths.tolist())
+    return trellis, Ended(*(torch.cat(parts)[order] for parts in zip(*(some for _, some in left), strict=True)))
 
 
 def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, copies: int, places: int) -> Frontier:

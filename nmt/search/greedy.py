@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.search.best import best
 from nmt.search.constraints import Constraints
 from nmt.search.explore import Frontier, Move, advance, explore
-from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,14 @@ class Greedy(Constraints):
     """
 
     def __call__(
-        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+        self,
+        step: Step,
+        state: Any,
+        memory: Any,
+        lengths: Int[Tensor, " sentence"],
+        request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
-        return explore(step, state, memory, lengths, constraints=self, copies=1, places=1, choose=_choose)
+        return explore(step, state, memory, lengths, request, constraints=self, copies=1, places=1, choose=_choose)
 
 
 def _choose(

@@ -1,5 +1,6 @@
 """What a search works on and what it returns."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -38,6 +39,20 @@ class Step(Protocol):
     ) -> tuple[Float[Tensor, "row vocab"], Any, Float[Tensor, "row source"] | None]: ...
 
 
+class Request(NamedTuple):
+    """What a batch asks of a search, in tokens of the step's vocabulary.
+
+    prefixes: for each sentence, the tokens that its hypotheses begin with; None for no prefixes. exempt: tokens that
+    `no_repeat_ngram` does not look at.
+    """
+
+    prefixes: Sequence[Sequence[int]] | None = None
+    exempt: Sequence[int] = ()
+
+
+NO_REQUEST = Request()
+
+
 @runtime_checkable
 class Search(Protocol):
     """From a step to complete hypotheses, a list for each sentence, best first.
@@ -46,5 +61,10 @@ class Search(Protocol):
     """
 
     def __call__(
-        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+        self,
+        step: Step,
+        state: Any,
+        memory: Any,
+        lengths: Int[Tensor, " sentence"],
+        request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]: ...

@@ -31,7 +31,12 @@ def gnmt(lengths: Float[Tensor, " length"], alpha: float) -> Float[Tensor, " len
     return ((5 + lengths) / 6) ** alpha
 
 
-LENGTH_PENALTIES: Mapping[str, LengthPenalty] = {"none": none, "average": average, "gnmt": gnmt}
+def power(lengths: Float[Tensor, " length"], alpha: float) -> Float[Tensor, " length"]:
+    """length ** alpha: what none is with alpha 0 and average with alpha 1   (fairseq, Hugging Face, CTranslate2)"""
+    return lengths**alpha
+
+
+LENGTH_PENALTIES: Mapping[str, LengthPenalty] = {"none": none, "average": average, "gnmt": gnmt, "power": power}
 
 
 def coverage_penalty(

@@ -15,7 +15,7 @@ from nmt.errors import ConfigError
 from nmt.search.best import best
 from nmt.search.constraints import Constraints
 from nmt.search.explore import Frontier, Move, advance, explore
-from nmt.search.hypothesis import Hypothesis, Step
+from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +56,29 @@ class Sampling(Constraints):
             raise ConfigError(f"seed is 0 or more; got {self.seed}.")
 
     def __call__(
-        self, step: Step, state: Any, memory: Any, lengths: Int[Tensor, " sentence"]
+        self,
+        step: Step,
+        state: Any,
+        memory: Any,
+        lengths: Int[Tensor, " sentence"],
+        request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
         return explore(
             step,
             state,
             memory,
             lengths,
+            request,
             constraints=self,
             copies=self.samples,
             places=self.samples,
-            choose=partial(self._choose, self._uniforms(lengths)),
+            choose=partial(self._choose, self._uniforms(lengths, request)),
         )
 
-    def _uniforms(self, lengths: Int[Tensor, " sentence"]) -> Float[Tensor, "target sentence copy"]:
+    def _uniforms(self, lengths: Int[Tensor, " sentence"], request: Request) -> Float[Tensor, "target sentence copy"]:
         """The numbers in [0, 1) that settle every choice, each sentence's in the order in which it needs them."""
         seed = secrets.randbits(64) if self.seed is None else self.seed
-        most = self.limits(lengths).maximum.tolist()
+        most = self.limits(lengths, request).maximum.tolist()
         drawn = np.zeros((max(most, default=0) + 1, len(most), self.samples), np.float32)
         for sentence, maximum in enumerate(most):
             generator = np.random.default_rng((seed, sentence))

@@ -37,7 +37,7 @@ def left(
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
-    asked = "import sys, nmt.cli.translate, nmt.cli.evaluate, nmt.cli.align, nmt.cli.train"
+    asked = "import sys, nmt.cli.translate, nmt.cli.evaluate, nmt.cli.align, nmt.cli.score, nmt.cli.train"
     done = subprocess.run(
         [sys.executable, "-c", f"{asked}; print(*sys.modules)"], capture_output=True, env=environment(), check=True
     )

@@ -28,7 +28,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
     [
         (
             "train search.size=2 search=sampling",
-            "search.size belongs to search=beam; search=sampling, which is chosen,",
+            "search.size belongs to search=beam or diverse_beam; search=sampling, which is chosen,",
         ),
         ("train search.size=2 search=sampling", " has temperature, top_k, top_p, samples, seed,"),
         ("train data.train.source=x", "data.train.source belongs to data=files; data=grammar"),
@@ -55,7 +55,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("train wandb=true", "A run writes its metrics to metrics.jsonl in its folder"),
         ("translate model=x beam_size=3", "beam_size is not a setting. Here it is search.size"),
         ("train zzz=3", "zzz is not a setting. Choose from: attention, average, batching, cache, "),
-        ("compare search.size=3,4 search=sampling", "search.size belongs to search=beam; search=sampling"),
+        ("compare search.size=3,4 search=sampling", "search.size belongs to search=beam or diverse_beam; search="),
     ],
 )
 def test_a_key_that_is_no_setting_is_told_where_it_belongs(

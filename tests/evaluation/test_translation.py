@@ -9,6 +9,8 @@ import torch
 from nmt.cli.training_run import Run
 from nmt.data.batching import pad
 from nmt.data.lexicon import Lexical, Lexicon, learn
+from nmt.errors import ConfigError
+from nmt.evaluation.ensemble import Ensemble
 from nmt.evaluation.translation import Listing, Translator, forced
 from nmt.model.decoders import DECODERS
 from nmt.model.engine import Engine
@@ -124,6 +126,42 @@ def test_a_shortlist_of_everything_changes_nothing(run: Run) -> None:
     for one, other in zip(plain, listed.translate(lines), strict=True):
         assert one.text == other.text
         assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("search", "listed"),
+    [(Beam(size=3, nbest=2, max_ratio=0.2, max_extra=2), True), (Sampling(max_ratio=0.2, max_extra=2, seed=3), False)],
+)
+def test_translations_begin_with_their_prefixes(run: Run, search: Beam | Sampling, listed: bool) -> None:
+    chosen = listing(run, translations=2, frequent=3) if listed else None
+    engine = Ensemble([Engine(run.model), Engine(run.model)])
+    translator = Translator(run.model, run.data.tokenizers, search, engine=engine, listing=chosen)
+    ids = [*run.data.tokenizers.source.encode(run.data.validation_text.source[:2]), []]
+    texts = ["Der Hund", "", "Der"]
+    prefixes = run.data.tokenizers.target.encode(texts)
+    together = translator.translate_ids(ids, prefixes=prefixes)
+    assert (together[2].text, together[2].hypotheses) == ("", [])  # an empty line stays empty
+    for translation, text, prefix in zip(together[:2], texts, prefixes, strict=False):
+        assert translation.text.startswith(text)
+        assert all(hypothesis.tokens[: len(prefix)] == prefix for hypothesis in translation.hypotheses)
+    if isinstance(search, Beam):  # a draw depends on its place in the batch
+        alone = [translator.translate_ids(ids[:1], prefixes=prefixes[:1]), translator.translate_ids(ids[1:2])]
+        for (one,), other in zip(alone, together[:2], strict=True):
+            assert one.text == other.text
+            assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
+
+
+def test_pieces_and_words_are_exempt_from_not_repeating(run: Run) -> None:
+    tokenizers, lines = run.data.tokenizers, run.data.validation_text.source[:1]
+    word = run.data.validation_text.target[0].split()[0]
+    exempt = set(tokenizers.target.find_pieces(word))
+    for listed in (None, listing(run, translations=4, frequent=30)):
+        search = Greedy(no_repeat_ngram=1, no_repeat_exempt=[word], min_ratio=0.5, max_ratio=0.5)
+        (found,) = Translator(run.model, tokenizers, search, listing=listed).translate(lines)
+        tokens = found.hypotheses[0].tokens
+        assert {token for token in tokens if tokens.count(token) > 1} <= exempt
+    with pytest.raises(ConfigError, match=r"no_repeat_exempt names '漢字'"):
+        Translator(run.model, tokenizers, Greedy(no_repeat_exempt=[word, "漢字"]))
 
 
 def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: Run) -> None:

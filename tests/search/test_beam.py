@@ -22,7 +22,7 @@ RANKINGS: list[dict[str, Any]] = [
     {"length_penalty": "gnmt", "alpha": 2.0},
     {"length_penalty": "none", "coverage": 0.4},
     {"length_penalty": "gnmt", "coverage": 0.3},
-    {"length_penalty": "average", "coverage": 1.0},
+    {"length_penalty": "power", "alpha": 1.3, "coverage": 1.0},
 ]
 RULES: list[dict[str, Any]] = [
     {"max_ratio": 1.0, "max_extra": 1},
@@ -50,7 +50,12 @@ def log_prob_of(toy: Any, sentence: int, tokens: list[int]) -> float:
 
 
 def divisor_of(search: Beam, length: int) -> float:
-    divisors = {"none": 1.0, "average": length, "gnmt": ((5 + length) / 6) ** search.alpha}
+    divisors = {
+        "none": 1.0,
+        "average": length,
+        "gnmt": ((5 + length) / 6) ** search.alpha,
+        "power": length**search.alpha,
+    }
     return divisors[search.length_penalty]
 
 

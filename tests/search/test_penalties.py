@@ -25,7 +25,9 @@ def test_a_hypothesis_that_is_only_end_is_ranked_by_its_log_prob(name: str, alph
 @given(alpha=st.floats(0, 3), length=st.integers(1, 200))
 def test_formulas(alpha: float, length: int) -> None:
     found = {name: penalty(torch.tensor([float(length)]), alpha).item() for name, penalty in LENGTH_PENALTIES.items()}
-    assert found == pytest.approx({"none": 1, "average": length, "gnmt": (5 + length) ** alpha / 6**alpha}, rel=1e-5)
+    gnmt = (5 + length) ** alpha / 6**alpha
+    expected = {"none": 1, "average": length, "gnmt": gnmt, "power": math.exp(alpha * math.log(length))}
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_coverage_counts_real_positions_up_to_one() -> None:
