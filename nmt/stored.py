@@ -14,9 +14,10 @@ from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.unset import put
+from nmt.printable import shorten
 from nmt.training import manifest
 from nmt.training.files import load_tensors
-from nmt.training.places import ANEW, VOCABULARY_BYTES, memory, model_folder, ordinary, read_config, shown
+from nmt.training.places import ANEW, VOCABULARY_BYTES, memory, model_folder, ordinary, read_config
 from nmt.training.state import finite, fits
 
 STORED: dict[str, Schema | Any] = {
@@ -90,11 +91,11 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         put(made, tensors)
         finite(made, file)
     except ConfigError as problem:
-        raise ModelError(f"{shown(folder)}/config.json cannot be used: {shown(problem)}") from problem
+        raise ModelError(f"{shorten(folder)}/config.json cannot be used: {shorten(problem)}") from problem
     except DataError as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)} {ANEW}") from problem
+        raise ModelError(f"The model in {shorten(folder)} cannot be used: {shorten(problem)} {ANEW}") from problem
     except CheckpointError as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be used: {shown(problem)}") from problem
+        raise ModelError(f"The model in {shorten(folder)} cannot be used: {shorten(problem)}") from problem
     except (OSError, ValueError, RuntimeError, MemoryError) as problem:
-        raise ModelError(f"The model in {shown(folder)} cannot be loaded: {shown(problem)}") from problem
+        raise ModelError(f"The model in {shorten(folder)} cannot be loaded: {shorten(problem)}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)

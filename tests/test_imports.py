@@ -15,13 +15,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "locks", "packed", "precision", "processor", "symbols", "synonyms"}
+LEAVES = {"errors", "locks", "packed", "precision", "printable", "processor", "symbols", "synonyms"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "locks": set(),
     "packed": set(),
     "precision": set(),
+    "printable": set(),
     "processor": set(),
     "symbols": set(),
     "synonyms": set(),

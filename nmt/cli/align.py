@@ -13,6 +13,7 @@ from nmt.cli.text import outgoing, pairs
 from nmt.cli.work import Work, load, translator
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
+from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Gold, Link
@@ -120,7 +121,7 @@ def task(composed: dict[str, Any]) -> None:
                 links += found
             draw(settings.heatmaps, weights, source, target, gold, first)
     if gold is not None:
-        print(FORMATS[settings.format](error_rate(links, gold), len(gold), settings.signature()))
+        print_text(FORMATS[settings.format](error_rate(links, gold), len(gold), settings.signature()))
 
 
 def workers(settings: Settings) -> "tuple[Translator, Translator | None]":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nmt import config
 from nmt.cli.door import asked, open_door, quoted
 from nmt.errors import ConfigError
+from nmt.printable import escape_controls, print_text
 
 if TYPE_CHECKING:
     from nmt.report.comparison import Comparison
@@ -156,12 +157,12 @@ def write(comparison: "Comparison", output: Path) -> None:
     from nmt.cli.pages import write_comparison
     from nmt.report.comparison import csv_table, json_table, markdown, text
 
-    shown = text(comparison)
+    shown = escape_controls(text(comparison), keep="\n")
     contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}
     for ending, content in contents.items():
         (output / f"{TABLE}.{ending}").write_text(content, encoding="utf-8", newline="\n")
     write_comparison(comparison, output)
-    print(shown, end="", flush=True)  # last, as whoever reads it may have seen enough of it
+    print_text(shown, end="")  # last, as whoever reads it may have seen enough of it
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ import nmt
 from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.paths import configs
 from nmt.errors import NmtError
+from nmt.printable import Formatter, print_text, print_traceback
 
 USAGE = 2
 """Exit status when the command, a config or a file must be mended by the person who gave it."""
@@ -37,6 +39,7 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     if "--version" in sys.argv[1:]:
         print(f"nmt-{name} {nmt.__version__}")
         return
+    guard_terminal()
     if (mistake := miswritten(sys.argv[1:])) is not None:
         leave(name, mistake)
     sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
@@ -175,7 +178,14 @@ def quoted(value: str) -> str:
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
+def guard_terminal() -> None:
+    """Has warnings and tracebacks printed without what would steer a terminal, whoever's text is in them."""
+    sys.excepthook = print_traceback
+    if isinstance(logging.lastResort, logging.Handler):
+        logging.lastResort.setFormatter(Formatter())
+
+
 def leave(name: str, message: str) -> None:
     """Says what is wrong on stderr and exits."""
-    print(f"nmt-{name}: {message}", file=sys.stderr)
+    print_text(f"nmt-{name}: {message}", "stderr")
     sys.exit(USAGE)

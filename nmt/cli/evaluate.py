@@ -11,6 +11,7 @@ from nmt.cli.text import pairs
 from nmt.cli.work import Work, load_all, models, translator
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
+from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.evaluation.bleu import Score
@@ -67,7 +68,7 @@ def task(composed: dict[str, Any]) -> None:
     found = [*scores(hypotheses, references).values()]
     if language is not None:
         found.append(literature_bleu(hypotheses, references, language=language))
-    print(FORMATS[settings.format](found, len(references)))
+    print_text(FORMATS[settings.format](found, len(references)))
 
 
 def judged(settings: Settings) -> tuple[list[str] | None, list[str], list[str], str | None]:
@@ -94,7 +95,7 @@ def as_table(scores: "list[Score]", count: int) -> str:
 
 def as_json(scores: "list[Score]", count: int) -> str:
     """For a program: one object, values not rounded."""
-    return json.dumps({"lines": count, "scores": [score._asdict() for score in scores]}, ensure_ascii=False)
+    return json.dumps({"lines": count, "scores": [score._asdict() for score in scores]})
 
 
 FORMATS = {"table": as_table, "json": as_json}

@@ -9,6 +9,7 @@ from pathlib import Path
 from nmt.cli.processes import Crew, signals
 from nmt.cli.results import FAILED, LOG, measured
 from nmt.cli.sweep import Job
+from nmt.printable import print_text
 from nmt.training import run_folder
 
 
@@ -85,4 +86,4 @@ def told(log: Path) -> str:
 
 def say(line: str) -> None:
     """To stderr, at once; stdout is for the table."""
-    print(line, file=sys.stderr, flush=True)
+    print_text(line, "stderr")

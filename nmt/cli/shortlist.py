@@ -9,6 +9,7 @@ from nmt.cli.door import APPLIED, open_door
 from nmt.cli.text import pairs
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
+from nmt.printable import print_text
 from nmt.training.places import model_folder
 
 
@@ -52,7 +53,7 @@ def task(composed: dict[str, Any]) -> None:
         "target_vocab": loaded.tokenizers.target.vocab_size,
     }
     lexicon = learn(sides[0], sides[1], kept=settings.kept, **sizes)
-    print(lexicon_file.save(folder, loaded.tokenizers, lexicon))
+    print_text(str(lexicon_file.save(folder, loaded.tokenizers, lexicon)))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from nmt.data import lines
 from nmt.errors import DataError
+from nmt.printable import escape_controls
 
 WRITING = ".writing-"
 """Begins the name of a file that is not yet whole."""
@@ -60,10 +62,12 @@ def chunks(text: Iterable[str], most: int) -> Iterator[list[str]]:
 def outgoing(path: str | None) -> Iterator[Put]:
     """A place for lines: a file, which appears only when all of them are in it, or standard output for None.
 
-    What is no regular file (a pipe, /dev/null) is written as it comes. Raises DataError if a file cannot be written.
+    What is no regular file (a pipe, /dev/null) is written as it comes. On a terminal, what would steer it is escaped;
+    files and pipes get every character as it is. Raises DataError if a file cannot be written.
     """
     if path is None:
-        yield lambda text: put(sys.stdout.buffer, text)
+        escape = partial(escape_controls, keep="\t") if sys.stdout.isatty() else str
+        yield lambda text: put(sys.stdout.buffer, map(escape, text))
         return
     final = Path(path).expanduser().resolve()
     direct = is_special(path)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.cli.door import asked, open_door
 from nmt.errors import ConfigError
+from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.cli.training_run import Outcome
@@ -23,7 +24,7 @@ def task(composed: dict[str, Any]) -> None:
 
     settings = config.check(composed, build.TRAIN)
     outcome = run(settings, output(settings))
-    print(table(outcome))
+    print_text(table(outcome))
     if outcome.status:
         raise SystemExit(outcome.status)
 

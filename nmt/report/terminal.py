@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from nmt.printable import JOINERS, escape_controls
+
 SHADES = ((0.005, " "), (0.05, "·"), (0.25, "░"), (0.5, "▒"), (0.75, "▓"))
 """Bounds of weights, and what is drawn below each."""
 FULL = "█"
@@ -16,7 +18,6 @@ SUM = " 1.00 "
 NARROWEST, LONGEST = 40, 24  # columns of a grid, and of a word
 ELLIPSIS = "…"
 BASE = "\u25cc"  # a dotted circle, for a combining mark that has no letter to stand on
-JOINERS = "\u200c\u200d"
 ISOLATE, RELEASE = "\u2068", "\u2069"
 DIM, STRONG, PLAIN = "\x1b[2m", "\x1b[1;36m", "\x1b[0m"
 
@@ -101,10 +102,9 @@ def cell(weight: float, *, strong: bool) -> str:
 def legible(word: str, *, longest: int = LONGEST) -> str:
     """A word that a terminal shows as it is, in at most `longest` columns; one that is cut ends in an ellipsis.
 
-    Control characters, marks of direction, half surrogates and what Unicode does not know become escapes such as \\x1b;
-    joiners between letters stay.
+    What could steer the terminal becomes an escape such as \\x1b: see `escape_controls`.
     """
-    shown = "".join(c if c.isprintable() or c in JOINERS else ascii(c)[1:-1] for c in word)
+    shown = escape_controls(word)
     if shown and width(shown[0]) == 0:
         shown = BASE + shown
     if width(shown) <= longest:

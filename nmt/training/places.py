@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nmt.errors import ModelError
+from nmt.printable import shorten
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -37,9 +38,11 @@ def model_folder(path: Path) -> Path:
                 return inside(path, folder)
         found = _listed(path) if path.is_dir() else "a file" if path.exists() else "no such folder"
     except (OSError, ValueError) as problem:
-        raise ModelError(f"model={shown(path)} cannot be looked into: {shown(problem)}. Choose another.") from problem
+        raise ModelError(
+            f"model={shorten(path)} cannot be looked into: {shorten(problem)}. Choose another."
+        ) from problem
     raise ModelError(
-        f"model={shown(path)} must be a run folder (outputs/<run>) or a model folder (with config.json and "
+        f"model={shorten(path)} must be a run folder (outputs/<run>) or a model folder (with config.json and "
         f"model.safetensors in it); found {found}."
     )
 
@@ -47,7 +50,7 @@ def model_folder(path: Path) -> Path:
 def _listed(folder: Path) -> str:
     """A folder that holds no model, for a message."""
     names = sorted(entry.name for entry in folder.iterdir())
-    shortened = ", ".join(shown(name, 60) for name in names[:8])
+    shortened = ", ".join(shorten(name, 60) for name in names[:8])
     return f"a folder with {shortened}{', ...' if names[8:] else ''} in it" if names else "an empty folder"
 
 
@@ -59,8 +62,8 @@ def inside(folder: Path, path: Path) -> Path:
     real = path.resolve(strict=True)
     if not real.is_relative_to(folder.resolve()):
         raise ModelError(
-            f"{shown(path)} is a link out of {shown(folder)}, to {shown(real)}, and is not followed. Give the folder "
-            "that is meant as model=..., or copy the model with its links resolved (cp -rL)."
+            f"{shorten(path)} is a link out of {shorten(folder)}, to {shorten(real)}, and is not followed. Give the "
+            "folder that is meant as model=..., or copy the model with its links resolved (cp -rL)."
         )
     return path
 
@@ -72,15 +75,17 @@ def ordinary(folder: Path, name: str, *, most: int) -> Path:
     """
     path = folder / name
     if not os.path.lexists(path):
-        raise ModelError(f"{shown(folder)} is not a complete model folder: it has no {name}. {ANEW}")
+        raise ModelError(f"{shorten(folder)} is not a complete model folder: it has no {name}. {ANEW}")
     try:
         file = inside(folder, path)
         if not file.is_file():
-            raise ModelError(f"{shown(path)} is no regular file. A model folder holds files only.")
+            raise ModelError(f"{shorten(path)} is no regular file. A model folder holds files only.")
         if (size := file.stat().st_size) > most:
-            raise ModelError(f"{shown(path)} has {size} bytes; at most {most} are read here. It is no file of a model.")
+            raise ModelError(
+                f"{shorten(path)} has {size} bytes; at most {most} are read here. It is no file of a model."
+            )
     except (OSError, RuntimeError) as problem:  # a RuntimeError is a circle of links
-        raise ModelError(f"{shown(path)} cannot be read: {shown(problem)}.") from problem
+        raise ModelError(f"{shorten(path)} cannot be read: {shorten(problem)}.") from problem
     return file
 
 
@@ -91,7 +96,7 @@ def read_config(folder: Path) -> Any:
         return json.loads(path.read_bytes().decode(), object_pairs_hook=_distinct)
     except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(
-            f"{shown(path)} is damaged: it is not the JSON that was written there ({shown(problem)}). {ANEW}"
+            f"{shorten(path)} is damaged: it is not the JSON that was written there ({shorten(problem)}). {ANEW}"
         ) from problem
 
 
@@ -103,13 +108,6 @@ def memory() -> int:
     if not hasattr(os, "sysconf"):
         return 2**40
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def shown(problem: object, most: int = 500) -> str:
-    """What a message may repeat of a stranger's file: one line, without what would steer a terminal, not too long."""
-    first, *more = str(problem).split("\n")
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in first[: most + 1])
-    return (f"{text[:most]}..." if len(first) > most else text) + (f" (and {len(more)} more)" if more else "")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

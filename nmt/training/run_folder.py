@@ -20,6 +20,7 @@ import nmt
 from nmt.config import shown
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
+from nmt.printable import Formatter
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import as_json, explained, read_json, replace, tidy, write_json
 from nmt.training.journal import METRICS
@@ -69,9 +70,9 @@ def open_log(folder: Path) -> list[logging.Handler]:
     """Sends what the program logs to train.log and, without times, to stderr."""
     with explained("write", folder / LOG):
         to_file = LogFile(folder / LOG, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_screen = logging.StreamHandler(sys.stderr)
-    to_screen.setFormatter(logging.Formatter("%(message)s"))
+    to_screen.setFormatter(Formatter("%(message)s"))
     ours = logging.getLogger("nmt")
     ours.setLevel(logging.INFO)
     ours.propagate = False

@@ -1,0 +1,57 @@
+"""Text that strangers wrote, made safe to print: model folders, data sets and lines must not steer a terminal."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Literal
+
+JOINERS = "\u200c\u200d"
+"""Persian and the scripts of India join letters or keep them apart with these; they steer nothing."""
+
+VISIBLE = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
+"""Signs of Arabic, Syriac and Kaithi that stand around numbers: Unicode has them among what formats, yet they show."""
+
+SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""Spaces other than the one on the keyboard, which French and Chinese text has."""
+
+_KEPT = VISIBLE | set(JOINERS) | set(SPACES)
+
+
+def escape_controls(text: str, keep: Iterable[str] = "") -> str:
+    """The text with everything that could steer a terminal as a visible escape such as \\x1b or \\u202e.
+
+    These are control characters (C0, DEL, C1), marks of direction and other invisible characters that format, line and
+    paragraph separators, half surrogates, and code points that are private or unknown to Unicode. Letters, marks, signs
+    and spaces of all scripts stay, and so do the joiners and the characters in `keep`, such as line ends of our own.
+    """
+    if text.isprintable():
+        return text
+    kept = _KEPT | set(keep)
+    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+
+
+def shorten(problem: object, most: int = 500) -> str:
+    """The first line of a text, for a message: at most `most` characters, safe to print; how many lines follow."""
+    first, *more = str(problem).split("\n")
+    text = escape_controls(first[: most + 1])
+    return (f"{text[:most]}..." if len(first) > most else text) + (f" (and {len(more)} more)" if more else "")
+
+
+def print_text(text: str, stream: Literal["stdout", "stderr"] = "stdout", end: str = "\n") -> None:
+    """Prints lines of our own in which there may be words of strangers, at once."""
+    print(escape_controls(text, keep="\n"), file=getattr(sys, stream), end=end, flush=True)
+
+
+class Formatter(logging.Formatter):
+    """Formats records of the log so that they are safe to print."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text, with line ends as they are."""
+        return escape_controls(super().format(record), keep="\n")
+
+
+def print_traceback(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    """Prints an exception that nobody expected, as Python does; for `sys.excepthook`."""
+    print_text("".join(traceback.format_exception(kind, problem, trace)), "stderr", end="")
