@@ -16,8 +16,18 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.model.unset import put
 from nmt.printable import shorten
 from nmt.training import manifest
-from nmt.training.files import load_tensors
-from nmt.training.places import ANEW, VOCABULARY_BYTES, memory, model_folder, ordinary, read_config
+from nmt.training.files import load_tensors, read_header
+from nmt.training.places import (
+    ANEW,
+    JOINT,
+    SEPARATE,
+    VOCABULARY_BYTES,
+    WEIGHTS,
+    memory,
+    model_folder,
+    ordinary,
+    read_config,
+)
 from nmt.training.state import finite, fits
 
 STORED: dict[str, Schema | Any] = {
@@ -33,9 +43,6 @@ STORED: dict[str, Schema | Any] = {
 
 FORMAT = 1
 """To be raised whenever a model folder changes in a way that older versions cannot read."""
-
-JOINT = ("spm.model",)
-SEPARATE = ("spm.source.model", "spm.target.model")
 
 
 class Loaded(NamedTuple):
@@ -77,17 +84,18 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         build.search(settings)
         names = JOINT if settings["tokenizer"]["joint"] else SEPARATE
         paths = [ordinary(folder, name, most=VOCABULARY_BYTES) for name in names]
-        file = ordinary(folder, "model.safetensors", most=memory())
+        file = ordinary(folder, WEIGHTS, most=memory())
         if os.path.lexists(folder / manifest.NAME):
             ordinary(folder, manifest.NAME, most=manifest.BYTES)
             manifest.verify(folder, ("config.json", "model.safetensors", *names))
         read = [Tokenizer.load(path) for path in paths]
         tokenizers = Tokenizers(read[0], read[-1])
         sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
-        tensors = load_tensors(file)
-        # No memory is taken for sizes which the weights do not have, and no random numbers are drawn.
+        # No memory is taken for sizes which the weights do not have, nor for weights of other sizes, and no random
+        # numbers are drawn.
         made = build.outline(settings, joint=len(names) == 1, **sizes)
-        fits(made, tensors, file)
+        fits(made, read_header(file), file)
+        tensors = load_tensors(file)
         put(made, tensors)
         finite(made, file)
     except ConfigError as problem:

@@ -1,8 +1,10 @@
 """Several processes over one input: chunks go to whichever is free, and answers come back in order."""
 
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,9 +73,17 @@ def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> list[st
     return found
 
 
+def _end_with_parent() -> None:
+    """Ends this process when the first one is gone, even in the middle of a chunk: nobody takes the answer."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _serve(connection: Connection, begin: Callable[..., Answer], given: tuple[Any, ...]) -> None:
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answer = begin(*given)
     except NmtError as problem:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nmt.cli.text import WRITING, encoded, opened
 from nmt.errors import DataError, NmtError
 from nmt.locks import lock_file
+from nmt.training.places import LEXICON, LEXICON_BYTES, list_model_files, ordinary
 
 logger = logging.getLogger(__name__)
 
@@ -121,11 +122,16 @@ def skipped(text: Iterator[str], reading: Reading, note: Note) -> str:
     return reading.take(islice(text, note.lines))
 
 
-def fingerprint(folder: Path) -> str:
-    """What names the model in a folder: a SHA-256 over its files."""
+def fingerprint(folder: Path, *, lexicon: bool = False) -> str:
+    """What names the model in a folder: a SHA-256 over its files, and over its lexicon where that is used.
+
+    Raises ModelError if one is missing, or is no regular file in the folder.
+    """
+    paths = list_model_files(folder)
+    if lexicon and os.path.lexists(folder / LEXICON):
+        paths.append(ordinary(folder, LEXICON, most=LEXICON_BYTES))
     found = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.suffix in {".safetensors", ".model", ".json"}):
-        if path.name in {"model.safetensors", "config.json", "lexicon.safetensors"} or path.suffix == ".model":
-            with path.open("rb") as file:
-                found.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            found.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()

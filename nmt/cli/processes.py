@@ -2,11 +2,13 @@
 
 import os
 import signal
+import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -22,6 +24,10 @@ SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name)
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What ends a process at once: on Windows SIGTERM does."""
+
+
+PARENT = "NMT_PARENT_PIPE"
+"""The environment variable that names the end of a pipe at which a child sees that its parent is gone."""
 
 
 @runtime_checkable
@@ -48,16 +54,18 @@ class Crew:
     def run(self, command: Sequence[str], log: Path) -> int:
         """Runs a command with its output in `log`; returns its exit status.
 
-        It has a process group of its own, so that Ctrl-C in a terminal reaches it through `stop`, once.
+        It has a process group of its own, so that Ctrl-C in a terminal reaches it through `stop`, once. Where this
+        process ends without a word, as by SIGKILL, the child sees it if it calls `end_with_parent`.
         """
-        with log.open("wb") as output:
+        with log.open("wb") as output, open_pipe() as reading:
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": module_path()},
+                env=os.environ | {"PYTHONPATH": module_path(), PARENT: str(reading)},
                 process_group=None if os.name == "nt" else 0,
+                pass_fds=() if os.name == "nt" else (reading,),
             )
             self.children.append(child)
             if self.caught:  # it came while the process was being made
@@ -96,6 +104,39 @@ class Command:
         while self.crew.children:  # a thread waits for them; a handler that did so too could wait for itself
             time.sleep(0.05)
         return DelayedSubmission(Command(self.words, self.log))
+
+
+@contextmanager
+def open_pipe() -> Iterator[int]:
+    """The reading end of a pipe that is closed at the end of the block, or of this process: nobody else can write."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def end_with_parent() -> None:
+    """Has this process get SIGTERM when the `Crew` that started it is gone; without such a parent nothing happens.
+
+    A thread waits at the parent's pipe, which the kernel closes however the parent ends.
+    """
+    try:
+        reading = int(os.environ.pop(PARENT))
+        os.set_inheritable(reading, False)
+        if not stat.S_ISFIFO(os.fstat(reading).st_mode):
+            return
+    except (KeyError, ValueError, OSError):
+        return
+
+    def wait() -> None:
+        with suppress(OSError):
+            while os.read(reading, 1):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 @contextmanager

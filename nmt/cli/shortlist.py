@@ -47,6 +47,7 @@ def task(composed: dict[str, Any]) -> None:
     from nmt.training import lexicon_file
 
     loaded = stored.load(folder, device=torch.device("cpu"))
+    lexicon_file.check_size(loaded.tokenizers, kept=settings.kept)
     sides = [Ids.of(tokenizer.encode(side)) for tokenizer, side in zip(loaded.tokenizers, text, strict=True)]
     sizes = {
         "source_vocab": loaded.tokenizers.source.vocab_size,

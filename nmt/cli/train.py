@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.door import asked, open_door
+from nmt.cli.processes import end_with_parent
 from nmt.errors import ConfigError
 from nmt.printable import print_text
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The command line: see `nmt-train --help`."""
+    end_with_parent()
     asked("train", "nmt-train experiment=quickstart")
     open_door("train", task)
 

@@ -94,7 +94,8 @@ def output(settings: Settings, folders: Sequence[Path], text: Iterator[str]) -> 
     ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
     job = {key: value for key, value in asdict(settings).items() if key not in ignored}
     path, prefix, errors = settings.input, settings.prefix, settings.errors
-    made = ",".join(map(fingerprint, folders))
+    lexicon = settings.shortlist.get("name") != "whole"
+    made = ",".join(fingerprint(folder, lexicon=lexicon) for folder in folders)
     return resumable(settings.output, {**job, "model": made}, lambda: read_input(path, prefix, errors))
 
 

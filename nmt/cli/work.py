@@ -1,5 +1,6 @@
 """What every command that puts a trained model to work has in common."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def translator(
     choice = config.make(build.SHORTLIST, checked["shortlist"])
     engines = [Engine(each.model, precision) for each in (loaded, *others)]
     folders = [each.folder for each in (loaded, *others)]
-    learnt = next((folder for folder in folders if (folder / lexicon_file.NAME).is_file()), loaded.folder)
+    learnt = next((folder for folder in folders if os.path.lexists(folder / lexicon_file.NAME)), loaded.folder)
     return Translator(
         loaded.model,
         loaded.tokenizers,

@@ -110,7 +110,7 @@ class Files:
     def check(self) -> None:
         for split, sides in self.splits.items():
             for name, path in sides.paths().items():
-                lines.check(path, asked=f"data.{split}.{name}", errors=self.errors)
+                lines.check(path, asked=f"data.{split}.{name}", errors=self.errors, regular=True)
                 if Path(path).expanduser().stat().st_size == 0:
                     raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
@@ -144,7 +144,7 @@ class Files:
 def _hashes(sides: Sides) -> dict[str, str]:
     found = {}
     for name, path in sides.paths().items():
-        lines.check(path)
+        lines.check(path, regular=True)
         with Path(path).expanduser().open("rb") as opened:
             found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return found

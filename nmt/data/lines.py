@@ -8,9 +8,11 @@ start of a file. No other character ends a line, so line n here is line n for `w
 import codecs
 import contextlib
 import difflib
+import errno
 import io
 import logging
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,12 +105,19 @@ def decode(
 
 
 def check(
-    path: str | Path, *, asked: str = "", errors: Errors = "replace", text: bool = True, tables: bool = False
+    path: str | Path,
+    *,
+    asked: str = "",
+    errors: Errors = "replace",
+    text: bool = True,
+    tables: bool = False,
+    regular: bool = False,
 ) -> None:
     """That a file can be read; raises DataError, with the nearest name in its folder where there is none.
 
     `asked`, where given, is the setting that named the file. `text`: whether it must be text, as its first bytes say,
-    with NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`.
+    with NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`. `regular`: whether pipes and
+    devices are refused, because the file is read more than once; otherwise they are not opened here.
     """
     file, name = Path(path).expanduser(), f"{path} ({asked})" if asked else path
     try:
@@ -116,9 +125,16 @@ def check(
             raise DataError(f"{name} is a folder; a text file is needed here.")
         if not file.exists():
             raise DataError(f"There is no file {name}. {_nearest(file)}")
+        if not file.is_file():  # what is read from a pipe is gone, and one without a writer keeps its reader waiting
+            if regular or file.is_socket():
+                raise DataError(
+                    f"{name} is a pipe, socket or device; a regular file is needed here. Write the text into one."
+                )
+            if not os.access(file, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
         with file.open("rb") as opened:
-            # Only a file: what is read from a pipe is gone.
-            if text and file.is_file():
+            if text:
                 with _damage_reported(str(name), lambda: 0):
                     formats.open_text(opened, name=str(name), errors=errors, tables=tables)
     except OSError as problem:

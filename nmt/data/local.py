@@ -29,7 +29,7 @@ def check_files(kind: str, data_files: Mapping[str, str], wanted: Wanted) -> Non
     for split, pattern in data_files.items():
         for file in [] if "://" in pattern else expand(pattern):
             asked = f"data.data_files.{split}"
-            lines.check(file, asked=asked, text=kind in READ_HERE, tables=True)
+            lines.check(file, asked=asked, text=kind in READ_HERE, tables=True, regular=True)
             if kind in READ_HERE:
                 next(read_pairs(file, kind, wanted), None)
             elif kind == "parquet":

@@ -74,13 +74,13 @@ class Journal:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them."""
-    if not path.exists():
+    if not path.is_file():
         return []
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             found.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
     return found
 

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.training.files import as_json, read_json, sync, write_json
+from nmt.training.files import JSON_BYTES, as_json, read_json, sync, write_json
 
 NAME = "MANIFEST.json"
 
-BYTES = 2**24
+BYTES = JSON_BYTES
 """More than any manifest has."""
 
 SEAL = "seal"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from nmt.data.corpus import Corpus
 from nmt.errors import CheckpointError
 from nmt.training.files import read_json
+from nmt.training.places import VOCABULARY_BYTES, ordinary
 
 DATA = "data.json"
 """A checkpoint's file that names the text it was made from."""
@@ -24,7 +26,7 @@ def fingerprint(corpus: Corpus) -> bytes:
 def same_text(checkpoint: Path, corpus: Corpus) -> None:
     """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
     kept = checkpoint / DATA
-    if not kept.exists():
+    if not os.path.lexists(kept):
         return
     before, now = read_json(kept), json.loads(fingerprint(corpus))
     before = before if isinstance(before, dict) else {}
@@ -49,7 +51,11 @@ def same_vocabulary(checkpoint: Path, stored: Mapping[str, bytes]) -> None:
     `stored`: name -> content of the files that make a model folder.
     """
     models = {name: content for name, content in stored.items() if name.endswith(".model")}
-    if other := [name for name, content in models.items() if (checkpoint / name).read_bytes() != content]:
+    if other := [
+        name
+        for name, content in models.items()
+        if ordinary(checkpoint, name, most=VOCABULARY_BYTES).read_bytes() != content
+    ]:
         raise CheckpointError(
             f"The vocabulary learnt now is not that of {checkpoint}: {', '.join(other)} differs, as it may with "
             "another version of sentencepiece. Go on with the version that run.json names, or choose another output=..."

@@ -5,6 +5,7 @@ Model folders come from strangers, so nothing in one is opened before `ordinary`
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +22,20 @@ CONFIG = "config.json"
 ANEW = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
 """The way out where a model folder is damaged."""
 
+WEIGHTS = "model.safetensors"
+JOINT = ("spm.model",)
+SEPARATE = ("spm.source.model", "spm.target.model")
+"""Beside CONFIG, the files that a model folder is made of: the vocabulary is in JOINT or in SEPARATE."""
+
+LEXICON = "lexicon.safetensors"
+"""What nmt-shortlist adds to it."""
+
 CONFIG_BYTES = 2**16
 VOCABULARY_BYTES = 2**23
 """Twenty times what these files have; parsing what is larger would take seconds."""
+
+LEXICON_BYTES = 2**27
+"""Four times what the largest vocabularies need; what is larger would take too much memory."""
 
 
 def model_folder(path: Path) -> Path:
@@ -93,11 +105,39 @@ def read_config(folder: Path) -> Any:
     """What the config.json of a model folder says, unchecked. Raises ModelError if it is no JSON, or ambiguous."""
     path = ordinary(folder, CONFIG, most=CONFIG_BYTES)
     try:
-        return json.loads(path.read_bytes().decode(), object_pairs_hook=_distinct)
+        return parse_json(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(
             f"{shorten(path)} is damaged: it is not the JSON that was written there ({shorten(problem)}). {ANEW}"
         ) from problem
+
+
+def parse_json(content: bytes) -> Any:
+    """The value of a JSON text in UTF-8, which must be one that all readers understand alike.
+
+    Raises ValueError where it is no JSON, names something twice in one object, or holds half a surrogate pair, which is
+    no text and could not be printed or written; RecursionError where it is nested too deeply.
+    """
+    text = content.decode()
+    value = json.loads(text, object_pairs_hook=_distinct)
+    if re.search(r"\\u[dD][89a-fA-F]", text):  # escapes are the only way to have one
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a surrogate pair (\\ud800 to \\udfff), which is no text") from None
+    return value
+
+
+def list_model_files(folder: Path) -> list[Path]:
+    """The files that the model in a folder is made of, by name: regular files in the folder, of bearable sizes.
+
+    Raises ModelError. Whatever else lies in the folder is not looked at.
+    """
+    settings = read_config(folder)
+    tokenizer = settings.get("tokenizer") if isinstance(settings, dict) else None
+    joint = not isinstance(tokenizer, dict) or tokenizer.get("joint") is not False  # what it may be is checked later
+    most = {CONFIG: CONFIG_BYTES, WEIGHTS: memory(), **dict.fromkeys(JOINT if joint else SEPARATE, VOCABULARY_BYTES)}
+    return [ordinary(folder, name, most=most[name]) for name in sorted(most)]
 
 
 def memory() -> int:

@@ -1,7 +1,6 @@
 """A run on disk: its log, its config, how it came about, and what its checkpoints hold beside the model."""
 
 import importlib.metadata
-import json
 import logging
 import os
 import platform
@@ -22,7 +21,7 @@ from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.printable import Formatter
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import as_json, explained, read_json, replace, tidy, write_json
+from nmt.training.files import as_json, check_kinds, explained, read_json, replace, tidy, write_json
 from nmt.training.journal import METRICS
 from nmt.training.pictures import draw
 from nmt.training.state import TrainingState
@@ -115,6 +114,7 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), None)
     if there is not None and not there.is_dir():
         raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
+    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
     if not is_ours(folder):
         if found := [name for name in OURS if (folder / name).exists()]:
             raise CheckpointError(
@@ -139,8 +139,8 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
 def is_ours(folder: Path) -> bool:
     """Whether a run of this program made the folder: its run.json says so, and is the first file that a run writes."""
     try:
-        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        about = read_json(folder / RUN)
+    except CheckpointError:
         return False
     return isinstance(about, dict) and about.get("format") == FORMAT
 
@@ -158,6 +158,7 @@ def _settings(config: Path) -> dict[str, Any]:
 def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
     config = folder / CONFIG
+    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
     if not (folder / SCORES).exists() or not config.exists():
         return False
     return not drift(_settings(config), settings, free=IDLE)
@@ -291,7 +292,7 @@ def probes(folder: Path) -> list[dict[str, Any]]:
     """The probe sentences with a frame for every checkpoint that drew them, as the report's page takes them."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
-        shown = json.loads(path.read_text(encoding="utf-8"))
+        shown = read_json(path)
         probe = found.setdefault(path.stem, {key: shown.get(key) for key in ("source", "reference", "gold")})
         frame = {key: shown.get(key) for key in ("step", "target", "weights", "forced")}
         probe.setdefault("frames", []).append(frame)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
 from nmt.training.average import Ema
-from nmt.training.files import load_tensors, read_json, save_tensors, write_json
+from nmt.training.files import Entry, load_tensors, read_json, save_tensors, write_json
 from nmt.training.interruption import Interrupted
 from nmt.training.schedule import Schedule
 
@@ -172,7 +172,7 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def fits(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+def fits(model: nn.Module, tensors: Mapping[str, Tensor] | Mapping[str, Entry], folder: Path) -> None:
     """Raises CheckpointError unless the tensors have the names and shapes of the model's parameters."""
     shapes = {name: tuple(tensor.shape) for name, tensor in weights(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from nmt.cli.parallel import Answer
 from nmt.errors import DataError
@@ -17,5 +18,16 @@ def shouting(mark: str) -> Answer:
         if "death" in chunk:
             os._exit(9)
         return [f"{first}{line.upper()}{mark}" for line in chunk]
+
+    return answer
+
+
+def sleeping(note: str) -> Answer:
+    """An answerer that notes its process and never comes to an end."""
+
+    def answer(first: int, chunk: list[str]) -> list[str]:
+        Path(note).write_text(str(os.getpid()))
+        time.sleep(600)
+        return chunk
 
     return answer

@@ -1,5 +1,8 @@
 """Several processes answer as one would: in order, in bounded memory, and with its errors."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +11,10 @@ import pytest
 from nmt.cli.parallel import spread
 from nmt.cli.translate import task
 from nmt.errors import DataError, NmtError
-from tests.cli.commands import composed, finished, lines, write
+from tests.cli.commands import composed, environment, finished, lines, write
 from tests.cli.conftest import Trained
 from tests.cli.shouting import shouting
+from tests.cli.signalled import until
 
 
 def numbered(*words: str) -> Iterator[tuple[int, list[str]]]:
@@ -32,6 +36,33 @@ def test_a_process_that_dies_is_told_and_input_is_not_read_ahead() -> None:
     assert next(answers) == (["a"], ["0A!"])
     assert len(taken) == 2
     answers.close()  # type: ignore[attr-defined]
+
+
+ALONE = """
+import sys
+from nmt.cli.parallel import spread
+from tests.cli.shouting import sleeping
+if __name__ == "__main__":
+    list(spread([(0, ["word"])], 1, sleeping, sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_first_one_in_the_middle_of_a_chunk(tmp_path: Path) -> None:
+    script, note = write(tmp_path / "alone.py", ALONE), tmp_path / "note"
+    with subprocess.Popen([sys.executable, str(script), str(note)], env=environment()) as parent:
+        until(lambda: note.exists() and note.read_text())
+        os.kill(int(note.read_text()), 0)
+        parent.kill()
+    until(lambda: not Path(f"/proc/{note.read_text()}").exists() or "(zombie)" in status(note.read_text()))
+
+
+def status(process: str) -> str:
+    """What the kernel says of a process; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return ""
 
 
 @pytest.mark.slow

@@ -1,15 +1,21 @@
 """A command that a cluster carries elsewhere: signals reach it, it saves first, and little is stored of it."""
 
+import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nmt.cli import processes
 from nmt.cli.processes import Command, Crew
-from tests.cli.signalled import SAVING, needs_submitit, signalled
+from tests.cli.commands import environment
+from tests.cli.signalled import SAVING, needs_submitit, signalled, until
 
 
 @pytest.mark.usefixtures("handlers")
@@ -20,6 +26,35 @@ def test_what_cancels_a_job_reaches_its_run(tmp_path: Path) -> None:
         Command([sys.executable, "-c", SAVING], log)()
     sender.join()
     assert (failed.value.returncode, log.read_text()) == (143, "ready\nsaved\n")
+
+
+PARENT = """
+import sys, pathlib
+from nmt.cli.processes import Crew
+Crew().run([sys.executable, "-c", sys.argv[1]], pathlib.Path(sys.argv[2]))
+"""
+
+
+def test_a_child_saves_and_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    child = f"from nmt.cli.processes import end_with_parent; end_with_parent(); {SAVING}"
+    with subprocess.Popen([sys.executable, "-c", PARENT, child, str(log)], env=environment()) as parent:
+        until(lambda: (log.exists() and "ready" in log.read_text()) or parent.poll() is not None)
+        time.sleep(0.1)
+        assert log.read_text() == "ready\n"
+        parent.kill()
+    until(lambda: "saved" in log.read_text())
+
+
+@pytest.mark.parametrize("named", [None, "", "999", "0", "-1", "text"])
+def test_without_such_a_parent_nothing_happens(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if named is not None:
+        monkeypatch.setenv(processes.PARENT, named)
+    before = threading.enumerate()
+    if named != "0" or not stat.S_ISFIFO(os.fstat(0).st_mode):
+        processes.end_with_parent()
+        assert processes.PARENT not in os.environ
+    assert threading.enumerate() == before
 
 
 @needs_submitit

@@ -1,6 +1,7 @@
 """Parallel files: what is checked before anything is read, and what on reading."""
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def test_check_finds_what_is_missing_empty_or_a_folder(
     ):
         with pytest.raises(DataError, match=message):
             files(**sides | {split: Sides(**found | {name: str(broken)})}).check()
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_pipe_is_refused_and_not_opened(sides: dict[str, Sides], split: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    piped = Sides(source=str(tmp_path / "pipe"), target=sides[split].target)
+    with pytest.raises(DataError, match=rf"pipe \(data\.{split}\.source\) is a pipe"):
+        files(**sides | {split: piped}).check()
 
 
 def test_unequal_files_are_told_with_their_counts_and_the_first_lone_line(

@@ -5,7 +5,9 @@ import gzip
 import io
 import logging
 import lzma
+import os
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +109,16 @@ def test_a_damaged_compressed_file_says_so(tmp_path: Path, pack: Callable[[bytes
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"train\.gz .*damaged or incomplete"):
             lines.read(path)
+
+
+def test_a_pipe_may_be_read_once_and_is_not_opened_before(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines.check(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"one\ntwo\n",))
+    writer.start()
+    assert lines.read(pipe) == ["one", "two"]
+    writer.join()
 
 
 def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from nmt.errors import CheckpointError
 from nmt.training import files
+from tests.training.test_places import ODD
 
 
 def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
@@ -27,6 +28,28 @@ def test_unreadable_files_are_checkpoint_errors_with_their_path(tmp_path: Path) 
                 read(tmp_path / name)
     with pytest.raises(CheckpointError, match="nowhere"):
         files.save_tensors(tmp_path / "nowhere" / "t.safetensors", {"a": torch.ones(2)})
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path) -> None:
+    if "out of" in kind or "elsewhere" in kind:
+        return  # a run folder is our own, and its links are followed
+    ODD[kind](tmp_path / "odd")
+    for read in (files.load_tensors, files.read_json, files.read_header):
+        with pytest.raises(CheckpointError, match="odd"):
+            read(tmp_path / "odd")
+
+
+def test_json_that_would_break_its_reader_is_refused(tmp_path: Path) -> None:
+    for content in (b"[" * 60_000, rb'["\ud800"]', b'{"a": 1, "a": 2}', b" " * (files.JSON_BYTES + 1)):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"bad\.json"):
+            files.read_json(tmp_path / "bad.json")
+
+
+def test_a_header_says_what_is_in_a_file(tmp_path: Path) -> None:
+    files.save_tensors(tmp_path / "t", {"a": torch.zeros(2, 3), "b": torch.zeros((), dtype=torch.int32)})
+    assert files.read_header(tmp_path / "t") == {"a": files.Entry("F32", (2, 3)), "b": files.Entry("I32", ())}
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,17 @@ def test_a_file_is_no_run_folder_and_holds_none(tmp_path: Path, inside: str) -> 
     with pytest.raises(CheckpointError, match=rf"cannot be a run folder: {file} is a file\. Choose another output="):
         run_folder.claim(file / inside, SETTINGS, "nmt-train")
     assert (list(tmp_path.iterdir()), file.read_text(encoding="utf-8")) == ([file], "mine")
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "config.yaml", "train.log", "metrics.jsonl", "scores.json", "checkpoints"]
+)
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_opened(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CheckpointError, match=f"{name} is no"):
+        run_folder.check(tmp_path, SETTINGS)
+    with pytest.raises(CheckpointError, match=f"{name} is no"):
+        run_folder.finished(tmp_path, SETTINGS)
 
 
 def test_a_run_is_finished_once_it_has_scores_and_not_while_it_goes_on(tmp_path: Path) -> None:

@@ -157,6 +157,10 @@ def run_with(pointer: str) -> Change:
 
 NOISE = random.Random(1).randbytes(4096)
 
+HOLE = json.dumps({"output.bias": {"dtype": "F32", "shape": [5 * 10**8], "data_offsets": [0, 2 * 10**9]}}).encode()
+HOLE_SIZE = len(HOLE).to_bytes(8, "little")
+"""The header of weights that are not there, and how long it is."""
+
 REFUSED: dict[str, tuple[Change, str]] = {
     # what would be run
     "a _target_ at the top": (put("_target_", "os.system"), CONFIG),
@@ -205,6 +209,8 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a key twice": (text(lambda old: old.replace("{", '{"format": 1, ', 1)), CONFIG),
     "thousands of unknown keys": (text(lambda old: json.dumps({**json.loads(old), **NAMES})), CONFIG),
     "a key that steers the terminal": (put("\x1b]0;owned\x07\x1b[2J\u202e", 1), CONFIG),
+    "half a surrogate pair for a language": (text(lambda old: old.replace('"de"', r'"\ud800"')), CONFIG),
+    "half a surrogate pair in a key": (text(lambda old: old.replace("{", r'{"\udfff": 1, ', 1)), CONFIG),
     "a key of 50 kB": (put("encoder" * 7000, 1), CONFIG),
     "NaN for a size": (put("model.embedding_size", math.nan), CONFIG),
     "infinity for a size": (put("model.encoder.hidden_size", math.inf), CONFIG),
@@ -232,6 +238,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a header that is no JSON": (content(WEIGHTS, b"\x40" + b"\0" * 7 + NOISE), WEIGHTS),
     "a deep header": (weights(lambda header, data: (b"[" * 100_000, data)), WEIGHTS),
     "thousands of tensors": (weights(lambda header, data: (tiny_tensors(12_000), b"\0" * 48_000)), "wanted"),
+    "weights of 2 GB that are a hole in the file": (
+        sized(WEIGHTS, 2 * 10**9 + 8 + len(HOLE), HOLE_SIZE + HOLE),
+        "wanted",
+    ),
     "empty weights": (content(WEIGHTS, b""), WEIGHTS),
     "half the weights": (content(WEIGHTS, lambda data: data[: len(data) // 2]), WEIGHTS),
     "weights and more": (content(WEIGHTS, lambda data: data + b"\0" * 100), WEIGHTS),
@@ -281,6 +291,7 @@ HARMLESS: dict[str, Change] = {
     "modules beside": lambda folder: [content(f"{name}.py", b"raise SystemExit('run')")(folder) for name in MODULES],
     "a Hydra config beside": content("config.yaml", b"_target_: os.system\n"),
     "a pipe beside": lambda folder: os.mkfifo(folder / "state.json.pipe"),
+    "a pipe that is called a tokenizer": lambda folder: os.mkfifo(folder / "extra.model"),
     "a link within": lambda folder: [
         (folder / CONFIG).rename(folder / "inner.json"),
         (folder / CONFIG).symlink_to("inner.json"),
