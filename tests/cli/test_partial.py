@@ -102,7 +102,9 @@ def test_another_model_has_another_fingerprint(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content, encoding="utf-8")
         return fingerprint(tmp_path)
 
-    found = [made(name, text) for name in ("config.json", "model.safetensors", "spm.model") for text in "ab"]
+    for name in ("config.json", "model.safetensors", "spm.model"):
+        (tmp_path / name).write_text("{}")
+    found = [made(name, text) for name in ("config.json", "model.safetensors", "spm.model") for text in ("1", "2")]
     assert len(set(found)) == len(found)
     assert made("validation.json", "scores") == found[-1]
 
