@@ -89,8 +89,11 @@ def task(composed: dict[str, Any]) -> None:
 
 def output(settings: Settings, folders: Sequence[Path], text: Iterator[str]) -> AbstractContextManager[Output]:
     """Where answers go; if a file becomes a file, it can be gone on with, unless all of it is to be shown."""
-    if settings.input is None or settings.output is None or is_special(settings.output) or settings.show != NOTHING:
+    streams = [path is None or is_special(path) for path in (settings.input, settings.output)]
+    if any(streams) or settings.show != NOTHING:  # what is read from a pipe cannot be read again
         return unresumed(settings.output, text)
+    assert settings.input is not None
+    assert settings.output is not None
     ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
     job = {key: value for key, value in asdict(settings).items() if key not in ignored}
     path, prefix, errors = settings.input, settings.prefix, settings.errors
