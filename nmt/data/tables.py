@@ -65,7 +65,7 @@ def read_pairs(path: str, kind: str, wanted: Wanted) -> Iterator[Pair]:
 
 
 def _read_table(path: str, wanted: Wanted) -> Iterator[Pair]:
-    rows = _rows(path)
+    rows, number = _rows(path), 0
     try:
         number, first = next(rows, (0, []))
         if not first:

@@ -1,5 +1,6 @@
 """Whatever strangers wrote, and through whichever door it comes: no control character reaches the terminal."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -106,15 +107,17 @@ def test_tables_of_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def columns(path: Path) -> None:
-    """A data set whose columns have such names."""
-    corpus = Hub(path="csv", source_language="en", target_language="de", data_files={"train": str(path)})
-    corpus._reader("train", SimpleNamespace(features={HOSTILE: None}))
+    """A table whose columns have such names."""
+    file = write(path.with_suffix(".csv"), f"{HOSTILE},b".replace("\r", ""), "one,two")
+    corpus = Hub(path="csv", source_language="en", target_language="de", data_files={"train": str(file)})
+    corpus.check()
 
 
 def languages(path: Path) -> None:
-    """A data set of other languages."""
-    corpus = Hub(path="csv", source_language="en", target_language="de", data_files={"train": str(path)})
-    corpus._reader("train", SimpleNamespace(features={"translation": {HOSTILE: None}}))
+    """Rows in other languages."""
+    file = write(path.with_suffix(".jsonl"), json.dumps({"translation": {HOSTILE: "one", "b": "two"}}))
+    corpus = Hub(path="json", source_language="en", target_language="de", data_files={"train": str(file)})
+    corpus.check()
 
 
 def unequal(path: Path) -> None:
