@@ -11,8 +11,9 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import CheckpointError, ConfigError, ModelError
 from nmt.printable import shorten
 from nmt.training.files import HEADER_BYTES, explained, load_tensors, read_header, save_tensors
-from nmt.training.places import LEXICON as NAME
-from nmt.training.places import LEXICON_BYTES, ordinary
+from nmt.training.places import LEXICON, LEXICON_BYTES, ordinary
+
+NAME = LEXICON
 
 DIGEST = hashlib.sha256().digest_size
 
