@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nmt.report.comparison import Comparison
 
 TABLE = "comparison"
-"""The name of the table's files, before .txt, .md, .csv and .json."""
+"""The name of the table's files, before .txt, .md, .csv, .tex and .json."""
 
 UNFINISHED = 1
 """Exit status when the table is there, but some of its runs failed."""
@@ -111,7 +111,7 @@ def is_free(output: Path) -> None:
     from nmt.training import run_folder
 
     table = f"{TABLE}.json"
-    names = [table, *(f"{TABLE}.{ending}" for ending in ("txt", "md", "csv")), "report.html", run_folder.FIGURES]
+    names = [table, *(f"{TABLE}.{ending}" for ending in ("txt", "md", "csv", "tex")), "report.html", run_folder.FIGURES]
     found = [name for name in names if (output / name).exists()]
     if run_folder.is_ours(output) or (found and table not in found):
         held = "a run of nmt-train" if run_folder.is_ours(output) else ", ".join(found)
@@ -153,14 +153,16 @@ def misspelt(overrides: Sequence[str]) -> None:
 
 
 def write(comparison: "Comparison", output: Path) -> None:
-    """The table as text, Markdown, CSV and JSON, the page with all that was measured; then the text to stdout."""
+    """The table as text, Markdown, CSV, LaTeX and JSON, and the page; then the text to stdout."""
     from nmt.cli.pages import write_comparison
     from nmt.report.comparison import csv_table, json_table, markdown, text
+    from nmt.report.latex import latex
 
     shown = escape_controls(text(comparison), keep="\n")
     contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}
+    contents["tex"] = latex(comparison)
     for ending, content in contents.items():
-        (output / f"{TABLE}.{ending}").write_text(content, encoding="utf-8", newline="\n")
+        (output / f"{TABLE}.{ending}").write_bytes(content.encode("utf-8", "backslashreplace"))
     write_comparison(comparison, output)
     print_text(shown, end="")  # last, as whoever reads it may have seen enough of it
 

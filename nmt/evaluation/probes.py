@@ -42,6 +42,7 @@ def picture(
 ) -> dict[str, Any] | None:
     """A hypothesis with its alignment, as JSON: between words and between pieces, </s> last on both sides; `forced` is
     the alignment of the reference in the same form, and `gold` its true links as a Pharaoh line, None where unknown.
+    The source pieces of `forced` are those of the hypothesis.
 
     Word weights are sums over source pieces and means over target pieces. None where the search gave no weights.
     """
@@ -61,7 +62,13 @@ def picture(
             "weights": rounded(hypothesis.weights),
         },
         "reference": reference,
-        "forced": words(forced, source, reference),
+        "forced": {
+            **words(forced, source, reference),
+            "pieces": {
+                "target": [*tokenizers.target.pieces(tokenizers.target.words(reference)[0]), END_WORD],
+                "weights": rounded(forced.weights),
+            },
+        },
         "gold": None if gold is None else pharaoh(gold),
     }
 
@@ -74,5 +81,6 @@ def words(pair: Aligned, source: str, target: str) -> dict[str, Any]:
 
 
 def rounded(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:
-    """Four digits: more than an eye or a comparison of pictures needs, and a third of the bytes."""
-    return [[round(float(value), 4) for value in row] for row in weights]
+    """Six significant digits, so that the measures of attention can be computed from them: zeros stay zeros, what is
+    small stays above zero, and of two weights the larger one stays the larger."""
+    return [[float(f"{value:.6g}") for value in row] for row in weights.tolist()]

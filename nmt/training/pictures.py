@@ -30,7 +30,7 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     for number, shown in enumerate(pictures, start=1):
         heed()
-        numbers = json.dumps({"step": step, **shown}, ensure_ascii=False)
+        numbers = json.dumps({"step": step, **shown}, ensure_ascii=False, separators=(",", ":"))
         (folder / f"{number:03d}.json").write_bytes(numbers.encode("utf-8", "backslashreplace"))
         try:
             drawn = png(shown, step=step)

@@ -1,6 +1,8 @@
 """Probe sentences: always the same ones, with a number for every word and piece."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from nmt.data.grammar import Grammar
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold
+from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture, rounded
 from nmt.evaluation.translation import Translation
 from nmt.evaluation.validation import given as given_pairs
@@ -119,5 +122,39 @@ def test_where_there_are_no_weights_there_is_no_picture(run: Run) -> None:
     assert picture(run.data.tokenizers, "a", without, "a", forced, None) is None
 
 
-def test_four_digits_are_kept() -> None:
-    assert rounded(np.array([[0.123456, 1.0], [0.00004, 0.5]])) == [[0.1235, 1.0], [0.0, 0.5]]
+def test_rounded_weights_keep_zeros_signs_and_order() -> None:
+    weights = np.array([[0.123456789, 1.0, 0.0], [1.4e-45, 3e-7, 0.5]], dtype=np.float32)
+    found = np.array(rounded(weights))
+    np.testing.assert_array_equal(found == 0, weights == 0)
+    np.testing.assert_allclose(found, weights.astype(np.float64), rtol=1e-5)
+
+
+def measures_of(shown: dict[str, Any], pieces: dict[str, Any], source_words: list[int], target: list[int]) -> Any:
+    marks = [is_punctuation(piece) for piece in shown["pieces"]["source"][:-1]]
+    return measure([Aligned(np.array(pieces["weights"]), source_words, target, marks)])
+
+
+@pytest.mark.parametrize("sharpness", [2.0, 40.0])
+def test_measures_can_be_computed_from_the_numbers_of_a_picture(run: Run, sharpness: float) -> None:
+    tokenizers, source, reference = run.data.tokenizers, run.data.validation_text.source[0], "der Hund schläft ."
+    source_words, target_words = (t.words(line)[1] for t, line in zip(tokenizers, (source, reference), strict=True))
+    tokens = tokenizers.target.words(reference)[0]
+    text = tokenizers.target.decode([tokens])[0]
+    draw = np.random.default_rng(3)
+    # A sharp Gaussian window: many weights are tiny, and some underflow to zero.
+    near = -((np.arange(len(tokens) + 1)[:, None] - np.arange(len(source_words) + 1)[None, :]) ** 2)
+    powers = np.exp(draw.normal(size=near.shape) + sharpness * near).astype(np.float32)
+    weights = powers / np.maximum(powers.sum(1, keepdims=True), 1e-30)
+    marks = [is_punctuation(piece) for piece in tokenizers.source.pieces(tokenizers.source.words(source)[0])]
+    forced = Aligned(weights, source_words, target_words, marks)
+    shown = picture(
+        tokenizers, source, Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), reference, forced, None
+    )
+    stored = json.loads(json.dumps(shown))
+    expected = measure([forced])
+    assert 0 < expected["zeros"] < 1
+    for pieces in (stored["pieces"], stored["forced"]["pieces"]):
+        assert len(pieces["target"]) == len(tokens) + 1
+        found = measures_of(stored, pieces, source_words, target_words)
+        assert found == pytest.approx(expected, abs=1e-4)
+        assert (found["zeros"], found["monotonicity"]) == (expected["zeros"], expected["monotonicity"])

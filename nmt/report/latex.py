@@ -1,0 +1,105 @@
+"""A comparison as tables for a paper: LaTeX with the rules of booktabs. Pure functions from numbers to text."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from nmt.report.comparison import Comparison, Variant, notes, signatures, tables
+from nmt.report.differences import DECIDING, NOTHING, STARS
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    '"': r"\char34{}",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "−": "$-$",
+}
+"""What LaTeX would take for a command, or would print as another character in its oldest font encoding."""
+
+DIFFERENCE = "difference"
+"""The column whose numbers carry stars."""
+
+
+def latex(comparison: Comparison) -> str:
+    """The tables of a comparison: the scores, and each variant against each where there are more than two.
+
+    The captions have the signatures of the scores. All other notes, and the command, are comments above.
+    """
+    scores, *matrices = tables(comparison)
+    signed = " ".join(f"{head}: {signature}." for head, signature in signatures(comparison))
+    stars = ", ".join(f"{stars} p < {level:g}" for level, stars in reversed(STARS))
+    caption = f"Scores of the variants; ± is the sample standard deviation over seeds. {signed}"
+    if any(variant.significance for variant in comparison.variants):
+        caption += f" Stars: {stars}, adjusted, by {DECIDING}, against {comparison.baseline}."
+    parts = [
+        "\n".join(f"% {plain(line)}" for line in ["Needs \\usepackage{booktabs}.", *notes(comparison)]),
+        table(scores, marks(scores[0], comparison.variants), caption=caption, label="tab:comparison"),
+    ]
+    for matrix in matrices:
+        caption = f"BLEU of the row less BLEU of the column, and p by {DECIDING}, adjusted for all pairs. {signed}"
+        parts.append(table(matrix, [""] * (len(matrix) - 1), caption=caption, label="tab:pairs"))
+    return "\n\n".join(parts) + "\n"
+
+
+def marks(head: Sequence[str], variants: Sequence[Variant]) -> list[str]:
+    """The stars of each row's difference; empty where the table has no such column, or the variant no test."""
+    if DIFFERENCE not in head:
+        return [""] * len(variants)
+    return ["" if variant.significance is None else variant.significance.stars for variant in variants]
+
+
+def table(rows: Sequence[Sequence[str]], stars: Sequence[str], *, caption: str, label: str) -> str:
+    """One table: the first row is its head, the first column is flush left, `stars` has those of each further row."""
+    head, *body = rows
+    place = head.index(DIFFERENCE) if DIFFERENCE in head else None
+    lines = [
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{{label}}}",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{4pt}",
+        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+        r"\toprule",
+        " & ".join(map(escape, head)) + r" \\",
+        r"\midrule",
+    ]
+    for row, own in zip(body, stars, strict=True):
+        first, *numbers = row
+        cells = [escape(first), *map(cell, numbers)]
+        if place is not None and own:
+            cells[place] += f"$^{{{own}}}$"
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"])
+
+
+def cell(text: str) -> str:
+    """A number, with a sign that is a minus and no hyphen; a dash where there is none."""
+    if text in (NOTHING, "–"):
+        return "--"
+    shown = escape(text)
+    return re.sub(r"(?<!\S)[+-](?=\d)", lambda sign: f"${sign[0]}$", shown)
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(SPECIAL.get(character, character) for character in plain(text))
+
+
+def plain(text: str) -> str:
+    """Text in one line, with a question mark for control characters and halves of surrogate pairs."""
+    odd = ("Cc", "Cs", "Zl", "Zp")
+    return "".join("?" if unicodedata.category(c) in odd else c for c in text.replace("\n", " "))
