@@ -55,10 +55,12 @@ EXTRACT = config.Variants({"argmax": Argmax, "threshold": Threshold})
 
 @dataclass(frozen=True, kw_only=True)
 class Heatmaps:
-    """Pictures of the weights of the first `limit` pairs, in `folder`; None for no pictures."""
+    """Pictures of the weights of the first `limit` pairs, in `folder`; None for no pictures. `formats`: each picture is
+    a file of every one of these."""
 
     folder: str | None
     limit: int
+    formats: list[Literal["png", "pdf", "svg"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,7 @@ def draw(
     """Pictures of those of the pairs first, first + 1, ... that are to be drawn."""
     if heatmaps.folder is None or first >= heatmaps.limit:
         return
+    from nmt.report.formats import encode
     from nmt.report.heatmap import heatmap
 
     folder = Path(heatmaps.folder).expanduser()
@@ -190,7 +193,8 @@ def draw(
         for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
             words = source[place].split(), target[place].split()
             figure = heatmap(each, *words, title=f"line {place + 1}", gold=None if gold is None else gold[place])
-            figure.savefig(folder / f"{place + 1:03d}.png", dpi=120)
+            for ending in heatmaps.formats:
+                (folder / f"{place + 1:03d}.{ending}").write_bytes(encode(figure, ending, dpi=120))
     except OSError as problem:
         raise DataError(f"heatmaps.folder={folder} cannot be written: {problem.strerror}.") from None
 

@@ -12,7 +12,7 @@ import numpy as np
 from nmt import build
 from nmt.cli import results
 from nmt.cli.jobs import say
-from nmt.cli.pages import texts
+from nmt.cli.page_texts import texts
 from nmt.cli.partial import fingerprint
 from nmt.cli.sweep import Job
 from nmt.cli.training_run import scored

@@ -95,7 +95,7 @@ def as_table(scores: "list[Score]", count: int) -> str:
 
 def as_json(scores: "list[Score]", count: int) -> str:
     """For a program: one object, values not rounded."""
-    return json.dumps({"lines": count, "scores": [score._asdict() for score in scores]})
+    return json.dumps({"lines": count, "scores": [score.as_dict() for score in scores]})
 
 
 FORMATS = {"table": as_table, "json": as_json}

@@ -1,8 +1,7 @@
 """report.html and the figures beside it, from finished run folders alone."""
 
-import io
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt.data.quality import complete, pick
+from nmt.cli.page_texts import choose_furthest, choose_worst, describe, describe_all, link_runs, scored, texts
 from nmt.errors import CheckpointError
 from nmt.evaluation.lengths import Bucket, by_length
 from nmt.evaluation.measures import Disagreement, disagreement
@@ -22,6 +21,7 @@ from nmt.report.score_table import pair_table, score_table
 from nmt.training import run_folder
 from nmt.training.files import explained, read_json, replace
 from nmt.training.journal import METRICS, rows
+from nmt.training.pictures import for_papers
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +36,32 @@ COSTS = [
 STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING}."
 
 
-def write_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> None:
-    """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set."""
-    write(folder, lambda: of_run(folder, scores, alignment))
+def write_run(
+    folder: Path,
+    scores: Sequence[Mapping[str, Any]],
+    alignment: Mapping[str, float],
+    reason: str | None = None,
+) -> None:
+    """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set,
+    `reason` is why training ended."""
+    best = folder / run_folder.CHECKPOINTS / "best"
+    write(folder, lambda: of_run(folder, scores, alignment, reason), lambda: for_papers(best))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
     """The report of a comparison and its figures, as `write` does."""
-    write(folder, lambda: of_comparison(comparison, folder.resolve().name))
+    write(folder, lambda: of_comparison(comparison, folder.resolve().name, folder))
 
 
-def write(folder: Path, told: Callable[[], Mapping[str, Any]]) -> None:
+def write(
+    folder: Path,
+    told: Callable[[], Mapping[str, Any]],
+    heatmaps: Callable[[], Iterable[tuple[str, bytes]]] = tuple,
+) -> None:
     """Writes report.html and figures/; what cannot be drawn is missing, with a warning, and the runs are as good.
 
-    `told` reads what the report tells. Raises CheckpointError if a file cannot be written.
+    `told` reads what the report tells; `heatmaps` draws further figures. Raises CheckpointError if a file cannot be
+    written.
     """
     try:
         report = told()
@@ -59,7 +71,7 @@ def write(folder: Path, told: Callable[[], Mapping[str, Any]]) -> None:
         return
     replace(folder / run_folder.REPORT, content)
     try:
-        pictures = dict(drawn(report))
+        pictures = dict([*drawn(report), *heatmaps()])
     except Exception as problem:
         logger.warning("%s could not be drawn: %r", run_folder.FIGURES, problem)
         return
@@ -71,17 +83,15 @@ def write(folder: Path, told: Callable[[], Mapping[str, Any]]) -> None:
 
 
 def drawn(report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Every figure as PNG and PDF: the names of the files and what is in them."""
-    from nmt.report.figures import figures
+    """Every figure as PNG and PDF, and every panel as PDF: the names of the files and what is in them."""
+    from nmt.report.figures import figures, panel_figures
+    from nmt.report.formats import encode
 
-    formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "pdf": {"metadata": {"CreationDate": None}}}
     for name, figure in figures(report).items():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # what was arranged once is not arranged again for every format
-        for ending, settings in formats.items():
-            content = io.BytesIO()
-            figure.savefig(content, format=ending, **settings)
-            yield f"{name}.{ending}", content.getvalue()
+        yield f"{name}.png", encode(figure, "png")
+        yield f"{name}.pdf", encode(figure, "pdf")
+    for name, figure in panel_figures(report).items():
+        yield f"{name}.pdf", encode(figure, "pdf")
 
 
 def now() -> str:
@@ -92,11 +102,17 @@ def now() -> str:
 # A run --------------------------------------------------------------------------------------------------------------
 
 
-def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping[str, float]) -> dict[str, Any]:
+def of_run(
+    folder: Path,
+    scores: Sequence[Mapping[str, Any]],
+    alignment: Mapping[str, float],
+    reason: str | None = None,
+) -> dict[str, Any]:
     """A run as `nmt.report.html.page` takes it."""
+    text = scored(folder)
     about = read_json(folder / run_folder.RUN)
     values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
-    run = shown(folder, about["seed"], values, by_length(*text) if (text := scored(folder)) else [])
+    run = shown(folder, about["seed"], values, by_length(*text) if text else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     split = scores[0]["name"].split()[0] if scores else "test"
     facts = [
@@ -109,12 +125,12 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
     ]
     table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
     table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
-    remarks = []
-    if scores and (found := interval(folder)):
+    remarks = list(map(made_of, (score for score in scores if score.get("details"))))
+    if scores and text and (found := interval(text)):
         table[0]["cells"][0]["interval"] = found  # the first is BLEU
-        remarks = [
+        remarks.append(
             "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
-        ]
+        )
     return {
         "title": folder.resolve().name,
         "created": now(),
@@ -123,6 +139,8 @@ def of_run(folder: Path, scores: Sequence[Mapping[str, Any]], alignment: Mapping
         "signatures": [(score["name"], score["signature"]) for score in scores],
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],
+        "about": describe(folder, reason=reason),
+        "passages": choose_worst(whole) if (whole := texts(folder)) else None,
     }
 
 
@@ -137,37 +155,30 @@ def shown(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequenc
     }
 
 
-def texts(folder: Path) -> list[list[str]] | None:
-    """Source, hypotheses and references of the split that was scored; None where a run kept no text."""
-    for split in ("test", "validation"):
-        paths = [folder / f"{split}.{kind}.txt" for kind in ("source", "hypotheses", "references")]
-        if all(path.exists() for path in paths):
-            return [path.read_bytes().decode().split("\n")[:-1] for path in paths]
-    return None
-
-
-def scored(folder: Path) -> list[list[str]] | None:
-    """The same without the lines that scores leave out, whose source or reference is blank."""
-    if (found := texts(folder)) is None:
-        return None
-    places = complete(found[0], found[2])
-    return [pick(side, places) for side in found]
-
-
-def interval(folder: Path) -> str | None:
-    """The 95 % interval of BLEU over resampled test sets."""
-    if (found := scored(folder)) is None:
-        return None
-    _, hypotheses, references = found
+def interval(text: Sequence[Sequence[str]]) -> str:
+    """The 95 % interval of BLEU over resampled test sets. `text`: as `scored` gives it."""
+    _, hypotheses, references = text
     sampled = paired_bootstrap(references, {"run": hypotheses})["run"]
     return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
+
+
+def made_of(score: Mapping[str, Any]) -> str:
+    """What a BLEU is made of, in a sentence."""
+    parts = score["details"]
+    precisions = " / ".join(f"{value:.1f}" for value in parts["precisions"])
+    return (
+        f"{score['name']}: precisions of n-grams {precisions} % (n = 1 to {len(parts['precisions'])}), brevity penalty "
+        f"{parts['brevity_penalty']:.3f}, length ratio {parts['length_ratio']:.3f} ({parts['hypothesis_length']:,} "
+        f"tokens translated, {parts['reference_length']:,} in the references)."
+    )
 
 
 # A comparison -------------------------------------------------------------------------------------------------------
 
 
-def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
-    """A comparison as `nmt.report.html.page` takes it; ensembles, and what has no finished run, are in tables only."""
+def of_comparison(comparison: Comparison, title: str, folder: Path | None = None) -> dict[str, Any]:
+    """A comparison as `nmt.report.html.page` takes it, with links to its runs where `folder` is its own; ensembles, and
+    what has no finished run, are in tables only."""
     finished = [variant for variant in comparison.variants if variant.finished]
     variants = [
         {
@@ -201,6 +212,9 @@ def of_comparison(comparison: Comparison, title: str) -> dict[str, Any]:
         "costs": COSTS,
         "disagreement": disagreements(variants),
         "failures": failures,
+        "about": describe_all(comparison),
+        "passages": choose_furthest(comparison),
+        "links": [] if folder is None else link_runs(comparison, folder),
     }
 
 

@@ -122,7 +122,7 @@ def scored(
     places = complete(source, references)
     hypotheses, references = pick(hypotheses, places), pick(references, places)
     found = [*scores(hypotheses, references).values(), literature_bleu(hypotheses, references, language=language)]
-    return [{**score._asdict(), "name": f"{name} {score.name}"} for score in found]
+    return [{**score.as_dict(), "name": f"{name} {score.name}"} for score in found]
 
 
 class Run:
@@ -185,7 +185,7 @@ class Run:
             return Outcome(self.folder, INTERRUPTED, [], {}, 128 + number)
         found, alignment, speed = self.test()
         run_folder.spend(self.folder, memory_mib=peak_memory(), sentences_per_second=speed)
-        write_run(self.folder, found, alignment)
+        write_run(self.folder, found, alignment, reason)
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment}
         replace(self.folder / run_folder.SCORES, as_json(scores))

@@ -237,7 +237,7 @@ def finite(number: float) -> float | None:
 
 
 def rounded(weights: Any) -> list[list[float]]:
-    """Four digits are enough for a picture and for links."""
+    """With as many digits as the measures of attention need."""
     from nmt.evaluation import probes
 
     return probes.rounded(weights)

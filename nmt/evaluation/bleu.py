@@ -1,7 +1,7 @@
 """Corpus scores by sacreBLEU, each with the signature that makes it comparable (Post 2018)."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.errors import DataError
 
@@ -10,11 +10,17 @@ if TYPE_CHECKING:
 
 
 class Score(NamedTuple):
-    """A corpus score as sacreBLEU calls it, in percent and not rounded, with the settings it was computed under."""
+    """A corpus score as sacreBLEU calls it, in percent and not rounded, with the settings it was computed under.
+    `details`: what BLEU is made of; None for scores that have no parts."""
 
     name: str
     value: float
     signature: str
+    details: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields for JSON, without details where there are none."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
@@ -55,7 +61,23 @@ def measure(metric: "Metric", hypotheses: Sequence[str], references: Sequence[st
     """What `metric` says of the corpus, against one reference per line. Raises as `bleu` does."""
     check_lines(hypotheses, references)
     result = metric.corpus_score(hypotheses, [references])
-    return Score(result.name, float(result.score), str(metric.get_signature()))
+    return Score(result.name, float(result.score), str(metric.get_signature()), components(result))
+
+
+def components(result: Any) -> dict[str, Any] | None:
+    """BLEU = brevity_penalty * the geometric mean of the precisions of n-grams (in percent, n = 1 to 4).
+
+    brevity_penalty = exp(min(0, 1 - 1 / length_ratio)); lengths are in tokens of the signature. None for other scores.
+    """
+    if not hasattr(result, "precisions"):
+        return None
+    return {
+        "precisions": [float(value) for value in result.precisions],
+        "brevity_penalty": float(result.bp),
+        "length_ratio": float(result.ratio),
+        "hypothesis_length": int(result.sys_len),
+        "reference_length": int(result.ref_len),
+    }
 
 
 def check_lines(hypotheses: Sequence[str], references: Sequence[str], *, name: str = "the hypotheses") -> None:

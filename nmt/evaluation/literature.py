@@ -23,7 +23,7 @@ def literature_bleu(hypotheses: Sequence[str], references: Sequence[str], *, lan
     score = measure(metric, tokenized(hypotheses, language), tokenized(references, language))
     spoken = language if language in NonbreakingPrefixes().available_langs else f"{language}={FALLBACK}"
     signature = f"{score.signature}|lower+moses.sacremoses-{version('sacremoses')}|lang:{spoken}"
-    return Score("literature BLEU", score.value, signature)
+    return Score("literature BLEU", score.value, signature, score.details)
 
 
 def tokenized(lines: Sequence[str], language: str) -> list[str]:

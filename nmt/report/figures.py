@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.report.glyphs import families, legible
 from nmt.report.panels import LEARNING, MEASURES, Panel, points
@@ -22,12 +22,39 @@ WIDTH = 40
 Curve = tuple[list[int], list[float]]
 
 
+class Chart(NamedTuple):
+    """The size of a chart, and the margins for its numbers and its title, in inches."""
+
+    width: float = 3.3
+    height: float = 2.5
+    left: float = 0.55
+    right: float = 0.12
+    top: float = 0.3
+    bottom: float = 0.48
+
+
+CHART = Chart()
+
+
 def figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
     """All figures that a report has numbers for, by name; `report` is what `nmt.report.html.page` takes."""
     variants = report["variants"]
     found = {"curves": curves(LEARNING, variants), "measures": curves(MEASURES, variants)}
     found |= {"lengths": lengths(variants), "costs": costs(report.get("costs", ()), variants)}
     return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def panel_figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
+    """Every chart of `curves`, `measures` and `costs` as a figure of its own, by the name of what it shows."""
+    variants = report["variants"]
+    found = {file_name(panel.lines[0].key): curves([panel], variants) for panel in (*LEARNING, *MEASURES)}
+    found |= {f"cost-{file_name(cost['name'])}": costs([cost], variants) for cost in report.get("costs", ())}
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def file_name(key: str) -> str:
+    """attention.forced.entropy is entropy, learning_rate is learning-rate."""
+    return key.rsplit(".", 1)[-1].replace("_", "-")
 
 
 def curves(panels: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
@@ -117,11 +144,23 @@ def empty(count: int) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
     columns, rows = min(count, COLUMNS), math.ceil(count / COLUMNS)
-    figure = Figure(figsize=(3.3 * columns, 2.5 * rows), facecolor="white", layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for unused in grid[count:]:
-        unused.remove()
-    return figure, grid[:count]
+    figure = Figure(figsize=(CHART.width * columns, CHART.height * rows), facecolor="white")
+    grid = [figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(place)) for place in range(count)]
+    arrange(figure, grid, above=0.0)
+    return figure, grid
+
+
+def arrange(figure: "Figure", grid: "Sequence[Axes]", *, above: float) -> None:
+    """Place the charts below `above` inches that are kept for a legend. Fixed margins take no time to compute, and make
+    charts of the same size from figure to figure."""
+    columns, rows = min(len(grid), COLUMNS), math.ceil(len(grid) / COLUMNS)
+    width, height = CHART.width * columns, CHART.height * rows + above
+    figure.set_size_inches(width, height)
+    for place, axes in enumerate(grid):
+        row, column = divmod(place, columns)
+        left, below = CHART.width * column + CHART.left, CHART.height * (rows - 1 - row) + CHART.bottom
+        wide, tall = CHART.width - CHART.left - CHART.right, CHART.height - CHART.bottom - CHART.top
+        axes.set_position((left / width, below / height, wide / width, tall / height))
 
 
 def plot(axes: "Axes", runs: Sequence[Curve], label: str, ink: str, dashed: bool) -> None:
@@ -145,14 +184,16 @@ def name(label: str) -> str:
 
 def legend(figure: "Figure", grid: "Sequence[Axes]", variants: Sequence[Mapping[str, Any]]) -> None:
     """What the lines are: of several variants once, above all charts, and else in every chart that has several."""
-    shown = [axes.get_legend_handles_labels() for axes in grid]
+    found = [axes.get_legend_handles_labels() for axes in grid]
     if len(variants) > 1:
-        named = {label: handle for handles, labels in shown for label, handle in zip(labels, handles, strict=True)}
+        named = {label: handle for handles, labels in found for label, handle in zip(labels, handles, strict=True)}
         columns = max(1, min(len(named), WIDTH * min(len(grid), COLUMNS) // max(map(len, named))))
         ncols = min(columns, 2 * COLUMNS)
-        figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=ncols, **printed(named))
+        style: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, 1.0), "ncols": ncols, **printed(named)}
+        shown = figure.legend(list(named.values()), list(named), **style)
+        arrange(figure, grid, above=shown.get_window_extent().height / figure.dpi)
         return
-    for axes, (_, labels) in zip(grid, shown, strict=True):
+    for axes, (_, labels) in zip(grid, found, strict=True):
         if len(labels) > 1:
             axes.legend(**printed(labels))
 

@@ -1,17 +1,27 @@
 """Words of any script as matplotlib can draw them: no formula, no warning, no missing letter where a font has it."""
 
+import logging
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_FAMILY = "DejaVu Sans"  # comes with matplotlib
 UNDRAWABLE = "□"
 ELLIPSIS = "…"
+EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"}
+"""Words in the Unicode names of characters that the fonts for East Asia have."""
+KINDS = {"LETTER", "VOWEL", "SIGN", "DIGIT", "CHARACTER", "SYLLABLE", "NUMBER", "MARK", "CONSONANT", "CAPITAL", "SMALL"}
+"""Words in Unicode names that come after the name of the script."""
 
 
 def legible(word: str, *, longest: int = 22) -> str:
     """`word` with what no font can draw as an open square, cut to `longest` characters that end in an ellipsis."""
     shown = word if len(word) <= longest else word[: longest - 1] + ELLIPSIS
+    for character in shown:
+        if family_of(character) is None and unicodedata.category(character)[0] in "LMN":
+            warn_undrawable(script(character))
     return "".join(character if family_of(character) is not None else UNDRAWABLE for character in shown)
 
 
@@ -19,6 +29,33 @@ def families(words: Iterable[str]) -> list[str]:
     """The fewest font families, matplotlib's own first, in which all characters of legible `words` can be drawn."""
     found = {family_of(character) for word in words for character in word} - {None, DEFAULT_FAMILY}
     return [DEFAULT_FAMILY, *sorted(family for family in found if family is not None)]
+
+
+def script(character: str) -> str:
+    """What people call the script of a letter: Thai, Devanagari; those of East Asia, which fonts draw together, are
+    one."""
+    words = unicodedata.name(character, "").split()
+    if not words or any(word in EAST_ASIAN for word in words[:2]):
+        return "Chinese, Japanese or Korean" if words else "unnamed"
+    before = words[: next((place for place, word in enumerate(words) if word in KINDS), 1)]
+    return " ".join(before or words[:1]).capitalize()
+
+
+@lru_cache
+def warn_undrawable(name: str) -> None:
+    """Log, once for each script, that its letters are drawn as squares, and which package of fonts has them."""
+    from matplotlib import get_cachedir
+
+    package = "fonts-noto-cjk" if name.startswith("Chinese") else "fonts-noto-core"
+    logger.warning(
+        "no font of this computer has letters of this script: %s. They are drawn as %s in figures; pages in a browser "
+        "are not affected. On Debian and Ubuntu `apt-get install %s` has them, elsewhere the Noto fonts "
+        "(https://fonts.google.com/noto). Then remove %s/fontlist-*.json, matplotlib's list of fonts.",
+        name,
+        UNDRAWABLE,
+        package,
+        get_cachedir(),
+    )
 
 
 @lru_cache(maxsize=65536)

@@ -2,23 +2,23 @@
 
 import base64
 import hashlib
-import html
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from nmt.report.escaping import escaped
 from nmt.report.heatmap import INKS
 from nmt.report.packing import packed, thinned
 from nmt.report.panels import LEARNING, MEASURES, Panel, points
+from nmt.report.passages import about_section, link_section, passage_section
 
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
 
-SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js")
+SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js", "page.js")
 """In this order, as one script."""
 
 HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}
@@ -26,6 +26,9 @@ HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "w
 
 MANY, LONG = 8, 14
 """With more variants than this, or longer names, the columns of each against each have numbers for heads."""
+
+WIDE = 6
+"""With more columns than this a table gets a sheet of paper that is wider than high."""
 
 MOST_POINTS = 300
 """Points of a curve, more than a screen shows."""
@@ -49,6 +52,10 @@ def page(report: Mapping[str, Any]) -> str:
     costs?: [{"name": key of values, "head": str, "better": "less" | "more"}], each drawn against values["BLEU"]
     disagreement?: {"divergence": [[number | None]], "variation": the same, "words": int}, variants by variants
     failures?: [str]: runs without scores, and why
+    about?: [(group, [(name, value)])], what the run, or all runs, are
+    passages?: {"title": str, "note": str, "groups": [{"label": str | None, "examples": [{"title": str, "lines":
+        [(name, text)]}]}]}, sentences to read
+    links?: [(variant, [(name, relative path of its page)])]
 
     All text is escaped, and a content security policy keeps the page from loading anything and from running any script
     but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
@@ -62,6 +69,9 @@ def page(report: Mapping[str, Any]) -> str:
         ),
         "scores": score_table(report["scores"]),
         "pairs": pair_section(report.get("pairs")),
+        "about": about_section(report.get("about", ()), "What this is"),
+        "passages": passage_section(report.get("passages")),
+        "links": link_section(report.get("links", ())),
         "signatures": definitions(report["signatures"]),
         "commands": definitions(report["commands"][:1]),
         "further": definitions(report["commands"][1:]),
@@ -89,12 +99,6 @@ def filled(template: str, fields: Mapping[str, str], scripts: Sequence[str], dat
 def facts(entries: Iterable[tuple[str, str]]) -> str:
     """What a reader should know first: names and values."""
     return "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in entries)
-
-
-def escaped(text: str) -> str:
-    """Text for HTML. Control characters, which it may not hold, become U+FFFD."""
-    visible = "".join("\ufffd" if unicodedata.category(c) == "Cc" and c not in "\t\n" else c for c in text)
-    return html.escape(visible)
 
 
 def resource(name: str) -> str:
@@ -128,12 +132,22 @@ def score_table(scores: Mapping[str, Any]) -> str:
         f'<tr><th scope="row"><bdi>{escaped(row["label"])}</bdi></th>{"".join(map(cell, row["cells"]))}</tr>'
         for row in scores["rows"]
     )
-    notes = "".join(f"<li>{escaped(note)}</li>" for note in scores["notes"])
+    notes = "".join(f"<li>{escaped(note)}</li>" for note in [*scores["notes"], *column_notes(scores)])
+    kind = "scores wide" if len(scores["columns"]) > WIDE else "scores"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="scores"><table class="scores">\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="scores"><table class="{kind}">\n'
         f"<thead><tr><td></td>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n"
         f'<ul class="hint notes">{notes}</ul>'
     )
+
+
+def column_notes(scores: Mapping[str, Any]) -> list[str]:
+    """What the heads of columns mean, where no note says so: paper and touch screens have no pointer that could ask."""
+    return [
+        f"{column['head']}: {column['note']}."
+        for column in scores["columns"]
+        if column.get("note") and not any(note.startswith(f"{column['head']}:") for note in scores["notes"])
+    ]
 
 
 def pair_section(pairs: Mapping[str, Any] | None) -> str:

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from nmt.report.escaping import escaped
 from nmt.report.heatmap import INKS
-from nmt.report.html import escaped, facts, filled
+from nmt.report.html import facts, filled
 from nmt.report.packing import digits
 
-SCRIPTS = ("charts.js", "grid.js", "sentences.js")
+SCRIPTS = ("charts.js", "grid.js", "sentences.js", "page.js")
 
 
 class Picture(NamedTuple):

@@ -1,16 +1,19 @@
 """What a checkpoint shows: heatmaps of the probe sentences, and the numbers behind them."""
 
-import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmt.evaluation.alignment import parse_line
+from nmt.report.formats import encode
 from nmt.report.heatmap import heatmap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +45,32 @@ def draw(
 
 def png(shown: dict[str, Any], *, step: int) -> bytes:
     """The heatmap of one probe as the content of a file."""
-    same = shown["gold"] is not None and shown["target"][:-1] == shown["reference"].split()
-    figure = heatmap(
-        np.array(shown["weights"]),
-        shown["source"],
-        shown["target"],
-        title=f"step {step}",
-        gold=parse_line(shown["gold"], where="gold") if same else None,
-    )
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    return content.getvalue()
+    return encode(translation(shown, step=step), "png", dpi=120)
+
+
+def translation(shown: dict[str, Any], *, step: int) -> "Figure":
+    """The heatmap of a probe's translation; gold links are outlined where it is the reference."""
+    same = shown["target"][:-1] == shown["reference"].split()
+    gold = parse_line(shown["gold"], where="gold") if same and shown["gold"] is not None else None
+    return heatmap(np.array(shown["weights"]), shown["source"], shown["target"], title=f"step {step}", gold=gold)
+
+
+def reference(shown: dict[str, Any], *, step: int) -> "Figure":
+    """The heatmap of a probe's reference, which the model was made to produce; gold links are outlined."""
+    gold = None if shown["gold"] is None else parse_line(shown["gold"], where="gold")
+    forced = shown["forced"]
+    title = f"step {step}, reference"
+    return heatmap(np.array(forced["weights"]), shown["source"], forced["target"], title=title, gold=gold)
+
+
+def for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of files with all heatmaps of a checkpoint, each as PDF and SVG: those of references with
+    their gold links, and those of translations. Reads the numbers that `draw` wrote; nothing where there are none."""
+    for path in sorted((folder / "alignments").glob("*.json")):
+        shown = json.loads(path.read_text(encoding="utf-8"))
+        figures = {"translation": translation(shown, step=shown["step"])}
+        if shown.get("forced"):
+            figures["reference"] = reference(shown, step=shown["step"])
+        for kind, figure in figures.items():
+            yield f"alignment-{path.stem}-{kind}.pdf", encode(figure, "pdf")
+            yield f"alignment-{path.stem}-{kind}.svg", encode(figure, "svg")

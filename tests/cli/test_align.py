@@ -138,6 +138,16 @@ def test_heatmaps_are_drawn_of_the_first_pairs(pairs: tuple[str, ...], tmp_path:
     pictures = tmp_path / "pictures"
     links(tmp_path, *pairs, f"heatmaps.folder={pictures}", "heatmaps.limit=2")
     assert sorted(path.name for path in pictures.iterdir()) == ["001.png", "002.png"]
+    vectors = tmp_path / "vectors"
+    links(tmp_path, *pairs, f"heatmaps.folder={vectors}", "heatmaps.limit=1", "heatmaps.formats=[pdf,svg]")
+    assert (vectors / "001.pdf").read_bytes().startswith(b"%PDF")
+    assert b"<svg" in (vectors / "001.svg").read_bytes()
+    assert len(list(vectors.iterdir())) == 2
+
+
+def test_formats_of_heatmaps_are_those_that_can_be_written(pairs: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"heatmaps\.formats\[0\]='jpeg' is not one of its values"):
+        task(composed("align", *pairs, "heatmaps.formats=[jpeg]"))
 
 
 def test_unequal_texts_and_gold_are_told(pairs: tuple[str, ...], tmp_path: Path) -> None:

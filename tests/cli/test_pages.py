@@ -9,16 +9,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from scipy.spatial.distance import jensenshannon
 
 from nmt.cli import pages
 from nmt.errors import CheckpointError
+from nmt.evaluation.bleu import bleu
 from nmt.evaluation.lengths import Bucket
+from nmt.report.about import DIFFERENT, shared
 from nmt.report.comparison import Comparison, Run, Variant
 from nmt.report.differences import Pair, Significance
+from nmt.report.heatmap import GOLD_INK
 from nmt.report.html import HEATS, page, pair_section
+from nmt.report.passages import address
 from nmt.training.files import WRITING
+from nmt.training.pictures import for_papers
 from tests.report import samples
+
+SETTINGS = {
+    "data": {"name": "files", "source_language": "en", "target_language": "de"},
+    "model": {"encoder": {"name": "recurrent", "cell": "lstm", "bidirectional": True}},
+    "attention": {"heads": 2, "score": {"name": "additive", "hidden_size": 256}, "scope": {"name": "global"}},
+    "search": {"name": "beam", "size": 5},
+    "seed": 5,
+}
 
 TEXT = "v w x y z\nz y x w v\n"
 SCORES = [
@@ -105,7 +119,70 @@ def test_page_and_figures_lie_beside_the_run(tmp_path: Path) -> None:
     pages.write_run(folder, SCORES, {})
     assert "mine" in (folder / "report.html").read_text(encoding="utf-8")
     names = {f"{name}.{ending}" for name in ("curves", "measures", "lengths") for ending in ("png", "pdf")}
+    panels = ("loss", "bleu", "chrf", "learning-rate", "tokens-per-second", "aer", "entropy", "largest", "monotonicity")
+    names |= {f"{name}.pdf" for name in (*panels, "end")}
     assert {path.name for path in (folder / "figures").iterdir()} == names
+    for path in (folder / "figures").glob("*.pdf"):
+        assert b"/Type3" not in path.read_bytes()
+
+
+def test_the_best_checkpoints_heatmaps_lie_beside_the_run(tmp_path: Path) -> None:
+    step = write_folder(tmp_path / "mine", 5) / "checkpoints" / "step-000200"
+    for path in (step / "alignments").glob("00[12].json"):
+        path.unlink()
+    found = dict(for_papers(step))
+    kinds = [f"alignment-000-{kind}.{ending}" for kind in ("translation", "reference") for ending in ("pdf", "svg")]
+    assert list(found) == kinds
+    outlines = {
+        name: found[f"alignment-000-{name}.svg"].count(GOLD_INK.encode()) for name in ("translation", "reference")
+    }
+    assert outlines["translation"] == 0 < outlines["reference"]  # the translation is not the reference
+    assert b"/Type3" not in found["alignment-000-reference.pdf"]
+    assert list(for_papers(tmp_path)) == []
+
+
+def test_a_run_says_what_it_is(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    about = json.loads((folder / "run.json").read_text())
+    about |= {"data": {"pairs": {"kept": 1234, "blank": 3}}, "versions": {"torch": "2.1", "nmt": None}}
+    (folder / "run.json").write_text(json.dumps(about))
+    (folder / "config.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    found = pages.of_run(folder, SCORES, {}, "steps (9)")
+    told = {f"{group}/{name}": value for group, entries in found["about"] for name, value in entries}
+    assert told["Data/languages"] == "en to de"
+    assert told["Data/training pairs"] == "kept=1,234, blank=3"  # whatever was counted
+    assert told["Attention/score"] == "additive (hidden_size=256)"
+    assert told["Attention/heads"] == "2"
+    assert told["Model/encoder"] == "recurrent (cell=lstm, bidirectional=true)"
+    assert told["Search/search"] == "beam (size=5)"
+    assert told["Training/ended by"] == "steps (9)"
+    assert told["Made with/torch"] == "2.1"
+    assert "Made with/nmt" not in told
+    assert "recurrent (cell=lstm" in page(found)
+
+
+def test_a_run_shows_its_worst_translations_first(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", 5)
+    lines = ["a good line", "\x07<b>bad</b>", "half a line", ""]
+    for kind, text in (("source", lines), ("references", ["a good line", "w", "half of lines", ""])):
+        (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in text))
+    (folder / "test.hypotheses.txt").write_text("a good line\n<img>\nhalf a line\n\n")
+    (group,) = pages.of_run(folder, SCORES, {})["passages"]["groups"]
+    assert [shown["title"].split(",")[0] for shown in group["examples"]] == ["Line 2", "Line 3", "Line 1"]
+    assert group["examples"][0]["lines"] == [("source", lines[1]), ("reference", "w"), ("translation", "<img>")]
+    text = page(pages.of_run(folder, SCORES, {}))
+    assert "<img>" not in text
+    assert "\ufffd&lt;b&gt;bad" in text
+
+
+def test_bleu_says_what_it_is_made_of(tmp_path: Path) -> None:
+    score = {"name": "test BLEU", **bleu(["a b c d e", "x y"], ["a b c d f", "x y z"]).as_dict(), "value": 1.0}
+    parts = score["details"]
+    expected = parts["brevity_penalty"] * np.exp(np.mean(np.log(parts["precisions"])))
+    assert expected == pytest.approx(bleu(["a b c d e", "x y"], ["a b c d f", "x y z"]).value)
+    assert (parts["hypothesis_length"], parts["reference_length"]) == (7, 8)
+    (note, _) = pages.of_run(write_folder(tmp_path / "mine", 5), [score], {})["scores"]["notes"]
+    assert "brevity penalty 0.867, length ratio 0.875" in note
 
 
 def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None:
@@ -127,8 +204,43 @@ def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None
     assert found["pairs"] is None  # of two, the scores say all
     assert len(found["failures"]) == 2
     assert not [note for note in found["scores"]["notes"] if "FAILED" in note or "nrefs" in note]
+    assert found["links"] == []
     assert found["commands"][0] == ("This comparison", comparison.command)
     assert ("x=b seed 1", "nmt-train seed=1") in found["commands"]
+
+
+def test_a_comparison_shows_where_variants_differ_most(comparison: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "b" / "seed-1" / "test.hypotheses.txt").write_text("v w x y z\nz y <x> a a\n")
+    (group,) = pages.of_comparison(comparison, "mine")["passages"]["groups"]
+    (shown,) = group["examples"]  # on the other line they say the same
+    assert group["label"] == "x=b, seed 1"
+    assert shown["title"].startswith("Line 2, -")
+    names = [name.split(" (")[0] for name, _ in shown["lines"]]
+    assert names == ["source", "reference", "x=a", "x=b"]
+    assert [text for _, text in shown["lines"]] == ["b c", "z y x w v", "z y x w v", "z y <x> a a"]
+
+
+def test_a_comparison_links_the_pages_of_its_runs(comparison: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "a" / "seed-1" / "report.html").write_text("")
+    found = pages.of_comparison(comparison, "mine", tmp_path)
+    assert dict(found["links"])["x=a"] == [("seed 1", "a/seed-1/report.html")]
+    assert 'href="./a/seed-1/report.html"' in page(found)
+    assert "href" not in page({**found, "links": []})
+
+
+@pytest.mark.parametrize(
+    "path", ["javascript:alert(1)", 'a b"><script>', "//evil.example/x", "data:text/html,x", "\udcff"]
+)
+def test_a_link_stays_a_relative_path(path: str) -> None:
+    assert re.fullmatch(r"\./[A-Za-z0-9_.~/%-]+", address(path))
+
+
+def test_what_runs_share_is_said_once_and_what_differs_is_said() -> None:
+    runs = [
+        [("Data", [("languages", "en to de"), ("long", letter * 200)]), ("Model", [("cell", letter)])]
+        for letter in "ab"
+    ]
+    assert shared(runs) == [("Data", [("languages", "en to de"), ("long", DIFFERENT)]), ("Model", [("cell", "a | b")])]
 
 
 def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path) -> None:

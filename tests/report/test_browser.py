@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt.report.html import page as page_of
+from nmt.report.sentences import Picture
+from nmt.report.sentences import page as sentences_page
 from tests.report import samples
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -289,8 +292,9 @@ def test_a_dark_screen_has_other_colours_and_paper_has_light_ones(browser: Any, 
     dark.page.emulate_media(media="print", color_scheme="dark")
     assert (dark.style("body", "backgroundColor"), dark.style("body", "color")) == seen[0][:2]
     assert dark.colours() == seen[0][2]
-    for control in ("button", "input[type=range]", ".hint"):
+    for control in ("button", "input[type=range]", ".screen"):
         assert not dark.page.locator(control).first.is_visible()
+    assert dark.page.locator(".hint.notes").first.is_visible()
     assert dark.page.locator(".grid").first.is_visible()
     dark.page.close()
 
@@ -319,6 +323,64 @@ def test_nothing_is_wider_than_the_screen(browser: Any, tmp_path: Path, width: i
     tops = [visit.page.locator(panel).bounding_box()["y"] for panel in (LEFT, RIGHT)]
     assert (tops[0] == tops[1]) == (width > 1000)
     visit.page.close()
+
+
+def wide(columns: int) -> dict[str, Any]:
+    """A comparison whose table has many columns."""
+    names = [f"column-{number}" for number in range(columns)]
+    scores = {
+        "columns": [{"head": name, "note": f"what {name} is"} for name in names],
+        "rows": [
+            {"label": label, "cells": [{"text": "1,234.5", "interval": "± 0.51"}] * columns} for label in VARIANTS
+        ],
+        "notes": ["a note"],
+    }
+    return {**COMPARISON, "scores": scores}
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_table_that_scrolls_says_so(browser: Any, tmp_path: Path, width: int) -> None:
+    for columns, scrolls in ((2, False), (24, True)):
+        report = wide(columns)
+        visit = Visit(browser, tmp_path / "page.html", report, viewport={"width": width, "height": 800})
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+        scores = visit.page.locator("section", has=visit.page.locator("#head-scores"))
+        assert scores.locator(".more").is_visible() == (scrolls or width < 600)
+        label = scores.locator("tbody th").first
+        before = label.bounding_box()["x"]
+        scores.locator(".scroll").evaluate("each => { each.scrollLeft = 9999; }")
+        assert not scrolls or label.bounding_box()["x"] == before  # whose numbers they are stays in sight
+        visit.page.close()
+
+
+def test_paper_has_all_columns_all_notes_and_what_is_folded(browser: Any, tmp_path: Path) -> None:
+    report = wide(15)
+    landscape = {"width": 1030, "height": 700}  # a sheet of A4 less its margins, in CSS pixels
+    visit = Visit(browser, tmp_path / "page.html", report, viewport=landscape)
+    visit.page.emulate_media(media="print")
+    visit.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert not [each for each in visit.page.locator("details").all() if each.get_attribute("open") is None]
+    for column in report["scores"]["columns"]:
+        head = visit.page.locator("thead th", has_text=column["head"]).first.bounding_box()
+        assert head["x"] + head["width"] <= landscape["width"]
+        assert visit.page.get_by_text(f"{column['head']}: {column['note']}.").is_visible()
+    assert visit.page.get_by_text(report["signatures"][0][1]).is_visible()
+    visit.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert visit.page.locator("details").first.get_attribute("open") is None
+    visit.page.close()
+
+
+def test_a_page_of_translations_is_no_wider_than_a_phone(browser: Any, tmp_path: Path) -> None:
+    words = ["https://example.org/" + "a" * 90, "w" * 120, "</s>"]
+    told = [("model", "outputs/" + "a_very_long_name_" * 9)]
+    text = sentences_page([Picture(1, words, words, np.eye(3))], title="Attention", created="today", told=told)
+    path = tmp_path / "page.html"
+    path.write_text(text, encoding="utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(path.as_uri())
+    page.wait_for_selector("td[data-row]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
 
 
 def test_without_scripts_the_scores_are_still_there(browser: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.report.figures import costs, curves, figures, lengths
+from nmt.report.figures import costs, curves, figures, lengths, panel_figures
 from nmt.report.panels import LEARNING, MEASURES
 from tests.report import samples
 
@@ -88,6 +88,16 @@ def test_a_comparison_has_a_line_for_every_variant() -> None:
     np.testing.assert_allclose(
         points, [(run["values"]["parameters"], run["values"]["BLEU"]) for v in report["variants"] for run in v["runs"]]
     )
+
+
+def test_every_panel_is_a_figure_of_its_own_with_the_same_lines() -> None:
+    report = samples.report("attention=dot", "attention=cosine", seeds=2)
+    found = panel_figures(report)
+    combined = lines(figures(report)["curves"]) | lines(figures(report)["measures"])
+    own = [lines(figure) for name, figure in found.items() if not name.startswith("cost-")]
+    assert {name: points for each in own for name, points in each.items()} == combined
+    assert all(len(figure.axes) == 1 for figure in found.values())
+    assert {"loss", "bleu", "learning-rate", "entropy", "cost-parameters"} <= found.keys()
 
 
 def test_runs_scored_on_other_lengths_are_not_in_one_line() -> None:

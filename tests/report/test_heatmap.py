@@ -118,6 +118,22 @@ def test_what_no_font_has_is_a_square() -> None:
     assert glyphs.families(["plain", "words"]) == [glyphs.DEFAULT_FAMILY]
 
 
+def test_a_script_without_a_font_is_named_once_with_a_package(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(glyphs, "family_of", lambda character: None if ord(character) > 0x2FF else "DejaVu Sans")
+    glyphs.warn_undrawable.cache_clear()
+    for word in ("漢字", "かな", "한국", "ไทย", "हिन्दी", "ไทย", "plain", "\x07", "\ue000", "🂡"):
+        glyphs.legible(word)
+    glyphs.warn_undrawable.cache_clear()
+    told = [(record.args[0], record.args[2]) for record in caplog.records if isinstance(record.args, tuple)]
+    assert told == [
+        ("Chinese, Japanese or Korean", "fonts-noto-cjk"),
+        ("Thai", "fonts-noto-core"),
+        ("Devanagari", "fonts-noto-core"),
+    ]
+
+
 def test_words_and_weights_must_agree() -> None:
     with pytest.raises(ValueError, match=r"3 target words .* 4 source .* \(3, 5\)"):
         heatmap(WEIGHTS, SOURCE[:4], TARGET)

@@ -18,6 +18,7 @@ from nmt.cli import pages
 from nmt.cli.training_run import run
 from nmt.report import figures
 from nmt.report.comparison import Comparison, Run, Variant, markdown
+from nmt.report.formats import Format, encode
 from nmt.report.heatmap import Frame, film, heatmap
 from nmt.report.html import page
 from nmt.training import pictures
@@ -164,6 +165,15 @@ def test_a_run_of_which_nothing_can_be_drawn_ends_as_any_other(
     told = (tmp_path / "run" / "train.log").read_text()
     assert "probe 1 of step 4 could not be drawn" in told
     assert "report.html could not be drawn" in told
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_vector_figures_are_the_same_every_time_and_have_no_type_3_fonts(ending: Format) -> None:
+    words = ["$x_{", "漢字", "\x07", "plain"]
+    first, other = (encode(heatmap(weights(4, 4), words, words), ending) for _ in range(2))
+    assert first == other
+    assert b"/Type3" not in first
+    assert (b"/TrueType" in first or b"CIDFontType2" in first) == (ending == "pdf")
 
 
 def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
