@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,12 @@ def test_scores_are_those_of_the_sacrebleu_command(
         assert ours["name"] == theirs["name"]
         assert ours["value"] == pytest.approx(theirs["score"], abs=1e-8)
         assert ours["signature"] == theirs["signature"]
+        assert ("details" in ours) == (ours["name"] == "BLEU")
+    parts: Any = found[0]["details"]
+    precisions = "/".join(f"{value:.1f}" for value in parts["precisions"])
+    lengths = f"hyp_len = {parts['hypothesis_length']} ref_len = {parts['reference_length']}"
+    ratios = f"BP = {parts['brevity_penalty']:.3f} ratio = {parts['length_ratio']:.3f}"
+    assert json.loads(judged.stdout)[0]["verbose_score"] == f"{precisions} ({ratios} {lengths})"
 
 
 def test_the_command_prints_a_table(files: tuple[Path, Path]) -> None:
