@@ -76,6 +76,9 @@ _LANGUAGES_OF_MARKUP = (
     ("<srcset", "a file of mteval (SGML)"),
     ("<refset", "a file of mteval (SGML)"),
 )
+BINARY_BYTES = 64
+"""Fewer bytes do not tell binary data from a text with a stray NUL, which is a character as others are."""
+
 _ROWS = 5
 """So many lines with equally many tabs, and no line without, are a table."""
 
@@ -142,7 +145,7 @@ def compression(head: bytes) -> tuple[str, Any] | None:
 def recognize(head: bytes, *, strict: bool = True, tables: bool = False) -> tuple[str, str] | None:
     """What a stream is that begins with `head`, and what to do with it; None where it may be text.
 
-    strict: whether NUL bytes are refused. tables: whether JSON and tables of columns may be text.
+    strict: whether many NUL bytes are refused. tables: whether JSON and tables of columns may be text.
     """
     for first, what, advice in SIGNATURES:
         if head.startswith(first):
@@ -187,9 +190,18 @@ def _binary(head: bytes, strict: bool) -> tuple[str, str] | None:
         if len(text) > 1 and "\0" not in text and plain >= 0.97 * len(text) and re.search(r"[ \n]", text):
             asked = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
             return f"{asked} text without a byte order mark", f"Convert it: `iconv -f {asked} -t UTF-8`."
-    if strict and (head.count(b"\0") > len(head) / 100 or b"\xff" in head):
+    many = len(head) >= BINARY_BYTES and head.count(b"\0") > len(head) / 10
+    if strict and (many or not _is_utf8(head)):
         return "binary data (it has NUL bytes)", "Give a text file in UTF-8."
     return None
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # which leaves a character that is cut off at the end
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _structured(text: str, whole: bool, tables: bool) -> tuple[str, str] | None:

@@ -69,7 +69,7 @@ def decode(
     """The lines of a binary stream (such as standard input) as they arrive; see `formats.open_text` for what is read.
 
     `name` stands for the stream in messages. With errors="replace", every bad byte becomes U+FFFD, and how many lines
-    had one is logged at the end. Raises DataError for bytes that are not UTF-8, for NUL bytes, for lines of more than
+    had one is logged at the end. Raises DataError for bytes that are not UTF-8, for lines of more than
     `LONGEST` bytes, for what is no text, and for a damaged compressed stream.
     """
     bad_lines: list[int] = []
@@ -92,12 +92,7 @@ def decode(
                 if errors == "strict":
                     raise DataError(_not_utf8(name, number, problem, setting)) from None
                 bad_lines.append(number)
-                text = line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
-            if "\0" in text:
-                if errors == "strict":
-                    raise DataError(_has_nul(name, number, text.index("\0"), setting))
-                bad_lines.append(number)
-                text = text.replace("\0", "\ufffd")
+                text = line.decode("utf-8", errors="replace")
             yield text
     if bad_lines:
         count = f"{len(bad_lines)} of {number} lines" if len(bad_lines) > 1 else "one line"
@@ -116,8 +111,8 @@ def check(
     """That a file can be read; raises DataError, with the nearest name in its folder where there is none.
 
     `asked`, where given, is the setting that named the file. `text`: whether it must be text, as its first bytes say,
-    with NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`. `regular`: whether pipes and
-    devices are refused, because the file is read more than once; otherwise they are not opened here.
+    with many NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`. `regular`: whether pipes
+    and devices are refused, because the file is read more than once; otherwise they are not opened here.
     """
     file, name = Path(path).expanduser(), f"{path} ({asked})" if asked else path
     try:
@@ -160,13 +155,6 @@ def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str)
         f"{name}, line {number}: byte 0x{problem.object[problem.start]:02x} (byte {problem.start + 1} of the line) is "
         f"not UTF-8. Convert the text (for example `iconv -f LATIN1 -t UTF-8`), or set {setting}=replace to read what "
         "is not UTF-8 as U+FFFD."
-    )
-
-
-def _has_nul(name: str, number: int, place: int, setting: str) -> str:
-    return (
-        f"{name}, line {number}: character {place + 1} is a NUL byte, which no text has. Remove such bytes (for "
-        f"example `tr -d '\\0'`), or set {setting}=replace to read them as U+FFFD."
     )
 
 

@@ -19,8 +19,8 @@ from hypothesis.strategies import binary, booleans, characters, lists, sampled_f
 from nmt.data import formats, lines
 from nmt.errors import DataError
 
-# Any line that survives: no \n (ends it), no NUL (refused), no \r at its end, no mark at its start (dropped).
-LINE = text(characters(exclude_characters="\n\ufeff\0", exclude_categories=("Cs",))).map(lambda line: line.rstrip("\r"))
+# Any line that survives: no \n (ends it), no \r at its end, no mark at its start (dropped).
+LINE = text(characters(exclude_characters="\n\ufeff", exclude_categories=("Cs",))).map(lambda line: line.rstrip("\r"))
 
 PACKERS = (bytes, gzip.compress, bz2.compress, lzma.compress)
 
@@ -210,13 +210,9 @@ def test_text_that_resembles_something_else_is_text(content: str) -> None:
     assert list(lines.decode(io.BytesIO(content.encode()), name="here")) == content.removesuffix("\n").split("\n")
 
 
-def test_a_nul_byte_is_located_or_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "text"
-    path.write_bytes(b"a\n" * 5000 + b"b\0c\n")
-    with pytest.raises(DataError, match=r"line 5001: character 2 is a NUL byte.*data\.errors=replace"):
-        lines.read(path, setting="data.errors")
-    assert lines.read(path, "replace")[-1] == "b\ufffdc"
-    assert "first: line 5001" in caplog.text
+@pytest.mark.parametrize("content", [b"b\0c\n", b"\0\n", b"\0", b"a\n" * 5000 + b"b\0c\n"])
+def test_a_stray_nul_is_a_character(content: bytes) -> None:
+    assert list(lines.decode(io.BytesIO(content), name="here"))[-1] == content.decode().rstrip("\n").split("\n")[-1]
 
 
 def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
