@@ -11,6 +11,7 @@ import numpy as np
 
 from nmt.cli.page_texts import choose_furthest, choose_worst, describe, describe_all, link_runs, scored, texts
 from nmt.errors import CheckpointError
+from nmt.evaluation import floor
 from nmt.evaluation.lengths import Bucket, by_length
 from nmt.evaluation.measures import Disagreement, disagreement
 from nmt.evaluation.significance import paired_bootstrap
@@ -20,6 +21,7 @@ from nmt.report.html import page
 from nmt.report.score_table import pair_table, score_table
 from nmt.training import run_folder
 from nmt.training.files import explained, read_json, replace
+from nmt.training.improvement import ADVICE, is_still_improving
 from nmt.training.journal import METRICS, rows
 from nmt.training.pictures import for_papers
 
@@ -33,7 +35,7 @@ COSTS = [
     {"name": "sentences_per_second", "head": "sentences translated per second", "better": "more"},
 ]
 
-STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING}."
+STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING} over sentences."
 
 
 def write_run(
@@ -131,6 +133,8 @@ def of_run(
         remarks.append(
             "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
         )
+    remarks += [] if (problem := floor.explain_unlearnt(values)) is None else [f"Not learnt: {problem}."]
+    remarks += [f"Still improving: {ADVICE}."] if is_still_improving(folder) else []
     return {
         "title": folder.resolve().name,
         "created": now(),

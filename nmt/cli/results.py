@@ -11,13 +11,16 @@ from typing import NamedTuple
 from nmt.cli.sweep import Job
 from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
+from nmt.evaluation import floor
 from nmt.evaluation.lengths import Bucket, bucketed
 from nmt.evaluation.resampling import Resampled, resampled, statistics
+from nmt.evaluation.seeds import seeds_p_value
 from nmt.evaluation.significance import SAMPLES, TESTS, holm, p_values
 from nmt.report.comparison import Comparison, Run, Variant
-from nmt.report.differences import Pair, Significance
+from nmt.report.differences import SEEDS, Pair, Significance
 from nmt.training import run_folder
 from nmt.training.files import read_json
+from nmt.training.improvement import is_still_improving
 from nmt.training.journal import METRICS, rows
 
 FAILED = "FAILED"
@@ -66,7 +69,8 @@ def measured(folder: Path) -> Run:
         values["tokens_per_second"] = median(speeds)
     values["minutes"] = max((row["minutes"] for row in metrics if "minutes" in row), default=0.0)
     signatures = {key: score["signature"] for key, score in found.items()}
-    return Run(about["seed"], str(folder), values, signatures, split=split(folder))
+    improving = is_still_improving(folder)
+    return Run(about["seed"], str(folder), values, signatures, split=split(folder), still_improving=improving)
 
 
 def name(score: dict[str, str]) -> str:
@@ -165,26 +169,52 @@ def difference(first: Sequence[Run], other: Sequence[Run], scored: Mapping[str, 
 
     Tests of the difference of the means, for which chance deals with sentences, each with its translations by all seeds
     (see `p_values`), and tests of each seed's own pair of runs. All ask whether other test sentences could turn the
-    result, for the models that were trained; how much other seeds would change it is what the standard deviations show.
-    Nothing is adjusted yet.
+    result, for the models that were trained. With several seeds of each there is a test for which seeds are random too.
+    Nothing is tested where a variant has not learnt to translate. Nothing is adjusted yet.
     """
     runs = [(a, b) for a in first for b in other if a.seed == b.seed and {a.folder, b.folder} <= scored.keys()]
     pairs = [(scored[a.folder], scored[b.folder]) for a, b in runs]
     if not pairs or len({one.references for pair in pairs for one in pair}) > 1:  # other data, so nothing is paired
         return None
-    found = p_values([(a.sampled, b.sampled) for a, b in pairs])
     gain = fmean(b.values["BLEU"] - a.values["BLEU"] for a, b in runs)
+    if (reason := explain_untested(first, other)) is not None:
+        return Significance(gain, {}, {}, {a.seed: {} for a, _ in runs}, untested=reason)
+    found = p_values([(a.sampled, b.sampled) for a, b in pairs])
     seeds = {a.seed: tests for (a, _), tests in zip(runs, found.alone, strict=True)}
-    return Significance(gain, found.together, found.together, seeds)
+    together = found.together | compute_seeds_p(runs, pairs)
+    return Significance(gain, together, together, seeds)
+
+
+def compute_seeds_p(runs: Sequence[tuple[Run, Run]], pairs: Sequence[tuple[Scored, Scored]]) -> dict[str, float]:
+    """The p-value for which seeds are a random effect, by its name; nothing where it cannot be had.
+
+    An ensemble of the seeds is one model, whose score meets each seed of the other variant: it has no seeds.
+    """
+    if any(len({run.folder for run in side}) < len(side) for side in zip(*runs, strict=True)):
+        return {}
+    p_value = seeds_p_value([a.sampled for a, _ in pairs], [b.sampled for _, b in pairs])
+    return {} if p_value is None else {SEEDS: p_value}
+
+
+def explain_untested(first: Sequence[Run], other: Sequence[Run]) -> str | None:
+    """Why nothing is tested: a variant has not learnt to translate; None where both have."""
+    scores = [floor.average([run.values for run in runs]) for runs in (first, other)]
+    if not any(map(floor.is_unlearnt, scores)):
+        return None
+    return (
+        f"{floor.format_scores(scores[0])} against {floor.format_scores(scores[1])}: a model with {floor.RULE} has not "
+        "learnt to translate"
+    )
 
 
 def adjusted(found: Sequence[Significance]) -> list[Significance]:
     """The same tests, their p-values adjusted for one another."""
-    by_test = {name: holm([each.p_values[name] for each in found]) for name in TESTS}
-    return [
-        each._replace(adjusted={name: p_values[place] for name, p_values in by_test.items()})
-        for place, each in enumerate(found)
-    ]
+    adjusted: list[dict[str, float]] = [{} for _ in found]
+    for name in (*TESTS, SEEDS):
+        places = [place for place, each in enumerate(found) if name in each.p_values]
+        for place, p_value in zip(places, holm([found[place].p_values[name] for place in places]), strict=True):
+            adjusted[place][name] = p_value
+    return [each._replace(adjusted=own) for each, own in zip(found, adjusted, strict=True)]
 
 
 def text(run: Run, kind: str) -> Path:

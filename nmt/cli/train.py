@@ -60,7 +60,21 @@ def table(outcome: "Outcome") -> str:
     lines += [f"{name:<16} {path}" for name, path in places.items() if path.exists()]
     if outcome.status:
         lines.append("the same command goes on from here")
-    return "\n".join(lines)
+    return "\n".join([*lines, *cautions(outcome)])
+
+
+def cautions(outcome: "Outcome") -> list[str]:
+    """What is wrong with a run that ended: it has not learnt to translate, or was still improving."""
+    from nmt.evaluation.floor import explain_unlearnt
+    from nmt.training.improvement import ADVICE, is_still_improving
+
+    if outcome.status:
+        return []
+    problem = explain_unlearnt({score["name"].split(" ", 1)[-1]: score["value"] for score in outcome.scores})
+    lines = [] if problem is None else [f"not learnt       {problem}"]
+    if is_still_improving(outcome.folder):
+        lines.append(f"still improving  {ADVICE}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
+from nmt.evaluation import floor
 from nmt.evaluation.lengths import Bucket
 from nmt.evaluation.significance import TESTS
 from nmt.report import differences
-from nmt.report.differences import ALPHA, NOTHING, Pair, Significance, p_shown
+from nmt.report.cautions import caution
+from nmt.report.differences import ALPHA, NOTHING, SEEDS, Pair, Significance, format_count, format_p
+from nmt.report.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Run:
     failure: str | None = None
     lengths: list[Bucket] = field(default_factory=list)
     members: int = 1
+    still_improving: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Variant:
     def deviation(self, name: str) -> float | None:
         """The sample standard deviation over seeds, with n - 1 below; None for fewer than two."""
         return stdev(found) if len(found := self.values(name)) > 1 else None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Means by which it is judged whether the variant has learnt."""
+        return floor.average([run.values for run in self.runs])
 
     @property
     def ensemble(self) -> bool:
@@ -131,23 +140,20 @@ def tables(comparison: Comparison) -> list[list[list[str]]]:
     return [cells(comparison), *([matrix] if matrix else [])]
 
 
-def aligned(rows: Sequence[Sequence[str]], between: str, edge: str) -> list[str]:
-    """Rows as lines with straight columns: the first to the left, numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        first, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        line = between.join([first.lstrip().ljust(widths[0]), *rest])
-        lines.append(f"{edge} {line} {edge}" if edge else line.rstrip())
-    return lines
-
-
 def cells(comparison: Comparison) -> list[list[str]]:
     """Head and rows as people read them."""
     shown = [column for column in SHOWN if any(column.name in run.values for run in comparison.runs)]
-    tests = [f"p {name}" for name in TESTS]
+    tests = differences.list_tests(variant.significance for variant in comparison.variants)
     rows = [
-        ["variant", "seeds", BLEU.head, "difference", *tests, f"p<{ALPHA:g}", *(column.head for column in shown)],
+        [
+            "variant",
+            "seeds",
+            BLEU.head,
+            "difference",
+            *(f"p {name}" for name in tests),
+            f"p<{ALPHA:g}",
+            *(column.head for column in shown),
+        ],
     ]
     for variant in comparison.variants:
         rows.append(
@@ -155,7 +161,7 @@ def cells(comparison: Comparison) -> list[list[str]]:
                 variant.label,
                 counted(variant),
                 number(variant, BLEU),
-                *tested(variant.significance),
+                *tested(variant.significance, tests),
                 *(number(variant, column) for column in shown),
             ]
         )
@@ -177,24 +183,24 @@ def counted(variant: Variant) -> str:
     return f"{variant.finished}" if whole else f"{variant.finished}/{len(variant.runs)}"
 
 
-def tested(found: Significance | None) -> list[str]:
-    """The cells of the tests against the baseline."""
+def tested(found: Significance | None, tests: Sequence[str]) -> list[str]:
+    """The cells of the `tests` against the baseline."""
     if found is None:
-        return [NOTHING] * (2 + len(TESTS))
-    tests = [p_shown(found.adjusted[name]) for name in TESTS]
-    return [f"{found.difference:+.2f}", *tests, f"{found.below}/{len(found.seeds)}"]
+        return [NOTHING] * (2 + len(tests))
+    return [f"{found.difference:+.2f}", *(format_p(found, name) for name in tests), format_count(found)]
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What a reader must know to trust the table, what failed, and last the command."""
     split = next((run.split for run in comparison.runs if run.values), "test")
-    against = sum(variant.significance is not None for variant in comparison.variants)
+    against = sum(v.significance is not None and not v.significance.untested for v in comparison.variants)
     labels = [variant.label for variant in comparison.variants]
     lines = [f"{head}: {signature}" for head, signature in signatures(comparison)]
     lines += [
         f"Scores are those of the {split} split; ± is the sample standard deviation over seeds.",
         f"difference: of mean BLEU from {comparison.baseline}, over the seeds that both have.",
         *differences.explained(labels, comparison.pairs, against=against),
+        *caution(comparison.variants),
         "perplexity: of the validation split, per target piece; to be compared for the same vocabulary only.",
         "tokens/s and minutes: of training; sentences/s: of translating what is scored; MiB: most memory, no GPU's.",
     ]
@@ -230,19 +236,22 @@ def csv_table(comparison: Comparison) -> str:
         head += [f"{column.key}_mean", f"{column.key}_std"] if column.spread else [column.key]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    tests = [f"p_{name}{which}" for name in TESTS for which in ("", "_adjusted")]
-    writer.writerow([*head, "bleu_difference", *tests, "seeds_tested", "seeds_significant"])
+    tests = (*TESTS, SEEDS)
+    p_heads = [f"p_{name}{which}" for name in tests for which in ("", "_adjusted")]
+    last = ["bleu_difference", *p_heads, "seeds_tested", "seeds_significant", "untested", "still_improving"]
+    writer.writerow([*head, *last])
     for variant in comparison.variants:
         row: list[Any] = [variant.label, variant.finished, len(variant.runs) - variant.finished]
         for column in columns:
             row += [exact(variant, column), *([variant.deviation(column.name)] if column.spread else [])]
         found = variant.significance
         if found is None:
-            row += [None] * (3 + len(tests))
+            row += [None] * (len(last) - 1)
         else:
-            p_values = [p for name in TESTS for p in (found.p_values[name], found.adjusted[name])]
-            row += [found.difference, *p_values, len(found.seeds), found.below]
-        writer.writerow(row)
+            p_values = [p for name in tests for p in (found.p_values.get(name), found.adjusted.get(name))]
+            counts = [None, None] if found.untested else [len(found.seeds), found.below]
+            row += [found.difference, *p_values, *counts, found.untested]
+        writer.writerow([*row, sum(run.still_improving for run in variant.runs)])
     return out.getvalue()
 
 

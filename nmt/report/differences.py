@@ -1,9 +1,9 @@
 """Which differences in BLEU could be chance: between a variant and the baseline, and between any two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nmt.evaluation.significance import SAMPLES
+from nmt.evaluation.significance import SAMPLES, TESTS
 
 ALPHA = 0.05
 """The level at which the table counts seeds."""
@@ -13,6 +13,12 @@ DECIDING = "randomization"
 
 STARS = ((0.001, "***"), (0.01, "**"), (ALPHA, "*"))
 
+SEEDS = "seeds"
+"""The test for which seeds are a random effect too; absent where a variant has one seed."""
+
+DOUBT = "†"
+"""Marks a difference that holds over sentences and not over seeds."""
+
 NOTHING = "-"
 """A cell without a number."""
 
@@ -21,23 +27,29 @@ class Significance(NamedTuple):
     """One variant against another, over the seeds that both finished.
 
     difference: of the means of BLEU; p_values: of that difference, by test; adjusted: the same, for being some of many
-    (Holm 1979); seeds: the p-values of each seed's own pair, by test, not adjusted.
+    (Holm 1979); seeds: the p-values of each seed's own pair, by test, not adjusted; untested: why there are no tests.
     """
 
     difference: float
     p_values: dict[str, float]
     adjusted: dict[str, float]
     seeds: dict[int, dict[str, float]]
+    untested: str | None = None
 
     @property
     def below(self) -> int:
         """For how many seeds the pair itself differs significantly."""
-        return sum(tests[DECIDING] < ALPHA for tests in self.seeds.values())
+        return sum(tests[DECIDING] < ALPHA for tests in self.seeds.values() if tests)
 
     @property
     def stars(self) -> str:
         """The more, the surer: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p-value that decides."""
-        return next((stars for level, stars in STARS if self.adjusted[DECIDING] < level), "")
+        return next((stars for level, stars in STARS if self.adjusted.get(DECIDING, 1.0) < level), "")
+
+    @property
+    def doubt(self) -> str:
+        """The mark of a difference that other sentences would hardly turn, but other seeds could; empty for others."""
+        return DOUBT if self.stars and self.adjusted.get(SEEDS, 0.0) >= ALPHA else ""
 
     @property
     def opposite(self) -> "Significance":
@@ -82,7 +94,7 @@ def cells(labels: Sequence[str], pairs: Sequence[Pair]) -> list[list[str]]:
 
 def cell(found: Significance | None) -> str:
     """A difference and its p-value."""
-    return NOTHING if found is None else f"{found.difference:+.2f} {p_shown(found.adjusted[DECIDING])}"
+    return NOTHING if found is None else f"{found.difference:+.2f} {format_p(found, DECIDING)}"
 
 
 def p_shown(p_value: float) -> str:
@@ -90,8 +102,28 @@ def p_shown(p_value: float) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
+def format_p(found: Significance, test: str, missing: str = NOTHING) -> str:
+    """The adjusted p-value of a test, with the mark of doubt at the one that decides; `missing` where there is none."""
+    if test not in found.adjusted:
+        return missing
+    return p_shown(found.adjusted[test]) + (found.doubt if test == DECIDING else "")
+
+
+def format_count(found: Significance, missing: str = NOTHING) -> str:
+    """For how many of the seeds the pair itself differs."""
+    return missing if found.untested else f"{found.below}/{len(found.seeds)}"
+
+
+def list_tests(found: Iterable[Significance | None]) -> list[str]:
+    """The tests that have a column: those over sentences always, that over seeds where it was made."""
+    return [*TESTS, *([SEEDS] if any(each is not None and SEEDS in each.adjusted for each in found) else [])]
+
+
 def explained(labels: Sequence[str], pairs: Sequence[Pair], *, against: int) -> list[str]:
     """How the p-values came about, `against` of them against the baseline, and what they do not tell."""
+    tested = [pair for pair in pairs if not pair.significance.untested]
+    if pairs and not tested:
+        return []
     lines = [
         "p: of that difference, by paired bootstrap and paired approximate randomization over sentences, each with the "
         f"translations of all seeds; {SAMPLES} samples; adjusted (Holm) as {against} tested against the baseline.",
@@ -99,10 +131,26 @@ def explained(labels: Sequence[str], pairs: Sequence[Pair], *, against: int) -> 
     ]
     if related(labels, pairs):
         lines.append(
-            f"row less column: the difference of mean BLEU, and its p by {DECIDING}, adjusted for {len(pairs)} pairs."
+            f"row less column: the difference of mean BLEU, and its p by {DECIDING}, adjusted for {len(tested)} pairs."
         )
     return [
         *lines,
         f"The bootstrap takes noise for a difference oftener than its p says; where they disagree, trust {DECIDING}.",
-        "Both ask about other test sentences, not about other seeds: what those would change is what ± shows.",
+        *explain_seeds([pair.significance for pair in tested]),
     ]
+
+
+def explain_seeds(found: Sequence[Significance]) -> list[str]:
+    """What the tests say of other seeds."""
+    lines = ["Both ask about other test sentences, not about other seeds: what those would change is what ± shows."]
+    if any(SEEDS in each.adjusted for each in found):
+        lines.append(
+            f"p {SEEDS}: of the same difference, with seeds and sentences as random effects; adjusted as the others."
+        )
+    elif found:
+        lines.append(f"p {SEEDS}: no test, which needs several seeds of each variant that differ: seeds=3, better 5.")
+    if any(each.doubt for each in found):
+        lines.append(
+            f"{DOUBT}: the models differ over sentences, but p {SEEDS} is {ALPHA:g} or more: other seeds could turn it."
+        )
+    return lines

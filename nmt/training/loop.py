@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -268,8 +268,13 @@ class Loop:
 
 def worth(report: Report, metric: str) -> float:
     """A validation result as a number of which more is better; of equal scores, the lower loss is worth more."""
-    value = report.values[metric]
+    return rank(report.values, metric)
+
+
+def rank(values: Mapping[str, float], metric: str) -> float:
+    """The same of the values alone."""
+    value = values[metric]
     if metric in ("loss", "perplexity"):
         return -value
-    loss = report.values["loss"]
+    loss = values["loss"]
     return value - TIE * (min(loss, LARGEST_LOSS) if math.isfinite(loss) else LARGEST_LOSS)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +332,44 @@ def test_every_pair_is_tested_and_each_family_adjusted_for_itself(tmp_path: Path
     assert against["a"].p_values == told.pairs[0].significance.p_values
     mean = {variant.label: variant.mean("BLEU") or 0.0 for variant in told.variants}
     assert told.pairs[1].significance.difference == pytest.approx(mean["c"] - mean["a"])
+
+
+def test_seeds_that_differ_are_a_test_of_their_own_adjusted_with_its_like(tmp_path: Path) -> None:
+    shares = {"a": (0.3, 0.2), "b": (0.25, 0.35), "c": (0.05, 0.1)}
+    texts = {label: [worse(share, 7) for share in both] for label, both in shares.items()}
+    told = compared(systems(tmp_path, **texts))
+    pairs = [pair.significance for pair in told.pairs]
+    assert [pair.adjusted["seeds"] for pair in pairs] == holm([pair.p_values["seeds"] for pair in pairs])
+    alike = compared(systems(tmp_path / "alike", a=texts["a"], b=texts["b"][:1])).pairs[0].significance
+    assert "seeds" not in alike.p_values  # one seed in common
+
+
+def test_an_ensemble_of_seeds_is_one_model_and_has_no_seeds(tmp_path: Path) -> None:
+    runs = systems(tmp_path, a=[worse(0.3, 1), worse(0.2, 2)], b=[worse(0.1, 3)])
+    again = {"b": [replace(runs["b"][0], seed=seed) for seed in (1, 2)]}
+    found = results.compared(runs, baseline="a", command="", paired=again).pairs[0].significance
+    assert found.seeds.keys() == {1, 2}
+    assert found.p_values.keys() == set(TESTS)
+
+
+@pytest.mark.parametrize(("better", "weaker"), [((0.08, 9.0), (0.01, 8.0)), ((20.0, 40.0), (0.9, 40.0))])
+def test_where_a_variant_has_not_learnt_nothing_is_tested(
+    tmp_path: Path, better: tuple[float, float], weaker: tuple[float, float]
+) -> None:
+    runs = systems(tmp_path, a=[CLOSE, CLOSE], b=[FAR, FAR], c=[CLOSE, FAR])
+    scores = {"a": weaker, "b": better, "c": (25.0, 50.0)}
+    weak = {
+        label: [replace(run, values=dict(zip(("BLEU", "chrF2"), scores[label], strict=True))) for run in found]
+        for label, found in runs.items()
+    }
+    told = compared(weak)
+    pairs = {(pair.first, pair.other): pair.significance for pair in told.pairs}
+    first = pairs["a", "b"]
+    assert (first.p_values, first.adjusted, first.stars, first.below) == ({}, {}, "", 0)
+    assert first.difference == pytest.approx(better[0] - weaker[0])
+    assert first.untested is not None
+    assert f"BLEU {weaker[0]:.2f} and chrF {weaker[1]:.1f} against BLEU {better[0]:.2f}" in first.untested
+    assert (pairs["b", "c"].untested is None) == (better[0] > 1)
 
 
 def test_bleu_by_length_is_told_of_runs_that_kept_their_sources(tmp_path: Path) -> None:

@@ -202,6 +202,73 @@ def test_json_has_every_pair() -> None:
     assert found[0]["adjusted"]["randomization"] == 0.012
 
 
+# What is not tested, and what is only tested over sentences -----------------------------------------------------------
+
+WEAK = Significance(0.07, {}, {}, {1: {}, 2: {}}, untested="BLEU 0.01 and chrF 9.0 against BLEU 0.08 and chrF 9.1")
+
+
+def weak(seed: int, bleu: float) -> Run:
+    return Run(seed, "out", {"BLEU": bleu, "chrF2": 9.0}, still_improving=seed == 1)
+
+
+UNLEARNT = Comparison(
+    COMMAND,
+    "a",
+    [
+        Variant("a", [weak(1, 0.01), weak(2, 0.02)]),
+        Variant("b", [weak(1, 0.07), weak(2, 0.09)], WEAK),
+        Variant("c", [run(1, 20.0), run(2, 21.0)], WEAK),
+    ],
+    [Pair("a", "b", WEAK), Pair("a", "c", WEAK), Pair("b", "c", WEAK)],
+)
+
+
+def test_what_has_not_learnt_is_shown_without_tests_and_with_the_reason() -> None:
+    for table in (text(UNLEARNT), markdown(UNLEARNT)):
+        assert "<0.001" not in table
+        assert "(BLEU below 1 or chrF below 15)" in table
+        assert "a (BLEU 0.01 and chrF 9.0); b (BLEU 0.08 and chrF 9.0). " in table
+        assert "randomization over sentences" not in table  # no word of tests that were not made
+    rows = rows_of(text(UNLEARNT))
+    assert rows[2][3:7] == ["+0.07", "-", "-", "-"]
+    cells = text(UNLEARNT).split("\n\n")[1]
+    assert re.split(r" {2,}", cells.splitlines()[1]) == ["1 a", "-", "-0.07 -", "-0.07 -"]
+    row = of_csv(UNLEARNT)[1]
+    assert (row["p_randomization"], row["seeds_significant"], row["untested"]) == ("", "", WEAK.untested)
+    found = json.loads(json_table(UNLEARNT))
+    assert found["variants"][1]["significance"]["untested"] == WEAK.untested
+    assert found["pairs"][2]["p_values"] == {}
+
+
+def test_runs_that_were_still_improving_are_counted() -> None:
+    assert "the best checkpoint is the last one: a (1 of 2 runs), b (1 of 2 runs)." in text(UNLEARNT)
+    assert [row["still_improving"] for row in of_csv(UNLEARNT)] == ["1", "1", "0"]
+    assert "Still improving" not in text(BOTH)
+
+
+def over_seeds(p_value: float) -> Comparison:
+    p_values = {"bootstrap": 0.001, "randomization": 0.002, "seeds": p_value}
+    second = Variant("b", [run(1, 21.0), run(2, 23.0)], Significance(2.0, p_values, p_values, {1: {}, 2: {}}))
+    pairs = [Pair("a", "b", surely(1.0, 0.5)._replace(p_values=p_values, adjusted=p_values))]
+    return Comparison(COMMAND, "a", [Variant("a", [run(1, 20.0), run(2, 20.0)]), second], pairs)
+
+
+def test_the_test_over_seeds_has_a_column_and_its_doubt_is_marked() -> None:
+    head, first, second = rows_of(text(over_seeds(0.3)))
+    assert head[4:7] == ["p bootstrap", "p randomization", "p seeds"]
+    assert first[4:7] == ["-", "-", "-"]
+    assert second[4:7] == ["0.001", "0.002†", "0.300"]
+    assert "† the models differ" in text(over_seeds(0.3)).replace("†:", "†")
+    assert "†" not in text(over_seeds(0.03))
+    row = of_csv(over_seeds(0.3))[1]
+    assert (row["p_seeds"], row["p_seeds_adjusted"]) == ("0.3", "0.3")
+
+
+def test_with_one_seed_it_is_said_that_there_is_no_test_over_seeds() -> None:
+    assert "p seeds: no test" in text(THREE)
+    assert "p seeds" not in text(THREE).split("\n\n")[0]
+
+
 # By length ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,41 @@
+"""Was a run still improving when it ended?"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nmt.training import run_folder
+from nmt.training.journal import METRICS, rows
+from nmt.training.loop import rank
+
+ADVICE = "the best checkpoint is the last one, so that training longer (training.stop) may give a better model"
+
+
+def is_still_improving(folder: Path) -> bool:
+    """Whether the last validation of a run was its best, which is never so where training.stop.patience ended it.
+
+    False for a run that was never validated, and where its folder does not say by what the best is chosen.
+    """
+    found = [row for row in rows(folder / METRICS) if row["kind"] == "validation"]
+    metric = read_metric(folder / run_folder.CONFIG)
+    if not found or metric is None or metric not in found[-1]:
+        return False
+    ranks = [rank_row(row, metric) for row in found]
+    return all(earlier < ranks[-1] for earlier in ranks[:-1])  # of equals the earlier is the best
+
+
+def rank_row(row: dict[str, Any], metric: str) -> float:
+    """The rank of a row of metrics.jsonl, from which numbers that are not finite are absent."""
+    return rank({"loss": math.inf, **row}, metric) if metric in row else -math.inf
+
+
+def read_metric(config: Path) -> str | None:
+    """What the best checkpoint of a run is chosen by; None where its configuration does not say."""
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        metric = settings["training"]["validation"]["metric"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return metric if isinstance(metric, str) else None
