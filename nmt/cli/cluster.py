@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from nmt.cli.jobs import begin, command, end, named, say
 from nmt.cli.processes import Command, module_path, signals
+from nmt.cli.progress import Progress
 from nmt.cli.results import LOG
 from nmt.cli.sweep import Job
 from nmt.errors import ConfigError
@@ -86,9 +87,13 @@ class Submitit:
         wanted = [(job, name) for job, name in named(jobs) if begin(job, name)]
         if not wanted:
             return 0
-        with signals(self):
+        progress = Progress(jobs, at_once=at_once)
+        for folder in {job.folder for job in jobs} - {job.folder for job, _ in wanted}:
+            progress.ended.add(folder)
+        with signals(self), progress.shown():
             self.wait(
-                [Handed(*known, ticket) for known, ticket in zip(wanted, self.submit(wanted, at_once), strict=True)]
+                [Handed(*known, ticket) for known, ticket in zip(wanted, self.submit(wanted, at_once), strict=True)],
+                progress,
             )
         return self.caught
 
@@ -125,8 +130,8 @@ class Submitit:
         )
         return executor
 
-    def wait(self, handed: Sequence[Handed]) -> None:
-        """Until all have ended, or a second SIGINT; says what each came to."""
+    def wait(self, handed: Sequence[Handed], progress: Progress | None = None) -> None:
+        """Until all have ended, or a second SIGINT; says what each came to, and tells `progress`."""
         for _, name, ticket in handed:
             say(f"{name} handed over as job {ticket.job_id}")
         told, waiting = False, list(handed)
@@ -137,14 +142,18 @@ class Submitit:
                     one.ticket.cancel(check=False)
             if self.left:
                 break
-            waiting = [one for one in waiting if not self.ended(one)]
+            waiting = [one for one in waiting if not self.ended(one, progress)]
             time.sleep(MOMENT if waiting else 0)
 
-    def ended(self, handed: Handed) -> bool:
+    def ended(self, handed: Handed, progress: Progress | None = None) -> bool:
         """Whether a run has ended; if so, says what it came to, unless all was to end."""
         job, name, ticket = handed
         if not ticket.done():
+            if progress is not None and (job.folder / LOG).exists():  # its place in the queue has come
+                progress.begin(job)
             return False
+        if progress is not None:
+            progress.end(job)
         if not self.caught:
             list(job.folder.iterdir())  # has a network drive look again for what another machine wrote
             ticket.get_info()  # has the cluster say what it knows now

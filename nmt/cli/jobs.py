@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tqdm import tqdm
+
 from nmt.cli.processes import Crew, signals
+from nmt.cli.progress import Progress
 from nmt.cli.results import FAILED, LOG, measured
 from nmt.cli.sweep import Job
 from nmt.printable import print_text
@@ -24,19 +27,25 @@ class Local:
     def work(self, jobs: Sequence[Job], *, at_once: int) -> int:
         """Runs all that is not finished, `at_once` at a time; returns the signal that ended it, 0 if none did."""
         crew = Crew()
-        with signals(crew), ThreadPoolExecutor(at_once) as pool:
+        with Progress(jobs, at_once=at_once).shown() as progress, signals(crew), ThreadPoolExecutor(at_once) as pool:
             # Signal handlers run in the main thread, which waits here; the processes are waited for in the others.
-            list(pool.map(lambda numbered: one(crew, *numbered), named(jobs)))
+            list(pool.map(lambda numbered: one(crew, *numbered, progress), named(jobs)))
         return crew.caught
 
 
-def one(crew: Crew, job: Job, name: str) -> None:
+def one(crew: Crew, job: Job, name: str, progress: Progress | None = None) -> None:
     """One run, unless it is finished or all is to end; says what became of it."""
-    if crew.caught or not begin(job, name):
+    watch = Progress([job], at_once=1) if progress is None else progress
+    if crew.caught:
+        return
+    if not begin(job, name):
+        watch.end(job)
         return
     say(f"{name} training, with its log in {job.folder / LOG}")
     words = command(job)
+    watch.begin(job)
     status = crew.run(words, job.folder / LOG)
+    watch.end(job)
     if not crew.caught:
         end(job, name, f"exit status {status} of {shlex.join(words)}")
 
@@ -85,5 +94,6 @@ def told(log: Path) -> str:
 
 
 def say(line: str) -> None:
-    """To stderr, at once; stdout is for the table."""
-    print_text(line, "stderr")
+    """To stderr, at once and above a bar that is shown; stdout is for the table."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        print_text(line, "stderr")
