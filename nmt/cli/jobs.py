@@ -29,7 +29,7 @@ class Local:
         crew = Crew()
         with Progress(jobs, at_once=at_once).shown() as progress, signals(crew), ThreadPoolExecutor(at_once) as pool:
             # Signal handlers run in the main thread, which waits here; the processes are waited for in the others.
-            list(pool.map(lambda numbered: one(crew, *numbered, progress), named(jobs)))
+            list(pool.map(lambda numbered: one(crew, numbered[0], numbered[1], progress), named(jobs)))
         return crew.caught
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from nmt.cli.results import LOG
 from nmt.cli.sweep import Job
-from nmt.printable import print_text
+from nmt.printable import escape_controls, print_text
 from nmt.training.journal import METRICS
 from nmt.training.run_folder import SCORES
 
@@ -121,7 +121,7 @@ class Progress:
         if not self._bar.disable:
             done, text = self.describe()
             self._bar.n = done
-            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.set_postfix_str(escape_controls(text), refresh=False)
             self._bar.refresh()
         elif now >= self._next and self.running:
             self._gap = min(2 * self._gap, LAST_GAP)

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -22,13 +21,9 @@ def is_still_improving(folder: Path) -> bool:
     metric = read_metric(folder / run_folder.CONFIG)
     if not found or metric is None or metric not in found[-1]:
         return False
-    ranks = [rank_row(row, metric) for row in found]
+    # Numbers that are not finite are absent; a validation without the metric was not the best.
+    ranks = [rank({"loss": math.inf, **row}, metric) for row in found if metric in row]
     return all(earlier < ranks[-1] for earlier in ranks[:-1])  # of equals the earlier is the best
-
-
-def rank_row(row: dict[str, Any], metric: str) -> float:
-    """The rank of a row of metrics.jsonl, from which numbers that are not finite are absent."""
-    return rank({"loss": math.inf, **row}, metric) if metric in row else -math.inf
 
 
 def read_metric(config: Path) -> str | None:

@@ -7,6 +7,7 @@ import pty
 import struct
 import sys
 import termios
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,16 @@ def test_a_terminal_without_columns_gets_lines(monkeypatch: pytest.MonkeyPatch, 
     assert not can_redraw()
 
 
+def read_all(terminal: int) -> str:
+    """What was written to a terminal, whose other end is closed."""
+    found = b""
+    with suppress(OSError):  # how Linux says that there is no more
+        while more := os.read(terminal, 10_000):
+            found += more
+    os.close(terminal)
+    return found.decode()
+
+
 def test_a_terminal_shows_the_bar_and_what_is_said_stands_above_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,8 +149,7 @@ def test_a_terminal_shows_the_bar_and_what_is_said_stands_above_it(
         shown.show()
         jobs.say("[1/1] a seed 1: BLEU 3.00")
         shown.close()
-    told = os.read(ours, 10_000).decode()
-    os.close(ours)
+    told = read_all(ours)
     assert " 50%|" in told
     assert "a seed 1 step 2/4" in told
     assert "\r[1/1] a seed 1: BLEU 3.00\r\n" in told.replace("\r ", "\r").replace("\x1b[A", "")
