@@ -4,8 +4,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from nmt.evaluation import floor
 from nmt.report.comparison import Comparison, Variant, notes, signatures, tables
-from nmt.report.differences import DECIDING, NOTHING, STARS
+from nmt.report.differences import ALPHA, DECIDING, DOUBT, NOTHING, SEEDS, STARS
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -26,6 +27,7 @@ SPECIAL = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "−": "$-$",
+    "†": r"$\dag$",
 }
 """What LaTeX would take for a command, or would print as another character in its oldest font encoding."""
 
@@ -42,8 +44,13 @@ def latex(comparison: Comparison) -> str:
     signed = " ".join(f"{head}: {signature}." for head, signature in signatures(comparison))
     stars = ", ".join(f"{stars} p < {level:g}" for level, stars in reversed(STARS))
     caption = f"Scores of the variants; ± is the sample standard deviation over seeds. {signed}"
-    if any(variant.significance for variant in comparison.variants):
+    found = [variant.significance for variant in comparison.variants if variant.significance is not None]
+    if any(not each.untested for each in found):
         caption += f" Stars: {stars}, adjusted, by {DECIDING}, against {comparison.baseline}."
+    if any(each.doubt for each in found):
+        caption += f" {DOUBT}: over sentences, but not over seeds (p {SEEDS} at least {ALPHA:g})."
+    if any(each.untested for each in found):
+        caption += f" Nothing is tested where a model has not learnt to translate ({floor.RULE})."
     parts = [
         "\n".join(f"% {plain(line)}" for line in ["Needs \\usepackage{booktabs}.", *notes(comparison)]),
         table(scores, marks(scores[0], comparison.variants), caption=caption, label="tab:comparison"),

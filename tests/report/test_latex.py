@@ -6,7 +6,7 @@ import pytest
 
 from nmt.report.comparison import Comparison, Variant, cells
 from nmt.report.latex import cell, escape, latex
-from tests.report.test_comparison import BOTH, FIRST, SECOND, SIGNATURES, THREE, compared, run
+from tests.report.test_comparison import BOTH, FIRST, SECOND, SIGNATURES, THREE, UNLEARNT, compared, over_seeds, run
 
 HARMLESS = re.compile(
     r"\\(?:textbackslash|textasciicircum|textasciitilde|textbar|textless|textgreater|char34)\{\}|\\[{}$&#%_]|\$\\?[a-z+-]+\$"
@@ -69,3 +69,10 @@ def test_a_comment_is_one_line() -> None:
 )
 def test_a_sign_is_a_minus(text: str, expected: str) -> None:
     assert cell(text) == expected
+
+
+def test_the_caption_says_what_was_not_tested_and_what_is_doubtful() -> None:
+    assert "Stars:" not in latex(UNLEARNT).split(r"\begin{tabular}")[0].split(r"\caption")[1]
+    assert "a model has not learnt to translate (BLEU below 1 or chrF below 15)" in latex(UNLEARNT)
+    assert r"0.002$\dag$" in latex(over_seeds(0.3))
+    assert r"$\dag$: over sentences" in latex(over_seeds(0.3))
