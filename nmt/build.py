@@ -17,6 +17,7 @@ from nmt.data.corpus import Corpus, Files
 from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
 from nmt.data.lexicon import SHORTLISTS
+from nmt.data.own_model import read_given
 from nmt.data.prepare import Filters
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece
 from nmt.errors import ConfigError
@@ -30,6 +31,7 @@ from nmt.search.hypothesis import Search
 from nmt.search.searches import SEARCHES
 from nmt.training import compiled
 from nmt.training.averaging import AVERAGES
+from nmt.training.length import is_open
 from nmt.training.optimizer import OPTIMIZERS
 from nmt.training.places import MOST_THREADS, Device, memory
 from nmt.training.schedule import SCHEDULES, Schedule
@@ -74,6 +76,8 @@ TRAIN: dict[str, Schema | Any] = {
     "average": AVERAGE,
     "search": SEARCH,
     "probes": Probes,
+    "from": str | None,
+    "init": str | None,
     "seed": int,
     "device": Device,
     "threads": int | None,
@@ -99,9 +103,13 @@ def corpus(settings: Plain) -> Corpus:
 
 
 def tokenizer(settings: Plain) -> SentencePiece:
-    """How the vocabulary is learnt."""
+    """How the vocabulary is learnt, or the one that `tokenizer.model` names."""
     made: SentencePiece = config.make(TOKENIZER, settings["tokenizer"])
-    return made
+    chosen = settings["tokenizer"]
+    if chosen.get("model") is None:
+        return made
+    given = {key: chosen.get(key, default(TOKENIZER, chosen, key)) for key in ("joint", "sampling")}
+    return read_given(chosen["model"], chosen.get("target_model"), **given)
 
 
 def search(settings: Plain) -> Search:
@@ -208,6 +216,8 @@ def rehearse(settings: Plain) -> None:
         config.make(variants, settings[key])
     for cls, key in ((Filters, "filters"), (Batching, "batching"), (Training, "training"), (Probes, "probes")):
         config.build(cls, settings[key])
+    if is_open(config.build(Training, settings["training"]).stop):
+        schedule(settings).set_length(None)
     check_size(outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
 
 

@@ -168,6 +168,9 @@ def readable(word: str) -> bool:
 def requoted(word: str) -> str:
     """The word with its value quoted, if that is all that it lacks."""
     key, _, value = word.partition("=")
+    if value.startswith("[") and value.endswith("]") and not re.search(r"""['"\[\]{}()\\]""", value[1:-1]):
+        items = ",".join(quoted(item.strip()) for item in value[1:-1].split(","))
+        return f"{key}=[{items}]" if readable(f"{key}=[{items}]") else word
     attempt = f"{key}={quoted(value)}"
     return attempt if readable(attempt) and not value.startswith(("'", '"', "[", "{")) else word
 

@@ -17,10 +17,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt import build, config
+from nmt.cli.base import base_of, choose_groups, put_base, read_base
 from nmt.cli.door import quoted
 from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.named import Named
 from nmt.cli.paths import configs
+from nmt.cli.recipes import named_recipe, own_recipe
 from nmt.config import Plain
 from nmt.errors import ConfigError, NmtError
 from nmt.training import run_folder
@@ -170,13 +172,24 @@ def label(swept: Sequence[str]) -> str:
 
 def runs(variant: Variant, seeds: Sequence[int], output: Path) -> Iterator[Job]:
     """A variant's runs, with settings as Hydra composes them and nobody has checked yet."""
-    composed = compose("train", variant.overrides)
+    composed = compose_settings(variant.overrides)
     for seed in seeds:
         folder = output / variant.label / f"seed-{seed}"
-        composed.seed, composed.output = seed, str(folder)
-        settings: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+        settings = {**composed, "seed": seed, "output": str(folder)}
         overrides = [*variant.overrides, f"seed={seed}", f"output={quoted(str(folder))}"]
-        yield Job(variant.label, seed, folder, config.check(settings, build.TRAIN), overrides)
+        with named_recipe(variant.overrides):
+            checked = config.check(settings, build.TRAIN)
+        yield Job(variant.label, seed, folder, checked, overrides)
+
+
+def compose_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """What nmt-train would be given for these words, unchecked."""
+    folder = base_of(overrides)
+    base = None if folder is None else read_base(folder)
+    with own_recipe(overrides) as words:
+        composed = compose("train", words if base is None else choose_groups(words, base))
+        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+        return dict(plain) if base is None else put_base(plain, base, words)
 
 
 def check(job: Job, sound: set[str], *, here: bool) -> None:

@@ -1,27 +1,48 @@
 """nmt-train: from raw parallel text to a run folder with a model, its scores, and pictures of its attention."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nmt.cli.door import asked, open_door
+from nmt import config
+from nmt.cli.base import base_of, choose_groups, put_base, read_base
+from nmt.cli.door import asked, leave, open_door
+from nmt.cli.outcome import Outcome, read_outcome
 from nmt.cli.processes import end_with_parent
-from nmt.errors import ConfigError
+from nmt.cli.recipes import named_recipe, own_recipe
+from nmt.errors import ConfigError, NmtError
 from nmt.printable import print_text
-
-if TYPE_CHECKING:
-    from nmt.cli.training_run import Outcome
 
 
 def main() -> None:
     """The command line: see `nmt-train --help`."""
     end_with_parent()
     asked("train", "nmt-train experiment=quickstart")
-    open_door("train", task)
+    words = sys.argv[1:]
+    try:
+        with own_recipe(words) as composable:
+            folder = base_of(words)
+            base = None if folder is None else read_base(folder)
+            sys.argv[1:] = composable if base is None else choose_groups(composable, base)
+
+            def begin(composed: dict[str, Any]) -> None:
+                sys.argv[1:] = words  # which run.json repeats
+                with named_recipe(words):
+                    task(composed if base is None else put_base(composed, base, composable))
+
+            open_door("train", begin)
+    except NmtError as problem:
+        leave("train", str(problem))
 
 
 def task(composed: dict[str, Any]) -> None:
     """Checks everything, trains, and prints the scores."""
-    from nmt import build, config
+    if (outcome := recall(composed)) is not None:
+        print_text(f"{outcome.folder} is finished; higher limits (training.stop) go on with it.", "stderr")
+        print_text(table(outcome))
+        return
+
+    from nmt import build
     from nmt.cli.training_run import run
 
     settings = config.check(composed, build.TRAIN)
@@ -29,6 +50,30 @@ def task(composed: dict[str, Any]) -> None:
     print_text(table(outcome))
     if outcome.status:
         raise SystemExit(outcome.status)
+
+
+def recall(composed: dict[str, Any]) -> Outcome | None:
+    """What the finished run of these settings came to, known before torch is imported; None where there is none.
+
+    Raises CheckpointError where its text files have changed, and DataError where they cannot be read.
+    """
+    from nmt.data.corpus import Corpus, Files
+    from nmt.training.origin import DATA, same_text
+
+    data = composed.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    if name not in ("files", "grammar") or not isinstance(composed.get("output"), str):
+        return None  # the hub's text takes time to look at; what is wrong is said later
+    folder = output(composed)
+    if (outcome := read_outcome(folder, composed)) is None:
+        return None
+    last = folder / "checkpoints" / "last"
+    if name == "files" and (last / DATA).exists():
+        chosen = {key: value for key, value in composed["data"].items() if key != "name"}
+        corpus: Corpus = config.build(Files, config.check(chosen, Files))
+        corpus.check()
+        same_text(last, corpus)
+    return outcome
 
 
 def output(settings: dict[str, Any]) -> Path:

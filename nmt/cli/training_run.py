@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from nmt import build, config, processor, stored
+from nmt.cli.initial import adapt_settings, begin_with, load_initial, make_tokenizer
+from nmt.cli.outcome import Outcome as Outcome
+from nmt.cli.outcome import read_outcome
 from nmt.cli.pages import write_run
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
@@ -36,9 +39,11 @@ from nmt.training import run_folder
 from nmt.training.average import Ema, average
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints, Moving
 from nmt.training.checkpoint import Checkpoints
+from nmt.training.earlier import keep_choices
 from nmt.training.files import as_json, replace
 from nmt.training.interruption import Interrupted, Interruption, answered
 from nmt.training.journal import Journal
+from nmt.training.length import count_updates, tell_length
 from nmt.training.lock import lock
 from nmt.training.loop import INTERRUPTED, Loop, worth
 from nmt.training.origin import DATA, fingerprint, same_text, same_vocabulary
@@ -52,37 +57,36 @@ AVERAGE = "average.json"
 """Names the steps that a checkpoint is the mean of; one without it is no mean."""
 
 
-class Outcome(NamedTuple):
-    """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status."""
-
-    folder: Path
-    reason: str
-    scores: list[dict[str, Any]]
-    alignment: dict[str, float]
-    status: int = 0
-
-
 def run(settings: Plain, folder: Path) -> Outcome:
     """Trains as `settings` say, into `folder`; goes on where an earlier run with the same settings stopped.
+
+    A run that is finished is left as it is; its outcome is returned.
 
     While a model is trained, a signal lets it be saved first; before and after, there is nothing to lose, and signals
     end the process as the kernel does: even the learning of a vocabulary, which is one long call of C++.
     """
+    settings = keep_choices(folder, settings)
     build.rehearse(settings)
+    initial = load_initial(settings, folder)
+    if initial is not None:
+        settings = adapt_settings(settings, initial)
     device = build.training_device(settings)
     corpus = build.corpus(settings)
     corpus.check()
     run_folder.check(folder, settings)
     with answered(signal.SIG_DFL), lock(folder):
         same_text(folder / run_folder.CHECKPOINTS / "last", corpus)
+        if (outcome := read_outcome(folder, settings)) is not None:
+            return outcome
         run_folder.claim(folder, settings, command())
         handlers = run_folder.open_log(folder)
         try:
             processor.prepare(settings["threads"])
             filters = config.build(Filters, settings["filters"])
-            data = prepare(corpus, build.tokenizer(settings), filters, settings["cache"])
+            tokenizer = build.tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
+            data = prepare(corpus, tokenizer, filters, settings["cache"])
             seed_everything(settings["seed"])
-            return Run(settings, folder, device, corpus, data, Interruption()).outcome()
+            return Run(settings, folder, device, corpus, data, Interruption(), initial).outcome()
         finally:
             run_folder.close_log(handlers)
 
@@ -136,6 +140,7 @@ class Run:
         corpus: Corpus,
         data: Prepared,
         interruption: Interruption,
+        initial: stored.Loaded | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -151,6 +156,8 @@ class Run:
             target_vocab=tokenizers.target.vocab_size,
             joint=tokenizers.source is tokenizers.target,
         ).to(device)
+        if initial is not None:
+            begin_with(self.model, initial, settings["init"])
         ema = Ema(self.model, decay=self.average.decay) if isinstance(self.average, Moving) else None
         optimizer = config.make(build.OPTIMIZER, settings["optimizer"]).optimizer(self.model)
         self.state = TrainingState(self.model, optimizer, build.schedule(settings), ema, Progress())
@@ -208,10 +215,12 @@ class Run:
         progress = self.state.progress
         journal = Journal(self.folder, step=progress.step, validated=progress.validated)
         batching = config.build(Batching, self.settings["batching"])
+        batches = Batches(self.data.train, self.data.tokenizers, batching, seed=self.settings["seed"])
+        self.set_length(batches.count())
         loop = Loop(
             model=self.model,
             state=self.state,
-            batches=Batches(self.data.train, self.data.tokenizers, batching, seed=self.settings["seed"]),
+            batches=batches,
             settings=self.training,
             journal=journal,
             validate=self.validate,
@@ -222,6 +231,14 @@ class Run:
             return loop.run()
         finally:
             journal.close()
+
+    def set_length(self, batches: int) -> None:
+        """Tells the schedule, and the log, how long training is, with `batches` an epoch."""
+        updates = count_updates(self.training.stop, batches, self.training.accumulate)
+        self.state.schedule.set_length(updates)
+        warmup = self.settings["schedule"].get("warmup_steps", 0)
+        embedded = self.settings["data"]["name"] == "grammar"
+        tell_length(self.training, updates, batches, warmup, embedded=embedded)
 
     def validate(self) -> Report:
         """Looks at the model as it is now; may be left by a signal."""

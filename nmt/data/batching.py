@@ -96,6 +96,13 @@ class Batches:
         train = self.train
         if any(tokenizer.sampling for tokenizer in self.tokenizers):
             train = resample(train, self.tokenizers, [self.seed, number], pause)
+        return self._cut(train, number)
+
+    def count(self) -> int:
+        """How many batches the first epoch has without sampling; others may have a few more or fewer."""
+        return len(self._cut(self.train, 0))
+
+    def _cut(self, train: Tokenized, number: int) -> Epoch:
         draw = np.random.default_rng([self.seed, number])
         order = draw.permutation(train.pairs)
         source, target, widths = (

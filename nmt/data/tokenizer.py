@@ -3,6 +3,7 @@
 import bisect
 import io
 import itertools
+import logging
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,8 +15,12 @@ import sentencepiece
 
 from nmt.data.lines import one_line
 from nmt.data.sampling import BpeSampler, Piece, Sampler, UnigramSampler
+from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
+from nmt.data.whole import Whole, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
 from nmt.symbols import END, PAD, START, UNKNOWN
+
+logger = logging.getLogger(__name__)
 
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
@@ -79,7 +84,7 @@ class Tokenizer:
         """
         if self.sampling == 0.0:
             return self.encode(lines)
-        words = [WORD.findall(line) for line in self._model.normalize(list(lines))]
+        words = [WORD.findall(self._whole.hide(line)) for line in self._model.normalize(list(lines))]
         draw = np.random.default_rng([abs(seed), seed < 0])
         flat, counts = self._sampler.draw(list(itertools.chain.from_iterable(words)), draw)
         ends = np.concatenate([[0], np.cumsum(counts)])[np.cumsum([0, *map(len, words)])].tolist()
@@ -87,15 +92,20 @@ class Tokenizer:
         return [ids[start:end] for start, end in itertools.pairwise(ends)]
 
     @cached_property
+    def _whole(self) -> Whole:
+        return Whole(find_symbols(self.serialized))
+
+    @cached_property
     def _sampler(self) -> Sampler:
         model = self._model
         ids = [id for id in range(END + 1, self.vocab_size) if not model.is_byte(id)]
-        pieces = {model.id_to_piece(id): Piece(id, model.get_score(id)) for id in ids}
+        pieces = self._whole.hide_pieces({model.id_to_piece(id): Piece(id, model.get_score(id)) for id in ids})
+        encode = self._whole.shown(model.encode)
         try:
             model.nbest_encode("a", nbest_size=1)  # the one thing that tells the models apart: BPE refuses
         except RuntimeError:
-            return BpeSampler(pieces, self.sampling, model.encode)
-        return UnigramSampler(pieces, self.sampling, model.encode)
+            return BpeSampler(pieces, self.sampling, encode)
+        return UnigramSampler(pieces, self.sampling, encode)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each list of ids, one line each for every tool. PAD, START and END leave no trace."""
@@ -150,9 +160,11 @@ class Tokenizers(NamedTuple):
 class SentencePiece:
     """How a vocabulary is learnt. The same lines and settings give the same model, byte for byte.
 
-    `vocab_size` counts the four control symbols; `joint` learns one model from both languages, and otherwise each gets
-    one of that size. `character_coverage` below one leaves the rarest characters to UNKNOWN; with `byte_fallback`
-    unseen characters become bytes instead. `sampling` does not change what is learnt; see `Tokenizer`.
+    `vocab_size` counts the four control symbols, and `auto` is `choose_size` of the text, within what SentencePiece can
+    make of it. `joint` learns one model from both languages, and otherwise each gets one of that size.
+    `character_coverage` below one leaves the rarest characters to UNKNOWN; with `byte_fallback` unseen characters
+    become bytes instead. `symbols` stay whole. `model` and `target_model` are files of models made elsewhere, in place
+    of learnt ones: see `nmt.data.own_model`. `sampling` does not change what is learnt; see `Tokenizer`.
     """
 
     model_type: ClassVar[str]
@@ -161,14 +173,24 @@ class SentencePiece:
     def __init__(
         self,
         *,
-        vocab_size: int = 8000,
+        vocab_size: int | Literal["auto"] = "auto",
         joint: bool = True,
         character_coverage: float = 1.0,
         byte_fallback: bool = False,
         normalization: Normalization = "nmt_nfkc",
         sampling: float = 0.0,
+        symbols: list[str] | None = None,
+        model: str | None = None,
+        target_model: str | None = None,
     ) -> None:
-        if vocab_size < 5:
+        check_symbols(symbols or [])
+        if model is None and target_model is not None:
+            raise ConfigError("tokenizer.target_model is for the target beside tokenizer.model, which is not given.")
+        if model is not None and (vocab_size != "auto" or symbols):
+            raise ConfigError(
+                "tokenizer.model has its pieces already. Leave tokenizer.vocab_size at auto and tokenizer.symbols out."
+            )
+        if vocab_size != "auto" and vocab_size < 5:
             raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at least 5: four are control symbols.")
         if not 0.98 <= character_coverage <= 1.0:
             raise ConfigError(f"tokenizer.character_coverage={character_coverage} must lie between 0.98 and 1.")
@@ -189,6 +211,7 @@ class SentencePiece:
             "eos_id": END,
             "num_threads": 1,  # sums of floating-point numbers, and so the pieces, depend on the number of threads
             "max_sentence_length": 4192,
+            **({"user_defined_symbols": symbols} if symbols else {}),
         }
 
     def identity(self) -> dict[str, Any]:
@@ -203,47 +226,40 @@ class SentencePiece:
     def train(self, source: Sequence[str], target: Sequence[str]) -> Tokenizers:
         """Learns from the two sides of a corpus. Raises DataError where they cannot give a vocabulary of this size."""
         if self.joint:
-            both = self._learn(
-                [*_spaced(source, LEARNT_FROM // 2), *_spaced(target, LEARNT_FROM // 2)], "source and target"
-            )
+            both = self._learn([source, target], "source and target")
             return Tokenizers(both, both)
-        return Tokenizers(
-            self._learn(_spaced(source, LEARNT_FROM), "source"), self._learn(_spaced(target, LEARNT_FROM), "target")
-        )
+        return Tokenizers(self._learn([source], "source"), self._learn([target], "target"))
 
     def load(self, source: bytes, target: bytes | None) -> Tokenizers:
         """The tokenizers of models learnt before; None for a target that shares the source's."""
         first = Tokenizer.load(source, sampling=self.sampling)
         return Tokenizers(first, first if target is None else Tokenizer.load(target, sampling=self.sampling))
 
-    def _learn(self, lines: Sequence[str], side: str) -> Tokenizer:
-        written = io.BytesIO()
+    def _learn(self, sides: Sequence[Sequence[str]], name: str) -> Tokenizer:
+        """One model from one side or both, of the size that is set or chosen."""
+        lines = [line for side in sides for line in _spaced(side, LEARNT_FROM // len(sides))]
+        size = self.options["vocab_size"]
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines), model_writer=written, minloglevel=2, **self.options
-            )
+            if size == "auto":
+                learnt = learn_near(lambda wanted: self._learn_sized(lines, wanted), choose_size(*sides))
+            else:
+                learnt = self._learn_sized(lines, size)
         except RuntimeError as problem:
-            raise DataError(self._explained(str(problem), side, lines)) from None
-        return Tokenizer(written.getvalue(), sampling=self.sampling)
+            longest = self.options["max_sentence_length"]
+            raise DataError(explain_size(str(problem), size, name, len(lines), longest)) from None
+        if size == "auto":
+            logger.info(
+                "a vocabulary of %d pieces for the %s of %d pairs (tokenizer.vocab_size=auto)",
+                *(learnt.vocab_size, name, len(sides[0])),
+            )
+        return learnt
 
-    def _explained(self, problem: str, side: str, lines: Sequence[str]) -> str:
-        asked = f"tokenizer.vocab_size={self.options['vocab_size']}"
-        if largest := re.search(r"Please set it to a value <= (\d+)", problem):
-            return (
-                f"{asked} is too large for the {side} training data ({len(lines)} lines): the largest possible "
-                f"size is {largest[1]}. Set tokenizer.vocab_size to at most that, or use more data."
-            )
-        if smallest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", problem):
-            return (
-                f"{asked} is too small for the {side} training data: every character and control symbol needs "
-                f"a place, and there are {smallest[1]} of them, which is the smallest possible size. Set "
-                "tokenizer.vocab_size to more than that, or leave rare characters out with a lower "
-                "tokenizer.character_coverage."
-            )
-        return (
-            f"SentencePiece could learn no vocabulary from the {side} training data ({len(lines)} lines; empty "
-            f"ones and those of more than {self.options['max_sentence_length']} bytes do not count). It says: {problem}"
+    def _learn_sized(self, lines: Sequence[str], size: int) -> Tokenizer:
+        written = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_writer=written, minloglevel=2, **{**self.options, "vocab_size": size}
         )
+        return Tokenizer(written.getvalue(), sampling=self.sampling)
 
 
 class Unigram(SentencePiece):

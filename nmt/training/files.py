@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nmt.errors import CheckpointError
-from nmt.training.places import parse_json
+from nmt.training.json_files import JSON_BYTES as JSON_BYTES
+from nmt.training.json_files import check_kinds as check_kinds
+from nmt.training.json_files import check_regular
+from nmt.training.json_files import read_json as read_json
 
 WRITING = ".writing-"
 """Begins the name of what is not yet whole."""
@@ -28,9 +31,6 @@ FAILING = {*FULL, errno.EIO}
 
 HEADER_BYTES = 2**20
 """The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
-
-JSON_BYTES = 2**22
-"""The most that a JSON file may have: a hundred times what ours do, and parsed in a moment whatever is in it."""
 
 
 @contextmanager
@@ -86,19 +86,13 @@ def read_header(path: Path) -> dict[str, Entry]:
 def _bounded_tensors(path: Path) -> Iterator[None]:
     """Inside, a safetensors file can be read, whose header is of a bearable size; problems are CheckpointErrors."""
     try:
-        _check_regular(path)
+        check_regular(path)
         with path.open("rb") as file:
             if (size := int.from_bytes(file.read(8), "little")) > HEADER_BYTES:
                 raise OSError(f"its header claims {size} bytes, of at most {HEADER_BYTES}")
         yield
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"Cannot read the tensors of {path}: {problem}. Choose another checkpoint.") from problem
-
-
-def _check_regular(path: Path) -> None:
-    """Raises OSError for what is no regular file: a pipe would keep us waiting, a device never end."""
-    if not path.is_file():
-        raise OSError("there is no such file" if not path.exists() else "it is no regular file")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -140,29 +134,6 @@ def tidy(folder: Path) -> None:
             shutil.rmtree(litter)
         else:
             litter.unlink()
-
-
-def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises CheckpointError if it is missing, no regular file, too large or no JSON."""
-    try:
-        _check_regular(path)
-        if (size := path.stat().st_size) > JSON_BYTES:
-            raise OSError(f"it has {size} bytes, of at most {JSON_BYTES}")
-        return parse_json(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"Cannot read {path} as JSON: {problem}. Choose another checkpoint.") from problem
-
-
-def check_kinds(folder: Path, names: Iterable[str], *, folders: Collection[str]) -> None:
-    """Raises CheckpointError where a pipe, a device or the like has the name of a file, or a file that of a folder.
-
-    `names` are those that are meant, if they are there; those in `folders` are of folders.
-    """
-    for name in names:
-        path = folder / name
-        if os.path.lexists(path) and not (path.is_dir() if name in folders else path.is_file()):
-            kind = "folder" if name in folders else "regular file"
-            raise CheckpointError(f"{path} is no {kind}, as a run has there. Remove it, or choose another output=...")
 
 
 def sync(path: Path) -> None:

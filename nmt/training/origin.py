@@ -9,7 +9,7 @@ from typing import Any
 
 from nmt.data.corpus import Corpus
 from nmt.errors import CheckpointError
-from nmt.training.files import read_json
+from nmt.training.json_files import read_json
 from nmt.training.places import VOCABULARY_BYTES, ordinary
 
 DATA = "data.json"
@@ -37,7 +37,9 @@ def same_text(checkpoint: Path, corpus: Corpus) -> None:
             changed = sorted(key for key in {*parts, *now["parts"]} if parts.get(key) != now["parts"].get(key))
         raise CheckpointError(
             f"The run in {checkpoint.parents[1]} was made from other text. Changed since {checkpoint.resolve().name}: "
-            f"{', '.join(changed) or 'the data'}. Choose another output=..., or give the data that the run began with."
+            f"{', '.join(changed) or 'the data'}. Choose another output=..., or give the data that the run began with. "
+            f"To train its model further on other text: from={checkpoint.parents[1]} init={checkpoint.parents[1]} and "
+            "another output=..."
         )
 
 

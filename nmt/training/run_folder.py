@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,41 +16,45 @@ import torch
 import yaml
 
 import nmt
-from nmt.config import shown
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
 from nmt.printable import Formatter
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.files import as_json, check_kinds, explained, read_json, replace, tidy, write_json
-from nmt.training.journal import METRICS
 from nmt.training.pictures import draw
+from nmt.training.run_files import (
+    CHECKPOINTS,
+    CONFIG,
+    FIGURES,
+    FORMAT,
+    LOG,
+    OURS,
+    REPORT,
+    RUN,
+    SCORES,
+    drift,
+    finished,
+    flat,
+    is_ours,
+    read_settings,
+)
 from nmt.training.state import TrainingState
 
-CONFIG = "config.yaml"
-RUN = "run.json"
-LOG = "train.log"
-SCORES = "scores.json"
-REPORT = "report.html"
-FIGURES = "figures"
-CHECKPOINTS = "checkpoints"
-
-FORMAT = 1
-"""Of a run folder. A folder whose run.json has no format is none of ours."""
-
-OURS = (
-    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
-    *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
-)
-"""What a run writes, and so what it must not find in a folder that is not its own."""
-
-IDLE = ("training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
-"""Settings that shape neither weights nor scores."""
-
-MEANT = {"training.validation.every_epochs": 1}
-"""What null means, where a setting has a value that means the same: runs of earlier versions have that one."""
-
-FREE = ("training.stop", "search", *IDLE)
-"""Settings that may change when a run is resumed; all others shape its weights."""
+__all__ = [
+    "CHECKPOINTS",
+    "CONFIG",
+    "FIGURES",
+    "FORMAT",
+    "REPORT",
+    "RUN",
+    "SCORES",
+    "drift",
+    "finished",
+    "flat",
+    "is_ours",
+    "read_settings",
+]
+"""What is found here as well, though it is written where torch is not needed."""
 
 
 class LogFile(logging.FileHandler):
@@ -128,69 +132,13 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
         )
-    if begun and (changed := drift(_settings(config), settings)):
+    if begun and (changed := drift(read_settings(config), settings)):
         raise CheckpointError(
             f"{folder} holds a run with other settings, which cannot go on with these:\n  "
             + "\n  ".join(changed)
-            + "\nChoose another output=..., or give the settings that the run began with."
+            + "\nChoose another output=..., or give the settings that the run began with. To train its model further "
+            f"with other settings or text: from={folder} init={folder} and another output=..."
         )
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether a run of this program made the folder: its run.json says so, and is the first file that a run writes."""
-    try:
-        about = read_json(folder / RUN)
-    except CheckpointError:
-        return False
-    return isinstance(about, dict) and about.get("format") == FORMAT
-
-
-def _settings(config: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise CheckpointError(f"{config}, which holds the settings of the run, cannot be read: {problem}.") from problem
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")
-    return found
-
-
-def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
-    config = folder / CONFIG
-    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
-    if not (folder / SCORES).exists() or not config.exists():
-        return False
-    return not drift(_settings(config), settings, free=IDLE)
-
-
-def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
-    """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
-    old, new = _meant(before), _meant(now)
-    return [
-        f"{key}: was {_said(old.get(key, 'absent'))}, now {_said(new.get(key, 'absent'))}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
-    ]
-
-
-def _meant(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
-
-
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else shown(value)
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:

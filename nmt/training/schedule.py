@@ -22,6 +22,10 @@ class Schedule(ABC):
         """By what the peak learning rate is multiplied at this optimizer step, the first being 1."""
         return min(1.0, step / self.peak_step) * self._decay(step)
 
+    def set_length(self, updates: int | None) -> None:
+        """Takes note of how many optimizer steps training makes at most; None where nobody can know. `cosine` does."""
+        return None
+
     def observe(self, value: float) -> None:
         """Takes note of a validation result, larger being better. Only `plateau` does."""
         return None
@@ -71,17 +75,32 @@ class Cosine(Schedule):
     """decay(t) = floor + (1 - floor) * (1 + cos(pi * p)) / 2, p = min(1, (t - w) / steps)
 
     Loshchilov and Hutter 2017, without restarts. The decay takes `steps` steps after the warm-up; from then on the
-    factor stays at `floor`, a share of the peak.
+    factor stays at `floor`, a share of the peak. Where `steps` is None, the decay ends with training: see `set_length`.
     """
 
-    def __init__(self, *, steps: int, floor: float = 0.0, warmup_steps: int = 0) -> None:
+    def __init__(self, *, steps: int | None = None, floor: float = 0.0, warmup_steps: int = 0) -> None:
         super().__init__(warmup_steps=warmup_steps)
-        _require(steps >= 1, f"steps, the length of the decay, must be at least 1; got {steps}.")
+        _require(
+            steps is None or steps >= 1,
+            f"steps, the length of the decay, must be at least 1, or null for that of training; got {steps}.",
+        )
         _require(0 <= floor <= 1, f"floor is a share of the peak, from 0 to 1; got {floor}.")
         self.steps = steps
         self.floor = floor
 
+    def set_length(self, updates: int | None) -> None:
+        if self.steps is None:
+            _require(
+                updates is not None,
+                "schedule=cosine ends with training, but neither training.stop.steps nor training.stop.epochs says "
+                "when that is. Give one of them, or the length of the decay: schedule.steps=...",
+            )
+            assert updates is not None
+            self.steps = max(1, updates - self.peak_step)
+
     def _decay(self, step: int) -> float:
+        if self.steps is None:
+            raise ConfigError("The length of a cosine schedule without steps comes from set_length.")
         progress = min(1.0, max(0, step - self.peak_step) / self.steps)
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -114,6 +133,10 @@ class Plateau(Schedule):
         self.best: float | None = None
         self.waited = 0
         self.cuts = 0
+
+    def set_length(self, updates: int | None) -> None:
+        """Takes note of how many optimizer steps training makes at most; None where nobody can know. `cosine` does."""
+        return None
 
     def observe(self, value: float) -> None:
         better = self.best is None or value > self.best + self.threshold

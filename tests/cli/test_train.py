@@ -10,7 +10,10 @@ from nmt.cli import train
 from nmt.cli.training_run import Outcome
 from nmt.errors import ConfigError
 from tests import tiny
+from tests.cli.commands import write
 from tests.light import lighten
+
+SIDES = (("source", "en"), ("target", "de"))
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -46,6 +49,30 @@ def test_a_run_prints_its_scores_and_where_to_look(
     assert "validation at step 1" not in out
     assert {path.name for path in tmp_path.iterdir()} == {"run", "cache"}, "Hydra writes nothing of its own"
     assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_finished_run_says_so_at_once_and_only_while_its_text_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["a b c d e", "e d c b a", "b d a"] * 5
+    for name in ("train.en", "train.de"):
+        write(tmp_path / name, *lines)
+    files = [f"data.{split}.{side}=train.{end}" for split in ("train", "validation") for side, end in SIDES]
+    own = [word for word in QUICK if not word.startswith(("data.", "tokenizer.vocab"))]
+    words = [*own, "data=files", "data.source_language=en", "data.target_language=de", *files, "output=run"]
+    first = command(monkeypatch, capsys, *words)
+    assert first[0] == 0, first
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt.cli.training_run.run", lambda *arguments: pytest.fail("there is nothing left to do"))
+        again = command(monkeypatch, capsys, *words)
+    assert again[:2] == first[:2]
+    assert "run is finished" in again[2]
+    assert command(monkeypatch, capsys, *words, "training.stop.steps=2")[1].count("steps (2)") == 1
+    write(tmp_path / "train.de", *lines[::-1])
+    status, out, err = command(monkeypatch, capsys, *words, "training.stop.steps=2")
+    assert (status, out) == (2, "")
+    assert "made from other text" in err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Whole runs: what they leave, that they go on where they stopped, and which weights they hand on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 import yaml
 
 from nmt import build, config, stored
+from nmt.cli.outcome import read_outcome
 from nmt.cli.training_run import Outcome, peak_memory, run
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.evaluation.translation import Translator
@@ -118,9 +120,23 @@ def test_a_finished_run_is_not_trained_again(
     before = tiny.snapshot(outcome.folder)
     monkeypatch.setattr(Loop, "_step", lambda *arguments: pytest.fail("nothing is left to train"))
     assert run(settings, outcome.folder) == outcome
-    after = tiny.snapshot(outcome.folder)
-    assert after.keys() == before.keys()
-    assert {name for name in after if after[name] != before[name]} <= {"run.json", "train.log", "report.html"}
+    assert tiny.snapshot(outcome.folder) == before
+
+
+def test_what_a_finished_run_lacks_is_made_again(
+    whole: tuple[dict[str, Any], Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, outcome = whole
+    assert read_outcome(outcome.folder, settings) == outcome
+    assert read_outcome(outcome.folder, {**settings, "resume": "never"}) is None
+    assert read_outcome(outcome.folder, {**settings, "seed": 2}) is None
+    for name in ("report.html", "scores.json", "run.json", "checkpoints/best/config.json"):
+        copy = tmp_path / name.replace("/", "-")
+        shutil.copytree(outcome.folder, copy, symlinks=True)
+        (copy / name).write_text("{}")
+        assert (read_outcome(copy, settings) is None) == (name in ("scores.json", "run.json"))
+        (copy / name).unlink()
+        assert read_outcome(copy, settings) is None
 
 
 def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], Outcome]) -> None:

@@ -16,7 +16,8 @@ from nmt.evaluation.bleu import Score
 from nmt.evaluation.validation import Report
 from nmt.training import run_folder
 from nmt.training.pictures import draw
-from nmt.training.run_folder import FREE, IDLE, drift, finished, flat, probes
+from nmt.training.run_files import FREE, IDLE
+from nmt.training.run_folder import drift, finished, flat, probes
 
 SETTINGS: dict[str, Any] = {
     "data": {"name": "grammar", "train": 60},

@@ -56,6 +56,20 @@ def test_cosine_is_half_way_down_half_way_and_stays_at_its_floor(warmup: int, ha
     assert schedule.factor(warmup + 7 * half) == schedule.factor(warmup + 2 * half)
 
 
+@given(warmup=st.integers(0, 50), updates=st.integers(60, 500))
+def test_a_cosine_without_a_length_ends_with_training(warmup: int, updates: int) -> None:
+    schedule = Cosine(floor=0.25, warmup_steps=warmup)
+    schedule.set_length(updates)
+    assert schedule.factor(updates) == pytest.approx(0.25)
+    assert schedule.factor(updates - 1) > 0.25
+    given = Cosine(steps=7, warmup_steps=warmup)
+    given.set_length(updates)
+    assert given.steps == 7
+    with pytest.raises(ConfigError, match=r"training\.stop\.steps"):
+        Cosine().set_length(None)
+    Cosine(steps=7).set_length(None)
+
+
 RESULTS = st.lists(st.floats(-5, 5), max_size=30)
 
 

@@ -11,6 +11,7 @@ from nmt.cli import training_run
 from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
 from nmt.training import origin
+from nmt.training.earlier import keep_choices
 from nmt.training.origin import same_vocabulary
 from tests import tiny
 
@@ -60,6 +61,14 @@ def test_other_settings_fail_before_any_data_are_read(
         run(chosen(home, *overrides), home / "run")
     assert told in str(caught.value)
     assert tiny.snapshot(home / "run") == before
+
+
+def test_a_run_with_a_number_goes_on_where_the_command_leaves_it_open(home: Path) -> None:
+    """As a run of version 0.1, whose default was a number, given the same command now."""
+    left_open = chosen(home, "tokenizer.vocab_size=auto")
+    assert run(left_open, home / "run").reason == "steps (8)"
+    assert keep_choices(home / "run", left_open) == chosen(home)
+    assert keep_choices(home / "gone", left_open) == left_open
 
 
 @pytest.mark.parametrize("kept", [b"[]", b'{"corpuw": "0"}', b'{"corpus": "0", "parts": 3}', b'{"corpus": "0"}'])

@@ -1,0 +1,91 @@
+"""How many pieces a vocabulary has where the settings leave it open: `tokenizer.vocab_size=auto`."""
+
+import math
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ROOT_SHARE = 4
+"""Pieces for each square root of a running word."""
+
+SMALLEST, LARGEST = 100, 32_000
+"""Bounds of the rule, before SentencePiece has its say."""
+
+SAMPLED = 100_000
+"""The most lines of a side that are counted; of more lines, evenly spaced ones stand for all."""
+
+TOO_LARGE = re.compile(r"Please set it to a value <= (\d+)")
+TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
+"""What SentencePiece says of a size that it cannot make, and the size that it names."""
+
+WORD_CHARACTERS = 6
+"""Characters of a word with the space after it."""
+
+IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""A character of a script in which two, without a space, make a word."""
+
+
+def choose_size(*sides: Sequence[str]) -> int:
+    """A vocabulary size for the text that a model is learnt from: 4 * sqrt(running words), from 100 to 32,000.
+
+    A piece must occur often enough to be learnt (Gowda and May 2020), and small corpora want small vocabularies
+    (Sennrich and Zhang 2019: 2,000 pieces for 5,000 pairs of TED talks). The factor puts 29,000 captions at about
+    3,500, 160,000 pairs of TED talks at about 10,000 and millions of pairs at 32,000, which are sizes of the
+    literature. A pure function of the text, rounded to hundreds.
+    """
+    size = ROOT_SHARE * math.sqrt(sum(map(count_words, sides)))
+    return min(LARGEST, max(SMALLEST, round(size / 100) * 100))
+
+
+def count_words(lines: Sequence[str]) -> int:
+    """About how many words lines have, in any script: by their characters, because not all scripts have spaces."""
+    step = max(1, -(-len(lines) // SAMPLED))
+    counted = lines[::step] if step > 1 else lines
+    characters = sum(len(line) + 1 + 2 * len(IDEOGRAPH.findall(line)) for line in counted)
+    return step * characters // WORD_CHARACTERS
+
+
+def learn_near(learn: Callable[[int], T], size: int) -> T:
+    """What `learn` makes of `size`, or of the nearest size of which SentencePiece can make a model.
+
+    Where `size` has no room for all characters, it counts the pieces that come on top of them. Raises RuntimeError
+    where there is no such size.
+    """
+    wanted, largest = size, sys.maxsize
+    while True:
+        try:
+            return learn(wanted)
+        except RuntimeError as problem:
+            if limit := TOO_LARGE.search(str(problem)):
+                nearest = largest = min(largest, int(limit[1]))
+            elif limit := TOO_SMALL.search(str(problem)):
+                nearest = min(largest, int(limit[1]) + size)
+            else:
+                raise
+            if nearest == wanted:
+                raise
+            wanted = nearest
+
+
+def explain_size(problem: str, size: int | str, side: str, lines: int, longest: int) -> str:
+    """What SentencePiece found wrong, for a person. `side` names the text, `longest` the bytes of its longest line."""
+    asked = f"tokenizer.vocab_size={size}"
+    if largest := TOO_LARGE.search(problem):
+        return (
+            f"{asked} is too large for the {side} training data ({lines} lines): the largest possible "
+            f"size is {largest[1]}. Set tokenizer.vocab_size to at most that, or to auto, or use more data."
+        )
+    if smallest := TOO_SMALL.search(problem):
+        return (
+            f"{asked} is too small for the {side} training data: every character and control symbol needs "
+            f"a place, and there are {smallest[1]} of them, which is the smallest possible size. Set "
+            "tokenizer.vocab_size to more than that, or to auto, or leave rare characters out with a lower "
+            "tokenizer.character_coverage."
+        )
+    return (
+        f"SentencePiece could learn no vocabulary from the {side} training data ({lines} lines; empty "
+        f"ones and those of more than {longest} bytes do not count). It says: {problem}"
+    )

@@ -1,0 +1,47 @@
+"""How many optimizer steps a run makes, known before the first: for schedules, and for a word about short runs."""
+
+import logging
+
+from nmt.training.settings import Stop, Training
+
+FEW = 2_000
+"""Fewer optimizer steps teach little of real text, however many pairs are in a batch."""
+
+logger = logging.getLogger(__name__)
+
+
+def count_updates(stop: Stop, batches: int, accumulate: int) -> int | None:
+    """The most optimizer steps that `stop` allows, with `batches` an epoch; None where only time or patience end it.
+
+    An epoch's last step may have fewer than `accumulate` batches.
+    """
+    limits = [] if stop.steps is None else [stop.steps]
+    if stop.epochs is not None:
+        limits.append(stop.epochs * -(-batches // accumulate))
+    return min(limits, default=None)
+
+
+def is_open(stop: Stop) -> bool:
+    """Whether neither steps nor epochs end the run, so that its length is unknown."""
+    return stop.steps is None and stop.epochs is None
+
+
+def tell_length(training: Training, updates: int | None, batches: int, warmup: int, *, embedded: bool) -> None:
+    """Logs how long a run will be, and what to do where that is short. `embedded`: it learns the embedded corpus."""
+    if updates is None:
+        logger.info("%d batches an epoch", batches)
+        return
+    logger.info("%d batches an epoch, %d updates at most (training.stop)", batches, updates)
+    if warmup >= updates:
+        logger.warning(
+            "schedule.warmup_steps=%d is not over after %d updates, so that the learning rate never reaches its peak: "
+            "choose fewer, or train longer.",
+            *(warmup, updates),
+        )
+    if updates < FEW:
+        more = "training.stop.steps" if training.stop.steps == updates else "training.stop.epochs"
+        logger.info(
+            "fewer than %d updates%s: for more, raise %s, lower batching.tokens, or try experiment=small.",
+            *(FEW, " are enough for the embedded corpus, but not for real text" if embedded else " teach little"),
+            more,
+        )

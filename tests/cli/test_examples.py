@@ -1,0 +1,127 @@
+"""Every example in help, README and docs works: what users copy first must not be what fails first."""
+
+import importlib
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import initialize_config_dir
+
+from nmt import build, config
+from nmt.cli import compare, named, sweep
+from nmt.cli.door import respelled
+from nmt.cli.paths import configs
+from tests import tiny
+from tests.cli.commands import composed
+from tests.examples import Example, examples, prepare
+from tests.light import lighten
+
+ALL = examples()
+RIGHT = [example for example in ALL if not example.answer and not example.words[-1].startswith("-")]
+WRONG = [example for example in ALL if example.answer]
+
+QUICK = [
+    pytest.param(example, marks=() if example.place in ("train.yaml", "compare.yaml") else pytest.mark.slow)
+    for example in RIGHT
+]
+"""Composing takes half a second an example, so that only those that a newcomer sees first are held to it always."""
+
+SHORT = ("training.stop.steps=1", "training.validation.sentences=2", "search.max_ratio=0.2", "device=cpu")
+"""What makes a run of an example short, and changes nothing of what it shows."""
+
+
+def test_there_are_examples_of_every_command_and_in_every_place() -> None:
+    commands = {path.stem for path in Path(configs()).glob("*.yaml")} - {"quiet"}
+    assert {example.command for example in ALL} == commands
+    assert {f"{command}.yaml" for command in commands} | {"README.md", "results.md"} <= {e.place for e in ALL}
+
+
+def check(settings: dict[str, Any]) -> None:
+    """What nmt-train checks before it reads data."""
+    checked = config.check(settings, build.TRAIN)
+    build.rehearse(checked)
+    if checked["data"]["name"] == "files":
+        build.corpus(checked).check()
+
+
+@pytest.mark.parametrize("example", QUICK, ids=str)
+def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = prepare(example, tmp_path / "model", pairs=3)
+    if example.command == "train":
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(tiny.composed(*tiny.SMALL)))
+        with initialize_config_dir(configs(), version_base="1.3"):
+            settings = sweep.compose_settings([respelled(word, {}) for word in words])
+        check({**settings, "init": None})
+    elif example.command == "compare":
+        own, overrides = compare.divided(words)
+        given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
+        config.build(compare.Settings, config.check(given, compare.Settings))
+        name = given["comparison"]["name"]
+        with initialize_config_dir(configs(), version_base="1.3"):
+            variants = sweep.variants(overrides, None if name is None else named.read(name, compare.OWN))
+        check(composed("train", *variants[-1].overrides))
+    else:
+        composed(example.command, *words)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes", "handlers")
+@pytest.mark.parametrize("example", RIGHT, ids=str)
+def test_every_example_runs(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Comparisons are only planned: each of their runs is checked as nmt-train would check it."""
+    monkeypatch.chdir(tmp_path)
+    lighten(monkeypatch)
+    words = prepare(example, model, pairs=40)
+    if example.command == "compare":
+        own, overrides = compare.divided(words)
+        given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
+        name = given["comparison"]["name"]
+        found = None if name is None else named.read(name, compare.OWN)
+        assert sweep.plan(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
+        return
+    if example.command == "train":
+        keys = {word.partition("=")[0] for word in words}
+        words += [word for word in SHORT if word.partition("=")[0] not in keys]
+    status, said = run(example.command, words, monkeypatch, capsys)
+    assert status == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", WRONG, ids=str)
+def test_every_mistake_is_answered_as_shown(
+    example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = run(example.command, example.words, monkeypatch, capsys)
+    assert status == 2
+    assert said.startswith(example.answer.removesuffix("..."))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, unchecked_shapes: None) -> Path:
+    """A run of a tiny model, with a shortlist in it."""
+    folder = tmp_path_factory.mktemp("examples") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        tiny.made(tiny.settings(folder), folder).outcome()
+    return folder
+
+
+def run(
+    command: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[Any, str]:
+    """Exit status and stderr of a command in this process, with three lines on stdin."""
+    monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the dog sleeps .\n\na cat .\n")))
+    status: Any = 0
+    try:
+        importlib.import_module(f"nmt.cli.{command}").main()
+    except SystemExit as exit:
+        status = exit.code
+    return status or 0, capsys.readouterr().err
