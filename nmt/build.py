@@ -21,6 +21,7 @@ from nmt.data.own_model import read_given
 from nmt.data.prepare import Filters
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece
 from nmt.errors import ConfigError
+from nmt.evaluation.bleu_tokens import Bleu, check_tokenizer
 from nmt.evaluation.probes import Probes
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders import DECODERS
@@ -75,6 +76,7 @@ TRAIN: dict[str, Schema | Any] = {
     "schedule": SCHEDULE,
     "average": AVERAGE,
     "search": SEARCH,
+    "bleu": Bleu,
     "probes": Probes,
     "from": str | None,
     "init": str | None,
@@ -218,6 +220,7 @@ def rehearse(settings: Plain) -> None:
         config.build(cls, settings[key])
     if is_open(config.build(Training, settings["training"]).stop):
         schedule(settings).set_length(None)
+    check_tokenizer(settings["bleu"]["tokenize"], corpus(settings).target_language)
     check_size(outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
 
 

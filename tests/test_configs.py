@@ -17,6 +17,7 @@ from nmt.cli.paths import configs
 from nmt.config import MISSING, Variants
 from nmt.data.batching import Batching
 from nmt.data.prepare import Filters
+from nmt.evaluation.bleu_tokens import Bleu
 from nmt.evaluation.probes import Probes
 from nmt.training.run_folder import flat
 from nmt.training.settings import Training
@@ -149,6 +150,7 @@ def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
     assert main["filters"] == asdict(Filters())
     assert main["batching"] == asdict(Batching())
     assert main["training"] == asdict(Training())
+    assert main["bleu"] == asdict(Bleu())
     assert main["probes"] == asdict(Probes())
 
 

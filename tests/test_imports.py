@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "locks", "packed", "precision", "printable", "processor", "symbols", "synonyms"}
+LEAVES = {"errors", "locks", "packed", "precision", "printable", "processor", "progress", "symbols", "synonyms"}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
@@ -24,6 +24,7 @@ BELOW: dict[str, set[str]] = {
     "precision": set(),
     "printable": set(),
     "processor": set(),
+    "progress": set(),
     "symbols": set(),
     "synonyms": set(),
     "masks": set(),

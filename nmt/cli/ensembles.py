@@ -22,6 +22,7 @@ from nmt.data.held_out import choose
 from nmt.data.quality import complete
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
 from nmt.evaluation.alignment import parse
+from nmt.evaluation.bleu_tokens import DEFAULT, settled
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import given, linked
 from nmt.report.comparison import Run
@@ -118,14 +119,16 @@ def done(each: Together) -> bool:
         about = files.read_json(each.folder / run_folder.RUN)
     except CheckpointError:
         return False
-    return (each.folder / run_folder.SCORES).exists() and identity(each).items() <= about.items()
+    written = {"tokenize": DEFAULT, **about}  # version 0.1 knew no other
+    return (each.folder / run_folder.SCORES).exists() and identity(each).items() <= written.items()
 
 
 def identity(each: Together) -> dict[str, Any]:
-    """All that shapes the translations of an ensemble, as JSON."""
+    """All that shapes the translations of an ensemble and their scores, as JSON."""
     return {
         MEMBERS: [fingerprint(model_folder(job.folder)) for job in each.jobs],
         "search": each.jobs[0].settings["search"],
+        "tokenize": settled(each.jobs[0].settings),
     }
 
 
@@ -137,12 +140,14 @@ def translate(each: Together) -> None:
     loaded = load_all([str(job.folder) for job in each.jobs], work)
     worker = translator(loaded[0], work, settings["search"], others=loaded[1:], weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
-    found = scored(source, hypotheses, references, name=split, language=loaded[0].settings["target_language"])
+    language = loaded[0].settings["target_language"]
+    found = scored(source, hypotheses, references, name=split, language=language, tokenize=settled(settings))
     alone = [translator(member, work, settings["search"]) for member in loaded]
     links = alignment(alone, settings, split, source, references)
     models = ",".join(str(job.folder) for job in each.jobs)
     paths = {kind: str(each.folder / f"{split}.{kind}.txt") for kind in ("source", "hypotheses", "references")}
     command = ["nmt-evaluate", f"model=[{models}]", *(f"{kind}={paths[kind]}" for kind in ("source", "references"))]
+    command += [f"bleu.tokenize={name}"] if (name := settings["bleu"]["tokenize"]) != "auto" else []
     about = {
         "command": shlex.join(command),
         "commit": run_folder.commit(),

@@ -12,6 +12,7 @@ import numpy as np
 from nmt.cli.page_texts import choose_furthest, choose_worst, describe, describe_all, link_runs, scored, texts
 from nmt.errors import CheckpointError
 from nmt.evaluation import floor
+from nmt.evaluation.bleu_tokens import DEFAULT, read_tokenizer
 from nmt.evaluation.lengths import Bucket, by_length
 from nmt.evaluation.measures import Disagreement, disagreement
 from nmt.evaluation.significance import paired_bootstrap
@@ -114,7 +115,8 @@ def of_run(
     text = scored(folder)
     about = read_json(folder / run_folder.RUN)
     values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
-    run = shown(folder, about["seed"], values, by_length(*text) if text else [])
+    tokenize = read_tokenizer(scores[0]["signature"]) if scores else DEFAULT  # the first is BLEU
+    run = shown(folder, about["seed"], values, by_length(*text, tokenize=tokenize) if text else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     split = scores[0]["name"].split()[0] if scores else "test"
     facts = [
@@ -128,8 +130,8 @@ def of_run(
     table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
     table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
     remarks = list(map(made_of, (score for score in scores if score.get("details"))))
-    if scores and text and (found := interval(text)):
-        table[0]["cells"][0]["interval"] = found  # the first is BLEU
+    if scores and text and (found := interval(text, tokenize)):
+        table[0]["cells"][0]["interval"] = found
         remarks.append(
             "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
         )
@@ -159,10 +161,10 @@ def shown(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequenc
     }
 
 
-def interval(text: Sequence[Sequence[str]]) -> str:
+def interval(text: Sequence[Sequence[str]], tokenize: str = DEFAULT) -> str:
     """The 95 % interval of BLEU over resampled test sets. `text`: as `scored` gives it."""
     _, hypotheses, references = text
-    sampled = paired_bootstrap(references, {"run": hypotheses})["run"]
+    sampled = paired_bootstrap(references, {"run": hypotheses}, tokenize=tokenize)["run"]
     return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
 
 

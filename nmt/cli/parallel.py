@@ -9,19 +9,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
 Chunk = list[str]
-Answer = Callable[[int, Chunk], list[str]]
-"""What is written for a chunk of lines; the number of lines before it comes first."""
+T = TypeVar("T")
+
+Answer = Callable[[int, Chunk], T]
+"""What is made of a chunk of lines; the number of lines before it comes first."""
 
 
 def spread(
-    chunks: Iterable[tuple[int, Chunk]], processes: int, begin: Callable[..., Answer], *given: Any
-) -> Iterator[tuple[Chunk, list[str]]]:
+    chunks: Iterable[tuple[int, Chunk]], processes: int, begin: Callable[..., Answer[T]], *given: Any
+) -> Iterator[tuple[Chunk, T]]:
     """Every chunk with its answer, in order. Each process makes its own answerer with `begin(*given)`.
+
+    An empty chunk is not answered; it says that all before it shall be, before the next is asked for.
 
     At most two chunks a process are held, so memory is bounded however slowly the answers are taken. Processes end with
     this one. Raises the NmtError that one of them raises, and NmtError if one dies.
@@ -36,11 +40,12 @@ def spread(
         theirs.close()
         free.put(ours)
     with ThreadPoolExecutor(processes) as threads:
-        waiting: deque[tuple[Chunk, Future[list[str]]]] = deque()
+        waiting: deque[tuple[Chunk, Future[T]]] = deque()
         try:
             for first, chunk in chunks:
-                waiting.append((chunk, threads.submit(_asked, free, first, chunk)))
-                if len(waiting) >= 2 * processes:
+                if chunk:
+                    waiting.append((chunk, threads.submit(_asked, free, first, chunk)))
+                while waiting and (not chunk or len(waiting) >= 2 * processes):
                     asked, answer = waiting.popleft()
                     yield asked, answer.result()
             for asked, answer in waiting:
@@ -54,7 +59,7 @@ def spread(
                 process.join()
 
 
-def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> list[str]:
+def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> Any:
     """What a process that is free answers."""
     connection = free.get()
     try:
@@ -69,8 +74,7 @@ def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> list[st
         free.put(connection)
     if isinstance(answer, NmtError):
         raise answer
-    found: list[str] = answer
-    return found
+    return answer
 
 
 def _end_with_parent() -> None:
@@ -80,7 +84,7 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(connection: Connection, begin: Callable[..., Answer], given: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, begin: Callable[..., Answer[Any]], given: tuple[Any, ...]) -> None:
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()

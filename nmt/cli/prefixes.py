@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nmt.cli.text import incoming
+from nmt.cli.inputs import read_files
 from nmt.data import lines
 from nmt.errors import DataError
 from nmt.symbols import UNKNOWN
@@ -20,12 +20,12 @@ COLUMN = "column"
 TAB = "\t"
 
 
-def read_input(path: str | None, prefix: str | None, errors: lines.Errors) -> Iterator[str]:
+def read_input(files: Sequence[str], prefix: str | None, errors: lines.Errors) -> Iterator[str]:
     """The lines of the input. With a file of prefixes, each has a tab and its own prefix at the end.
 
     Raises DataError now if a file is missing, and later if the two have not the same number of lines.
     """
-    text = incoming(path, errors)
+    text = read_files(files, errors, setting="input")
     if prefix is None or prefix == COLUMN:
         return text
     lines.check(prefix, asked="prefix")

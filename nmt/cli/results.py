@@ -12,6 +12,7 @@ from nmt.cli.sweep import Job
 from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation import floor
+from nmt.evaluation.bleu_tokens import read_tokenizer
 from nmt.evaluation.lengths import Bucket, bucketed
 from nmt.evaluation.resampling import Resampled, resampled, statistics
 from nmt.evaluation.seeds import seeds_p_value
@@ -97,7 +98,8 @@ def split(folder: Path) -> str:
 
 
 class Scored(NamedTuple):
-    """What a run was scored on, resampled. Runs whose `references` are the same text have been resampled together."""
+    """What a run was scored on, resampled. Runs with the same `references`, which stand for a text and a tokenization,
+    have been resampled together."""
 
     references: int
     sampled: Resampled
@@ -145,17 +147,18 @@ def evidence(runs: Sequence[Run]) -> tuple[dict[str, Scored], dict[str, list[Buc
 
     A run that failed, or kept no texts, has neither; one that kept no sources has no lengths.
     """
-    alike: dict[tuple[str, ...], list[Run]] = {}
+    alike: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
     for run in runs:
         if run.failure is None and text(run, "references").exists() and text(run, "hypotheses").exists():
-            alike.setdefault(tuple(lines(text(run, "references"))), []).append(run)
+            tokenize = read_tokenizer(run.signatures.get("BLEU", ""))
+            alike.setdefault((tokenize, tuple(lines(text(run, "references")))), []).append(run)
     scored: dict[str, Scored] = {}
     lengths: dict[str, list[Bucket]] = {}
-    for number, (references, found) in enumerate(alike.items()):
+    for number, ((tokenize, references), found) in enumerate(alike.items()):
         source = text(found[0], "source")
         places = complete(references, lines(source)) if source.exists() else complete(references)
         hypotheses = [pick(lines(text(run, "hypotheses")), places) for run in found]
-        counted = statistics(hypotheses, pick(references, places))
+        counted = statistics(hypotheses, pick(references, places), tokenize=tokenize)
         sampled = resampled(counted, samples=SAMPLES, seed=SEED)
         for run, counts, each in zip(found, counted, sampled, strict=True):
             scored[run.folder] = Scored(number, each)

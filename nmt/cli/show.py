@@ -145,12 +145,9 @@ DRAWN: "dict[str, Callable[..., Picture]]" = {"attention": of_words, "pieces": o
 
 def columns() -> int:
     """Those of the terminal behind stderr, unless COLUMNS says otherwise."""
-    if os.environ.get("COLUMNS", "").isdecimal():
-        return int(os.environ["COLUMNS"])
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError):  # no terminal, or no file at all
-        return COLUMNS
+    from nmt.progress import count_columns
+
+    return count_columns() or COLUMNS
 
 
 def coloured() -> bool:

@@ -22,14 +22,6 @@ Put = Callable[[Iterable[str]], None]
 """Writes lines, each with its line end, and sees to it that a reader gets them now."""
 
 
-def incoming(path: str | None, errors: lines.Errors) -> Iterator[str]:
-    """The lines of a file, or of standard input for None, as they arrive. Raises DataError now if there is no file."""
-    if path is None:
-        return lines.decode(sys.stdin.buffer, name="standard input", errors=errors)
-    lines.check(path, asked="input", errors=errors)
-    return lines.stream(path, errors)
-
-
 def pairs(source: str, target: str, errors: lines.Errors) -> tuple[list[str], list[str]]:
     """The lines of two files that belong together. Raises DataError if one has more than the other."""
     lines.check(target)

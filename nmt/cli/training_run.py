@@ -30,7 +30,8 @@ from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse
 from nmt.evaluation.bleu import scores
-from nmt.evaluation.literature import literature_bleu
+from nmt.evaluation.bleu_tokens import settled, warn_unspaced
+from nmt.evaluation.literature import literature_scores
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import Translator
 from nmt.evaluation.validation import Report, Validator, alignment_scores
@@ -85,6 +86,8 @@ def run(settings: Plain, folder: Path) -> Outcome:
             filters = config.build(Filters, settings["filters"])
             tokenizer = build.tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
             data = prepare(corpus, tokenizer, filters, settings["cache"])
+            references, language = data.validation_text.target, corpus.target_language
+            warn_unspaced(references, settings["bleu"]["tokenize"], language, "data.target_language")
             seed_everything(settings["seed"])
             return Run(settings, folder, device, corpus, data, Interruption(), initial).outcome()
         finally:
@@ -117,7 +120,13 @@ def peak_memory() -> float | None:
 
 
 def scored(
-    source: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], *, name: str, language: str
+    source: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    name: str,
+    language: str,
+    tokenize: str,
 ) -> list[dict[str, Any]]:
     """All scores of the translations of a split, as scores.json has them, with its name before their own.
 
@@ -125,7 +134,8 @@ def scored(
     """
     places = complete(source, references)
     hypotheses, references = pick(hypotheses, places), pick(references, places)
-    found = [*scores(hypotheses, references).values(), literature_bleu(hypotheses, references, language=language)]
+    found = [*scores(hypotheses, references, tokenize=tokenize).values()]
+    found += literature_scores(hypotheses, references, language=language)
     return [{**score.as_dict(), "name": f"{name} {score.name}"} for score in found]
 
 
@@ -175,6 +185,7 @@ class Run:
             data.validation_text,
             config.build(Probes, settings["probes"]),
             self.training.validation.sentences,
+            tokenize=settled(settings),
         )
 
     def outcome(self) -> Outcome:
@@ -297,7 +308,8 @@ class Run:
         speed = len(hypotheses) / (time.perf_counter() - start)
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             replace(self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
-        found = scored(text.source, hypotheses, text.target, name=name, language=self.corpus.target_language)
+        settings = {"language": self.corpus.target_language, "tokenize": settled(self.settings)}
+        found = scored(text.source, hypotheses, text.target, name=name, **settings)
         return found, self.alignment(choose(text, complete(text.source, text.target))), speed
 
     def alignment(self, text: Bitext) -> dict[str, float]:

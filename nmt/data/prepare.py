@@ -26,6 +26,7 @@ from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
 from nmt.locks import lock_file
+from nmt.progress import report_time
 from nmt.symbols import UNKNOWN
 
 FORMAT = 2
@@ -185,8 +186,8 @@ def _split(corpus: Corpus, split: Any) -> Bitext:
 def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Tokenizers, Tokenized, dict[str, Any]]:
     # From here on lines are bytes in one array, half of what they need as strings.
     text = Bitext(Text.of(text.source), Text.of(text.target))
-    logger.info("learning a vocabulary from %d pairs", len(text.source))
-    tokenizers = settings.train(text.source, text.target)
+    with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
+        tokenizers = settings.train(text.source, text.target)
     source, target = encode(tokenizers.source, text.source, "source"), encode(tokenizers.target, text.target, "target")
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():

@@ -6,9 +6,9 @@ from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from nmt.data.tokenizer import Tokenizer, Tokenizers
+from nmt.progress import make_bar
 
 CHUNK = 65_536
 """Lines that are Python objects at one time."""
@@ -126,7 +126,7 @@ def resample(
 def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> Ids:
     """The best segmentation of every line."""
     # disable=None shows the bar on terminals only
-    with tqdm(
+    with make_bar(
         total=len(lines),
         desc=f"encoding {side}",
         unit=" lines",

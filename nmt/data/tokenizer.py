@@ -121,6 +121,11 @@ class Tokenizer:
         named = [self._model.piece_to_id(piece) for piece in (text, f"▁{text}")]
         return [id for id in named if id > END] or self.encode([text])[0] or [UNKNOWN]
 
+    def unknown(self, line: str) -> list[str]:
+        """What stands in a line for pieces that the vocabulary does not have, each once, in order."""
+        found = zip(self._model.encode(line), self._model.encode(line, out_type=str), strict=True)
+        return list(dict.fromkeys(text for id, text in found if id == UNKNOWN))
+
     def words(self, line: str) -> tuple[list[int], list[int]]:
         """The ids of a line and, for each, the index in `line.split()` of the word that it is a part of.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.errors import DataError
+from nmt.evaluation.bleu_tokens import DEFAULT
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -23,44 +24,50 @@ class Score(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    """BLEU with sacreBLEU's defaults: 13a tokens, cased, exponential smoothing   (Papineni et al. 2002).
+def bleu(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT) -> Score:
+    """BLEU with sacreBLEU's defaults: cased, exponential smoothing   (Papineni et al. 2002).
 
+    `references` has a text for each set of references; `tokenize` is a name that sacreBLEU knows, see `bleu_tokens`.
     `force` keeps sacreBLEU from taking what an untrained model says for text that was tokenized before.
 
-    Raises DataError if there are no lines or the two sides are not equally long.
+    Raises DataError if there are no lines or the texts are not equally long.
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    return measure(BLEU(force=True), hypotheses, references)
+    return measure(BLEU(force=True, tokenize=tokenize), hypotheses, *references)
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+def chrf(hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
     """chrF2: the F2 score of character n-grams up to order 6   (Popovic 2015). Raises as `bleu` does."""
     from sacrebleu.metrics.chrf import CHRF
 
-    return measure(CHRF(), hypotheses, references)
+    return measure(CHRF(), hypotheses, *references)
 
 
-def ter(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    """Translation edit rate, lower is better; may exceed 100   (Snover et al. 2006). Raises as `bleu` does."""
+def ter(hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+    """Translation edit rate, lower is better; may exceed 100   (Snover et al. 2006). Raises as `bleu` does.
+
+    Its words are what stands between spaces, so that it says little of languages without spaces.
+    """
     from sacrebleu.metrics.ter import TER
 
-    return measure(TER(), hypotheses, references)
+    return measure(TER(), hypotheses, *references)
 
 
-METRICS: dict[str, Callable[[Sequence[str], Sequence[str]], Score]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
+METRICS: dict[str, Callable[..., Score]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
 
 
-def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
-    """Every score of METRICS under its key. Raises as `bleu` does."""
-    return {key: metric(hypotheses, references) for key, metric in METRICS.items()}
+def scores(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT) -> dict[str, Score]:
+    """Every score of METRICS under its key; `tokenize` is for BLEU. Raises as `bleu` does."""
+    settings = {"bleu": {"tokenize": tokenize}}
+    return {key: metric(hypotheses, *references, **settings.get(key, {})) for key, metric in METRICS.items()}
 
 
-def measure(metric: "Metric", hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    """What `metric` says of the corpus, against one reference per line. Raises as `bleu` does."""
-    check_lines(hypotheses, references)
-    result = metric.corpus_score(hypotheses, [references])
+def measure(metric: "Metric", hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+    """What `metric` says of the corpus, against one or more references per line. Raises as `bleu` does."""
+    for each in references:
+        check_lines(hypotheses, each)
+    result = metric.corpus_score(hypotheses, references)
     return Score(result.name, float(result.score), str(metric.get_signature()), components(result))
 
 

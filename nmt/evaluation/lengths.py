@@ -10,6 +10,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from nmt.evaluation.bleu import check_lines
+from nmt.evaluation.bleu_tokens import DEFAULT
 from nmt.evaluation.resampling import corpus_bleu, statistics
 
 
@@ -23,16 +24,21 @@ class Bucket(NamedTuple):
 
 
 def by_length(
-    source: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], *, buckets: int = 6
+    source: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    buckets: int = 6,
+    tokenize: str = DEFAULT,
 ) -> list[Bucket]:
     """BLEU of at most `buckets` groups of sentences, about equally many in each, that share no length.
 
     The bounds follow from the sources alone, so all translations of one test set have the same. Lines without words are
-    left out. Raises DataError unless there is a source and a reference for every hypothesis.
+    left out. `tokenize` is as in `bleu`. Raises DataError unless every hypothesis has a source and a reference.
     """
     check_lines(hypotheses, references)
     check_lines(hypotheses, source, name="the hypotheses for these sources")
-    (counted,) = statistics([hypotheses], references)
+    (counted,) = statistics([hypotheses], references, tokenize=tokenize)
     return bucketed(source, counted, buckets=buckets)
 
 

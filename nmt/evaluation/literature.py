@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 
 from nmt.evaluation.bleu import Score, measure
+from nmt.evaluation.bleu_tokens import has_words
 
 FALLBACK = "en"
 
 
-def literature_bleu(hypotheses: Sequence[str], references: Sequence[str], *, language: str) -> Score:
+def literature_scores(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> list[Score]:
+    """`literature_bleu` alone; nothing for languages without spaces, which Moses does not cut into words."""
+    return [literature_bleu(hypotheses, *references, language=language)] if has_words(language) else []
+
+
+def literature_bleu(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> Score:
     """BLEU after lowercasing, normalizing punctuation and tokenizing both sides, in the order of Multi30k's scripts.
 
     `language` is the two-letter code of the target language. For a language that sacremoses does not know, it splits
@@ -20,7 +26,7 @@ def literature_bleu(hypotheses: Sequence[str], references: Sequence[str], *, lan
 
     # The lines are tokenized on purpose, so sacreBLEU's warning about tokenized text (silenced by `force`) is moot.
     metric = BLEU(lowercase=True, tokenize="none", force=True)
-    score = measure(metric, tokenized(hypotheses, language), tokenized(references, language))
+    score = measure(metric, *(tokenized(text, language) for text in (hypotheses, *references)))
     spoken = language if language in NonbreakingPrefixes().available_langs else f"{language}={FALLBACK}"
     signature = f"{score.signature}|lower+moses.sacremoses-{version('sacremoses')}|lang:{spoken}"
     return Score("literature BLEU", score.value, signature, score.details)

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
+from nmt.evaluation.bleu_tokens import DEFAULT
 
 BLOCK = 512
 """Samples drawn at once. A multiple of 32, as numpy makes 32 coins of one number and would start anew at each block."""
@@ -80,17 +81,19 @@ def blocks(samples: int) -> Iterator[int]:
 # BLEU ---------------------------------------------------------------------------------------------------------------
 
 
-def statistics(systems: Sequence[Sequence[str]], references: Sequence[str]) -> list[Int64[ndarray, "line count"]]:
+def statistics(
+    systems: Sequence[Sequence[str]], references: Sequence[str], *, tokenize: str = DEFAULT
+) -> list[Int64[ndarray, "line count"]]:
     """What BLEU counts in each line of each system: its words, the reference's, n-grams that match, n-grams.
 
-    As sacreBLEU's own paired tests count, with the references cut into tokens once for all systems. Raises DataError
-    if a system is not as long as the references.
+    As sacreBLEU's own paired tests count, with the references cut into tokens once for all systems. `tokenize` is as in
+    `bleu`. Raises DataError if a system is not as long as the references.
     """
     from sacrebleu.metrics.bleu import BLEU
 
     for hypotheses in systems:
         check_lines(hypotheses, references)
-    metric = BLEU(references=[references], force=True) if systems else None
+    metric = BLEU(references=[references], force=True, tokenize=tokenize) if systems else None
     return [np.array(metric._extract_corpus_statistics(hypotheses, None)) for hypotheses in systems if metric]
 
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
+from nmt.evaluation.bleu_tokens import DEFAULT
 from nmt.evaluation.resampling import Resampled, corpus_bleu
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def paired_bootstrap(
     *,
     samples: int = 1000,
     seed: int = 12345,
+    tokenize: str = DEFAULT,
 ) -> dict[str, Comparison]:
     """Every system against the first, by sacreBLEU's paired bootstrap test   (Koehn 2004)
 
@@ -66,7 +68,7 @@ def paired_bootstrap(
     from sacrebleu.significance import PairedTest
 
     # The metric tokenizes its references once for all systems.
-    metrics = {"BLEU": BLEU(references=[references], force=True)}
+    metrics = {"BLEU": BLEU(references=[references], force=True, tokenize=tokenize)}
     with sacrebleu_seed(seed):
         test = PairedTest(list(systems.items()), metrics, None, test_type="bs", n_samples=samples)
     results: list[Result] = test()[1]["BLEU"]  # type: ignore[assignment]  # its table also has a column of names

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from nmt.data.batching import by_length, pad
 from nmt.data.lexicon import Lexical, Lexicon
@@ -18,6 +17,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.ensemble import Ensemble
 from nmt.model.engine import Engine, Vocabulary
 from nmt.model.seq2seq import Seq2Seq
+from nmt.progress import make_bar
 from nmt.search.constraints import Constraints
 from nmt.search.hypothesis import Hypothesis, Request, Search, Step
 from nmt.symbols import PAD, START, UNKNOWN
@@ -82,7 +82,7 @@ class Translator:
     def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
         ids = self.tokenizers.source.encode(lines)
-        with tqdm(
+        with make_bar(
             total=len(ids), unit=" sentences", desc="translating", disable=None if progress else True, leave=False
         ) as bar:
             return self.translate_ids(ids, done=bar.update)

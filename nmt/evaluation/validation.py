@@ -14,6 +14,7 @@ from nmt.data.corpus import Bitext
 from nmt.data.tokenized import Tokenized
 from nmt.evaluation.alignment import AlignmentScores, Gold, error_rate, extract, parse, to_words
 from nmt.evaluation.bleu import Score, bleu, chrf
+from nmt.evaluation.bleu_tokens import DEFAULT
 from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture
 from nmt.evaluation.translation import Position, Translation, Translator, forced
@@ -35,7 +36,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Validator:
-    """Held-out pairs and how to look at them; the same sentences every time."""
+    """Held-out pairs and how to look at them; the same sentences every time. tokenize: that of BLEU."""
 
     translator: Translator
     pairs: Tokenized
@@ -43,6 +44,7 @@ class Validator:
     probes: Probes
     sentences: int | None = None
     tokens: int = 4096
+    tokenize: str = DEFAULT
 
     def __call__(self) -> Report:
         """Validates the translator's model as it is now, without dropout; leaves it in the mode in which it was."""
@@ -59,7 +61,7 @@ class Validator:
         source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         translations = self.translator.translate(source, progress=True)
         hypotheses = [translation.text for translation in translations]
-        scores = {"bleu": bleu(hypotheses, target), "chrf": chrf(hypotheses, target)}
+        scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": math.exp(min(nll, 700.0))}
         values |= {name: score.value for name, score in scores.items()}
         attention = given(self.translator, source, target)

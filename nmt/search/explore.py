@@ -97,7 +97,8 @@ def walk(
     while len(frontier.sentence):
         shape = frontier.token.shape
         log_probs, state, weights = step(frontier.token.flatten(), state, memory)
-        rows = trellis.add(frontier.token.flatten(), frontier.parent.flatten(), weights).view(shape)
+        token, parent, log_prob = (part.flatten() for part in (frontier.token, frontier.parent, frontier.log_prob))
+        rows = trellis.add(token, parent, log_prob, weights).view(shape)
         log_probs = log_probs.view(*shape, -1)
         constraints.confine(log_probs, frontier.produced, frontier.limits)
         move = choose(frontier, log_probs, rows, weights)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
@@ -12,8 +13,8 @@ class Hypothesis(NamedTuple):
     """One complete translation.
 
     `tokens` leaves out START and END; `score` is what the search ranked by (higher is better); `log_prob` is the sum
-    over the tokens and END, in nats; `weights` has one row for each token and one for END, float32, and one column
-    for each source token, END included. It is None where the step gives no weights.
+    over the tokens and END, in nats, and `log_probs` are those of each; `weights` has one row for each token and one
+    for END, float32, and one column for each source token, END included. It is None where the step gives no weights.
 
     Where a model gives no translation a probability above 0, the hypothesis is empty and its log_prob minus infinity.
     """
@@ -22,6 +23,7 @@ class Hypothesis(NamedTuple):
     score: float
     log_prob: float
     weights: Float[ndarray, "target source"] | None
+    log_probs: Float[ndarray, " target"] = np.zeros(0, np.float32)
 
 
 @runtime_checkable

@@ -26,7 +26,8 @@ class Ended(NamedTuple):
 
 
 class Trellis:
-    """All rows of all steps, numbered as they are added; each knows the token that it read and the row it grew from.
+    """All rows of all steps, numbered as they are added; each knows the token that it read, the row it grew from, and
+    the log-probability of all that was read on the way to it.
 
     Nothing is copied to the host before `hypotheses`.
     """
@@ -35,17 +36,20 @@ class Trellis:
         self._rows = 0
         self._tokens: list[Tensor] = []
         self._parents: list[Tensor] = []
+        self._log_probs: list[Tensor] = []
         self._weights: list[Tensor] = []
 
     def add(
         self,
         tokens: Int[Tensor, " row"],
         parents: Int[Tensor, " row"],
+        log_probs: Float[Tensor, " row"],
         weights: Float[Tensor, "row source"] | None,
     ) -> Int[Tensor, " row"]:
         """The numbers of these new rows; `parents` are numbers of older ones, or ROOT."""
         self._tokens.append(tokens)
         self._parents.append(parents)
+        self._log_probs.append(log_probs)
         if weights is not None:
             self._weights.append(weights)
         first, self._rows = self._rows, self._rows + len(tokens)
@@ -64,25 +68,27 @@ class Trellis:
             for rank, place in enumerate(zip(*columns, strict=True))
             if rank == 0 or place[0] != IMPOSSIBLE
         ]
-        texts = self._read([row for *_, row in places], [lengths[sentence] for sentence, *_ in places])
+        parents = torch.cat(self._parents).tolist()
+        paths = [_path(parents, end) for *_, end in places]
+        tokens, sums = torch.cat(self._tokens).tolist(), torch.cat(self._log_probs).float().cpu().numpy()
+        weights = self._read_weights(paths, [lengths[sentence] for sentence, *_ in places])
         found: list[list[Hypothesis]] = [[] for _ in lengths]
-        for (sentence, score, log_prob, _), (tokens, weights) in zip(places, texts, strict=True):
-            found[sentence].append(Hypothesis(tokens, score, log_prob, weights))
+        for (sentence, score, log_prob, _), path, each in zip(places, paths, weights, strict=True):
+            with np.errstate(invalid="ignore"):  # a hypothesis without probability
+                log_probs = np.diff(sums[path], append=np.float32(log_prob))
+            found[sentence].append(Hypothesis([tokens[row] for row in path[1:]], score, log_prob, each, log_probs))
         return found
 
-    def _read(
-        self, ends: list[int], lengths: list[int]
-    ) -> list[tuple[list[int], Float[ndarray, "target source"] | None]]:
-        """For each row that END followed, the tokens read on the way to it, without START, and the weights."""
-        tokens, parents = torch.cat(self._tokens).tolist(), torch.cat(self._parents).tolist()
-        paths = [_path(parents, end) for end in ends]
-        texts = [[tokens[row] for row in path[1:]] for path in paths]
+    def _read_weights(
+        self, paths: list[list[int]], lengths: list[int]
+    ) -> list[Float[ndarray, "target source"]] | list[None]:
+        """For each path of rows, its weights, as wide as the source is long."""
         if not self._weights:
-            return [(text, None) for text in texts]
+            return [None] * len(paths)
         rows = torch.tensor([row for path in paths for row in path], device=self._weights[0].device)
         weights = torch.cat(self._weights)[rows].float().cpu().numpy()
         parts = np.split(weights, np.cumsum([len(path) for path in paths])[:-1])
-        return [(text, part[:, :length].copy()) for text, part, length in zip(texts, parts, lengths, strict=True)]
+        return [part[:, :length].copy() for part, length in zip(parts, lengths, strict=True)]
 
 
 def _path(parents: list[int], end: int) -> list[int]:

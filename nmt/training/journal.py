@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from nmt.progress import make_bar
 from nmt.training.files import explained, replace
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class Journal:
             self._file = self.path.open("a", encoding="utf-8")
         self._board = _tensorboard(folder, step)
         # A bar needs a terminal that can redraw a line; elsewhere the log's own lines say the same.
-        self._bar = tqdm(
+        self._bar = make_bar(
             total=100.0,
             disable=not sys.stderr.isatty(),
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",

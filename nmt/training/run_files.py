@@ -8,6 +8,7 @@ import yaml
 
 from nmt.config import shown
 from nmt.errors import CheckpointError
+from nmt.evaluation.bleu_tokens import settled
 from nmt.training.json_files import check_kinds, read_json
 
 CONFIG = "config.yaml"
@@ -83,7 +84,8 @@ def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str]
 
 
 def _meant(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
+    found = {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
+    return {**found, "bleu.tokenize": settled(settings)}  # what auto comes to
 
 
 def _said(value: Any) -> str:

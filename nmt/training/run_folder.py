@@ -27,6 +27,7 @@ from nmt.training.run_files import (
     CONFIG,
     FIGURES,
     FORMAT,
+    FREE,
     LOG,
     OURS,
     REPORT,
@@ -132,7 +133,8 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
         )
-    if begun and (changed := drift(read_settings(config), settings)):
+    before = read_settings(config) if begun else settings
+    if changed := drift(before, settings, FREE if "bleu" in before else (*FREE, "bleu")):  # version 0.1 had no bleu
         raise CheckpointError(
             f"{folder} holds a run with other settings, which cannot go on with these:\n  "
             + "\n  ".join(changed)

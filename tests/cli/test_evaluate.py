@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu.metrics import BLEU, CHRF, TER
 
 from nmt.cli import translate
+from nmt.cli.door import quoted
 from nmt.cli.evaluate import task
-from nmt.errors import ConfigError, DataError
-from tests.cli.commands import composed, environment, finished, write
+from nmt.errors import ConfigError, DataError, NmtError
+from tests.cli.commands import composed, environment, finished, lines, write
 from tests.cli.conftest import Trained
 
 HYPOTHESES = ("The cat sat on the mat.", "It is raining, again", "", "Nobody knows why it works so well.")
@@ -72,6 +74,61 @@ def test_a_model_is_scored_by_its_translations(
     translate.task(composed("translate", f"model={trained.folder}", f"input={source}", f"output={out}"))
     assert found == scores(capsys, f"hypotheses={out}", f"references={references}", "language=de")
     assert [score["name"] for score in found] == ["BLEU", "chrF2", "TER", "literature BLEU"]
+
+
+@pytest.mark.parametrize(
+    ("given", "tok"), [("language=zh", "zh"), ("bleu.tokenize=char", "char"), ("language=th", "char")]
+)
+def test_the_tokens_of_bleu_are_those_of_the_language(
+    given: str, tok: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hypotheses = write(tmp_path / "out.zh", "猫在花园里睡觉。", "今天下雪。")
+    references = write(tmp_path / "references.zh", "猫在花园里睡着了。", "今天下雨。")
+    found = scores(capsys, f"hypotheses={hypotheses}", f"references={references}", given)
+    metric = BLEU(tokenize=tok)
+    theirs = metric.corpus_score(lines(hypotheses), [lines(references)])
+    assert found[0]["value"] == pytest.approx(theirs.score)
+    assert found[0]["signature"] == str(metric.get_signature())
+    assert theirs.score > 10.0
+
+
+def test_several_files_are_several_references_as_sacrebleu_has_them(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = write(tmp_path / "references.txt.2", *HYPOTHESES[1:], REFERENCES[0])
+    metrics = [BLEU(), CHRF(), TER()]
+    expected = [metric.corpus_score(HYPOTHESES, [REFERENCES, lines(second)]).score for metric in metrics]
+    given = (f"references=[{files[1]},{second}]", f"references='{files[1]}*'")
+    for references in given:
+        found = scores(capsys, f"hypotheses={files[0]}", references, "language=en")
+        assert [score["value"] for score in found[:3]] == pytest.approx(expected)
+        assert all("nrefs:2" in str(score["signature"]) for score in found)
+    write(second, "one")
+    with pytest.raises(DataError, match=r"out\.txt has 4 lines and .*txt\.2 1"):
+        scores(capsys, f"hypotheses={files[0]}", given[0])
+
+
+def test_a_command_of_the_users_is_one_more_score(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "import sys; print('lines', *(len(open(file).readlines()) for file in sys.argv[1:]), '\\nmean: -1.5e1\\n')"
+    command = f'{sys.executable} -c "{code}" {{source}} {{hypotheses}} {{references}}'
+    texts = (f"hypotheses={files[0]}", f"references={files[1]}")
+    given = (*texts, f"score.command={command}", "score.name=mine")
+    found = scores(capsys, *given, f"source={files[1]}")
+    assert (found[-1]["name"], found[-1]["value"]) == ("mine", -15.0)
+    with pytest.raises(ConfigError, match="source=FILE"):
+        scores(capsys, *given)
+    for wrong, said in (
+        ("false {hypotheses}", "status 1"),
+        ("true", "printed no number"),
+        ("no-such-command", "cannot be run"),
+        ("a {reference}", "stands for no file"),
+        ("a 'b", "cannot be read"),
+        ("", "is empty"),
+    ):
+        with pytest.raises(NmtError, match=said):
+            scores(capsys, *texts, f"score.command={quoted(wrong)}")
 
 
 def test_unequal_texts_are_told_with_their_lengths(files: tuple[Path, Path], tmp_path: Path) -> None:

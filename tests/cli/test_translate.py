@@ -9,20 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists, text
 
 from nmt.cli import translate, work
+from nmt.cli.answers import ESCAPED
 from nmt.cli.text import CHUNK_CHARACTERS, FIRST_CHUNK, chunks, outgoing
-from nmt.cli.translate import ESCAPED, Settings, task
+from nmt.cli.translate import Settings, task
 from nmt.config import build, check
 from nmt.data.lines import LINE_ENDS
 from nmt.errors import ConfigError, DataError
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
+from nmt.symbols import END, START
 from tests.cli.commands import composed, environment, finished, lines, words, write
 from tests.cli.conftest import Trained
 
+NEWLINE = b"\n"
 NASTY = (
     b"\xef\xbb\xbfThe dog sleeps.\r\n\n   \nx\xe2\x80\xa8y\x85z".replace(b"\x85", b"\xc2\x85")
     + b"\n\xf0\x9f\x98\x80\n</s> <s> <pad>\na\0b\n\t\nlast, without an end"
@@ -39,7 +43,10 @@ def translated(trained: Trained, folder: Path, *given: str) -> list[str]:
 
 def test_a_filter_keeps_lines_apart_and_writes_nothing_else(trained: Trained, tmp_path: Path) -> None:
     done = finished("translate", f"model={trained.folder}", text=NASTY, folder=tmp_path)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    *warned, summary = done.stderr.decode().splitlines()
+    assert summary.startswith(f"nmt-translate: {len(NASTY.split(NEWLINE))} lines in ")
+    assert [line.split(" has ")[1][:10] for line in warned] == ["characters"]
     assert done.stdout.endswith(b"\n")
     out = done.stdout.decode().split("\n")[:-1]
     assert len(out) == len(NASTY.split(b"\n"))
@@ -95,9 +102,10 @@ def test_nbest_lists_hypotheses_by_line_and_score(trained: Trained, tmp_path: Pa
 
 def test_json_holds_pieces_and_the_weights_between_them(trained: Trained, tmp_path: Path) -> None:
     best = translated(trained, tmp_path)
-    objects = [json.loads(line) for line in translated(trained, tmp_path, "format=json")]
+    objects = [json.loads(line) for line in translated(trained, tmp_path, "format=json", "weights=true")]
     assert [found["text"] for found in objects] == best
-    assert [found["line"] for found in objects] == list(range(len(best)))
+    assert [found["source_text"] for found in objects] == lines(tmp_path / "in.txt")
+    assert [found["line"] for found in objects] == list(range(1, len(best) + 1))
     assert objects[4]["hypotheses"] == []
     for found in (each for each in objects if each["hypotheses"]):
         first = found["hypotheses"][0]
@@ -107,6 +115,38 @@ def test_json_holds_pieces_and_the_weights_between_them(trained: Trained, tmp_pa
         assert weights.shape == (len(first["pieces"]), len(found["source"]))
         assert np.allclose(weights.sum(1), 1, atol=0.01)
         assert first["pieces"][-1] == found["source"][-1] == "</s>"
+
+
+@pytest.mark.parametrize("search", ["beam", "greedy", "sampling"])
+def test_json_has_the_log_probability_of_each_piece(trained: Trained, tmp_path: Path, search: str) -> None:
+    given = {"sampling": ("search.samples=2", "search.seed=3"), "beam": ("search.size=3", "search.nbest=3")}
+    out = translated(trained, tmp_path, f"search={search}", *given.get(search, ()), "format=json")
+    settings = build(Settings, check(composed("translate", f"model={trained.folder}", "device=cpu"), Settings))
+    loaded = work.load(str(trained.folder), settings)
+    target = loaded.tokenizers.target
+    for found in map(json.loads, out):
+        for each in found["hypotheses"]:
+            assert "weights" not in each
+            assert len(each["log_probs"]) == len(each["pieces"])
+            assert sum(each["log_probs"]) == pytest.approx(each["log_prob"], abs=1e-4)
+            pieces = {piece: id for id, piece in enumerate(target.pieces(range(target.vocab_size)))}
+            ids = [pieces[piece] for piece in each["pieces"]]
+            (source,) = loaded.tokenizers.source.encode([found["source_text"]])
+            assert each["log_probs"] == pytest.approx(forced_log_probs(loaded.model, source, ids), abs=1e-3)
+
+
+@torch.inference_mode()
+def forced_log_probs(model: torch.nn.Module, source: list[int], target: list[int]) -> list[float]:
+    """The log-probability of each target id, END included, all positions at once."""
+    ids = torch.tensor([[*source, END]])
+    readout = model(ids, torch.tensor([ids.shape[1]]), torch.tensor([[START, *target[:-1]]]))
+    log_probs = model.output(readout)[0].log_softmax(-1)  # type: ignore[operator]
+    return log_probs.gather(1, torch.tensor(target)[:, None]).flatten().tolist()
+
+
+def test_weights_are_for_json_only() -> None:
+    with pytest.raises(ConfigError, match=r"weights=true .* format=json; got text"):
+        task(composed("translate", "model=none", "weights=true"))
 
 
 def test_json_is_one_line_for_every_tool() -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from nmt import build, config
 from nmt.cli import training_run
 from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
-from nmt.training import origin
+from nmt.training import origin, run_folder
 from nmt.training.earlier import keep_choices
 from nmt.training.origin import same_vocabulary
 from tests import tiny
@@ -69,6 +70,19 @@ def test_a_run_with_a_number_goes_on_where_the_command_leaves_it_open(home: Path
     assert run(left_open, home / "run").reason == "steps (8)"
     assert keep_choices(home / "run", left_open) == chosen(home)
     assert keep_choices(home / "gone", left_open) == left_open
+
+
+def test_a_run_without_tokens_of_bleu_may_be_given_some(home: Path, tmp_path: Path) -> None:
+    now, later = chosen(home), chosen(home, "bleu.tokenize=char")
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "run.json").write_text('{"format": 1}')
+    (folder / "config.yaml").write_text(yaml.safe_dump({key: value for key, value in now.items() if key != "bleu"}))
+    run_folder.check(folder, later)
+    (folder / "config.yaml").write_text(yaml.safe_dump(now))
+    run_folder.check(folder, chosen(home, "bleu.tokenize=13a"))  # what auto comes to for German
+    with pytest.raises(CheckpointError, match=r"bleu\.tokenize: was 13a, now char"):
+        run_folder.check(folder, later)
 
 
 @pytest.mark.parametrize("kept", [b"[]", b'{"corpuw": "0"}', b'{"corpus": "0", "parts": 3}', b'{"corpus": "0"}'])

@@ -1,0 +1,127 @@
+"""What nmt-translate counts in its input, warns of once, and sums up at its end."""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.cli.sentences import looks_like_several
+from nmt.printable import escape_controls
+from nmt.symbols import UNKNOWN
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+SHOUTED = 8
+"""Letters that a line in capitals has at least, so that it is no abbreviation."""
+
+DEARER = 1.5
+"""Pieces that capitals take, to those of the same line in small letters, where the vocabulary hardly has them."""
+
+KINDS = {
+    "truncated": "truncated (max_source)",
+    "unknown": "with unknown characters",
+    "capitals": "in capitals that the vocabulary hardly has",
+    "several": "that look like several sentences",
+}
+"""What is counted, and how the summary says so."""
+
+
+class Tally(NamedTuple):
+    """Of some lines: how many are of each kind, and what is to be said of the first of a kind that is warned of."""
+
+    lines: int
+    counts: Mapping[str, int]
+    warnings: Mapping[str, str]
+
+
+def count_lines(
+    tokenizer: "Tokenizer",
+    lines: Sequence[str],
+    parts: Sequence[Sequence[Sequence[int]]],
+    *,
+    first: int,
+    most: int | None,
+    language: str | None,
+) -> Tally:
+    """The tally of lines, given as text and as the pieces of the parts that are translated by themselves.
+
+    `first` lines came before, and of a part `most` pieces are translated.
+    """
+    counts = dict.fromkeys(KINDS, 0)
+    warnings: dict[str, str] = {}
+    for number, (line, own) in enumerate(zip(lines, parts, strict=True), start=first + 1):
+        pieces = [piece for part in own for piece in part]
+        small = count_lowercase(tokenizer, line, pieces)
+        kinds = {
+            "truncated": most is not None and any(len(part) > most for part in own),
+            "unknown": UNKNOWN in pieces,
+            "capitals": small is not None,
+            "several": looks_like_several(line, language),
+        }
+        for kind, holds in kinds.items():
+            counts[kind] += holds
+        if kinds["unknown"] and "unknown" not in warnings:
+            unknown = tokenizer.unknown(line)[:5]
+            shown = escape_controls(", ".join(unknown))
+            warnings["unknown"] = (
+                f"line {number} has characters that the vocabulary does not have ({shown}), so the model cannot tell "
+                "what they are. Further lines with such are only counted."
+            )
+        if small is not None and "capitals" not in warnings:
+            warnings["capitals"] = (
+                f"line {number} is in capitals, which the vocabulary hardly has: {len(pieces)} pieces, and {small} in "
+                "small letters. It may be translated badly. Further lines in capitals are only counted."
+            )
+    return Tally(len(lines), counts, warnings)
+
+
+def count_lowercase(tokenizer: "Tokenizer", line: str, pieces: Sequence[int]) -> int | None:
+    """How many pieces a line in capitals has in small letters, if its capitals are rare or unknown; else None."""
+    if not line.isupper() or sum(letter.isupper() for letter in line) < SHOUTED:
+        return None
+    (small,) = tokenizer.encode([line.lower()])
+    return len(small) if len(pieces) > DEARER * len(small) or pieces.count(UNKNOWN) > small.count(UNKNOWN) else None
+
+
+class Summary:
+    """The sum of tallies. The first line of a kind is warned of; the seconds run from `start`.
+
+    hint: how lines of several sentences can be translated, if they were not.
+    """
+
+    def __init__(self, hint: str = "") -> None:
+        self.hint = hint
+        self.lines = 0
+        self.counts = dict.fromkeys(KINDS, 0)
+        self._warned: set[str] = set()
+        self._start = time.perf_counter()
+
+    def start(self) -> None:
+        """Begins to count seconds."""
+        self._start = time.perf_counter()
+
+    def add(self, tally: Tally) -> None:
+        """Adds the tally of the next lines."""
+        self.lines += tally.lines
+        for kind, count in tally.counts.items():
+            self.counts[kind] += count
+        for kind, text in tally.warnings.items():
+            if kind not in self._warned:
+                logger.warning("%s", text)
+                self._warned.add(kind)
+
+    def __str__(self) -> str:
+        seconds = time.perf_counter() - self._start
+        speed = f"{self.lines / seconds:.1f} lines/s" if seconds > 0 else "no time"
+        counts = [f"{self.counts[kind]} {name}" for kind, name in KINDS.items()]
+        if self.counts["several"] and self.hint:
+            counts[-1] += f" ({self.hint})"
+        return f"{self.lines} lines in {seconds:.1f} s ({speed}): {', '.join(counts)}"
+
+    def print(self) -> None:
+        """Says it on stderr."""
+        print(f"nmt-translate: {self}", file=sys.stderr, flush=True)

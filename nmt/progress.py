@@ -1,0 +1,60 @@
+"""Progress on stderr: bars on terminals, whatever size they say they have, and lines elsewhere."""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+COLUMNS, ROWS = 80, 24
+"""Of a terminal that says it has none, as those of containers and serial lines do. tqdm would draw nothing there."""
+
+
+def make_bar(**options: Any) -> "tqdm[Any]":
+    """A progress bar on stderr with tqdm's options, on terminals of no known size too."""
+    columns, rows = measure_terminal()
+    size = {} if columns and rows else {"ncols": columns or COLUMNS, "nrows": rows or ROWS}
+    return tqdm(**{"file": sys.stderr, **size, **options})
+
+
+def count_columns() -> int:
+    """Those of the terminal behind stderr, unless the variable COLUMNS says otherwise; 0 where nobody knows."""
+    return measure_terminal()[0]
+
+
+def measure_terminal() -> tuple[int, int]:
+    """The columns and rows of the terminal behind stderr; 0 where nobody knows. COLUMNS may say otherwise."""
+    try:
+        columns, rows = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # no terminal, or no file at all
+        columns, rows = 0, 0
+    return (int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdecimal() else columns), rows
+
+
+@contextmanager
+def report_time(logger: logging.Logger, what: str) -> Iterator[None]:
+    """Logs that something begins, and when it ends how long it took. Meanwhile a terminal shows the seconds, as far as
+    what is done lets other threads run."""
+    logger.info("%s", what)
+    start, ended = time.perf_counter(), threading.Event()
+    ticking = threading.Thread(target=_tick, args=(what, ended), daemon=True)
+    if sys.stderr.isatty():
+        ticking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if ticking.is_alive():
+            ticking.join()
+    logger.info("%s took %.1f s", what, time.perf_counter() - start)
+
+
+def _tick(what: str, ended: threading.Event) -> None:
+    with make_bar(desc=what, bar_format="{desc}: {elapsed}", leave=False) as bar:
+        while not ended.wait(1.0):
+            bar.refresh()
