@@ -45,6 +45,10 @@ GLOBAL = "# @package _global_"
 def miswritten(words: Sequence[str]) -> str | None:
     """What is wrong with the first word that Hydra would misunderstand; None if there is none."""
     for word in words:
+        if not is_utf8(word):
+            return (
+                f"{word} has bytes that are not UTF-8, which no config can hold. Rename the file, or make a link to it."
+            )
         key, equals, value = word.lstrip("+").partition("=")
         if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)) or key == "hydra.mode":
             return f"{word} {ONE_RUN}"
@@ -58,6 +62,11 @@ def miswritten(words: Sequence[str]) -> str | None:
         if "." in key and is_group(_slashed(key)) and not value.startswith("{"):
             return f"{key} is a group, from which one chooses with a slash: {_slashed(key)}={value}"
     return None
+
+
+def is_utf8(word: str) -> bool:
+    """Whether the bytes of a word of the command line are UTF-8; Python keeps others as half surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:

@@ -47,7 +47,8 @@ def result(job: Job) -> Run:
     if run_folder.finished(job.folder, job.settings):
         return measured(job.folder)
     failed = job.folder / FAILED
-    reason = failed.read_text(encoding="utf-8").splitlines()[0] if failed.exists() else "it was not run"
+    lines = failed.read_text(encoding="utf-8").splitlines() if failed.exists() else []
+    reason = lines[0] if lines else "it was not run"
     return Run(job.seed, str(job.folder), {}, {}, failure=reason)
 
 

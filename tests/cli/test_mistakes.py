@@ -69,6 +69,7 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("train output=\udcff", "has bytes that are not UTF-8, which no config can hold."),
         ("train foo", "nmt-train: foo has no value. A setting is written key=value"),
         ("train output= outputs/mine", "nmt-train: outputs/mine has no value. A setting is written key=value, with no"),
         ("train =3", "nmt-train: =3 names no setting. A setting is written key=value"),
