@@ -69,6 +69,8 @@ tokenizer.vocab_size: vocab vocabulary_size src_vocab_size tgt_vocab_size dim_vo
 tokenizer.joint: share_vocab joined_dictionary shared_vocab joint_vocab share_vocabulary
 tokenizer.character_coverage, search.coverage: coverage
 tokenizer.sampling: bpe_dropout subword_sampling src_subword_alpha alpha_sampling
+tokenizer.symbols: user_defined_symbols special_tokens protected_symbols control_symbols
+bleu.tokenize: tokenize tok tokenization
 tokenizer: bpe subword sentencepiece model_type tokenizer_type
 filters.max_length, max_source: max_len max_seq_len max_seq_length src_seq_length max_sent_length
     max_source_length seq_len
@@ -95,6 +97,8 @@ processes, jobs, threads: num_workers workers dataloader_num_workers n_jobs para
 seed, seeds: random_seed manual_seed rng_seed
 output: output_dir out_dir save_dir save_model model_dir save_to exp_dir run_dir out checkpoint_dir ckpt_dir
     default_root_dir run_name exp_name output_file output_path
+init: train_from restore_file load_model resume_from_checkpoint resume_from pretrained finetune_from_model
+    pretrained_model init_from warm_start
 cache: cache_dir data_bin destdir
 model.folder: ckpt checkpoint model_path model_file models model_name_or_path path
 input, source: input_file text infile in file stdin

@@ -50,12 +50,15 @@ def find_files(given: Given, *, setting: str) -> list[str]:
     return found
 
 
-def read_files(files: Sequence[str], errors: lines.Errors, *, setting: str) -> Iterator[str]:
-    """The lines of files, one after another, as they arrive. Raises DataError now where one cannot be read."""
+def read_files(files: Sequence[str], errors: lines.Errors, *, setting: str, tables: bool = False) -> Iterator[str]:
+    """The lines of files, one after another, as they arrive; with `tables`, lines may have columns.
+
+    Raises DataError now where one cannot be read.
+    """
     for file in files:
         if file != STDIN:
-            lines.check(file, asked=setting, errors=errors)
-    return _lines(files, errors)
+            lines.check(file, asked=setting, errors=errors, tables=tables)
+    return _lines(files, errors, tables)
 
 
 def read_lines(file: str, errors: lines.Errors, *, setting: str) -> list[str]:
@@ -63,12 +66,12 @@ def read_lines(file: str, errors: lines.Errors, *, setting: str) -> list[str]:
     return list(read_files([file], errors, setting=setting))
 
 
-def _lines(files: Sequence[str], errors: lines.Errors) -> Iterator[str]:
+def _lines(files: Sequence[str], errors: lines.Errors, tables: bool) -> Iterator[str]:
     for file in files:
         if file == STDIN:
-            yield from lines.decode(open_stdin(), name="standard input", errors=errors)
+            yield from lines.decode(open_stdin(), name="standard input", errors=errors, tables=tables)
         else:
-            yield from lines.stream(file, errors)
+            yield from lines.stream(file, errors, tables=tables)
 
 
 def open_stdin() -> BinaryIO:

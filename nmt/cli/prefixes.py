@@ -25,7 +25,7 @@ def read_input(files: Sequence[str], prefix: str | None, errors: lines.Errors) -
 
     Raises DataError now if a file is missing, and later if the two have not the same number of lines.
     """
-    text = read_files(files, errors, setting="input")
+    text = read_files(files, errors, setting="input", tables=prefix == COLUMN)
     if prefix is None or prefix == COLUMN:
         return text
     lines.check(prefix, asked="prefix")

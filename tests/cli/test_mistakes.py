@@ -54,7 +54,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("train src=a", "src is not a setting. Here it is data.train.source (of data=files)."),
         ("train wandb=true", "A run writes its metrics to metrics.jsonl in its folder"),
         ("translate model=x beam_size=3", "beam_size is not a setting. Here it is search.size"),
-        ("train zzz=3", "zzz is not a setting. Choose from: attention, average, batching, cache, "),
+        ("train zzz=3", "zzz is not a setting. Choose from: attention, average, batching, bleu, cache, "),
         ("compare search.size=3,4 search=sampling", "search.size belongs to search=beam or diverse_beam; search="),
     ],
 )

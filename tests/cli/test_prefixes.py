@@ -27,7 +27,7 @@ def test_line_n_of_the_file_begins_translation_n(trained: Trained, tmp_path: Pat
     for text, start, plain in zip(found, begun, free, strict=True):
         assert text.startswith(start)
         assert start or text == plain
-    column = [f"{line}\t{start}" if start else line for line, start in zip(source, begun, strict=True)]
+    column = [f"{line}\t{start}" for line, start in zip(source, begun, strict=True)]  # as regular as a table
     words = ("prefix=column", "tokens=1", "search.no_repeat_ngram=9", 'search.no_repeat_exempt=["e"]')
     assert translate(trained, tmp_path, column, *words) == found
 
