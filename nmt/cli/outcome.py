@@ -10,13 +10,15 @@ from nmt.training.json_files import read_json
 
 
 class Outcome(NamedTuple):
-    """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status."""
+    """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status;
+    `divergence` says that training ended above the loss of guessing, and is empty where it did not."""
 
     folder: Path
     reason: str
     scores: list[dict[str, Any]]
     alignment: dict[str, float]
     status: int = 0
+    divergence: str = ""
 
 
 def read_outcome(folder: Path, settings: Mapping[str, Any]) -> Outcome | None:

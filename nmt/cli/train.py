@@ -103,6 +103,8 @@ def table(outcome: "Outcome") -> str:
         "report": outcome.folder / "report.html",
     }
     lines += [f"{name:<16} {path}" for name, path in places.items() if path.exists()]
+    if outcome.divergence:
+        lines.append(f"{'diverged':<16} {outcome.divergence}")
     if outcome.status:
         lines.append("the same command goes on from here")
     return "\n".join([*lines, *cautions(outcome)])

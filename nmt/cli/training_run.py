@@ -157,6 +157,7 @@ class Run:
         self.data = data
         self.corpus = corpus
         self.interruption = interruption
+        self.divergence = ""
         self.training = config.build(Training, settings["training"])
         self.average: Average = config.make(build.AVERAGE, settings["average"])
         tokenizers = data.tokenizers
@@ -207,7 +208,7 @@ class Run:
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment}
         replace(self.folder / run_folder.SCORES, as_json(scores))
-        return Outcome(self.folder, reason, found, alignment)
+        return Outcome(self.folder, reason, found, alignment, divergence=self.divergence)
 
     def train(self) -> str:
         """Runs the loop from the newest sound checkpoint, or from the start."""
@@ -239,7 +240,9 @@ class Run:
             interrupted=lambda: bool(self.interruption.caught),
         )
         try:
-            return loop.run()
+            reason = loop.run()
+            self.divergence = loop.describe_divergence()
+            return reason
         finally:
             journal.close()
 

@@ -62,7 +62,7 @@ class Validator:
         translations = self.translator.translate(source, progress=True)
         hypotheses = [translation.text for translation in translations]
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
-        values = {"loss": nll, "perplexity": math.exp(min(nll, 700.0))}
+        values = {"loss": nll, "perplexity": perplexity(nll)}
         values |= {name: score.value for name, score in scores.items()}
         attention = given(self.translator, source, target)
         measures = measured("forced", attention)
@@ -99,6 +99,14 @@ class Validator:
             total += found.cpu().double()
             words += int(real.sum())
         return float(total) / words
+
+
+def perplexity(nll: float) -> float:
+    """exp(nll): as many words, all alike, would be as hard to guess. Infinity where no number is so large."""
+    try:
+        return math.exp(nll)
+    except OverflowError:
+        return math.inf
 
 
 # Attention --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from nmt.model.state import to_device
 from nmt.precision import can_round, rounding
 from nmt.symbols import PAD
 from nmt.training.compiled import forward_of
+from nmt.training.divergence import describe_divergence, guess_cost, highest_cost
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
 from nmt.training.loss import Loss, real_places, selected, vocabulary_loss
@@ -69,6 +70,7 @@ class Loop:
         self._before = state.progress.seconds
         self._started = time.monotonic()
         self._saved = state.progress.step
+        self._vocabulary = len(model.output.bias)
 
     def run(self) -> str:
         """Trains, and returns why it ended: the limit that was reached, or `interrupted`.
@@ -118,6 +120,7 @@ class Loop:
             "epochs": stop.epochs is not None and progress.epoch >= stop.epochs,
             "minutes": stop.minutes is not None and progress.seconds >= 60 * stop.minutes,
             "patience": stop.patience is not None and progress.stale >= stop.patience,
+            "divergence": stop.divergence is not None and self.state.excess.steps >= stop.divergence,
         }
         return next((f"{name} ({getattr(stop, name)})" for name, is_so in reached.items() if is_so), "")
 
@@ -146,6 +149,7 @@ class Loop:
             progress.failing = 0
             window.smoothed, window.nll = window.smoothed + smoothed, window.nll + nll
             window.words += words
+            self._warn_if_diverging(float(nll), words)
         else:
             self._skip(group)
         window.seconds += time.monotonic() - started
@@ -193,6 +197,23 @@ class Loop:
                 "metrics.jsonl). Look at these, lower optimizer.learning_rate, or set training.clip_norm, for a run in "
                 "another output."
             )
+
+    def _warn_if_diverging(self, nll: float, words: int) -> None:
+        """Compares the loss with that of guessing; warns once it has been above for long."""
+        limit = highest_cost(
+            self.state.progress.step, vocabulary=self._vocabulary, warmup=self.state.schedule.peak_step
+        )
+        if self.state.excess.add(nll, words, limit=limit):
+            logger.warning("step %d: %s", self.state.progress.step, self.describe_divergence())
+
+    def describe_divergence(self) -> str:
+        """What a person is told of a run that diverges; empty where it does not."""
+        return describe_divergence(
+            self.state.excess,
+            vocabulary=self._vocabulary,
+            learning_rate=self.state.optimizer.param_groups[0].get("peak", self.state.optimizer.param_groups[0]["lr"]),
+            clip_norm=self.settings.clip_norm,
+        )
 
     def _log(self, epoch_batches: int) -> None:
         progress, window = self.state.progress, self.state.window
@@ -259,8 +280,13 @@ class Loop:
         row = {"kind": "validation", "step": progress.step, "epoch": self._epoch(), **values}
         self.journal.record({**row, "minutes": progress.seconds / 60})
         shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
-        best = "  (best so far)" if not progress.stale else ""
-        logger.info("validation at step %d: %s%s", progress.step, shown, best)
+        remarks = [] if progress.stale else ["best so far"]
+        loss = report.values["loss"]
+        if not loss <= guess_cost(self._vocabulary):  # NaN is not
+            guess = f"guessing costs {guess_cost(self._vocabulary):.4g}"
+            remarks.append(f"the loss is above that of a guess: {guess}" if loss < math.inf else "no finite loss")
+        told = f"  ({', but '.join(remarks)})" if remarks else ""
+        logger.info("validation at step %d: %s%s", progress.step, shown, told)
 
     def _clock(self) -> None:
         self.state.progress.seconds = self._before + time.monotonic() - self._started

@@ -17,16 +17,18 @@ class Stop:
 
     minutes: wall-clock time of this run, validation included, earlier parts of a resumed run counted.
     patience: validations in a row that bring no new best.
+    divergence: optimizer steps in a row in which training costs more than guessing, counted in 25s.
     """
 
     steps: int | None = None
     epochs: int | None = None
     minutes: float | None = None
     patience: int | None = None
+    divergence: int | None = None
 
     def __post_init__(self) -> None:
         limits = vars(self)
-        if all(limit is None for limit in limits.values()):
+        if all(limit is None for name, limit in limits.items() if name != "divergence"):
             raise ConfigError("Training would never end: give training.stop.steps, .epochs, .minutes or .patience.")
         for name, limit in limits.items():
             if limit is not None and not limit > 0:

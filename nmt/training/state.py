@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
 from nmt.training.average import Ema
+from nmt.training.divergence import Excess
 from nmt.training.files import Entry, load_tensors, read_json, save_tensors, write_json
 from nmt.training.interruption import Interrupted
 from nmt.training.schedule import Schedule
@@ -55,7 +56,8 @@ class Window:
 
 @dataclass
 class TrainingState:
-    """Model, optimizer, schedule, averaged weights, position in the data, sums for the log, and the random state.
+    """Model, optimizer, schedule, averaged weights, position in the data, sums for the log, how long the loss has been
+    above guessing, and the random state.
 
     `handed_on` are weights that are saved as the model in place of its own, once training is over.
     """
@@ -66,6 +68,7 @@ class TrainingState:
     ema: Ema | None
     progress: Progress
     window: Window = field(default_factory=Window)
+    excess: Excess = field(default_factory=Excess)
     handed_on: Mapping[str, Tensor] | None = None
 
     @contextmanager
@@ -107,6 +110,7 @@ class TrainingState:
         _write(folder / TENSORS, tensors)
         window = {"words": self.window.words, "seconds": self.window.seconds}
         rest = {"progress": asdict(self.progress), "schedule": self.schedule.state_dict(), "window": window}
+        rest["excess"] = asdict(self.excess)
         write_json(folder / REST, rest)
 
     def load(self, folder: Path) -> None:
@@ -122,6 +126,7 @@ class TrainingState:
             self.schedule.load_state_dict(rest["schedule"])
             self.progress = Progress(**rest["progress"])
             self.window = Window(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
+            self.excess = Excess(**rest.get("excess", {}))  # runs of earlier versions have none
             put_random_state(part(tensors, "random."))
         except (KeyError, TypeError) as problem:
             raise CheckpointError(
