@@ -8,6 +8,7 @@ from torch import nn
 
 from nmt import config, precision
 from nmt.attention.attention import Attention
+from nmt.attention.none import NoAttention, NoScore
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
@@ -38,11 +39,14 @@ from nmt.training.places import MOST_THREADS, Device, memory
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
 
+NONE = "none"
+"""The score of a model without attention."""
+
 DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)
-SCORE = Variants(SCORES, frozenset({"query_size", "memory_size", "heads"}))
+SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_size", "heads"}))
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
@@ -151,7 +155,12 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
         chosen["decoder"],
         embedding_size=chosen["embedding_size"],
         memory_size=encoder.memory_size,
-        attention=attention(settings["attention"], query_size=hidden, memory_size=encoder.memory_size),
+        attention=attention(
+            settings["attention"],
+            query_size=hidden,
+            memory_size=encoder.memory_size,
+            directions=encoder.directions,
+        ),
         readout_dropout=dropout.readout,
     )
     bridge = config.make(
@@ -185,11 +194,20 @@ def outline(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int
         raise ConfigError(f"No tensor can have the sizes of this model: {problem}.") from problem
 
 
-def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int) -> Attention:
-    """Attention put together from its four choices."""
+def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int) -> Attention:
+    """Attention put together from its four choices, or none."""
     heads = chosen["heads"]
     if heads < 1:
         raise ConfigError(f"attention.heads must be at least 1; got {heads}.")
+    if chosen["score"]["name"] == NONE:
+        found = (heads, chosen["scope"]["name"], chosen["normalizer"]["name"])
+        if found != (1, "global", "softmax"):
+            raise ConfigError(
+                "attention/score=none is no attention, so there is nothing that heads, a scope or a normalizer could "
+                f"change; got attention.heads={found[0]}, attention/scope={found[1]} and attention/normalizer={found[2]}."
+                " Leave them out, or choose attention=none, which sets all."
+            )
+        return NoAttention(memory_size=memory_size, directions=directions)
     return Attention(
         score=config.make(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads),
         scope=config.make(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
@@ -221,6 +239,11 @@ def rehearse(settings: Plain) -> None:
     if is_open(config.build(Training, settings["training"]).stop):
         schedule(settings).set_length(None)
     check_tokenizer(settings["bleu"]["tokenize"], corpus(settings).target_language)
+    if settings["attention"]["score"]["name"] == NONE and settings["search"].get("coverage"):
+        raise ConfigError(
+            "search.coverage ranks hypotheses by their attention weights, and attention=none has none. Set "
+            f"search.coverage=0; got {settings['search']['coverage']}."
+        )
     check_size(outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
 
 

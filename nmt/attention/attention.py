@@ -19,10 +19,10 @@ Past = tuple[Any, ...]
 
 
 class Attended(NamedTuple):
-    """What one look at the memory gives."""
+    """What one look at the memory gives. weights: None where there is no attention."""
 
     context: Float[Tensor, "row target value"]
-    weights: Float[Tensor, "row head target source"]
+    weights: Float[Tensor, "row head target source"] | None
     past: Past
 
 
@@ -40,6 +40,9 @@ class Attention(nn.Module):
     head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
     side. The size of the context is always the size of the memory.
     """
+
+    has_weights = True
+    """Whether it says where it looked."""
 
     def __init__(self, *, score: Score, scope: Scope, normalizer: Normalizer, memory_size: int, heads: int) -> None:
         super().__init__()

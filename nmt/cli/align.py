@@ -12,12 +12,13 @@ from nmt.cli.door import APPLIED, open_door
 from nmt.cli.text import outgoing, pairs
 from nmt.cli.work import Work, load, translator
 from nmt.data import lines
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError, DataError, ModelError
 from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Gold, Link
     from nmt.evaluation.translation import Position, Translator
+    from nmt.stored import Loaded
 
 CHUNK = 1000
 """Pairs that are aligned before their links are written, so that memory is bounded."""
@@ -128,11 +129,11 @@ def task(composed: dict[str, Any]) -> None:
 
 def workers(settings: Settings) -> "tuple[Translator, Translator | None]":
     """The model, and the one for the other direction if there is one."""
-    loaded = load(settings.model["folder"], settings)
+    loaded = load_attending(settings.model["folder"], settings)
     forward = translator(loaded, settings, {})
     if settings.reverse is None:
         return forward, None
-    other = load(settings.reverse, settings)
+    other = load_attending(settings.reverse, settings)
     source, target = (loaded.settings[f"{side}_language"] for side in ("source", "target"))
     if source != target and other.settings["source_language"] == source:
         raise ConfigError(
@@ -140,6 +141,17 @@ def workers(settings: Settings) -> "tuple[Translator, Translator | None]":
             f"links are joined with those of a model from {target} to {source}."
         )
     return forward, translator(other, settings, {})
+
+
+def load_attending(folder: str, settings: Settings) -> "Loaded":
+    """The model in a folder. Raises ModelError where it has no attention to align by."""
+    loaded = load(folder, settings)
+    if not loaded.model.has_attention:
+        raise ModelError(
+            f"{folder} holds a model without attention (attention=none), so it has no weights to link words by. Choose "
+            "a model that was trained with attention."
+        )
+    return loaded
 
 
 def truth(path: str, source: Sequence[str], target: Sequence[str], errors: lines.Errors) -> "list[Gold]":

@@ -181,7 +181,11 @@ def tested(jobs: Sequence[Job]) -> tuple[Split, list[str], list[str]]:
 def alignment(
     workers: Sequence[Translator], settings: dict[str, Any], split: Split, source: list[str], references: list[str]
 ) -> dict[str, float]:
-    """AER, precision and recall of the mean of all models' weights on the references, where there are gold links."""
+    """AER, precision and recall of the mean of all models' weights on the references, where there are gold links and
+    models with attention."""
+    workers = [worker for worker in workers if worker.model.has_attention]
+    if not workers:
+        return {}
     text = build.corpus(settings).load(split)
     if text is not None and split == "validation":
         text = choose(text, complete(text.source, text.target))

@@ -24,7 +24,7 @@ from nmt.cli.tally import Summary, Tally, count_lines
 from nmt.cli.text import CHUNK_CHARACTERS, chunks, is_same, is_special, outgoing
 from nmt.cli.work import Work, load_all, models, translator
 from nmt.data.lines import Errors
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.bleu_tokens import has_words
 from nmt.training.places import model_folder
 
@@ -209,6 +209,11 @@ def answerer(
 ) -> Answer[Answers]:
     """What is written for a chunk of lines. `done` is told how many more are translated, and `show` is shown them."""
     loaded, *others = load_all(models(settings.model["folder"]), settings)
+    if show is not None and not any(each.model.has_attention for each in (loaded, *others)):
+        raise ModelError(
+            f"show={settings.show} shows attention, and {', '.join(models(settings.model['folder']))} has none (it was "
+            f"trained with attention=none). Set show={NOTHING}."
+        )
     worker = translator(
         loaded,
         settings,

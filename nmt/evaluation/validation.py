@@ -64,6 +64,8 @@ class Validator:
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": perplexity(nll)}
         values |= {name: score.value for name, score in scores.items()}
+        if not self.translator.model.has_attention:
+            return Report(values, scores, hypotheses, [])
         attention = given(self.translator, source, target)
         measures = measured("forced", attention)
         measures |= measured("free", chosen(self.translator, source, translations))

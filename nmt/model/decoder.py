@@ -29,7 +29,8 @@ class DecoderState(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """readout: what the vocabulary is predicted from. weights: mean over heads, only where asked for."""
+    """readout: what the vocabulary is predicted from. weights: mean over heads, where asked for and where there is
+    attention."""
 
     readout: Float[Tensor, "row target readout"]
     state: DecoderState
@@ -45,7 +46,8 @@ def looking(attention: Attention, memory: Memory) -> Look:
         if row == sentences:
             return look(query, positions, past)
         context, weights, after = look(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
-        weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
+        if weights is not None:
+            weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
         return Attended(context.reshape(row, target, -1), weights, after)
 
     return found
@@ -108,9 +110,10 @@ class Decoder(nn.Module, ABC):
         """As `forward`, but for the position in the state."""
 
 
-def aligned(weights: list[Float[Tensor, "row head 1 source"]]) -> Float[Tensor, "row target source"] | None:
+def aligned(weights: list[Float[Tensor, "row head 1 source"] | None]) -> Float[Tensor, "row target source"] | None:
     """One step's weights after another, averaged over heads; None if none were kept."""
-    return torch.cat(weights, 2).mean(1) if weights else None
+    given = [some for some in weights if some is not None]
+    return torch.cat(given, 2).mean(1) if given else None
 
 
 def feeding(size: int, stack: Stack) -> nn.Linear:

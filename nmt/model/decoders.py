@@ -71,8 +71,9 @@ class Luong(Decoder):
             outputs, carries = self.stack.run(embedded, state.carries)
             attended = looking(self.attention, memory)(outputs, positions, state.past)
             readout = self.readout_dropout(self._attentional_vector(attended.context, outputs))
-            weights = attended.weights.mean(1) if keep_weights else None
-            return Decoded(readout, state._replace(carries=carries, past=attended.past), weights)
+            weights = attended.weights if keep_weights else None
+            mean = None if weights is None else weights.mean(1)
+            return Decoded(readout, state._replace(carries=carries, past=attended.past), mean)
         rows, time, _ = embedded.shape
         projected = self.stack.cell(0).project(embedded.transpose(0, 1))
         look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)

@@ -210,7 +210,7 @@ class Fed(Reader):
         context, weights, _ = looking(self.attention, memory)(output.unsqueeze(1), positions, ())
         readout = _tanh(self.attentional(torch.cat([context.squeeze(1), output], 1)))
         following = FedState(torch.cat([readout, output], 1), cell, state.position + 1)
-        return readout, following, weights.squeeze(2).mean(1)
+        return readout, following, None if weights is None else weights.squeeze(2).mean(1)
 
 
 def _gates(weight: Float[Tensor, "gates *size"]) -> Float[Tensor, "gates *size"]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.memory import Memory
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, ModelError
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import Decoder, DecoderState
 from nmt.model.dropout import Dropout as DropoutLayer
@@ -101,6 +101,11 @@ class Seq2Seq(nn.Module):
         if tied != "none":
             self.output.weight = target_table.weight
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model has attention, so that it can say where it looked."""
+        return self.decoder.attention.has_weights
+
     def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[Memory, DecoderState]:
         """Read the sources once: what attention may look at, and the decoder's first state."""
         mask = masks.mask(lengths, source.shape[1])
@@ -119,10 +124,14 @@ class Seq2Seq(nn.Module):
     def align(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], read: Int[Tensor, "row target"]
     ) -> Float[Tensor, "row target source"]:
-        """Attention weights when the target is given: row t is where the model looked to predict the t-th word."""
+        """Attention weights when the target is given: row t is where the model looked to predict the t-th word.
+
+        Raises ModelError for a model without attention.
+        """
         memory, state = self.encode(source, lengths)
         weights: Tensor | None = self.decoder(self.target(read), state, memory, keep_weights=True).weights
-        assert weights is not None
+        if weights is None:
+            raise ModelError("This model has no attention (attention=none), so it has no alignment.")
         return weights
 
     def step(self, tokens: Int[Tensor, " row"], state: DecoderState, memory: Memory) -> Step:
