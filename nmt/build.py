@@ -204,8 +204,8 @@ def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, d
         if found != (1, "global", "softmax"):
             raise ConfigError(
                 "attention/score=none is no attention, so there is nothing that heads, a scope or a normalizer could "
-                f"change; got attention.heads={found[0]}, attention/scope={found[1]} and attention/normalizer={found[2]}."
-                " Leave them out, or choose attention=none, which sets all."
+                f"change; got attention.heads={found[0]}, attention/scope={found[1]} and "
+                f"attention/normalizer={found[2]}. Leave them out, or choose attention=none, which sets all."
             )
         return NoAttention(memory_size=memory_size, directions=directions)
     return Attention(

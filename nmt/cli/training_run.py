@@ -316,7 +316,7 @@ class Run:
         return found, self.alignment(choose(text, complete(text.source, text.target))), speed
 
     def alignment(self, text: Bitext) -> dict[str, float]:
-        """AER, precision and recall of links on the pairs of a split, where it has gold ones and the model attention."""
+        """AER, precision and recall of links on the pairs of a split, where it has gold ones and there is attention."""
         if text.links is None or not self.model.has_attention:
             return {}
         gold = parse(text.links, name="the gold links")

@@ -11,6 +11,51 @@ from nmt.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """w <- w - rate (g + weight_decay w): plain stochastic gradient descent   (as in Luong et al. 2015, with rate 1)
+
+    learning_rate: the peak, which the schedule scales.
+    """
+
+    learning_rate: float = 1.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+        if not self.weight_decay >= 0:
+            raise ConfigError(f"optimizer: weight_decay >= 0 must hold; got {self}.")
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a model's parameters."""
+        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adadelta:
+    """w <- w - rate d,  d = g sqrt(u + eps) / sqrt(v + eps)   (Zeiler 2012; used by Bahdanau et al. 2015)
+
+    u and v are running means of d^2 and g^2 that keep `rho` of the old. With rate 1 it is the paper's, which has none.
+    weight_decay: L2 regularization, added to the gradient.
+    """
+
+    learning_rate: float = 1.0
+    rho: float = 0.95
+    eps: float = 1e-6
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_rate(self.learning_rate)
+        if not (0 <= self.rho < 1 and self.eps > 0 and self.weight_decay >= 0):
+            raise ConfigError(f"optimizer: 0 <= rho < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a model's parameters."""
+        return torch.optim.Adadelta(
+            model.parameters(), lr=self.learning_rate, rho=self.rho, eps=self.eps, weight_decay=self.weight_decay
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Adam:
     """w <- w - rate m / (sqrt(v) + eps), m and v being bias-corrected running means of g and g^2   (Kingma and Ba 2015)
 
@@ -24,8 +69,7 @@ class Adam:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"optimizer.learning_rate must be above 0; got {self.learning_rate}.")
+        _check_rate(self.learning_rate)
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0 and self.weight_decay >= 0):
             raise ConfigError(f"optimizer: 0 <= beta < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
 
@@ -53,4 +97,14 @@ class AdamW(Adam):
         return torch.optim.AdamW(model.parameters(), **self._arguments())
 
 
-OPTIMIZERS: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
+OPTIMIZERS: dict[str, type[Adam] | type[Sgd] | type[Adadelta]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": Sgd,
+    "adadelta": Adadelta,
+}
+
+
+def _check_rate(learning_rate: float) -> None:
+    if not 0 < learning_rate < math.inf:
+        raise ConfigError(f"optimizer.learning_rate must be above 0; got {learning_rate}.")

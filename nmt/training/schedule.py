@@ -105,6 +105,24 @@ class Cosine(Schedule):
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
+class Halving(Schedule):
+    """decay(t) = 2^-k,  k = ceil((t - start) / every) from t = start on, and 0 before   (as in Luong et al. 2015)
+
+    The peak lasts until step `start`; then the rate is halved, and again after every further `every` steps. Luong et
+    al. count in epochs: with N steps an epoch, their 5 epochs and then every one are start = 5 N and every = N.
+    """
+
+    def __init__(self, *, start: int, every: int, warmup_steps: int = 0) -> None:
+        super().__init__(warmup_steps=warmup_steps)
+        _require(start >= warmup_steps, f"start must not come before the end of the warm-up; got start {start}.")
+        _require(every >= 1, f"every, the steps between two halvings, must be at least 1; got {every}.")
+        self.start = max(start, self.peak_step)
+        self.every = every
+
+    def _decay(self, step: int) -> float:
+        return math.ldexp(1.0, -max(0, -(-(step - self.start) // self.every)))
+
+
 class Plateau(Schedule):
     """decay = max(floor, shrink^k), k = how often validation stood still
 
@@ -158,6 +176,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "inverse_sqrt": InverseSquareRoot,
     "cosine": Cosine,
+    "halving": Halving,
     "plateau": Plateau,
 }
 

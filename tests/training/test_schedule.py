@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import CheckpointError, ConfigError
-from nmt.training.schedule import SCHEDULES, Constant, Cosine, InverseSquareRoot, Plateau, Schedule
+from nmt.training.schedule import SCHEDULES, Constant, Cosine, Halving, InverseSquareRoot, Plateau, Schedule
 
 MAKE: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda warmup: Constant(warmup_steps=warmup),
     "inverse_sqrt": lambda warmup: InverseSquareRoot(warmup_steps=warmup),
     "cosine": lambda warmup: Cosine(steps=23, floor=0.1, warmup_steps=warmup),
+    "halving": lambda warmup: Halving(start=19, every=7, warmup_steps=warmup),
     "plateau": lambda warmup: Plateau(warmup_steps=warmup),
 }
 
@@ -68,6 +69,18 @@ def test_a_cosine_without_a_length_ends_with_training(warmup: int, updates: int)
     with pytest.raises(ConfigError, match=r"training\.stop\.steps"):
         Cosine().set_length(None)
     Cosine(steps=7).set_length(None)
+
+
+@given(start=st.integers(1, 30), every=st.integers(1, 9))
+def test_halving_agrees_with_pytorch(start: int, every: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    milestones = [start + every * number for number in range(20)]
+    oracle = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.5)
+    schedule = Halving(start=start, every=every)
+    for step in range(1, start + 15 * every):
+        assert schedule.factor(step) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        oracle.step()
 
 
 RESULTS = st.lists(st.floats(-5, 5), max_size=30)
@@ -137,6 +150,9 @@ def test_the_state_of_another_schedule_is_refused() -> None:
         ("cosine", {"steps": 5, "warmup_steps": -1}),
         ("cosine", {"steps": 0}),
         ("cosine", {"steps": 5, "floor": 1.5}),
+        ("halving", {"every": 5, "start": -1}),
+        ("halving", {"every": 5, "warmup_steps": 9, "start": 8}),
+        ("halving", {"start": 5, "every": 0}),
         ("plateau", {"shrink": 1.0}),
         ("plateau", {"shrink": 0.0}),
         ("plateau", {"patience": -1}),
