@@ -17,6 +17,7 @@ from nmt.evaluation.probes import Probes
 from nmt.evaluation.translation import forced
 from nmt.evaluation.validation import Validator, alignment_scores, chosen, word_alignments
 from nmt.symbols import END, START
+from nmt.training.run_folder import finite
 from tests import tiny
 
 
@@ -159,8 +160,12 @@ def test_translations_without_weights_have_no_measures(run: Run) -> None:
     assert chosen(run.translator, [""], run.translator.translate([""])) == []
 
 
-def test_perplexity_of_a_hopeless_model_is_a_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Validator, "nll", lambda self: 5000.0)
+@pytest.mark.parametrize(("nll", "expected"), [(2.0, math.exp(2.0)), (5000.0, math.inf), (math.inf, math.inf)])
+def test_perplexity_is_infinite_where_no_number_is_so_large(
+    nll: float, expected: float, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validator, "nll", lambda self: nll)
     report = validator(run, probes=0)()
-    assert report.values["loss"] == 5000.0
-    assert math.isfinite(report.values["perplexity"])
+    assert report.values["loss"] == nll
+    assert report.values["perplexity"] == expected
+    assert finite(report.values)["perplexity"] == (expected if expected < math.inf else None)
