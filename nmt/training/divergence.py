@@ -61,6 +61,15 @@ def highest_cost(step: int, *, vocabulary: int, warmup: int) -> float:
     return guess_cost(vocabulary) + (0.0 if is_settled else UNTRAINED)
 
 
+def describe_excess(loss: float, vocabulary: int) -> str:
+    """What is said of one loss, in nats per target token, that is above that of guessing; empty where it is not."""
+    if loss <= guess_cost(vocabulary):
+        return ""
+    if not math.isfinite(loss):
+        return "no finite loss"
+    return f"the loss is above that of a guess: guessing costs {guess_cost(vocabulary):.4g}"
+
+
 def describe_divergence(excess: Excess, *, vocabulary: int, learning_rate: float, clip_norm: float | None) -> str:
     """What a person is told of a divergence, with what to do; empty where there is none."""
     if not excess.is_divergence:

@@ -17,7 +17,7 @@ from nmt.model.state import to_device
 from nmt.precision import can_round, rounding
 from nmt.symbols import PAD
 from nmt.training.compiled import forward_of
-from nmt.training.divergence import describe_divergence, guess_cost, highest_cost
+from nmt.training.divergence import describe_divergence, describe_excess, highest_cost
 from nmt.training.interruption import Interrupted
 from nmt.training.journal import Journal
 from nmt.training.loss import Loss, real_places, selected, vocabulary_loss
@@ -200,20 +200,15 @@ class Loop:
 
     def _warn_if_diverging(self, nll: float, words: int) -> None:
         """Compares the loss with that of guessing; warns once it has been above for long."""
-        limit = highest_cost(
-            self.state.progress.step, vocabulary=self._vocabulary, warmup=self.state.schedule.peak_step
-        )
-        if self.state.excess.add(nll, words, limit=limit):
-            logger.warning("step %d: %s", self.state.progress.step, self.describe_divergence())
+        step, warmup = self.state.progress.step, self.state.schedule.peak_step
+        if self.state.excess.add(nll, words, limit=highest_cost(step, vocabulary=self._vocabulary, warmup=warmup)):
+            logger.warning("step %d: %s", step, self.describe_divergence())
 
     def describe_divergence(self) -> str:
         """What a person is told of a run that diverges; empty where it does not."""
-        return describe_divergence(
-            self.state.excess,
-            vocabulary=self._vocabulary,
-            learning_rate=self.state.optimizer.param_groups[0].get("peak", self.state.optimizer.param_groups[0]["lr"]),
-            clip_norm=self.settings.clip_norm,
-        )
+        group, limit = self.state.optimizer.param_groups[0], self.settings.clip_norm
+        rate = group.get("peak", group["lr"])
+        return describe_divergence(self.state.excess, vocabulary=self._vocabulary, learning_rate=rate, clip_norm=limit)
 
     def _log(self, epoch_batches: int) -> None:
         progress, window = self.state.progress, self.state.window
@@ -280,11 +275,8 @@ class Loop:
         row = {"kind": "validation", "step": progress.step, "epoch": self._epoch(), **values}
         self.journal.record({**row, "minutes": progress.seconds / 60})
         shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
-        remarks = [] if progress.stale else ["best so far"]
-        loss = report.values["loss"]
-        if not loss <= guess_cost(self._vocabulary):  # NaN is not
-            guess = f"guessing costs {guess_cost(self._vocabulary):.4g}"
-            remarks.append(f"the loss is above that of a guess: {guess}" if loss < math.inf else "no finite loss")
+        excess = describe_excess(report.values["loss"], self._vocabulary)
+        remarks = [*([] if progress.stale else ["best so far"]), *([excess] if excess else [])]
         told = f"  ({', but '.join(remarks)})" if remarks else ""
         logger.info("validation at step %d: %s%s", progress.step, shown, told)
 
