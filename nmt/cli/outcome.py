@@ -38,6 +38,7 @@ def read_outcome(folder: Path, settings: Mapping[str, Any]) -> Outcome | None:
         found = [{key: score[key] for key in score} for score in read["test"]]
         alignment = {str(name): float(value) for name, value in read["alignment"].items()}
         sound = all({"name", "value", "signature"} <= score.keys() for score in found)
-        return Outcome(folder, str(read["reason"]), found, alignment) if found and sound else None
+        told = str(read.get("divergence", ""))
+        return Outcome(folder, str(read["reason"]), found, alignment, divergence=told) if found and sound else None
     except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
         return None

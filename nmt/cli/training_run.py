@@ -206,7 +206,7 @@ class Run:
         run_folder.spend(self.folder, memory_mib=peak_memory(), sentences_per_second=speed)
         write_run(self.folder, found, alignment, reason)
         # Last, because it says that the run is finished.
-        scores = {"reason": reason, "test": found, "alignment": alignment}
+        scores = {"reason": reason, "test": found, "alignment": alignment, "divergence": self.divergence}
         replace(self.folder / run_folder.SCORES, as_json(scores))
         return Outcome(self.folder, reason, found, alignment, divergence=self.divergence)
 

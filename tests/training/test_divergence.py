@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.cli import train
-from nmt.cli.training_run import Outcome
+from nmt.cli.outcome import Outcome, read_outcome
+from nmt.cli.training_run import run
 from nmt.model.cell import CELLS
 from nmt.model.decoders import DECODERS
 from nmt.training import divergence
@@ -22,7 +23,9 @@ from nmt.training.files import read_json, write_json
 from nmt.training.loop import Loop
 from nmt.training.loss import vocabulary_loss
 from nmt.training.settings import Stop, Validation
+from tests import tiny
 from tests.builders import Plan, numbers, seq2seq
+from tests.light import lighten
 from tests.training.trial import Trial, report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -160,6 +163,21 @@ def test_a_validation_above_guessing_is_never_the_best_in_silence(
     assert remark in caplog.text
 
 
+def test_a_finished_run_says_it_whenever_it_is_started_again(tmp_path: Path) -> None:
+    settings = tiny.settings(tmp_path / "run", "training.stop.steps=2", "search.max_ratio=0.1")
+    first = run(settings, tmp_path / "run")
+    assert first.divergence == ""
+    scores = tmp_path / "run" / "scores.json"
+    write_json(scores, {**read_json(scores), "divergence": "the loss is high"})
+    again = read_outcome(tmp_path / "run", settings)
+    assert again is not None
+    assert again.divergence == "the loss is high"
+    write_json(scores, {key: value for key, value in read_json(scores).items() if key != "divergence"})
+    older = read_outcome(tmp_path / "run", settings)
+    assert older is not None
+    assert older.divergence == ""
+
+
 def test_the_end_of_a_run_says_it_again() -> None:
     outcome = Outcome(Path("out"), "steps (60)", [], {}, divergence="the training loss has been above that of guessing")
     assert "diverged         the training loss has been above that of guessing" in train.table(outcome).split("\n")
@@ -167,6 +185,5 @@ def test_the_end_of_a_run_says_it_again() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorBoard takes longer to import than all else here."""
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    lighten(monkeypatch)
