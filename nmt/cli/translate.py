@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
 from nmt.cli.answers import FORMATS, Line
@@ -27,6 +27,9 @@ from nmt.data.lines import Errors
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.bleu_tokens import has_words
 from nmt.training.places import model_folder
+
+if TYPE_CHECKING:
+    from nmt.stored import Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -209,11 +212,7 @@ def answerer(
 ) -> Answer[Answers]:
     """What is written for a chunk of lines. `done` is told how many more are translated, and `show` is shown them."""
     loaded, *others = load_all(models(settings.model["folder"]), settings)
-    if show is not None and not any(each.model.has_attention for each in (loaded, *others)):
-        raise ModelError(
-            f"show={settings.show} shows attention, and {', '.join(models(settings.model['folder']))} has none (it was "
-            f"trained with attention=none). Set show={NOTHING}."
-        )
+    check_attention(settings, (loaded, *others))
     worker = translator(
         loaded,
         settings,
@@ -255,6 +254,17 @@ def answerer(
         return Answers(lines, tally)
 
     return answer
+
+
+def check_attention(settings: Settings, loaded: "Sequence[Loaded]") -> None:
+    """Raises ModelError where attention is asked for and no model has any."""
+    wanted = {f"show={settings.show}": settings.show != NOTHING, "weights=true": settings.weights}
+    asked = [word for word, is_asked in wanted.items() if is_asked]
+    if asked and not any(each.model.has_attention for each in loaded):
+        raise ModelError(
+            f"{' and '.join(asked)} needs attention weights, and {', '.join(str(each.folder) for each in loaded)} has "
+            f"no attention (it was trained with attention=none). Set show={NOTHING} and weights=false."
+        )
 
 
 def shortened(ids: Sequence[Sequence[int]], most: int | None, *, numbers: Sequence[int]) -> list[Sequence[int]]:

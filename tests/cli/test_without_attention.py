@@ -63,7 +63,9 @@ def test_a_folder_translates_and_gives_no_weights(plain: Outcome, source: Path) 
     translate.task(composed("translate", *given, "format=json"))
     found = [json.loads(line) for line in lines(out)]
     assert len(found) == 3
-    assert all(hypothesis["weights"] is None for each in found for hypothesis in each["hypotheses"])
+    assert not any("weights" in hypothesis for each in found for hypothesis in each["hypotheses"])
+    with pytest.raises(ModelError, match=r"weights=true.*attention=none"):
+        translate.task(composed("translate", *given[:2], "format=json", "weights=true"))
 
 
 @pytest.mark.parametrize("show", ["attention", "pieces", "page.html"])
