@@ -76,11 +76,23 @@ def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path
     assert refused or path == "data.seed"
 
 
-def test_rehearsing_takes_no_memory_and_no_random_numbers() -> None:
+def test_rehearsing_takes_no_memory_and_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "memory", lambda: 2**60)
     settings = config.check(tiny.composed(*tiny.SMALL, "model.encoder.hidden_size=200000"), build.TRAIN)
     state = torch.get_rng_state()
     build.rehearse(settings)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_that_cannot_be_trained_in_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config.check(tiny.composed(*tiny.SMALL), build.TRAIN)
+    joint = build.outline(settings, source_vocab=8, target_vocab=8, joint=True)
+    needed = 16 * build.parameter_count(joint)
+    monkeypatch.setattr(build, "memory", lambda: needed)
+    build.rehearse(settings)
+    monkeypatch.setattr(build, "memory", lambda: needed - 1)
+    with pytest.raises(ConfigError, match="Choose smaller sizes"):
+        build.rehearse(settings)
 
 
 def test_a_gpu_that_is_not_there_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
