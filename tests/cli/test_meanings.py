@@ -54,6 +54,6 @@ def test_groups_are_those_that_the_command_has() -> None:
 
 
 def test_a_mistake_beside_it_is_still_a_mistake() -> None:
-    done = finished("train", "--help", "attention=none")
+    done = finished("train", "--help", "attention=nonesuch")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"bahdanau" in done.stderr
