@@ -89,7 +89,8 @@ def quote_grammar(line: str) -> str:
 def prepare(example: Example, model: Path, pairs: int) -> list[str]:
     """The words with `model` for each model, without what stands for others, and with all that must be given besides.
 
-    Every file that they name is made, in the current directory, with so many lines.
+    NAME-reverse stands for one of the other direction. Every file that they name is made, in the current directory,
+    with so many lines.
     """
     words = []
     for word in example.words:
@@ -97,8 +98,8 @@ def prepare(example: Example, model: Path, pairs: int) -> list[str]:
         if "..." in word or word == "FILES":
             continue
         if key in MODELS and value:
-            several = value.startswith("[")
-            value = f"[{model},{model}]" if several else str(model)
+            named = model.with_name(f"{model.name}-reverse") if key == "reverse" else model
+            value = f"[{named},{named}]" if value.startswith("[") else str(named)
         words.append(f"{key}{equals}{value}")
     if any(word.startswith("data.train.source=") for word in words) and "from=" in " ".join(words):
         words.append("data=files")  # the model at hand was trained on other data than that of the example
@@ -142,6 +143,9 @@ def make(path: Path, pairs: int) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     links = path.suffix in (".links", ".align")
-    lines = ["0-0 1-1" if links else f"the dog sees a cat {number % 7}" for number in range(pairs)]
-    text = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    text = [f"the dog sees a cat {number % 7}" for number in range(pairs)]
+    lines = ["0-0 1-1"] * pairs if links else text
+    if path.suffix == ".nbest":
+        lines = [f"{number} ||| {line} ||| -1.0 ||| -1.0" for number, line in enumerate(text)]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)

@@ -11,11 +11,11 @@ import yaml
 from hydra import initialize_config_dir
 
 from nmt import build, config
-from nmt.cli import compare, named, sweep
+from nmt.cli import compare, named, sweep, training_run
 from nmt.cli.door import respelled
 from nmt.cli.paths import configs
 from tests import tiny
-from tests.cli.commands import composed
+from tests.cli.commands import composed, finished, write
 from tests.examples import Example, examples, prepare
 from tests.light import lighten
 
@@ -28,6 +28,8 @@ QUICK = [
     for example in RIGHT
 ]
 """Composing takes half a second an example, so that only those that a newcomer sees first are held to it always."""
+
+PAIRS = 40
 
 SHORT = ("training.stop.steps=1", "training.validation.sentences=2", "search.max_ratio=0.2", "device=cpu")
 """What makes a run of an example short, and changes nothing of what it shows."""
@@ -78,7 +80,7 @@ def test_every_example_runs(
     """Comparisons are only planned: each of their runs is checked as nmt-train would check it."""
     monkeypatch.chdir(tmp_path)
     lighten(monkeypatch)
-    words = prepare(example, model, pairs=40)
+    words = prepare(example, model, pairs=PAIRS)
     if example.command == "compare":
         own, overrides = compare.divided(words)
         given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
@@ -88,6 +90,10 @@ def test_every_example_runs(
         return
     if example.command == "train":
         keys = {word.partition("=")[0] for word in words}
+        if any(key.startswith("data.train.source") for key in keys):
+            words.append("tokenizer.vocab_size=auto")  # the text that is made here is smaller than that of a recipe
+        elif "data=grammar" in words or not any(word.startswith(("data=", "experiment=m", "from=")) for word in words):
+            words += ["data.train=3000", "data.validation=4", "data.test=4"]
         words += [word for word in SHORT if word.partition("=")[0] not in keys]
     status, said = run(example.command, words, monkeypatch, capsys)
     assert status == 0, said
@@ -105,20 +111,28 @@ def test_every_mistake_is_answered_as_shown(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory, unchecked_shapes: None) -> Path:
-    """A run of a tiny model, with a shortlist in it."""
-    folder = tmp_path_factory.mktemp("examples") / "run"
+    """A run of a tiny model, and beside it one of the other direction."""
+    home = tmp_path_factory.mktemp("examples")
+    small = [word for word in tiny.SMALL if not word.startswith("search")]
+    turned = ("data.source_language=de", "data.target_language=en")
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        tiny.made(tiny.settings(folder), folder).outcome()
-    return folder
+        for name, words in (("run", ()), ("run-reverse", turned)):
+            chosen = tiny.composed(*small, *words, "search.size=5", "search.max_ratio=0.5")
+            settings = {**chosen, "output": str(home / name), "cache": str(home / "cache")}
+            training_run.run(config.check(settings, build.TRAIN), home / name)
+    text = write(home / "text", *["the dog sees a cat"] * PAIRS)
+    made = finished("shortlist", f"model={home / 'run'}", f"source={text}", f"target={text}")
+    assert made.returncode == 0, made.stderr
+    return home / "run"
 
 
 def run(
     command: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[Any, str]:
-    """Exit status and stderr of a command in this process, with three lines on stdin."""
+    """Exit status and stderr of a command in this process, with PAIRS lines on stdin."""
     monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the dog sleeps .\n\na cat .\n")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the dog sleeps .\n" * PAIRS)))
     status: Any = 0
     try:
         importlib.import_module(f"nmt.cli.{command}").main()
