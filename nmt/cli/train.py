@@ -77,12 +77,7 @@ def recall(composed: dict[str, Any]) -> Outcome | None:
 
 
 def output(settings: dict[str, Any]) -> Path:
-    """The run folder; in a sweep, a folder for each job below it. Raises ConfigError where it has no name."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        return Path(HydraConfig.get().runtime.output_dir)
+    """The run folder. Raises ConfigError where it has no name."""
     if not settings["output"].strip():
         raise ConfigError("output= names no folder; write output=outputs/mine, or leave it out.")
     return Path(settings["output"])
