@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.errors import CheckpointError
-from nmt.training import run_files
+from nmt.training import manifest, run_files
 from nmt.training.json_files import read_json
 
 
@@ -24,14 +24,16 @@ class Outcome(NamedTuple):
 def read_outcome(folder: Path, settings: Mapping[str, Any]) -> Outcome | None:
     """What the finished run in `folder` came to, if these settings are its own and all that it hands on is there.
 
-    None where there is something left to do, such as a report that was deleted.
+    None where there is something left to do, such as a report that was deleted, or a checkpoint that is damaged.
     """
-    best = folder / run_files.CHECKPOINTS / "best"
+    best, last = (folder / run_files.CHECKPOINTS / name for name in ("best", "last"))
     handed_on = (folder / run_files.REPORT, best / "config.json", best / "model.safetensors")
     scores = folder / run_files.SCORES
     if settings.get("resume") == "never" or not (run_files.is_ours(folder) and all(map(Path.is_file, handed_on))):
         return None
     if not scores.is_file() or not run_files.finished(folder, settings):
+        return None
+    if manifest.problems(best) or (last.resolve() != best.resolve() and manifest.problems(last)):
         return None
     try:
         read = read_json(scores)

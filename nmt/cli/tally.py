@@ -116,12 +116,14 @@ class Summary:
 
     def __str__(self) -> str:
         seconds = time.perf_counter() - self._start
-        speed = f"{self.lines / seconds:.1f} lines/s" if seconds > 0 else "no time"
-        counts = [f"{self.counts[kind]} {name}" for kind, name in KINDS.items()]
-        if self.counts["several"] and self.hint:
-            counts[-1] += f" ({self.hint})"
-        return f"{self.lines} lines in {seconds:.1f} s ({speed}): {', '.join(counts)}"
+        speed = f"{self.lines / max(seconds, 1e-9):.1f} lines/s"
+        counts = {kind: f"{self.counts[kind]} {name}" for kind, name in KINDS.items() if self.counts[kind]}
+        if "several" in counts and self.hint:
+            counts["several"] += f" ({self.hint})"
+        found = f": {', '.join(counts.values())}" if counts else ""
+        return f"{self.lines} lines in {seconds:.1f} s ({speed}){found}"
 
     def print(self) -> None:
-        """Says it on stderr."""
-        print(f"nmt-translate: {self}", file=sys.stderr, flush=True)
+        """Says it on stderr, unless there was nothing to translate."""
+        if self.lines:
+            print(f"nmt-translate: {self}", file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
 """Tensors and JSON on disk: nothing is pickled, and what goes wrong is said with its path."""
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from nmt.errors import CheckpointError
 from nmt.training.json_files import JSON_BYTES as JSON_BYTES
+from nmt.training.json_files import as_json as as_json
 from nmt.training.json_files import check_kinds as check_kinds
 from nmt.training.json_files import check_regular
 from nmt.training.json_files import read_json as read_json
@@ -102,11 +102,6 @@ def write_json(path: Path, value: Any) -> None:
     """
     with explained("write", path):
         path.write_text(as_json(value), encoding="utf-8")
-
-
-def as_json(value: Any) -> str:
-    """The one way in which a value is written: equal values are equal texts."""
-    return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
 
 
 def replace(path: Path, content: str | bytes) -> None:

@@ -1,5 +1,6 @@
 """JSON on disk, and what else can be asked of the files of a run without torch."""
 
+import json
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -10,6 +11,11 @@ from nmt.training.places import parse_json
 
 JSON_BYTES = 2**22
 """The most that a JSON file may have: a hundred times what ours do, and parsed in a moment whatever is in it."""
+
+
+def as_json(value: Any) -> str:
+    """The one way in which a value is written: equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
 
 
 def check_regular(path: Path) -> None:

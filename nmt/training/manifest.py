@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.training.files import JSON_BYTES, as_json, read_json, sync, write_json
+from nmt.training.json_files import JSON_BYTES, as_json, read_json
 
 NAME = "MANIFEST.json"
 
@@ -23,6 +23,8 @@ def seal(folder: Path, value: float | None = None) -> None:
 
     `value` is what checkpoints are ranked by, larger being better; one that is not finite counts as none.
     """
+    from nmt.training.files import sync, write_json  # which take torch; what is written can be checked without it
+
     files = {}
     for path in sorted(folder.rglob("*")):
         sync(path)

@@ -119,7 +119,7 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), None)
     if there is not None and not there.is_dir():
         raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
-    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
+    check_kinds(folder, (RUN,), folders=())
     if not is_ours(folder):
         if found := [name for name in OURS if (folder / name).exists()]:
             raise CheckpointError(
@@ -127,6 +127,7 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
                 "output=..., or move these away."
             )
         return
+    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
     config = folder / CONFIG
     begun = (folder / CHECKPOINTS).is_dir() and config.exists()
     if begun and settings["resume"] == "never":

@@ -99,11 +99,11 @@ def test_names_of_files_and_what_is_in_them(
 def test_tables_of_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "text", "a line of words", HOSTILE.replace("\r", ""))
     for form in ("table", "json"):
-        given = (f"hypotheses={file}", f"references={file}", f"language={HOSTILE}\ud800", f"format={form}")
+        given = (f"hypotheses={file}", f"references={file}", f"language={HOSTILE}", f"format={form}")
         assert run(monkeypatch, "nmt-evaluate", *given) == 0
         printed = capsys.readouterr()
         assert not steers(printed.out + printed.err)
-        assert r"\ud800" in printed.out
+        assert r"\u202e" in printed.out
 
 
 def columns(path: Path) -> None:
