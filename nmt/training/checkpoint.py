@@ -30,6 +30,10 @@ HEAVY = (
 )
 
 
+WEIGHTS_AND_STATE = ("model.safetensors", "state.safetensors")
+"""What every complete checkpoint has; a light one has neither."""
+
+
 class Kept(NamedTuple):
     """A checkpoint that is still complete: what step it holds, and how good that was (None: never measured)."""
 
@@ -81,12 +85,17 @@ class Checkpoints:
             self._prune()
 
     def tidy(self) -> None:
-        """Removes what dead runs left unfinished; to be called once, before the first write."""
+        """Removes what dead runs left unfinished; to be called once, before the first write.
+
+        Nothing is removed where a checkpoint has lost its manifest: `newest` says what to do.
+        """
         with explained("tidy", self.folder):
             for replaced in self.folder.glob(f"{REPLACED}*"):
                 final = self.folder / replaced.name.removeprefix(REPLACED)
                 if not final.exists():  # the run died before the new one was there
                     replaced.rename(final)
+            if self._find_unsealed():
+                return
             files.tidy(self.folder)
             for _, folder in self._folders():
                 if not (folder / manifest.NAME).exists():
@@ -99,8 +108,9 @@ class Checkpoints:
         person to decide.
         """
         complaints: list[str] = []
+        unsealed = self._find_unsealed()
         for _, folder in reversed(self._folders()):
-            if not (folder / manifest.NAME).exists():
+            if not (folder / manifest.NAME).exists() and folder not in unsealed:
                 continue
             if not (found := manifest.problems(folder)):
                 return folder
@@ -126,6 +136,19 @@ class Checkpoints:
     def _folders(self) -> list[tuple[int, Path]]:
         found = ((re.fullmatch(r"step-(\d{6,})", path.name), path) for path in self.folder.glob("step-*"))
         return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _find_unsealed(self) -> set[Path]:
+        """The checkpoints that lost their manifest otherwise than by `_lighten`, which is damage.
+
+        `_lighten` leaves what `last` points to, and works only while there is a newer sealed checkpoint.
+        """
+        found = {self.folder / os.readlink(self.folder / "last")} if self._points("last") else set()
+        for _, folder in reversed(self._folders()):
+            if (folder / manifest.NAME).exists():
+                break
+            if any((folder / name).exists() for name in WEIGHTS_AND_STATE):
+                found.add(folder)
+        return {folder for folder in found if folder.is_dir() and not (folder / manifest.NAME).exists()}
 
     def _publish(self, writing: Path, final: Path) -> None:
         replaced = self.folder / f"{REPLACED}{final.name}"

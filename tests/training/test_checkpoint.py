@@ -227,6 +227,54 @@ def test_an_interrupted_pruning_is_finished_by_the_next(checkpoints: Checkpoints
     assert names(folder) == LASTING
 
 
+@pytest.mark.parametrize("lost", [(), ("model.safetensors",), ("state.safetensors",), ("last",)])
+def test_without_any_manifest_all_is_left_and_refused(checkpoints: Checkpoints, lost: tuple[str, ...]) -> None:
+    folder = written(checkpoints, 1, 2, 3)
+    for step in (2, 3):
+        (checkpoints.folder / f"step-{step:06d}" / manifest.NAME).unlink()
+    for name in lost:
+        ((checkpoints.folder if name == "last" else folder) / name).unlink()
+    (checkpoints.folder / ".writing-step-000004").mkdir()
+    before = sorted(checkpoints.folder.rglob("*"))
+    checkpoints.tidy()
+    assert sorted(checkpoints.folder.rglob("*")) == before
+    with pytest.raises(CheckpointError, match=r"Every checkpoint(?s:.)*step-000003: .*MANIFEST") as refused:
+        checkpoints.newest()
+    assert "step-000001" not in str(refused.value)  # it is light, and so it should be
+
+
+def test_what_last_points_to_is_damaged_without_a_manifest_even_if_it_is_empty_of_weights(
+    checkpoints: Checkpoints,
+) -> None:
+    folder = written(checkpoints, 1)
+    for name in (manifest.NAME, "model.safetensors", "state.safetensors"):
+        (folder / name).unlink()
+    checkpoints.tidy()
+    assert (folder / "state.json").exists()
+    with pytest.raises(CheckpointError, match="Every checkpoint"):
+        checkpoints.newest()
+
+
+def test_a_newer_checkpoint_without_manifest_is_skipped_with_a_warning_as_other_damage(
+    checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    earlier, folder = written(checkpoints, 1), written(checkpoints, 2)
+    (folder / manifest.NAME).unlink()
+    checkpoints.tidy()
+    assert (folder / "model.safetensors").exists()
+    assert checkpoints.newest() == earlier
+    assert f"{folder} is damaged and is skipped" in caplog.text
+
+
+def test_what_a_killed_pruning_left_is_finished_by_tidy(checkpoints: Checkpoints) -> None:
+    folder = written(checkpoints, 1)
+    newest = written(checkpoints, 2)
+    (folder / manifest.NAME).unlink()
+    checkpoints.tidy()
+    assert names(folder) == LASTING
+    assert checkpoints.newest() == newest
+
+
 def test_the_one_just_written_stays_even_if_damaged_newer_ones_fill_the_places(checkpoints: Checkpoints) -> None:
     newer = written(checkpoints, 100, 200)
     for step in (100, 200):

@@ -126,6 +126,16 @@ def test_with_nothing_but_damage_a_run_does_not_begin_again_by_itself(copy: Path
     assert tiny.snapshot(copy / "checkpoints") == before
 
 
+def test_a_run_whose_only_checkpoint_lost_its_manifest_does_not_begin_again(copy: Path) -> None:
+    shutil.rmtree(checkpoint(copy))
+    (copy / "checkpoints/last").unlink()
+    (checkpoint(copy, 4) / manifest.NAME).unlink()
+    before = tiny.snapshot(copy / "checkpoints")
+    with pytest.raises(CheckpointError, match=r"Every checkpoint.*\n.*step-000004: .*MANIFEST"):
+        run(tiny.settings(copy, *OVERRIDES), copy)
+    assert tiny.snapshot(copy / "checkpoints") == before
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "spm.model"])
 def test_a_damaged_model_is_not_translated_with(name: str, copy: Path) -> None:
     folder = checkpoint(copy)
