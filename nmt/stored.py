@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from nmt import build, config
@@ -12,9 +13,11 @@ from nmt.config import Plain, Schema
 from nmt.data.corpus import Corpus
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
+from nmt.evaluation.scoring import score_pairs
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.unset import put
 from nmt.printable import shorten
+from nmt.symbols import END
 from nmt.training import manifest
 from nmt.training.files import load_tensors, read_header
 from nmt.training.places import (
@@ -40,6 +43,9 @@ STORED: dict[str, Schema | Any] = {
     "search": build.SEARCH,
 }
 """What a model folder's config.json holds."""
+
+PROBED = 8
+"""Pieces of each side in the pair that a model must score with finite numbers."""
 
 FORMAT = 1
 """To be raised whenever a model folder changes in a way that older versions cannot read."""
@@ -98,6 +104,7 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
         tensors = load_tensors(file)
         put(made, tensors)
         finite(made, file)
+        check_numbers(made.eval(), tokenizers, folder)
     except ConfigError as problem:
         raise ModelError(f"{shorten(folder)}/config.json cannot be used: {shorten(problem)}") from problem
     except DataError as problem:
@@ -107,3 +114,14 @@ def load(path: str | Path, *, device: torch.device) -> Loaded:
     except (OSError, ValueError, RuntimeError, MemoryError) as problem:
         raise ModelError(f"The model in {shorten(folder)} cannot be loaded: {shorten(problem)}") from problem
     return Loaded(made.to(device).eval(), tokenizers, settings, folder)
+
+
+def check_numbers(model: Seq2Seq, tokenizers: Tokenizers, folder: Path) -> None:
+    """Raises ModelError where a model scores a short pair with NaN or infinity: its weights are finite but overflow."""
+    pair = [list(range(END + 1, min(tokenizer.vocab_size, END + 1 + PROBED))) for tokenizer in tokenizers]
+    (score,) = score_pairs([model], [(pair[0], pair[1])])
+    if not np.isfinite(score.log_probs).all():
+        raise ModelError(
+            f"The model in {shorten(folder)} gives numbers that are not finite; its weights overflow. Choose another "
+            "checkpoint."
+        )

@@ -37,7 +37,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"config"},
     "training": {"evaluation", "report", "search", *MODEL, "data", "config"},  # its steps read data.batching.Batch
     "build": {"training", "evaluation", "report", "search", *MODEL, "data", "config"},
-    "stored": {"build", "training", *MODEL, "data", "config"},
+    "stored": {"build", "training", "evaluation", *MODEL, "data", "config"},
     "cli": {"stored", "build", "training", "evaluation", "report", "search", *MODEL, "data", "config"},
 }
 PICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

@@ -100,6 +100,12 @@ def reshape(folder: Path) -> None:
     save_tensors(folder / "model.safetensors", {**tensors, "output.bias": torch.zeros(3)})
 
 
+def overflow(folder: Path) -> None:
+    tensors = load_tensors(folder / "model.safetensors")
+    huge = {name: torch.full_like(tensor, 3e38) for name, tensor in tensors.items()}
+    save_tensors(folder / "model.safetensors", huge)
+
+
 def another_vocabulary(folder: Path) -> None:
     lines = ["one two three four five six seven"] * 5
     from nmt.data.tokenizer import Bpe
@@ -142,6 +148,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "half the weights": (write("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{"), "model.safetensors"),
     "a header that promises too much": (write("model.safetensors", b"\xff" * 64), "model.safetensors"),
     "weights of other shapes": (reshape, "output.bias"),
+    "finite weights that overflow": (overflow, "gives numbers that are not finite; its weights overflow"),
 }
 
 

@@ -68,12 +68,12 @@ ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u20
 
 
 def finite(number: float) -> float | None:
-    """JSON has no infinity."""
+    """The number, or None where it is NaN or infinite, which JSON does not have."""
     return number if math.isfinite(number) else None
 
 
-def rounded(weights: Any) -> list[list[float]]:
-    """Four digits are enough for a picture and for links."""
+def rounded(weights: Any) -> list[list[float | None]]:
+    """Six significant digits; null for what is not finite."""
     from nmt.evaluation import probes
 
-    return probes.rounded(weights)
+    return [[finite(weight) for weight in row] for row in probes.rounded(weights)]

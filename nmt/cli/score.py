@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
+from nmt.cli.answers import finite
 from nmt.cli.door import APPLIED, open_door
 from nmt.cli.text import is_same, outgoing, pairs
 from nmt.cli.work import Work, load_all, models
@@ -168,12 +169,12 @@ def as_json(tokenizers: "Tokenizers", pair: Pair, ids: tuple[Sequence[int], Sequ
     found = {
         "line": pair.number,
         "text": pair.target,
-        "log_prob": score.log_prob,
+        "log_prob": finite(score.log_prob),
         "tokens": score.tokens,
-        "per_token": score.per_token,
-        "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+        "per_token": finite(score.per_token),
+        "perplexity": finite(score.perplexity),
         "pieces": [*tokenizers.target.pieces(ids[1]), "</s>"],
-        "log_probs": [round(float(log_prob), 6) for log_prob in score.log_probs],
+        "log_probs": [finite(round(float(log_prob), 6)) for log_prob in score.log_probs],
     }
     return lines.one_line(json.dumps(found, ensure_ascii=False, allow_nan=False))
 

@@ -45,7 +45,7 @@ class Score(NamedTuple):
 
 def perplexity(per_token: float) -> float:
     """exp(-per_token), which is infinite where a double has no room for it."""
-    return math.exp(-per_token) if per_token > -700 else math.inf
+    return math.inf if per_token <= -700 else math.exp(-per_token)
 
 
 @torch.inference_mode()

@@ -3,12 +3,14 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nmt.cli import translate
-from nmt.cli.score import task
+from nmt.cli import answers, translate
+from nmt.cli.score import Pair, as_json, task
 from nmt.cli.work import Work, load
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.scoring import Score, score_pairs
@@ -149,3 +151,24 @@ def test_no_pairs_are_scored_to_no_lines(trained: Trained, tmp_path: Path, capsy
     empty: Any = write(tmp_path / "empty.txt")
     assert scored(tmp_path, f"model={trained.folder}", f"source={empty}", f"target={empty}") == []
     assert capsys.readouterr().err.splitlines()[-1] == "pairs 0, tokens 0, log_prob 0.0000"
+
+
+def test_numbers_that_are_not_finite_are_null_in_json() -> None:
+    class Pieces:
+        def pieces(self, ids: object) -> list[str]:
+            return ["a"]
+
+    tokenizers: Any = SimpleNamespace(target=Pieces())
+    log_probs = np.array([-1.0, math.nan], np.float32)
+    row = json.loads(as_json(tokenizers, Pair(0, "a", "a", None), ([4], [4]), Score(log_probs)))
+    assert row["log_probs"] == [-1.0, None]
+    assert [row[name] for name in ("log_prob", "per_token", "perplexity")] == [None] * 3
+    hypothesis: Any = SimpleNamespace(
+        tokens=[4], score=math.nan, log_prob=math.nan, log_probs=log_probs, weights=np.array([[math.nan, 0.5]])
+    )
+    tokenizers = SimpleNamespace(
+        source=Pieces(), target=SimpleNamespace(pieces=Pieces().pieces, decode=lambda ids: ["a"])
+    )
+    (line,) = answers.as_json(tokenizers, answers.Line(0, "a", [4], "a", [hypothesis]))
+    (found,) = json.loads(line)["hypotheses"]
+    assert (found["score"], found["log_probs"], found["weights"]) == (None, [-1.0, None], [[None, 0.5]])
