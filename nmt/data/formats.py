@@ -10,18 +10,21 @@ import io
 import json
 import lzma
 import re
+from functools import partial
 from typing import Any, BinaryIO, cast
 
+from nmt.data.unpack import Unpacked
 from nmt.errors import DataError
+from nmt.printable import shorten
 
 _CONVERTED = "Export its sentences as plain text in UTF-8, one a line, with one file for each language."
 _UNPACKED = "Unpack it first ({}), and name the text files that were in it."
 
 COMPRESSED: tuple[tuple[bytes, str, Any], ...] = (
     (b"\x1f\x8b", "gzip", lambda packed: gzip.GzipFile(fileobj=packed, mode="rb")),
-    (b"BZh", "bzip2", bz2.BZ2File),
-    (b"\xfd7zXZ\x00", "xz", lzma.LZMAFile),
-    (b"\x5d\x00\x00", "lzma", lzma.LZMAFile),
+    (b"BZh", "bzip2", lambda packed: Unpacked(packed, bz2.BZ2Decompressor)),
+    (b"\xfd7zXZ\x00", "xz", lambda packed: Unpacked(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), padding=4)),
+    (b"\x5d\x00\x00", "lzma", lambda packed: Unpacked(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE))),
 )
 """First bytes, name, and what unpacks it as it is read."""
 
@@ -78,6 +81,9 @@ _LANGUAGES_OF_MARKUP = (
 )
 BINARY_BYTES = 64
 """Fewer bytes do not tell binary data from a text with a stray NUL, which is a character as others are."""
+
+WIDE_BYTES = 16
+"""Fewer bytes do not tell UTF-16 or UTF-32 without a mark from a text with a stray NUL."""
 
 _ROWS = 5
 """So many lines with equally many tabs, and no line without, are a table."""
@@ -174,13 +180,13 @@ def _zip(head: bytes) -> tuple[str, str]:
     if b"[Content_Types].xml" in start:
         return "an Office document", _CONVERTED
     size = int.from_bytes(head[26:28], "little")
-    first = head[30 : 30 + size].decode("utf-8", errors="replace")
+    first = shorten(head[30 : 30 + size].decode("utf-8", errors="replace"), 60)
     inside_it = f" that begins with {first}" if first.isprintable() and first else ""
     return f"a zip archive{inside_it}", _UNPACKED.format("`unzip`")
 
 
 def _binary(head: bytes, strict: bool) -> tuple[str, str] | None:
-    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if _may_be_wide(head) else ():
         width = 4 if "32" in encoding else 2
         try:
             text = head[: len(head) // width * width].decode(encoding)
@@ -194,6 +200,20 @@ def _binary(head: bytes, strict: bool) -> tuple[str, str] | None:
     if strict and (many or not _is_utf8(head)):
         return "binary data (it has NUL bytes)", "Give a text file in UTF-8."
     return None
+
+
+def _may_be_wide(head: bytes) -> bool:
+    """Whether the NUL bytes of a head may be those of UTF-16 or UTF-32: enough, or nearly all at every other place, and
+    not strewn over a text that is plain without them."""
+    nuls = head.count(b"\0")
+    if len(head) < WIDE_BYTES:
+        return False
+    if nuls >= len(head) / 2:
+        return True
+    others = head.replace(b"\0", b"").decode("utf-8", errors="replace").rstrip("\ufffd")
+    if nuls < len(head) / 4 and all((c.isprintable() and c != "\ufffd") or c in "\n\r\t" for c in others):
+        return False
+    return max(head[0::2].count(b"\0"), head[1::2].count(b"\0")) >= 0.8 * nuls
 
 
 def _is_utf8(head: bytes) -> bool:

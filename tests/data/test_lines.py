@@ -111,6 +111,23 @@ def test_a_damaged_compressed_file_says_so(tmp_path: Path, pack: Callable[[bytes
             lines.read(path)
 
 
+@pytest.mark.parametrize("pack", PACKERS[1:])
+def test_a_damaged_start_of_a_later_stream_is_no_end_of_the_file(pack: Callable[[bytes], bytes]) -> None:
+    first, second = pack(b"one\n"), pack(b"two\nthree\n")
+    assert list(lines.decode(io.BytesIO(first + second), name="here")) == ["one", "two", "three"]
+    assert list(lines.decode(io.BytesIO(first + bytes(8) + second + bytes(4)), name="here")) == ["one", "two", "three"]
+    for rest in (bytes([second[0] ^ 1]) + second[1:], second[:1], second[:-3], b"three\n"):
+        found = lines.decode(io.BytesIO(first + rest), name="here")
+        with pytest.raises(DataError, match="damaged or incomplete after line"):
+            list(found)
+
+
+def test_the_padding_of_xz_has_four_bytes_or_a_multiple() -> None:
+    for count in (1, 3, 5):
+        with pytest.raises(DataError, match=r"damaged or incomplete after line 1 .*no multiple of 4"):
+            list(lines.decode(io.BytesIO(lzma.compress(b"a\n") + bytes(count)), name="here"))
+
+
 def test_a_pipe_may_be_read_once_and_is_not_opened_before(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -210,7 +227,9 @@ def test_text_that_resembles_something_else_is_text(content: str) -> None:
     assert list(lines.decode(io.BytesIO(content.encode()), name="here")) == content.removesuffix("\n").split("\n")
 
 
-@pytest.mark.parametrize("content", [b"b\0c\n", b"\0\n", b"\0", b"a\n" * 5000 + b"b\0c\n"])
+@pytest.mark.parametrize(
+    "content", [b"b\0c\n", b"\0\n", b"\0", b"a\n" * 5000 + b"b\0c\n", b"a\0b\n\0\n", b"abab" * 20 + b"\0\n"]
+)
 def test_a_stray_nul_is_a_character(content: bytes) -> None:
     assert list(lines.decode(io.BytesIO(content), name="here"))[-1] == content.decode().rstrip("\n").split("\n")[-1]
 

@@ -1,0 +1,52 @@
+"""Files of several compressed streams, one after another."""
+
+import io
+import lzma
+from collections.abc import Callable
+from typing import Any
+
+
+class Unpacked(io.RawIOBase):
+    """The bytes of compressed streams that follow one another, with zero bytes between and after them where they are
+    padded to multiples of `padding`.
+
+    Raises OSError, EOFError or LZMAError where a stream is damaged or cut off, and where what follows one begins no
+    other, which bz2.BZ2File and lzma.LZMAFile take for the end of the file.
+    """
+
+    def __init__(self, packed: Any, make_decompressor: Callable[[], Any], *, padding: int = 1) -> None:
+        self.packed = packed
+        self.make_decompressor = make_decompressor
+        self.padding = padding
+        self.stream = make_decompressor()
+        self.left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.stream.eof or self._begin_next():
+            block = b""
+            if self.stream.needs_input:
+                block, self.left = self.left or self.packed.read1(io.DEFAULT_BUFFER_SIZE), b""
+                if not block:
+                    raise EOFError("it ends within a compressed stream")
+            if read := self.stream.decompress(block, len(buffer)):
+                buffer[: len(read)] = read
+                return len(read)
+        return 0
+
+    def _begin_next(self) -> bool:
+        """Skips the padding after a stream; whether another stream follows."""
+        block, zeros = self.stream.unused_data, 0
+        while block := block or self.packed.read1(io.DEFAULT_BUFFER_SIZE):
+            self.left = block.lstrip(b"\0")
+            zeros += len(block) - len(self.left)
+            if self.left:
+                break
+            block = b""
+        if zeros % self.padding:
+            raise lzma.LZMAError(f"{zeros} zero bytes follow a stream, which is no multiple of {self.padding}")
+        if self.left:
+            self.stream = self.make_decompressor()
+        return bool(self.left)
