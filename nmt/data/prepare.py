@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from nmt.data import remarks
 from nmt.data.corpus import Bitext, Corpus, Split
-from nmt.data.quality import Keys, count_blank, find_overlap, leave_out_blank, load_keys
+from nmt.data.prepared_files import read_about, remove, seal_folder
+from nmt.data.quality import Keys, count_blank, find_overlap, leave_out_blank
 from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
@@ -29,11 +30,12 @@ from nmt.locks import lock_file
 from nmt.progress import report_time
 from nmt.symbols import UNKNOWN
 
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever what is kept, or how it comes about, changes."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
 _LINES = "lines.npy"
+_KEYS = "keys.npy"
 _LEFT = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,15 @@ class Filters:
         return kept, counts | {"kept": int(kept.sum())}
 
 
+class _Kept(NamedTuple):
+    """What lies in a folder of the cache; `keys` are those of the pairs in `train`."""
+
+    tokenizers: Tokenizers
+    train: Tokenized
+    report: dict[str, Any]
+    keys: Keys
+
+
 class Prepared(NamedTuple):
     """All that training needs to know of its data.
 
@@ -103,8 +114,8 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     """The corpus ready for training; from `cache` where an earlier run with the same text and settings left it.
 
     A folder in `cache` is named by a hash of all that shapes its content, is written under another name and then
-    renamed, and is made anew where its files do not have the sizes they were written with. Raises DataError where the
-    corpus cannot be used or the folder cannot be written.
+    renamed, and is made anew where its files are not as they were written (it keeps their hashes). Raises DataError
+    where the corpus cannot be used or the folder cannot be written.
     """
     corpus.check()
     # First, so that what is wrong with them is told before a vocabulary is learnt.
@@ -123,19 +134,19 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
         training = _split(corpus, "train")
         remarks.warn_of_copies(Keys.of(training.source, training.target).copies(), "training")
         tokenizers, train, report = _made(training, settings, filters)
+        keys = Keys.of(train.source_text, train.target_text)
         try:
-            _save(folder, identity, tokenizers, train, report)
+            _save(folder, identity, _Kept(tokenizers, train, report, keys))
         except OSError as problem:
             raise DataError(
                 f"Prepared data cannot be written to {folder}: {problem.strerror}. Choose another folder for the cache."
             ) from None
-        found = _opened(folder, settings) or (tokenizers, train, report)
+        found = _opened(folder, settings) or _Kept(tokenizers, train, report, keys)
     else:
         logger.info("prepared data: %s", folder)
     cached = training is None
-    tokenizers, train, report = found
+    tokenizers, train, report, keys = found
     remarks.tell(report)
-    keys = load_keys(folder, train)
     about["copies"]["train"] = keys.copies()
     if cached:
         remarks.warn_of_copies(about["copies"]["train"], "training")
@@ -216,8 +227,9 @@ def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
     }
 
 
-def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized, report: dict[str, Any]) -> None:
+def _save(folder: Path, identity: Any, kept: _Kept) -> None:
     """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
+    tokenizers, train = kept.tokenizers, kept.train
     folder.parent.mkdir(parents=True, exist_ok=True)
     _tidy(folder.parent)
     with _unfinished(folder) as written:
@@ -233,9 +245,8 @@ def _save(folder: Path, identity: Any, tokenizers: Tokenizers, train: Tokenized,
             for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(written / f"{side}.{name}.npy", array)
         np.save(written / _LINES, train.lines)
-        sizes = {file.name: file.stat().st_size for file in sorted(written.iterdir())}
-        about = {"identity": identity, "report": report, "sizes": sizes}
-        (written / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        np.save(written / _KEYS, np.stack(kept.keys))
+        seal_folder(written, {"identity": identity, "report": kept.report})
         _put(written, folder)
 
 
@@ -259,7 +270,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 def _tidy(cache: Path) -> None:
     """Removes what processes that were killed left unfinished."""
     for path in cache.iterdir():
-        if _LEFT.fullmatch(path.name):
+        if _LEFT.fullmatch(path.name) and path.is_dir():
             with contextlib.suppress(OSError), _locked(path):
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -276,12 +287,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _put(written: Path, folder: Path) -> None:
-    if folder.exists() and _sizes(folder) is None:
+    if folder.exists() and read_about(folder) is None:
         # Damaged. Moved away first, because a rename never replaces a folder that holds something.
         with contextlib.suppress(OSError):
             damaged = written.with_name(f"{written.name}.damaged")
             folder.rename(damaged)
-            shutil.rmtree(damaged, ignore_errors=True)
+            remove(damaged)
     try:
         written.rename(folder)
     except OSError:
@@ -289,27 +300,18 @@ def _put(written: Path, folder: Path) -> None:
             raise
 
 
-def _sizes(folder: Path) -> dict[str, Any] | None:
-    """What about.json says, if all files are there in the sizes it names."""
-    try:
-        about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        sound = all((folder / name).stat().st_size == size for name, size in about["sizes"].items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return about if sound else None
-
-
-def _opened(folder: Path, settings: SentencePiece) -> tuple[Tokenizers, Tokenized, dict[str, Any]] | None:
-    about = _sizes(folder)
+def _opened(folder: Path, settings: SentencePiece) -> _Kept | None:
+    about = read_about(folder)
     if about is None:
         if folder.exists():
             logger.warning("prepared data in %s are damaged and will be made anew", folder)
         return None
-    target = (folder / "target.spm").read_bytes() if "target.spm" in about["sizes"] else None
+    target = (folder / "target.spm").read_bytes() if "target.spm" in about["files"] else None
     tokenizers = settings.load((folder / "source.spm").read_bytes(), target)
     sides: list[Sequence[Any]] = [
         [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
     ]
     (source, source_text), (target_ids, target_text) = ((Ids(*side[:2]), Text(*side[2:])) for side in sides)
     lines = np.load(folder / _LINES, mmap_mode="r")
-    return tokenizers, Tokenized(source, target_ids, source_text, target_text, lines), about["report"]
+    train = Tokenized(source, target_ids, source_text, target_text, lines)
+    return _Kept(tokenizers, train, about["report"], Keys(*np.load(folder / _KEYS, mmap_mode="r")))

@@ -1,9 +1,6 @@
 """What is wrong with pairs that can be read: blank sides, targets that repeat the source, held-out text in training."""
 
-import contextlib
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +8,10 @@ from numpy.typing import NDArray
 
 from nmt.data.corpus import Bitext, Split
 from nmt.data.held_out import choose, hash_lines
-from nmt.data.tokenized import Tokenized
 from nmt.errors import DataError
 
 EXAMPLES = 3
 """So many pairs are shown of those that occur in the training text."""
-
-_KEYS = "keys.npy"
 
 
 def complete(*sides: Sequence[str]) -> list[int]:
@@ -69,26 +63,6 @@ class Keys(NamedTuple):
         """How many pairs say the same on both sides."""
         alike = int((self.source == self.target).sum())
         return {"read": len(self.pair), "pairs": alike, "share": alike / max(1, len(self.pair))}
-
-
-def load_keys(folder: Path, train: Tokenized) -> Keys:
-    """The keys of the training text; kept in `folder`, where it can be written to, for the next time."""
-    file = folder / _KEYS
-    try:
-        kept = np.load(file, mmap_mode="r")
-        if kept.shape == (3, train.pairs) and kept.dtype == np.uint64:
-            return Keys(*kept)
-    except (OSError, ValueError):
-        pass
-    keys = Keys.of(train.source_text, train.target_text)
-    written = file.with_name(f".{uuid.uuid4().hex}.npy")
-    with contextlib.suppress(OSError):
-        try:
-            np.save(written, np.stack(keys))
-            written.replace(file)
-        finally:
-            written.unlink(missing_ok=True)
-    return keys
 
 
 def find_overlap(text: Bitext, train: Keys) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import random
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -229,6 +231,64 @@ def test_a_damaged_folder_is_made_anew(
     corpus.loaded.clear()
     assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
     assert "train" not in corpus.loaded
+
+
+def deepen(path: Path) -> None:
+    path.write_text('{"files": ' + "[" * 100_000)
+
+
+def flip_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def put_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def put_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+KEPT = [f"{side}.{name}.npy" for side in ("source", "target") for name in preparing._ARRAYS]
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        *((flip_middle, name) for name in [*KEPT, "lines.npy", "keys.npy", "source.spm", "about.json"]),
+        *((put_pipe, name) for name in ["target.flat.npy", "keys.npy", "source.spm", "about.json"]),
+        *((put_folder, name) for name in ["keys.npy", "about.json"]),
+        (deepen, "about.json"),
+    ],
+)
+def test_what_is_not_as_it_was_written_is_made_anew(
+    corpus: Memory, tmp_path: Path, damage: Callable[[Path], None], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    first = text(prepared), prepared.report  # before the damage, as files are mapped into memory
+    (folder,) = tmp_path.iterdir()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    damage(folder / name)
+    again = prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert (text(again), again.report) == first
+    assert f"{folder} are damaged" in caplog.text
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_has_the_name_of_a_folder_and_is_none_is_replaced(corpus: Memory, tmp_path: Path) -> None:
+    first = text(prepare(corpus, SETTINGS, FILTERS, tmp_path))
+    (folder,) = tmp_path.iterdir()
+    shutil.rmtree(folder)
+    os.mkfifo(folder)
+    os.mkfifo(tmp_path / f".{'a' * 24}.{'0' * 32}")
+    assert text(prepare(corpus, SETTINGS, FILTERS, tmp_path)) == first
+    assert folder.is_dir()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(corpus: Memory, tmp_path: Path) -> None:

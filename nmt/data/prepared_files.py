@@ -1,0 +1,58 @@
+"""The files of a folder of prepared data, and whether they are as they were written."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+ABOUT = "about.json"
+
+SEAL = "seal"
+"""The hash of the rest of ABOUT, so that damage to it is seen as well."""
+
+
+def seal_folder(folder: Path, about: dict[str, Any]) -> None:
+    """Writes ABOUT last: `about`, the size and SHA-256 of every other file of the folder, and its own hash."""
+    files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
+    content = json.loads(json.dumps({**about, "files": files}))  # as it will be read
+    text = json.dumps({**content, SEAL: _hash_of(content)}, indent=1)
+    (folder / ABOUT).write_text(text, encoding="utf-8")
+
+
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What ABOUT says, if it and all files that it names are as they were written; None where the folder is damaged.
+
+    Nothing but regular files is opened: a pipe would keep us waiting.
+    """
+    path = folder / ABOUT
+    try:
+        if not path.is_file():
+            return None
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        seal = about.pop(SEAL)
+        sound = seal == _hash_of(about) and all(_is_as(folder / name, file) for name, file in about["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return about if sound else None
+
+
+def remove(path: Path) -> None:
+    """Removes a folder, or whatever else has its name, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_as(path: Path, described: dict[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == described["size"] and _describe(path) == described
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _hash_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
