@@ -1,6 +1,5 @@
 """How far a comparison is: which step its runs are at, and how long it will take, on stderr while they run."""
 
-import json
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from nmt.cli.results import LOG
 from nmt.cli.sweep import Job
 from nmt.printable import escape_controls, print_text
-from nmt.training.journal import METRICS
+from nmt.training.journal import METRICS, parse_row
 from nmt.training.run_folder import SCORES
 
 TAIL = 2**15
@@ -51,11 +50,8 @@ def read_run(job: Job) -> Reading:
     """Where a run is, which may be writing at this moment. What is not there yet, or not yet whole, is left out."""
     newest: dict[str, dict[str, Any]] = {}
     for line in reversed(read_tail(job.folder / METRICS)):
-        try:
-            row = json.loads(line)
+        if (row := parse_row(line.encode())) is not None:
             newest.setdefault(row["kind"], row)
-        except (ValueError, KeyError, TypeError):
-            continue
     train, validation = newest.get("train", {}), newest.get("validation", {})
     latest = max((train, validation), key=lambda row: row.get("step", 0))
     stop = job.settings["training"]["stop"]

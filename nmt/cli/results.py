@@ -67,7 +67,7 @@ def measured(folder: Path) -> Run:
     values["parameters"] = about["parameters"]
     if (perplexity := validation(folder).get("perplexity")) is not None:
         values["perplexity"] = perplexity
-    if speeds := [row["tokens_per_second"] for row in metrics if row["kind"] == "train"]:
+    if speeds := [row["tokens_per_second"] for row in metrics if row["kind"] == "train" and "tokens_per_second" in row]:
         values["tokens_per_second"] = median(speeds)
     values["minutes"] = max((row["minutes"] for row in metrics if "minutes" in row), default=0.0)
     signatures = {key: score["signature"] for key, score in found.items()}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,17 @@ from typing import Any
 
 from nmt.progress import make_bar
 from nmt.training.files import explained, replace
+from nmt.training.places import parse_json
 
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
+
+KINDS = ("train", "validation", "skipped")
+"""Of rows."""
+
+SHOWN = 5
+"""So many damaged lines are named."""
 
 
 class Journal:
@@ -72,16 +80,41 @@ class Journal:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them."""
+    """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them.
+
+    Other lines that are no rows of this program are damage, and are left out with a warning.
+    """
     if not path.is_file():
         return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            break
-    return found
+    *lines, unfinished = path.read_bytes().split(b"\n")
+    found = [parse_row(line) for line in lines]
+    if damaged := [str(number) for number, row in enumerate(found, 1) if row is None]:
+        shown = ", ".join(damaged[:SHOWN]) + (f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else "")
+        which = f"line {shown} is" if len(damaged) == 1 else f"lines {shown} are"
+        logger.warning("%s is damaged: %s no row of metrics and left out", path, which)
+    return [row for row in (*found, parse_row(unfinished)) if row is not None]
+
+
+def parse_row(line: bytes) -> dict[str, Any] | None:
+    """The row in a line of metrics.jsonl; None where it is none that `Journal` could have written.
+
+    A row has a kind, a step and finite numbers; one of a skipped step has the lines of its sentences as well.
+    """
+    try:
+        row = parse_json(line)
+        sound = (
+            isinstance(row, dict)
+            and row["kind"] in KINDS
+            and type(row["step"]) is int
+            and all(name in ("kind", "lines") or _is_number(value) for name, value in row.items())
+        )
+    except (ValueError, RecursionError, KeyError, TypeError, OverflowError):
+        return None
+    return row if sound else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _line(row: Mapping[str, Any]) -> str:

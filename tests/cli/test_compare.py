@@ -397,6 +397,9 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, A
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told))
     values = {"BLEU": 5.0, "parameters": 7, "tokens_per_second": 9.0, "minutes": 2.0}
     assert results.measured(tmp_path).values == values | more.get("costs", {})
+    with (tmp_path / "metrics.jsonl").open("a") as file:  # damage
+        file.write('null\n{"kind": "train", "step": 3, "tokens_per_second": "fast"}\n{"kind": "train", "step": 4}\n')
+    assert results.measured(tmp_path).values == values | more.get("costs", {})
 
 
 # From end to end ---------------------------------------------------------------------------------------------------

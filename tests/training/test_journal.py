@@ -30,7 +30,7 @@ def written(folder: Path, *steps: int, at: int = 0) -> list[int]:
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     journal = Journal(tmp_path, step=0, validated=0)
-    recorded = [row(3), row(3, "validation", bleu=12.5, note="Größe"), row(7)]
+    recorded = [row(3), row(3, "validation", bleu=12.5), {"kind": "skipped", "step": 5, "lines": [3, 1]}, row(7)]
     for one in recorded:
         journal.record(one)
     assert rows(tmp_path / "metrics.jsonl") == recorded  # before it is closed: a kill loses nothing
@@ -63,6 +63,47 @@ def test_a_line_that_a_dying_run_left_unfinished_is_forgotten(tmp_path: Path, to
     assert [found["step"] for found in rows(path)] == [2, 4]
     assert written(tmp_path, 6, at=4) == [2, 4, 6]
     assert path.read_text().count("\n") == 3
+
+
+DAMAGED = [
+    b"null",
+    b"3",
+    b"[]",
+    b"",
+    b"{}",
+    b"\x00\x00",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"kind": "train", "st',
+    b'{"step": 1}',
+    b'{"kind": "train"}',
+    b'{"kind": ["train"], "step": 1}',
+    b'{"kind": "other", "step": 1}',
+    b'{"kind": "validation", "step": "x", "bleu": "y"}',
+    b'{"kind": "validation", "step": 1, "bleu": "y"}',
+    b'{"kind": "train", "step": 1, "minutes": null}',
+    b'{"kind": "train", "step": 1, "loss": NaN}',
+    b'{"kind": "train", "step": 1, "loss": 1e999}',
+    b'{"kind": "train", "step": 1, "loss": 1' + b"0" * 400 + b"}",
+    b'{"kind": "train", "step": true}',
+    b'{"kind": "train", "step": 1.5}',
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_line_is_left_out_with_a_warning_and_the_others_stay(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path, 2, 4)
+    path = tmp_path / "metrics.jsonl"
+    first, second = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([damage, first, damage, second, b""]))
+    assert [found["step"] for found in rows(path)] == [2, 4]
+    assert f"{path} is damaged: lines 1, 3 are no row" in caplog.text
+    assert written(tmp_path, 6, at=4) == [2, 4, 6]
+    caplog.clear()
+    assert len(rows(path)) == 3  # the journal wrote the file anew
+    assert not caplog.records
 
 
 def test_a_run_that_has_told_nothing_has_no_rows(tmp_path: Path) -> None:
