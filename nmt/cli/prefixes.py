@@ -57,12 +57,22 @@ def split_prefixes(chunk: Sequence[str], prefix: str | None) -> tuple[list[str],
     return [part[0] for part in parts], [part[2] for part in parts]
 
 
-def encode_prefixes(tokenizer: "Tokenizer", prefixes: Sequence[str] | None, *, first: int) -> list[list[int]] | None:
-    """The pieces of prefixes, with a warning for what the vocabulary does not have. `first` lines came before."""
+def encode_prefixes(
+    tokenizer: "Tokenizer", prefixes: Sequence[str] | None, *, first: int, most: int | None
+) -> list[list[int]] | None:
+    """The pieces of prefixes, with a warning for what the vocabulary does not have. `first` lines came before.
+
+    Raises DataError for one of more than `most` pieces: a translation must begin with its prefix, so none is cut.
+    """
     if prefixes is None:
         return None
     ids = tokenizer.encode(prefixes)
     for number, prefix in enumerate(ids, start=first + 1):
+        if most is not None and len(prefix) > most:
+            raise DataError(
+                f"line {number}: the prefix has {len(prefix)} pieces, and may have {most} at most (max_source). "
+                "Shorten it, or set max_source higher."
+            )
         if UNKNOWN in prefix:
             logger.warning("line %d: the prefix has characters that the vocabulary does not have", number)
     return ids

@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.cli.sentences import looks_like_several
@@ -20,6 +21,9 @@ SHOUTED = 8
 
 DEARER = 1.5
 """Pieces that capitals take, to those of the same line in small letters, where the vocabulary hardly has them."""
+
+SHOWN = 5
+"""Unknown characters that a warning names."""
 
 KINDS = {
     "truncated": "truncated (max_source)",
@@ -65,11 +69,10 @@ def count_lines(
         for kind, holds in kinds.items():
             counts[kind] += holds
         if kinds["unknown"] and "unknown" not in warnings:
-            unknown = tokenizer.unknown(line)[:5]
-            shown = escape_controls(", ".join(unknown))
             warnings["unknown"] = (
-                f"line {number} has characters that the vocabulary does not have ({shown}), so the model cannot tell "
-                "what they are. Further lines with such are only counted."
+                f"line {number} has characters that the vocabulary does not have "
+                f"({show_characters(tokenizer.unknown(line))}), so the model cannot tell them apart. Further such "
+                "lines are only counted."
             )
         if small is not None and "capitals" not in warnings:
             warnings["capitals"] = (
@@ -77,6 +80,16 @@ def count_lines(
                 "small letters. It may be translated badly. Further lines in capitals are only counted."
             )
     return Tally(len(lines), counts, warnings)
+
+
+def show_characters(texts: Iterable[str]) -> str:
+    """The first distinct characters of some texts, safe to print, and dots where there are more of them.
+
+    A mark that would combine with what stands before it stands on a dotted circle.
+    """
+    distinct = dict.fromkeys(character for text in texts for character in text)
+    shown = [f"\u25cc{each}" if unicodedata.category(each).startswith("M") else each for each in distinct]
+    return escape_controls(", ".join([*shown[:SHOWN], *(["..."] if len(shown) > SHOWN else [])]))
 
 
 def count_lowercase(tokenizer: "Tokenizer", line: str, pieces: Sequence[int]) -> int | None:

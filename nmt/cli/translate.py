@@ -236,7 +236,7 @@ def answerer(
         tally = count_lines(tokenizer, chunk, by_line, first=first, most=settings.max_source, language=language)
         numbers = [number for number, line in enumerate(parts, start=first + 1) for _ in line]
         ids = shortened(encoded, settings.max_source, numbers=numbers)
-        prefixes = encode_prefixes(worker.tokenizers.target, begun, first=first)
+        prefixes = encode_prefixes(worker.tokenizers.target, begun, first=first, most=settings.max_source)
         translations = worker.translate_ids(ids, prefixes=prefixes, done=done if whole else None)
         if not whole:
             if done is not None:

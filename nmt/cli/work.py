@@ -101,7 +101,7 @@ def pieces(first: "Tokenizer", other: "Tokenizer") -> str:
     ids = range(first.vocab_size)
     for id, (one, two) in enumerate(zip(first.pieces(ids), other.pieces(ids), strict=True)):
         if one != two:
-            return f"whose piece {id} is {one!r} in one and {two!r} in the other"
+            return f"whose piece {id} is {one[:60]!r} in one and {two[:60]!r} in the other"
     return "which has the same pieces, but other scores or rules for cutting words into them"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from nmt.data.tables import Pair, Wanted
 from nmt.errors import DataError
+from nmt.printable import shorten
 
 _TEXT = ("string", "large_string", "string_view", "null")
 _PIECE = 10_000
@@ -46,8 +47,8 @@ def _columns(features: Any, wanted: Wanted, asked: str) -> list[str]:
         if not isinstance(feature, Value) or feature.dtype not in _TEXT:
             found = ", ".join(f"{name} ({getattr(kind, 'dtype', 'nested')})" for name, kind in features.items())
             raise DataError(
-                f"{asked} has no column of text called {column}; its columns are {found}. Set data.source_column and "
-                "data.target_column to the names of two columns of text."
+                f"{asked} has no column of text called {column}; its columns are {shorten(found, 200)}. Set "
+                "data.source_column and data.target_column to the names of two columns of text."
             )
     return [str(column) for column in wanted.names]
 

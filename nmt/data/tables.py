@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from nmt.config import shown
 from nmt.data import lines
 from nmt.errors import DataError
+from nmt.printable import shorten
 
 Column = str | int
 """A column's name, or its number from 1, as `cut -f` counts."""
@@ -169,7 +170,7 @@ def _parse(text: str, where: str) -> Any:
 
 def _text(row: Mapping[str, Any], name: str, where: str) -> str | None:
     if name not in row:
-        has = f"it has {', '.join(map(str, row))}" if row else "it is empty"
+        has = f"it has {shorten(', '.join(map(str, row)), 200)}" if row else "it is empty"
         raise DataError(
             f"{where} has no {name!r}; {has}. Every row needs both texts; null is read as an empty one. Set "
             "data.source_language and data.target_language, or data.source_column and data.target_column."

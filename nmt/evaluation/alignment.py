@@ -48,7 +48,7 @@ def parse_line(line: str, *, where: str) -> Gold:
         if match is None:
             raise DataError(
                 f"{where}: a link is written i-j (sure) or ipj (possible), with i the source word and j the target "
-                f"word from 0, as in 0-0 1p2; got {token!r}."
+                f"word from 0, as in 0-0 1p2; got {token[:60]!r}."
             )
         links[match[2]].add((int(match[1]), int(match[3])))
     return Gold(sure=frozenset(links["-"]), possible=frozenset(links["-"] | links["p"]))

@@ -60,3 +60,10 @@ def test_tabs_of_the_source_stay_in_the_source() -> None:
     assert split_prefixes(joined, "begun.txt") == (["a\tb", "c"], ["d e", ""])
     assert split_prefixes(["a\tb", "c"], None) == (["a\tb", "c"], None)
     assert split_prefixes(["a\tb", "c"], "column") == (["a", "c"], ["b", ""])
+
+
+def test_a_prefix_of_more_pieces_than_max_source_is_refused(trained: Trained, tmp_path: Path) -> None:
+    source = [f"{trained.text.source[0]}\te", "a\t" + "e " * 8000]
+    with pytest.raises(DataError, match=r"line 2: the prefix has \d+ pieces, and may have 500 at most \(max_source\)"):
+        translate(trained, tmp_path, source, "prefix=column")
+    assert translate(trained, tmp_path, source[:1], "prefix=column", "max_source=9")

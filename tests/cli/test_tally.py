@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.cli.tally import KINDS, Summary, count_lines
+from nmt.cli.tally import KINDS, SHOWN, Summary, count_lines, show_characters
 from nmt.cli.translate import task
 from nmt.errors import ConfigError
 from nmt.stored import load
@@ -33,6 +33,21 @@ def test_each_kind_is_counted_and_warned_of_once(
     assert "truncated" not in summary  # what did not happen is not said
     assert "2 in capitals" in summary
     assert "1 that look like several sentences (split=sentences" in summary
+
+
+@pytest.mark.parametrize(
+    "line", ["图" * 10_000, "a" + "\u0301\u0302\u0303\u0304\u0305\u0306" * 10_000, "\U000f0000\U000f0001\U000f0002" * 9]
+)
+def test_a_warning_of_unknown_characters_is_short(trained: Trained, line: str) -> None:
+    tokenizer = load(trained.folder, device=torch.device("cpu")).tokenizers.source
+    found = count_lines(tokenizer, [line], [tokenizer.encode([line])], first=10**6, most=None, language="en")
+    assert len(found.warnings["unknown"]) < 200
+
+
+def test_characters_are_shown_once_and_alone() -> None:
+    assert show_characters(["图館", "图"]) == "图, 館"
+    assert show_characters(["\u0301", "\u202e"]) == "\u25cc\u0301, \\u202e"
+    assert show_characters(["abcdefgh"]).count(",") == SHOWN
 
 
 def test_counts_are_those_of_the_pieces(trained: Trained) -> None:
