@@ -58,13 +58,26 @@ def measured(folder: Path) -> Run:
     Scores and AER are those of the test split. perplexity is that of the validation split for the same model: a
     target piece's, so it can only be compared between variants with one vocabulary. tokens_per_second is the median
     over the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations. What a run
-    of an older version did not measure is left out.
+    of an older version did not measure is left out. Raises CheckpointError where its files are damaged.
     """
+    try:
+        return read_measured(folder)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise CheckpointError(
+            f"{run_folder.SCORES} or {run_folder.RUN} in {folder} is not as this program writes it. Put back a sound "
+            f"copy, or remove {folder / run_folder.SCORES} and give the command that made the run again."
+        ) from None
+
+
+def read_measured(folder: Path) -> Run:
+    """The same, where the files are sound; others raise all that a wrong key or type does."""
     scores, about = read_json(folder / run_folder.SCORES), read_json(folder / run_folder.RUN)
     metrics = rows(folder / METRICS)
     found = {name(score): score for score in scores["test"]}
     values = {key: score["value"] for key, score in found.items()} | scores["alignment"] | about.get("costs", {})
     values["parameters"] = about["parameters"]
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise TypeError("not all are numbers")
     if (perplexity := validation(folder).get("perplexity")) is not None:
         values["perplexity"] = perplexity
     if speeds := [row["tokens_per_second"] for row in metrics if row["kind"] == "train" and "tokens_per_second" in row]:

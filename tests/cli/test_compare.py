@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from nmt.cli import compare, jobs, mistakes, results, sweep
 from nmt.cli.door import quoted
 from nmt.cli.paths import configs
-from nmt.errors import ConfigError
+from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu import bleu
 from nmt.evaluation.lengths import by_length
 from nmt.evaluation.significance import SAMPLES, TESTS, holm, paired_bootstrap
@@ -400,6 +400,28 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, A
     with (tmp_path / "metrics.jsonl").open("a") as file:  # damage
         file.write('null\n{"kind": "train", "step": 3, "tokens_per_second": "fast"}\n{"kind": "train", "step": 4}\n')
     assert results.measured(tmp_path).values == values | more.get("costs", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scores.json", "null"),
+        ("scores.json", "[]"),
+        ("scores.json", '{"test": [3], "alignment": {}}'),
+        ("scores.json", '{"test": [{"name": "BLEU", "value": 1.0, "signature": ""}], "alignment": {}}'),
+        ("scores.json", '{"test": [{"name": "test BLEU", "value": "x", "signature": ""}], "alignment": {}}'),
+        ("scores.json", '{"test": [], "alignment": null}'),
+        ("run.json", "[]"),
+        ("run.json", '{"seed": 3}'),
+    ],
+)
+def test_a_run_whose_files_are_damaged_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "run.json").write_text('{"seed": 3, "parameters": 7}')
+    (tmp_path / "scores.json").write_text('{"test": [], "alignment": {}}')
+    results.measured(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CheckpointError, match=r"is not as this program writes it\. Put back"):
+        results.measured(tmp_path)
 
 
 # From end to end ---------------------------------------------------------------------------------------------------
