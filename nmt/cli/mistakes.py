@@ -100,7 +100,9 @@ def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
     if text.startswith("Config group override must be"):
         return f"{' '.join(choices(words))}: a group is given the name of one of its options."
     if unknown := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
-        return hint(unknown[1] or unknown[2], name, words)
+        key = unknown[1] or unknown[2]
+        inside = re.search(r"full_key: (\S+)", str(problem.__cause__))  # of a value such as {a: 1}
+        return hint(inside[1] if inside and inside[1].startswith(f"{key}.") else key, name, words)
     return text
 
 
@@ -126,6 +128,8 @@ class Composed(NamedTuple):
 def hint(key: str, name: str, words: Sequence[str]) -> str:
     """For a key that is not a setting: the option of a group which has it, or the nearest key that is one."""
     found = composed(name, choices(words))
+    if key in found.keys:
+        return explain_clash(key, words)
     homes = dict(elsewhere(found))
     if key in homes:
         return f"{key} belongs to {homes[key]}{_instead(found, homes[key].group)}."
@@ -140,6 +144,16 @@ def hint(key: str, name: str, words: Sequence[str]) -> str:
     meant = [group if is_group(group := _slashed(option)) else option for option in alike]
     belongs = f" It belongs to {homes[alike[0]]}." if alike[0] in homes else ""
     return f"{key} is not a setting. Did you mean {join(meant)}?{belongs}"
+
+
+def explain_clash(key: str, words: Sequence[str]) -> str:
+    """Why a key is refused that is a setting: another word sets or removes it, or a group that it is in."""
+    for word in words:
+        other = word.lstrip("+~").partition("=")[0]
+        is_removed = word.startswith("~") and other == key
+        if is_removed or (key.startswith(f"{other}.") and not choices([word])):
+            return f"{key} clashes with {word}, which sets or removes it or its group. Leave one of the two away."
+    return f"{key} is a setting, but cannot be given like this. {SYNTAX}"
 
 
 def describe(setting: str, command: str, home: "Home | None") -> str:

@@ -66,6 +66,8 @@ def place(asked: str) -> Path:
     """The file that is asked for by name, or by its own path, which has a slash in it or ends in .yaml."""
     if "/" in asked or asked.endswith((".yaml", ".yml")):
         path = Path(asked).expanduser()
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"comparison={asked} is no regular file. Write the variants into one.")
         if not path.is_file():
             raise ConfigError(f"comparison={asked}: there is no such file.")
         return path

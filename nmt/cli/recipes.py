@@ -49,6 +49,8 @@ def own_recipe(words: Sequence[str]) -> Iterator[list[str]]:
 
 def read_recipe_text(path: Path) -> str:
     """A recipe's text, as one that sets keys of several groups. Raises ConfigError with all that is wrong with it."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{GROUP}={path} is no regular file. Write the settings into one.")
     if not path.is_file():
         near = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         near += sorted(other.stem for other in (Path(configs()) / GROUP).glob("*.yaml"))

@@ -33,26 +33,35 @@ HEADER_BYTES = 2**20
 """The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
 
 
+ELSEWHERE = (
+    "or choose another folder with output=...; earlier checkpoints are as they were, and the same command goes on from "
+    "them."
+)
+"""What can be done where a run cannot be written."""
+
+
 @contextmanager
-def explained(deed: str, path: Path) -> Iterator[None]:
-    """Turns an OSError inside into a CheckpointError that names the path, and the space left if it is the disk's."""
+def explained(deed: str, path: Path, advice: str = ELSEWHERE) -> Iterator[None]:
+    """Turns an OSError inside into a CheckpointError that names the path, and the space left if it is the disk's.
+
+    advice: ends the message; what else can be done than to mend the problem.
+    """
     try:
         yield
     except (OSError, SafetensorError) as problem:
         number = _number(problem)
         raise CheckpointError(
             f"Cannot {deed} {path}: {problem}. {_space(path) if number in FAILING else ''}"
-            f"{'Free some space' if number in FULL else 'Mend that'}, or choose another folder with output=...; "
-            "earlier checkpoints are as they were, and the same command goes on from them."
+            f"{'Free some space' if number in FULL else 'Mend that'}, {advice}"
         ) from problem
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], advice: str = ELSEWHERE) -> None:
     """Writes named tensors as safetensors; two names may not share memory.
 
-    Raises CheckpointError if the file cannot be written.
+    Raises CheckpointError, which ends with `advice`, if the file cannot be written.
     """
-    with explained("write", path):
+    with explained("write", path, advice):
         path.touch()
         mode = path.stat().st_mode  # safetensors would leave a file that only its owner can read
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)

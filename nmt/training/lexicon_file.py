@@ -15,6 +15,9 @@ from nmt.training.places import LEXICON, LEXICON_BYTES, ordinary
 
 NAME = LEXICON
 
+ADVICE = "or copy the model to a folder that can be written, and give that; the model is as it was."
+"""What can be done where a lexicon cannot be written, for it has no other place."""
+
 DIGEST = hashlib.sha256().digest_size
 
 KINDS = {"translations": ("I32", 2), "frequent": ("I32", 1), "pieces": ("U8", 1)}
@@ -40,10 +43,11 @@ def save(folder: Path, tokenizers: Tokenizers, lexicon: Lexicon) -> Path:
     """
     path, writing = folder / NAME, folder / f".writing-{NAME}"
     tensors = {name: torch.from_numpy(array) for name, array in lexicon._asdict().items()}
-    with explained("write", path):
+    with explained("write", path, ADVICE):
         writing.unlink(missing_ok=True)
         try:
-            save_tensors(writing, {**tensors, "pieces": torch.tensor(list(pieces(tokenizers)), dtype=torch.uint8)})
+            digest = torch.tensor(list(pieces(tokenizers)), dtype=torch.uint8)
+            save_tensors(writing, {**tensors, "pieces": digest}, ADVICE)
             writing.replace(path)
         finally:
             writing.unlink(missing_ok=True)

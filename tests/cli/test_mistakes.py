@@ -1,13 +1,16 @@
 """Wrong words on a command line are answered with the right ones, in one sentence."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from nmt.cli import align, compare, door, evaluate, mistakes, train, translate
+from nmt.cli import align, compare, door, evaluate, mistakes, named, train, translate
 from nmt.cli.mistakes import choices, composed, elsewhere, is_group, miswritten
 from nmt.cli.paths import configs
+from nmt.cli.recipes import read_recipe_text
+from nmt.errors import ConfigError
 
 MAINS = {"train": train, "translate": translate, "evaluate": evaluate, "align": align, "compare": compare}
 
@@ -54,6 +57,12 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("train src=a", "src is not a setting. Here it is data.train.source (of data=files)."),
         ("train wandb=true", "A run writes its metrics to metrics.jsonl in its folder"),
         ("translate model=x beam_size=3", "beam_size is not a setting. Here it is search.size"),
+        (
+            "train data=files data.validation=5 data.validation.source=c",
+            "data.validation.source clashes with data.validation=5,",
+        ),
+        ("train ~seed seed=3", "seed clashes with ~seed,"),
+        ("train data={a:1}", "data.a is not a setting."),
         ("train zzz=3", "zzz is not a setting. Choose from: attention, average, batching, bleu, cache, "),
         ("compare search.size=3,4 search=sampling", "search.size belongs to search=beam or diverse_beam; search="),
     ],
@@ -150,6 +159,14 @@ def test_every_file_of_a_group_is_found_by_the_settings_that_only_it_has() -> No
             assert all(homes[key].group == group and file.stem in homes[key].options for key in new)
             others = {key for key, home in homes.items() if home.group == group} - new
             assert not [key for key in others if file.stem in homes[key].options]
+
+
+def test_a_recipe_or_comparison_that_is_no_regular_file_is_said_to_be_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigError, match=r"experiment=.*mine\.yaml is no regular file"):
+        read_recipe_text(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigError, match=r"comparison=.*mine\.yaml is no regular file"):
+        named.place(str(tmp_path / "mine.yaml"))
 
 
 def test_choices_are_told_from_settings() -> None:
