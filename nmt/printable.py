@@ -1,11 +1,12 @@
 """Text that strangers wrote, made safe to print: model folders, data sets and lines must not steer a terminal."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TextIO
 
 JOINERS = "\u200c\u200d"
 """Persian and the scripts of India join letters or keep them apart with these; they steer nothing."""
@@ -40,8 +41,38 @@ def shorten(problem: object, most: int = 500) -> str:
 
 
 def print_text(text: str, stream: Literal["stdout", "stderr"] = "stdout", end: str = "\n") -> None:
-    """Prints lines of our own in which there may be words of strangers, at once."""
-    print(escape_controls(text, keep="\n"), file=getattr(sys, stream), end=end, flush=True)
+    """Prints lines of our own in which there may be words of strangers, at once.
+
+    What cannot be written to standard error is let go of, since there is nobody to tell; of standard output it raises
+    OSError.
+    """
+    file = getattr(sys, stream)
+    try:
+        print(escape_controls(text, keep="\n"), file=file, end=end, flush=True)
+    except OSError:
+        if stream == "stdout":
+            raise
+        discard(file)
+
+
+def discard(file: TextIO) -> None:
+    """Has all that is still to come go nowhere, and what is left in the buffer too, which would fail at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def open_streams() -> None:
+    """Opens what a daemon or a cron job closed of standard input, output and error, as if it were /dev/null.
+
+    Otherwise the first files that are opened would take their numbers, and be read and written in their place.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
 
 
 class Formatter(logging.Formatter):

@@ -15,7 +15,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-LEAVES = {"errors", "locks", "packed", "precision", "printable", "processor", "progress", "symbols", "synonyms"}
+LEAVES = {
+    "errors",
+    "locks",
+    "packed",
+    "precision",
+    "printable",
+    "processor",
+    "progress",
+    "symbols",
+    "synonyms",
+    "yaml_files",
+}
 MODEL = {"model", "attention", "masks"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
@@ -27,6 +38,7 @@ BELOW: dict[str, set[str]] = {
     "progress": set(),
     "symbols": set(),
     "synonyms": set(),
+    "yaml_files": set(),
     "masks": set(),
     "config": set(),
     "attention": {"masks", "config"},

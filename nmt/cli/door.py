@@ -15,7 +15,7 @@ import nmt
 from nmt.cli.mistakes import explained, miswritten
 from nmt.cli.paths import configs
 from nmt.errors import NmtError
-from nmt.printable import Formatter, print_text, print_traceback
+from nmt.printable import Formatter, discard, open_streams, print_text, print_traceback, shorten
 
 USAGE = 2
 """Exit status when the command, a config or a file must be mended by the person who gave it."""
@@ -36,10 +36,13 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
     ended by signal n, such as 130 (SIGINT), 138 (SIGUSR1) and 143 (SIGTERM); 1 is a traceback, or a comparison some of
     whose runs failed.
     """
+    open_streams()
     if "--version" in sys.argv[1:]:
         print(f"nmt-{name} {nmt.__version__}")
         return
     guard_terminal()
+    if not is_somewhere():
+        leave(name, "the current folder is not there any more. Change to another one.")
     if (mistake := miswritten(sys.argv[1:])) is not None:
         leave(name, mistake)
     sys.argv[1:] = [respelled(word, spelled or {}) for word in sys.argv[1:]]
@@ -58,6 +61,15 @@ def open_door(name: str, task: Callable[[dict[str, Any]], None], *, spelled: Map
         for beginning, hydras in (spelled or {}).items():
             message = message.replace(hydras.rstrip("="), beginning.rstrip("="))
         leave(name, message)
+
+
+def is_somewhere() -> bool:
+    """Whether the current folder exists; one can be removed while a shell is in it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def through_hydra(name: str, task: Callable[[dict[str, Any]], None]) -> list[str]:
@@ -83,6 +95,10 @@ def through_hydra(name: str, task: Callable[[dict[str, Any]], None]) -> list[str
             mistakes.append(explained(problem, name))
         except OSError as problem:
             mistakes.extend(unwritten(problem))
+        except RuntimeError as problem:
+            if not str(problem).startswith("Symlink loop"):  # of Path.resolve
+                raise
+            mistakes.append(f"{shorten(problem)}: links that lead to each other. Choose another name.")
 
     # Without this Hydra prints its own errors and leaves; with it they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -114,21 +130,30 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What keeps a stream from being written that is no mistake of the program."""
 
 
+UNUSABLE = {
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENXIO, errno.ENODEV),
+}
+"""What is wrong with a path that a person gave."""
+
+
 def unwritten(problem: OSError) -> list[str]:
     """What is to be said of output that could not be written: nothing where its reader had seen enough.
 
     Raises the problem where it is of another kind, or of a file that has a name.
     """
     closed = isinstance(problem, BrokenPipeError)
+    if problem.filename is not None and problem.errno in UNUSABLE:
+        return [f"{shorten(problem.filename)} cannot be used: {problem.strerror}. Choose another name or place."]
     if not closed and (problem.filename is not None or problem.errno not in FULL):
         raise problem
-    # Nothing shall complain once more when what is left is flushed.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard(sys.stdout)  # so that nothing complains once more when what is left is flushed
     return [] if closed else [f"the output cannot be written: {problem.strerror}. Make room, then try again."]
 
 
 def asked(name: str, example: str) -> None:
     """Leaves where no word was given: what all defaults together would do, nobody wants."""
+    open_streams()
     if not sys.argv[1:]:
         leave(name, f"nothing was asked for. Try `{example}`; `nmt-{name} --help` lists all settings.")
 
@@ -160,7 +185,7 @@ def readable(word: str) -> bool:
         return True
     try:
         OverridesParser.create().parse_override(word)
-    except HydraException:
+    except (HydraException, ValueError):  # the latter for a number of thousands of digits
         return False
     return True
 

@@ -13,6 +13,7 @@ from nmt import config
 from nmt.cli.mistakes import miswritten
 from nmt.cli.paths import configs
 from nmt.errors import ConfigError
+from nmt.yaml_files import parse_yaml
 
 GROUP = "comparison"
 """The folder of those that come with the program, in that of all configs."""
@@ -47,8 +48,8 @@ def read(asked: str, own: frozenset[str]) -> Named:
     path = place(asked)
     try:
         text = path.read_text(encoding="utf-8")
-        node, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as problem:
+        node, content = parse_yaml(text)
+    except (OSError, ValueError) as problem:
         raise ConfigError(f"{path} cannot be read: {problem}") from problem
     problems = list(repeated(node))
     try:

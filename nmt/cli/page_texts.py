@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nmt.data.quality import complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.examples import find_furthest, find_worst, sentence_chrf
@@ -14,6 +12,7 @@ from nmt.report.about import Group, describe_run, shared
 from nmt.report.comparison import Comparison, Run, Variant
 from nmt.training import run_folder
 from nmt.training.files import read_json
+from nmt.yaml_files import parse_yaml
 
 WORST, FURTHEST = 20, 10
 """Sentences that are shown of a run, and of each variant of a comparison."""
@@ -49,8 +48,8 @@ def describe(folder: Path, *, reason: str | None = None) -> list[Group]:
 def read_settings(folder: Path) -> Mapping[str, Any]:
     """The settings of a run; none where they are not there, or are no settings."""
     try:
-        found = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        found = parse_yaml((folder / run_folder.CONFIG).read_text(encoding="utf-8")).value
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

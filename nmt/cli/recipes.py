@@ -14,6 +14,7 @@ from nmt.cli.mistakes import GLOBAL, walk
 from nmt.cli.named import repeated
 from nmt.cli.paths import configs
 from nmt.errors import ConfigError
+from nmt.yaml_files import parse_yaml
 
 GROUP = "experiment"
 
@@ -60,8 +61,8 @@ def read_recipe_text(path: Path) -> str:
         )
     try:
         text = path.read_text(encoding="utf-8")
-        node, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as problem:
+        node, content = parse_yaml(text)
+    except (OSError, ValueError) as problem:
         raise ConfigError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no settings. It is written as those in configs/{GROUP}, key: value.")

@@ -113,7 +113,7 @@ def parse_nbest(given: Iterator[str], source: Sequence[str], *, name: str) -> It
     for line_number, line in enumerate(given, start=1):
         first, *fields = line.split(SEPARATOR)
         number = first.strip()
-        if not (number.isascii() and number.isdigit()) or not fields:
+        if not (number.isascii() and number.isdigit() and len(number) < 10) or not fields:
             raise DataError(
                 f"{name}, line {line_number}: a line of an n-best list is `number ||| translation`, and may have more "
                 f"fields; got {line[:80]!r}. For one translation a line give target=FILE."

@@ -1,14 +1,13 @@
 """What nmt-translate counts in its input, warns of once, and sums up at its end."""
 
 import logging
-import sys
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.cli.sentences import looks_like_several
-from nmt.printable import escape_controls
+from nmt.printable import escape_controls, print_text
 from nmt.symbols import UNKNOWN
 
 if TYPE_CHECKING:
@@ -139,4 +138,4 @@ class Summary:
     def print(self) -> None:
         """Says it on stderr, unless there was nothing to translate."""
         if self.lines:
-            print(f"nmt-translate: {self}", file=sys.stderr, flush=True)
+            print_text(f"nmt-translate: {self}", "stderr")

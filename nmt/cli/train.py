@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt import config
 from nmt.cli.base import base_of, choose_groups, put_base, read_base
-from nmt.cli.door import asked, leave, open_door
+from nmt.cli.door import asked, leave, open_door, unwritten
 from nmt.cli.outcome import Outcome, read_outcome
 from nmt.cli.processes import end_with_parent
 from nmt.cli.recipes import named_recipe, own_recipe
@@ -33,6 +33,8 @@ def main() -> None:
             open_door("train", begin)
     except NmtError as problem:
         leave("train", str(problem))
+    except OSError as problem:
+        leave("train", "\n".join(unwritten(problem)))
 
 
 def task(composed: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"
 LEARNT_FROM = 2_000_000
 """The most lines that one model is learnt from; of more lines, evenly spaced ones are taken, to bound memory."""
 
+LARGEST = 10_000_000
+"""The most pieces of a vocabulary; more than any text has."""
+
 WORD = re.compile("▁+[^▁]*|[^▁]+")
 """A word of a normalized line, in which ▁ marks where words begin."""
 
@@ -195,6 +198,8 @@ class SentencePiece:
             raise ConfigError(
                 "tokenizer.model has its pieces already. Leave tokenizer.vocab_size at auto and tokenizer.symbols out."
             )
+        if vocab_size != "auto" and vocab_size > LARGEST:
+            raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at most {LARGEST}.")
         if vocab_size != "auto" and vocab_size < 5:
             raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at least 5: four are control symbols.")
         if not 0.98 <= character_coverage <= 1.0:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from nmt.errors import DataError
 
-LINK = re.compile(r"([0-9]+)([-p])([0-9]+)", re.ASCII)
+LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})", re.ASCII)
 Link = tuple[int, int]
 
 

@@ -3,11 +3,10 @@
 import math
 from pathlib import Path
 
-import yaml
-
 from nmt.training import run_folder
 from nmt.training.journal import METRICS, rows
 from nmt.training.loop import rank
+from nmt.yaml_files import parse_yaml
 
 ADVICE = "the best checkpoint is the last one, so that training longer (training.stop) may give a better model"
 
@@ -29,8 +28,8 @@ def is_still_improving(folder: Path) -> bool:
 def read_metric(config: Path) -> str | None:
     """What the best checkpoint of a run is chosen by; None where its configuration does not say."""
     try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        settings = parse_yaml(config.read_text(encoding="utf-8")).value
         metric = settings["training"]["validation"]["metric"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return metric if isinstance(metric, str) else None

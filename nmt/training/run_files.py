@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nmt.config import shown
 from nmt.errors import CheckpointError
 from nmt.evaluation.bleu_tokens import settled
 from nmt.training.json_files import check_kinds, read_json
+from nmt.yaml_files import parse_yaml
 
 CONFIG = "config.yaml"
 RUN = "run.json"
@@ -54,8 +53,8 @@ def is_ours(folder: Path) -> bool:
 def read_settings(config: Path) -> dict[str, Any]:
     """What a run's config.yaml holds, unchecked. Raises CheckpointError where it cannot be read."""
     try:
-        found = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
+        found = parse_yaml(config.read_text(encoding="utf-8")).value
+    except (OSError, ValueError) as problem:
         raise CheckpointError(f"{config}, which holds the settings of the run, cannot be read: {problem}.") from problem
     if not isinstance(found, dict):
         raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import nmt
 from nmt.errors import CheckpointError
@@ -40,6 +39,7 @@ from nmt.training.run_files import (
     read_settings,
 )
 from nmt.training.state import TrainingState
+from nmt.yaml_files import format_yaml
 
 __all__ = [
     "CHECKPOINTS",
@@ -107,7 +107,7 @@ def claim(folder: Path, settings: Mapping[str, Any], command: str) -> None:
         if not is_ours(folder):
             describe(folder, settings, command, {})
         (folder / SCORES).unlink(missing_ok=True)
-        replace(folder / CONFIG, yaml.safe_dump(dict(settings), sort_keys=False))
+        replace(folder / CONFIG, format_yaml(dict(settings)))
 
 
 def check(folder: Path, settings: Mapping[str, Any]) -> None:

@@ -1,0 +1,46 @@
+"""YAML that people and strangers wrote: settings are plain trees, and nothing in a file makes reading it endless."""
+
+from typing import Any, NamedTuple
+
+import yaml
+
+LONGEST = 2**20
+"""The most characters of a file of settings: a hundred times what any has."""
+
+
+class Parsed(NamedTuple):
+    """What a text says: its tree of nodes, which knows lines, and its value."""
+
+    node: Any
+    value: Any
+
+
+def parse_yaml(text: str) -> Parsed:
+    """Raises ValueError for what is no YAML, is too long or too deep, or refers to itself.
+
+    Aliases (*name) are refused: a few lines of them stand for billions of values, or for a value inside itself.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"it has {len(text)} characters, and settings have at most {LONGEST}")
+    try:
+        for token in yaml.scan(text, yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                raise ValueError(
+                    f"line {token.start_mark.line + 1} refers to another value by *{token.value}; write the value out"
+                )
+        return Parsed(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text))
+    except yaml.YAMLError as problem:
+        raise ValueError(str(problem)) from problem
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def format_yaml(value: Any) -> str:
+    """A value as `parse_yaml` reads it back."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+    return text
