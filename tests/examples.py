@@ -20,7 +20,7 @@ DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / 
 BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 PLACE = re.compile(r"(?:outputs/)?<[^\s>][^>]*>")
-FILE = re.compile(r"[\w./-]+\.(?!yaml)[A-Za-z]\w{0,8}")
+FILE = re.compile(r"[\w./*-]+\.(?!yaml)[A-Za-z]\w{0,8}")
 MODELS = ("model", "reverse", "from", "init")
 """Settings that name a trained model."""
 
@@ -108,7 +108,7 @@ def prepare(example: Example, model: Path, pairs: int) -> list[str]:
         key, equals, value = word.partition("=")
         if equals and key not in WRITTEN:
             for name in FILE.findall(value):
-                make(Path(name), pairs)
+                make(Path(name.replace("*", "a")), pairs)
             if key == "experiment" and value.endswith(".yaml"):
                 Path(value).parent.mkdir(parents=True, exist_ok=True)
                 Path(value).write_text("seed: 2\n")

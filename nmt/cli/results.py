@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.cli.sweep import Job
 from nmt.data.quality import complete, pick
@@ -88,9 +88,9 @@ def read_measured(folder: Path) -> Run:
     return Run(about["seed"], str(folder), values, signatures, split=split(folder), still_improving=improving)
 
 
-def name(score: dict[str, str]) -> str:
+def name(score: Mapping[str, Any]) -> str:
     """A score's own name, without that of the split before it."""
-    return score["name"].split(" ", 1)[1]
+    return str(score["name"]).split(" ", 1)[1]
 
 
 def validation(folder: Path) -> dict[str, float | None]:
