@@ -8,6 +8,16 @@ LONGEST = 2**20
 """The most characters of a file of settings: a hundred times what any has."""
 
 
+DEEPEST = 100
+"""How often values may lie in one another: ten times what settings do, and far from what overflows a stack."""
+
+STARTS = (
+    *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
+    *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
+)
+ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+
+
 class Parsed(NamedTuple):
     """What a text says: its tree of nodes, which knows lines, and its value."""
 
@@ -23,7 +33,11 @@ def parse_yaml(text: str) -> Parsed:
     if len(text) > LONGEST:
         raise ValueError(f"it has {len(text)} characters, and settings have at most {LONGEST}")
     try:
+        depth = 0
         for token in yaml.scan(text, yaml.SafeLoader):
+            depth += isinstance(token, STARTS) - isinstance(token, ENDS)
+            if depth > DEEPEST:
+                raise ValueError(f"its values lie in one another more than {DEEPEST} times")
             if isinstance(token, yaml.AliasToken):
                 raise ValueError(
                     f"line {token.start_mark.line + 1} refers to another value by *{token.value}; write the value out"
@@ -31,8 +45,6 @@ def parse_yaml(text: str) -> Parsed:
         return Parsed(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text))
     except yaml.YAMLError as problem:
         raise ValueError(str(problem)) from problem
-    except RecursionError:
-        raise ValueError("its brackets are nested too deeply") from None
 
 
 class _Dumper(yaml.SafeDumper):

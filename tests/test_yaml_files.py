@@ -16,7 +16,9 @@ BOMB = "a: &a [x, x, x, x]\n" + "".join(
     [
         (BOMB, "line 2 refers to another value"),
         ("model: &a {x: *a}", "refers to another value"),
-        ("[" * 20_000, "nested too deeply"),
+        ("[" * 20_000, "in one another"),
+        ("{a: " * 20_000, "in one another"),
+        ("".join(f"{' ' * n}a:\n" for n in range(200)), "in one another"),
         ("a: [", "expected"),
         ("a" * (LONGEST + 1), "at most"),
     ],

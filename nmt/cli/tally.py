@@ -133,7 +133,7 @@ class Summary:
         if "several" in counts and self.hint:
             counts["several"] += f" ({self.hint})"
         found = f": {', '.join(counts.values())}" if counts else ""
-        return f"{self.lines} lines in {seconds:.1f} s ({speed}){found}"
+        return f"{self.lines} line{'s' * (self.lines != 1)} in {seconds:.1f} s ({speed}){found}"
 
     def print(self) -> None:
         """Says it on stderr, unless there was nothing to translate."""
