@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from jaxtyping import config, install_import_hook
+from jaxtyping import install_import_hook
+
+from tests.shapes import without_checks
 
 install_import_hook("nmt", "beartype.beartype")
 
@@ -33,7 +35,6 @@ def untouched_arithmetic() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def unchecked_shapes() -> Iterator[None]:
-    """For whole runs, which are three times as long with every shape checked; the tests of their parts do that."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+    """`without_checks` for a module."""
+    with without_checks():
+        yield

@@ -13,6 +13,8 @@ from tests import tiny
 from tests.cli.commands import composed, finished, lines, write
 from tests.cli.conftest import TINY, Trained
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 def model(folder: Path, *overrides: str) -> Path:
     """A folder with a model that was trained for a step or two on the text of `trained`."""

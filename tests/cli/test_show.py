@@ -15,6 +15,8 @@ from tests.cli.commands import composed, finished, lines, write
 from tests.cli.conftest import Trained
 from tests.report.test_html import Reader
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture
 def source(trained: Trained, tmp_path: Path) -> Path:
