@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from nmt import config, precision
+from nmt import config
 from nmt.attention.attention import Attention
 from nmt.attention.none import NoAttention, NoScore
 from nmt.attention.normalizer import NORMALIZERS
@@ -15,29 +15,30 @@ from nmt.attention.score import SCORES
 from nmt.config import Plain, Schema, Variants
 from nmt.data.batching import Batching
 from nmt.data.corpus import Corpus, Files
-from nmt.data.grammar import Grammar
 from nmt.data.hub import Hub
-from nmt.data.lexicon import SHORTLISTS
 from nmt.data.own_model import read_given
 from nmt.data.prepare import Filters
+from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import TOKENIZERS, SentencePiece
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import Bleu, check_tokenizer
 from nmt.evaluation.probes import Probes
+from nmt.kernels import precision
 from nmt.model.bridge import BRIDGES
-from nmt.model.decoders import DECODERS
-from nmt.model.encoder import ENCODERS
+from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.encoders.recurrent import ENCODERS
+from nmt.model.meta_init import Undrawn
 from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
-from nmt.model.unset import Undrawn
-from nmt.search.hypothesis import Search
+from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
+from nmt.storage.untrusted_paths import MOST_THREADS, Device, memory
 from nmt.training import compiled
 from nmt.training.averaging import AVERAGES
 from nmt.training.length import is_open
 from nmt.training.optimizer import OPTIMIZERS
-from nmt.training.places import MOST_THREADS, Device, memory
 from nmt.training.schedule import SCHEDULES, Schedule
 from nmt.training.settings import Training
+from nmt.translation.shortlist import SHORTLISTS
 
 NONE = "none"
 """The score of a model without attention."""

@@ -1,8 +1,13 @@
 """Lengths -> mask -> log bias. The only file in which minus infinity is written."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+NEG_INF = -math.inf
+"""The log-probability of what cannot be."""
 
 
 def mask(lengths: Int[Tensor, " row"], size: int) -> Bool[Tensor, "row {size}"]:

@@ -16,9 +16,9 @@ from nmt.attention.scope import SCOPES, Window
 from nmt.attention.score import SCORES, Score
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
-from nmt.model.cell import CELLS
-from nmt.model.decoders import DECODERS
-from nmt.model.encoder import RecurrentEncoder
+from nmt.model.cells import CELLS
+from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.seq2seq import Dropout, Seq2Seq
 
 HEADS = (1, 2, 4)

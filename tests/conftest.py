@@ -11,7 +11,8 @@ from tests.shapes import without_checks
 
 install_import_hook("nmt", "beartype.beartype")
 
-from nmt.precision import use_onednn  # noqa: E402 (checked too)
+from nmt.kernels.precision import use_onednn  # noqa: E402 (checked too)
+from tests.trained import handlers, trained  # noqa: E402, F401 (fixtures for all)
 
 torch.set_num_threads(1)
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from nmt.cli.compare import divided
-from nmt.cli.paths import configs
+from nmt.composition.paths import configs
 from nmt.config import MISSING
-from tests.cli.commands import composed
+from tests.commands import composed
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "outputs").glob("*.md")})

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nmt import build, config
-from nmt.cli.training_run import run as train
 from nmt.errors import ConfigError
-from nmt.training.run_folder import flat
-from tests import tiny
+from nmt.runs.run_folder import flat
+from nmt.runs.training_run import run as train
+from tests import tiny_runs
 
 MISFITS: dict[str, tuple[tuple[str, ...], str]] = {
     "dot with unequal sizes": (("attention/score=dot", "model.decoder.hidden_size=14"), "attention/score=general"),
@@ -35,9 +35,9 @@ def test_what_does_not_fit_is_told_before_any_data_are_read(case: str, tmp_path:
     files = [
         f"data.{split}.{side}={tmp_path}/none" for split in ("train", "validation") for side in ("source", "target")
     ]
-    small = [word for word in tiny.SMALL if not word.startswith("data.")]
+    small = [word for word in tiny_runs.SMALL if not word.startswith("data.")]
     languages = ("data=files", "data.source_language=en", "data.target_language=de")
-    settings = config.check(tiny.composed(*small, *languages, *files, *overrides), build.TRAIN)
+    settings = config.check(tiny_runs.composed(*small, *languages, *files, *overrides), build.TRAIN)
     with pytest.raises(ConfigError, match=way_out):
         train(settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -59,14 +59,14 @@ def told(settings: dict[str, Any]) -> str:
 
 NUMBERS = [
     path
-    for path, value in flat(tiny.composed(*tiny.SMALL, "schedule=plateau", "attention=luong_local_p")).items()
+    for path, value in flat(tiny_runs.composed(*tiny_runs.SMALL, "schedule=plateau", "attention=luong_local_p")).items()
     if isinstance(value, int | float) and not isinstance(value, bool)
 ]
 
 
 @pytest.mark.parametrize("path", NUMBERS)
 def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path: str) -> None:
-    base = tiny.composed(*tiny.SMALL, "schedule=plateau", "attention=luong_local_p")
+    base = tiny_runs.composed(*tiny_runs.SMALL, "schedule=plateau", "attention=luong_local_p")
     refused = 0
     for value in (-1, 0, -0.5, math.nan, math.inf):
         problem = told(changed(base, path, value))
@@ -78,14 +78,14 @@ def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path
 
 def test_rehearsing_takes_no_memory_and_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "memory", lambda: 2**60)
-    settings = config.check(tiny.composed(*tiny.SMALL, "model.encoder.hidden_size=200000"), build.TRAIN)
+    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL, "model.encoder.hidden_size=200000"), build.TRAIN)
     state = torch.get_rng_state()
     build.rehearse(settings)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_model_that_cannot_be_trained_in_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = config.check(tiny.composed(*tiny.SMALL), build.TRAIN)
+    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL), build.TRAIN)
     joint = build.outline(settings, source_vocab=8, target_vocab=8, joint=True)
     needed = 16 * build.parameter_count(joint)
     monkeypatch.setattr(build, "memory", lambda: needed)
@@ -107,7 +107,7 @@ def test_a_gpu_that_is_not_there_cannot_be_asked_for(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("tied", ["none", "target", "all"])
 def test_shared_parameters_count_once(tied: str) -> None:
-    settings = config.check(tiny.composed(*tiny.SMALL, f"model.tied={tied}"), build.TRAIN)
+    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL, f"model.tied={tied}"), build.TRAIN)
     model = build.model(settings, source_vocab=11, target_vocab=11, joint=True)
     distinct = {parameter.data_ptr(): parameter.numel() for parameter in model.parameters()}
     assert build.parameter_count(model) == sum(distinct.values())

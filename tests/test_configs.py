@@ -11,17 +11,17 @@ import pytest
 import yaml
 
 from nmt import build, config
-from nmt.cli.align import EXTRACT
-from nmt.cli.launchers import LAUNCHER
-from nmt.cli.paths import configs
+from nmt.comparison.launchers import LAUNCHER
+from nmt.composition.paths import configs
 from nmt.config import MISSING, Variants
 from nmt.data.batching import Batching
 from nmt.data.prepare import Filters
 from nmt.evaluation.bleu_tokens import Bleu
+from nmt.evaluation.extraction import EXTRACT
 from nmt.evaluation.probes import Probes
-from nmt.training.run_folder import flat
+from nmt.runs.run_folder import flat
 from nmt.training.settings import Training
-from tests import tiny
+from tests import tiny_runs
 
 ROOT = Path(configs())
 AXES: dict[str, Variants] = {
@@ -96,8 +96,10 @@ def gaps(value: Any, path: str = "") -> Iterator[str]:
 def composed(*overrides: str) -> dict[str, Any]:
     """`nmt-train` with these overrides, and some value for whatever must be given."""
     given = {"source_language": "en", "target_language": "de"}
-    missing = list(gaps(tiny.composed(*overrides)))
-    return tiny.composed(*overrides, *(f"{path}={given.get(path.split('.')[-1], 'some.file')}" for path in missing))
+    missing = list(gaps(tiny_runs.composed(*overrides)))
+    return tiny_runs.composed(
+        *overrides, *(f"{path}={given.get(path.split('.')[-1], 'some.file')}" for path in missing)
+    )
 
 
 def test_every_folder_belongs_to_an_axis_or_holds_presets() -> None:
@@ -146,7 +148,7 @@ def test_a_leaf_says_what_the_class_would_do_by_itself(leaf: str) -> None:
 
 
 def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
-    main = tiny.composed()
+    main = tiny_runs.composed()
     assert main["filters"] == asdict(Filters())
     assert main["batching"] == asdict(Batching())
     assert main["training"] == asdict(Training())
@@ -155,7 +157,7 @@ def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
 
 
 def test_the_main_config_has_every_setting_that_there_is() -> None:
-    main = tiny.composed()
+    main = tiny_runs.composed()
     assert main.keys() == build.TRAIN.keys()
     assert main["model"].keys() == build.MODEL.keys()
     assert main["attention"].keys() == build.ATTENTION.keys()
@@ -185,8 +187,8 @@ def test_every_leaf_can_be_chosen(leaf: str) -> None:
 @pytest.mark.parametrize("experiment", ["null", *(path.stem for path in sorted((ROOT / "experiment").glob("*.yaml")))])
 def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str) -> None:
     words = [f"data={data}", *([] if experiment == "null" else [f"experiment={experiment}"])]
-    without = tiny.composed(*words)
-    chosen = tiny.composed(*words, "debug=overfit")
+    without = tiny_runs.composed(*words)
+    chosen = tiny_runs.composed(*words, "debug=overfit")
     assert chosen["data"] == without["data"]
     assert {key for key in flat(chosen) if flat(chosen)[key] != flat(without)[key]} <= {
         *(key for key in flat(chosen) if "dropout" in key),

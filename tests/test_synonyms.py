@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.cli.mistakes import composed, elsewhere
+from nmt.composition.diagnostics import composed, elsewhere
 from nmt.synonyms import ANSWERS, SYNONYMS, VALUES, find_settings, find_value, normalize
 
 COMMANDS = ("train", "translate", "evaluate", "align", "compare")

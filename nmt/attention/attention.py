@@ -12,7 +12,7 @@ from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope, Window
 from nmt.attention.score import Score, divided
-from nmt.attention.shared import seen, within
+from nmt.kernels.deferred_grad import seen, within
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
-from nmt.attention.shared import mapped
 from nmt.errors import ConfigError
+from nmt.kernels.deferred_grad import mapped
 
 
 class Window(NamedTuple):

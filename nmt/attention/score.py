@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.attention.compared import compared
 from nmt.attention.memory import split_heads
-from nmt.attention.shared import mapped, seen, within
 from nmt.errors import ConfigError
+from nmt.kernels.additive import compared
+from nmt.kernels.deferred_grad import mapped, seen, within
 
 States = Float[Tensor, "row source memory"]
 Queries = Float[Tensor, "row target query"]

@@ -8,50 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
-from nmt.cli.door import APPLIED, open_door
-from nmt.cli.text import outgoing, pairs
-from nmt.cli.work import Work, load, translator
+from nmt.cli.application import open_door
+from nmt.composition.overrides import APPLIED
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError, ModelError
+from nmt.evaluation.extraction import EXTRACT, Extraction
+from nmt.inference.inference import Work, load, translator
+from nmt.inference.streams import outgoing, pairs
 from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Gold, Link
-    from nmt.evaluation.translation import Position, Translator
-    from nmt.stored import Loaded
+    from nmt.model_folder import Loaded
+    from nmt.translation.translator import Position, Translator
 
 CHUNK = 1000
 """Pairs that are aligned before their links are written, so that memory is bounded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Argmax:
-    """Each target word is linked to the source word with the highest weight."""
-
-    def __call__(self, weights: Any) -> "set[Link]":
-        from nmt.evaluation.alignment import extract
-
-        return extract(weights)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Threshold:
-    """Words are linked wherever the weight is greater than `threshold`."""
-
-    threshold: float
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.threshold < 1.0:
-            raise ConfigError(f"extract.threshold must be at least 0 and below 1; got {self.threshold}.")
-
-    def __call__(self, weights: Any) -> "set[Link]":
-        from nmt.evaluation.alignment import extract_above
-
-        return extract_above(weights, threshold=self.threshold)
-
-
-Extraction = Argmax | Threshold
-EXTRACT = config.Variants({"argmax": Argmax, "threshold": Threshold})
 
 
 @dataclass(frozen=True, kw_only=True)

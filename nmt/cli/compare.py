@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
-from nmt.cli.door import asked, open_door, quoted
+from nmt.cli.application import asked, open_door
+from nmt.composition.overrides import quoted
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls, print_text
 
@@ -76,21 +77,21 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
     """Checks every run, trains those that are not finished, and prints the table."""
     settings = config.build(Settings, config.check(composed, Settings))
 
-    from nmt.cli import ensembles, named, results, sweep
-    from nmt.cli.launchers import LAUNCHER
-    from nmt.training.lock import lock
+    from nmt.comparison import catalog, ensembles, plan, results
+    from nmt.comparison.launchers import LAUNCHER
+    from nmt.storage.run_lock import lock
 
     launcher = config.make(LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"])
     launcher.check()
     misspelt(overrides)
     output = Path(settings.output)
     asked = settings.comparison.get("name")
-    found = None if asked is None else named.read(asked, OWN)
-    planned = sweep.plan(
+    found = None if asked is None else catalog.read(asked, OWN)
+    planned = plan.plan(
         overrides, seeds=settings.named, output=output, at_once=settings.jobs, named=found, cpus=launcher.cpus
     )
     theirs = None if found is None else found.baseline
-    baseline = sweep.baseline(planned, theirs if settings.baseline is None else settings.baseline)
+    baseline = plan.baseline(planned, theirs if settings.baseline is None else settings.baseline)
     together = ensembles.planned(planned, settings.ensembles, output)
     is_free(output)
     with lock(output):
@@ -108,7 +109,7 @@ def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> No
 
 def is_free(output: Path) -> None:
     """Raises ConfigError where the comparison would overwrite what is not its own: a run, or somebody's files."""
-    from nmt.training import run_folder
+    from nmt.runs import run_folder
 
     table = f"{TABLE}.json"
     names = [table, *(f"{TABLE}.{ending}" for ending in ("txt", "md", "csv", "tex")), "report.html", run_folder.FIGURES]
@@ -154,9 +155,9 @@ def misspelt(overrides: Sequence[str]) -> None:
 
 def write(comparison: "Comparison", output: Path) -> None:
     """The table as text, Markdown, CSV, LaTeX and JSON, and the page; then the text to stdout."""
-    from nmt.cli.pages import write_comparison
     from nmt.report.comparison import csv_table, json_table, markdown, text
     from nmt.report.latex import latex
+    from nmt.runs.report import write_comparison
 
     shown = escape_controls(text(comparison), keep="\n")
     contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.door import APPLIED, open_door
-from nmt.cli.inputs import STDIN, Given, find_files, read_files
-from nmt.cli.score_command import ScoreCommand, run_score_command
-from nmt.cli.work import Work, load_all, models, translator
+from nmt.cli.application import open_door
+from nmt.composition.overrides import APPLIED
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu_tokens import Bleu, check_tokenizer, choose_tokenizer, warn_unspaced
+from nmt.evaluation.score_command import ScoreCommand, run_score_command
+from nmt.inference.inference import Work, load_all, models, translator
+from nmt.inference.inputs import STDIN, Given, find_files, read_files
 from nmt.printable import print_text
 
 if TYPE_CHECKING:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.answers import finite
-from nmt.cli.door import APPLIED, open_door
-from nmt.cli.text import is_same, outgoing, pairs
-from nmt.cli.work import Work, load_all, models
+from nmt.cli.application import open_door
+from nmt.composition.overrides import APPLIED
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
+from nmt.inference.answers import finite
+from nmt.inference.inference import Work, load_all, models
+from nmt.inference.streams import is_same, outgoing, pairs
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
-    from nmt.evaluation.scoring import Score
+    from nmt.translation.scoring import Score
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def task(composed: dict[str, Any]) -> None:
 
     from tqdm import tqdm
 
-    from nmt.evaluation.scoring import score_pairs
+    from nmt.translation.scoring import score_pairs
 
     tokenizers, write = loaded[0].tokenizers, FORMATS[settings.format]
     log_probs, tokens = list[float](), 0
@@ -145,7 +146,7 @@ def encode(
 
 def summary(log_probs: Sequence[float], tokens: int) -> str:
     """What all pairs come to."""
-    from nmt.evaluation.scoring import perplexity
+    from nmt.translation.scoring import perplexity
 
     total = math.fsum(log_probs)
     parts = [f"pairs {len(log_probs)}", f"tokens {tokens}", f"log_prob {total:.4f}"]

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from nmt import config
-from nmt.cli.door import APPLIED, open_door
-from nmt.cli.text import pairs
+from nmt.cli.application import open_door
+from nmt.composition.overrides import APPLIED
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
+from nmt.inference.streams import pairs
 from nmt.printable import print_text
-from nmt.training.places import model_folder
+from nmt.storage.untrusted_paths import model_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +42,20 @@ def task(composed: dict[str, Any]) -> None:
 
     import torch
 
-    from nmt import stored
-    from nmt.data.lexicon import learn
-    from nmt.data.tokenized import Ids
-    from nmt.training import lexicon_file
+    from nmt import model_folder as stored
+    from nmt.data.encoded import Ids
+    from nmt.translation import shortlist_file
+    from nmt.translation.shortlist import learn
 
     loaded = stored.load(folder, device=torch.device("cpu"))
-    lexicon_file.check_size(loaded.tokenizers, kept=settings.kept)
+    shortlist_file.check_size(loaded.tokenizers, kept=settings.kept)
     sides = [Ids.of(tokenizer.encode(side)) for tokenizer, side in zip(loaded.tokenizers, text, strict=True)]
     sizes = {
         "source_vocab": loaded.tokenizers.source.vocab_size,
         "target_vocab": loaded.tokenizers.target.vocab_size,
     }
     lexicon = learn(sides[0], sides[1], kept=settings.kept, **sizes)
-    print_text(str(lexicon_file.save(folder, loaded.tokenizers, lexicon)))
+    print_text(str(shortlist_file.save(folder, loaded.tokenizers, lexicon)))
 
 
 if __name__ == "__main__":

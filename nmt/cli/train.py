@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from nmt import config
-from nmt.cli.base import base_of, choose_groups, put_base, read_base
-from nmt.cli.door import asked, leave, open_door, unwritten
-from nmt.cli.outcome import Outcome, read_outcome
-from nmt.cli.processes import end_with_parent
-from nmt.cli.recipes import named_recipe, own_recipe
+from nmt.cli.application import asked, leave, open_door, unwritten
+from nmt.comparison.processes import end_with_parent
+from nmt.composition.base import base_of, choose_groups, put_base, read_base
+from nmt.composition.recipes import named_recipe, own_recipe
 from nmt.errors import ConfigError, NmtError
 from nmt.printable import print_text
+from nmt.runs.outcome import Outcome, read_outcome
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def task(composed: dict[str, Any]) -> None:
         return
 
     from nmt import build
-    from nmt.cli.training_run import run
+    from nmt.runs.training_run import run
 
     settings = config.check(composed, build.TRAIN)
     outcome = run(settings, output(settings))
@@ -60,7 +60,7 @@ def recall(composed: dict[str, Any]) -> Outcome | None:
     Raises CheckpointError where its text files have changed, and DataError where they cannot be read.
     """
     from nmt.data.corpus import Corpus, Files
-    from nmt.training.origin import DATA, same_text
+    from nmt.runs.fingerprint import DATA, same_text
 
     data = composed.get("data")
     name = data.get("name") if isinstance(data, dict) else None
@@ -110,7 +110,7 @@ def table(outcome: "Outcome") -> str:
 def cautions(outcome: "Outcome") -> list[str]:
     """What is wrong with a run that ended: it has not learnt to translate, or was still improving."""
     from nmt.evaluation.floor import explain_unlearnt
-    from nmt.training.improvement import ADVICE, is_still_improving
+    from nmt.runs.improvement import ADVICE, is_still_improving
 
     if outcome.status:
         return []

@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.answers import FORMATS, Line
-from nmt.cli.door import APPLIED, open_door
-from nmt.cli.inputs import STDIN, Given, find_files, gather, has_left, has_pauses
-from nmt.cli.parallel import Answer, spread
-from nmt.cli.partial import Output, fingerprint, resumable
-from nmt.cli.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
-from nmt.cli.sentences import join_sentences, split_sentences
-from nmt.cli.show import DRAWN, NOTHING, Show, check, showing
-from nmt.cli.tally import Summary, Tally, count_lines
-from nmt.cli.text import CHUNK_CHARACTERS, chunks, is_same, is_special, outgoing
-from nmt.cli.work import Work, load_all, models, translator
+from nmt.cli.application import open_door
+from nmt.composition.overrides import APPLIED
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.bleu_tokens import has_words
-from nmt.training.places import model_folder
+from nmt.inference.answers import FORMATS, Line
+from nmt.inference.attention_view import DRAWN, NOTHING, Show, check, showing
+from nmt.inference.inference import Work, load_all, models, translator
+from nmt.inference.inputs import STDIN, Given, find_files, gather, has_left, has_pauses
+from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
+from nmt.inference.resumable import Output, fingerprint, resumable
+from nmt.inference.sentences import join_sentences, split_sentences
+from nmt.inference.streams import CHUNK_CHARACTERS, chunks, is_same, is_special, outgoing
+from nmt.inference.tally import Summary, Tally, count_lines
+from nmt.inference.workers import Answer, spread
+from nmt.storage.untrusted_paths import model_folder
 
 if TYPE_CHECKING:
-    from nmt.stored import Loaded
+    from nmt.model_folder import Loaded
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.tokenized import Ids, Tokenized, resample
+from nmt.data.encoded import Ids, Tokenized, resample
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
-from nmt.symbols import END, PAD, START
+from nmt.special_tokens import END, PAD, START
 
 
 class Batch(NamedTuple):

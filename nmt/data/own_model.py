@@ -21,7 +21,7 @@ from nmt.data.model_proto import (
 )
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import ConfigError, DataError
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
 BYTES = 2**23
 """Twenty times what a model has; parsing what is larger would take seconds."""

@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data import remarks
+from nmt.data import data_report
 from nmt.data.corpus import Bitext, Corpus, Split
+from nmt.data.encoded import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.prepared_files import read_about, remove, seal_folder
 from nmt.data.quality import Keys, count_blank, find_overlap, leave_out_blank
-from nmt.data.tokenized import Ids, Text, Tokenized, encode, tokenize
 from nmt.data.tokenizer import SentencePiece, Tokenizers
 from nmt.errors import ConfigError, DataError
-from nmt.locks import lock_file
 from nmt.progress import report_time
-from nmt.symbols import UNKNOWN
+from nmt.special_tokens import UNKNOWN
+from nmt.storage.locks import lock_file
 
 FORMAT = 3
 """To be raised whenever what is kept, or how it comes about, changes."""
@@ -132,7 +132,7 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     found, training = _opened(folder, settings), None
     if found is None:
         training = _split(corpus, "train")
-        remarks.warn_of_copies(Keys.of(training.source, training.target).copies(), "training")
+        data_report.warn_of_copies(Keys.of(training.source, training.target).copies(), "training")
         tokenizers, train, report = _made(training, settings, filters)
         keys = Keys.of(train.source_text, train.target_text)
         try:
@@ -146,17 +146,17 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
         logger.info("prepared data: %s", folder)
     cached = training is None
     tokenizers, train, report, keys = found
-    remarks.tell(report)
+    data_report.tell(report)
     about["copies"]["train"] = keys.copies()
     if cached:
-        remarks.warn_of_copies(about["copies"]["train"], "training")
+        data_report.warn_of_copies(about["copies"]["train"], "training")
     if filters.by_heart is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
         places, about["overlap"] = range(train.pairs), {}
     else:
         about["overlap"] = _overlap({"validation": text, "test": test}, keys)
     validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
-    remarks.warn_of_long(validation)
+    data_report.warn_of_long(validation)
     return Prepared(tokenizers, train, validation, text, test, {**report, **about})
 
 
@@ -172,8 +172,8 @@ def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], 
             used = kept if split == "validation" else leave_out_blank(held, "test")[0]
             about["blank"][split] = count_blank(held)
             about["copies"][split] = Keys.of(used.source, used.target).copies()
-            remarks.warn_of_blank(about["blank"][split], split)
-            remarks.warn_of_copies(about["copies"][split], split)
+            data_report.warn_of_blank(about["blank"][split], split)
+            data_report.warn_of_copies(about["copies"][split], split)
     return kept, places, about
 
 
@@ -183,7 +183,7 @@ def _overlap(held: dict[Split, Bitext | None], keys: Keys) -> dict[str, Any]:
     for split, text in held.items():
         if text is not None:
             found[split] = find_overlap(leave_out_blank(text, split)[0], keys)
-            remarks.warn_of_overlap(found[split], split)
+            data_report.warn_of_overlap(found[split], split)
     return found
 
 
@@ -203,8 +203,8 @@ def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Toke
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters ({remarks.left_out(counts)}). Lengths are in "
-            f"pieces; widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
+            f"None of the {len(kept)} training pairs passed the filters ({data_report.left_out(counts)}). Lengths are "
+            f"in pieces; widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
             f"filters.max_ratio={filters.max_ratio}, or look at the training files."
         )
     source, target = source.kept(kept), target.kept(kept)

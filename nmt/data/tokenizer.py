@@ -14,11 +14,11 @@ import numpy as np
 import sentencepiece
 
 from nmt.data.lines import one_line
-from nmt.data.sampling import BpeSampler, Piece, Sampler, UnigramSampler
+from nmt.data.subword_regularization import BpeSampler, Piece, Sampler, UnigramSampler
 from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
 from nmt.data.whole import Whole, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ sentencepiece.set_min_log_level(2)
 
 
 class Tokenizer:
-    """One SentencePiece model. Ids are those of `nmt.symbols`, then pieces; `encode` adds neither START nor END.
+    """One SentencePiece model. Ids are those of `nmt.special_tokens`, then pieces; `encode` adds neither START nor END.
 
     Text that looks like a control symbol ("</s>") is ordinary text. Characters that the model has not seen become
     UNKNOWN, which decodes to " ⁇ ". `sampling` is what `sample` does: the dropout probability of BPE (Provilkov et al.

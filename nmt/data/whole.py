@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from nmt.data.model_proto import USER_DEFINED, read_pieces
-from nmt.data.sampling import Piece
+from nmt.data.subword_regularization import Piece
 from nmt.errors import ConfigError
 
 FIRST_STAND_IN = 0xF0000

@@ -11,7 +11,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold, pharaoh, to_words
 from nmt.evaluation.measures import Aligned
-from nmt.evaluation.translation import Translation
+from nmt.translation.translator import Translation
 
 END_WORD = "</s>"
 

@@ -11,15 +11,15 @@ from numpy import ndarray
 
 from nmt.data.batching import in_order
 from nmt.data.corpus import Bitext
-from nmt.data.tokenized import Tokenized
+from nmt.data.encoded import Tokenized
 from nmt.evaluation.alignment import AlignmentScores, Gold, error_rate, extract, parse, to_words
 from nmt.evaluation.bleu import Score, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT
 from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture
-from nmt.evaluation.translation import Position, Translation, Translator, forced
-from nmt.model.state import to_device
-from nmt.symbols import PAD
+from nmt.special_tokens import PAD
+from nmt.translation.translator import Position, Translation, Translator, forced
+from nmt.trees import to_device
 
 
 @dataclass(frozen=True)

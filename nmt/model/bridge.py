@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.model.cell import Carry
-from nmt.model.encoder import Encoded
+from nmt.model.cells import Carry
+from nmt.model.encoders.recurrent import Encoded
 
 
 class Bridge(nn.Module, ABC):

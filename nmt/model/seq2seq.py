@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from nmt import masks
 from nmt.attention.memory import Memory
 from nmt.errors import ConfigError, ModelError
+from nmt.kernels.dropout import Dropout as DropoutLayer
 from nmt.model.bridge import Bridge
-from nmt.model.decoder import Decoder, DecoderState
-from nmt.model.dropout import Dropout as DropoutLayer
-from nmt.model.encoder import RecurrentEncoder
-from nmt.symbols import PAD
+from nmt.model.decoders.decoder import Decoder, DecoderState
+from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.special_tokens import PAD
 
 Tied = Literal["none", "target", "all"]
 

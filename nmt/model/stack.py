@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.model.cell import CELLS, Carry, Cell, Known
-from nmt.model.dropout import Dropout
+from nmt.kernels.dropout import Dropout
+from nmt.model.cells import CELLS, Carry, Cell, Known
 
 Carries = tuple[Carry, ...]
 """One a layer."""

@@ -1,6 +1,7 @@
 """What a run is: its data, model, attention, training, search and versions, as names and values for people."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 Group = tuple[str, list[tuple[str, str]]]
@@ -88,3 +89,8 @@ def shared(runs: Sequence[Sequence[Group]]) -> list[Group]:
         alike = len({each.get(key) for each in flat}) == 1
         found.setdefault(key[0], []).append((key[1], values if alike or len(values) <= ROOM else DIFFERENT))
     return list(found.items())
+
+
+def format_now() -> str:
+    """When the report was made, for people."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

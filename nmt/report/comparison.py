@@ -9,11 +9,11 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from nmt.evaluation import floor
-from nmt.evaluation.lengths import Bucket
+from nmt.evaluation.bleu_by_length import Bucket
 from nmt.evaluation.significance import TESTS
-from nmt.report import differences
+from nmt.report import significance_table
 from nmt.report.cautions import caution
-from nmt.report.differences import ALPHA, NOTHING, SEEDS, Pair, Significance, format_count, format_p
+from nmt.report.significance_table import ALPHA, NOTHING, SEEDS, Pair, Significance, format_count, format_p
 from nmt.report.text_table import aligned
 
 
@@ -136,14 +136,14 @@ def markdown(comparison: Comparison) -> str:
 
 def tables(comparison: Comparison) -> list[list[list[str]]]:
     """Variants with their scores; and every variant against every other, if there are more than two."""
-    matrix = differences.cells([variant.label for variant in comparison.variants], comparison.pairs)
+    matrix = significance_table.cells([variant.label for variant in comparison.variants], comparison.pairs)
     return [cells(comparison), *([matrix] if matrix else [])]
 
 
 def cells(comparison: Comparison) -> list[list[str]]:
     """Head and rows as people read them."""
     shown = [column for column in SHOWN if any(column.name in run.values for run in comparison.runs)]
-    tests = differences.list_tests(variant.significance for variant in comparison.variants)
+    tests = significance_table.list_tests(variant.significance for variant in comparison.variants)
     rows = [
         [
             "variant",
@@ -199,7 +199,7 @@ def notes(comparison: Comparison) -> list[str]:
     lines += [
         f"Scores are those of the {split} split; ± is the sample standard deviation over seeds.",
         f"difference: of mean BLEU from {comparison.baseline}, over the seeds that both have.",
-        *differences.explained(labels, comparison.pairs, against=against),
+        *significance_table.explained(labels, comparison.pairs, against=against),
         *caution(comparison.variants),
         "perplexity: of the validation split, per target piece; to be compared for the same vocabulary only.",
         "tokens/s and minutes: of training; sentences/s: of translating what is scored; MiB: most memory, no GPU's.",

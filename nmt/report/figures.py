@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.report.glyphs import families, legible
+from nmt.report.fonts import families, legible
 from nmt.report.panels import LEARNING, MEASURES, Panel, points
 
 if TYPE_CHECKING:

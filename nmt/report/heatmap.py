@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nmt.evaluation.alignment import Gold
-from nmt.report.glyphs import families, legible
+from nmt.report.fonts import families, legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nmt.evaluation import floor
 from nmt.report.comparison import Comparison, Variant, notes, signatures, tables
-from nmt.report.differences import ALPHA, DECIDING, DOUBT, NOTHING, SEEDS, STARS
+from nmt.report.significance_table import ALPHA, DECIDING, DOUBT, NOTHING, SEEDS, STARS
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -5,7 +5,7 @@ from typing import Any
 
 from nmt.evaluation.significance import TESTS
 from nmt.report.comparison import BLEU, SHOWN, Column, Comparison, Variant, counted, number
-from nmt.report.differences import (
+from nmt.report.significance_table import (
     ALPHA,
     DECIDING,
     SEEDS,

@@ -10,15 +10,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.masks import mask
-from nmt.model.state import over
-from nmt.search.best import Best, best_sums
-from nmt.search.constraints import IMPOSSIBLE, Constraints, Limits
-from nmt.search.explore import Frontier, Move, explore
-from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
+from nmt.kernels.topk import Best, best_sums
+from nmt.masks import NEG_INF, mask
+from nmt.search.constraints import Constraints, Limits
+from nmt.search.loop import Frontier, Move, explore
 from nmt.search.penalties import LENGTH_PENALTIES, coverage_penalty
+from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 from nmt.search.trellis import Ended
-from nmt.symbols import END
+from nmt.special_tokens import END
+from nmt.trees import over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class Beam(Constraints):
             real = mask(frontier.length, covered.shape[-1]).unsqueeze(1)
             score = score + coverage_penalty(covered, real, self.coverage).flatten()[chosen]
         first = slice(self.size)
-        new = Ended(score.where(is_end, IMPOSSIBLE)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]])
+        new = Ended(score.where(is_end, NEG_INF)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]])
         ended = _merge(frontier.ended, new)
 
         # Of few hypotheses and few tokens there may be fewer than `size` without END.

@@ -10,11 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.masks import log_bias
-from nmt.search.hypothesis import NO_REQUEST, Request
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.masks import NEG_INF, log_bias
+from nmt.search.protocols import NO_REQUEST, Request
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
-IMPOSSIBLE = float(log_bias(torch.tensor(False)))
 FREE = -1
 """In a prefix: any token may stand here."""
 
@@ -123,14 +122,14 @@ class Constraints:
         length = produced.shape[-1]
         end = log_probs[..., END].clone()
         for symbol in (PAD, START) if self.unknown else (PAD, START, UNKNOWN):
-            log_probs[..., symbol] = IMPOSSIBLE
+            log_probs[..., symbol] = NEG_INF
         if self.no_repeat_ngram is not None and length >= self.no_repeat_ngram:
-            log_probs.scatter_(-1, _repeating(produced, self.no_repeat_ngram, limits.exempt), IMPOSSIBLE)
+            log_probs.scatter_(-1, _repeating(produced, self.no_repeat_ngram, limits.exempt), NEG_INF)
         if length >= limits.tight:
             log_probs += log_bias(length < limits.maximum)[:, None, None]
         if length < limits.free:
-            log_probs[..., END] = IMPOSSIBLE
-            stuck = log_probs.amax(-1) == IMPOSSIBLE
+            log_probs[..., END] = NEG_INF
+            stuck = log_probs.amax(-1) == NEG_INF
             end += log_bias(stuck | (length >= limits.minimum).unsqueeze(-1))
         log_probs[..., END] = end
 

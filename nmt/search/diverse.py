@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.model.state import over
+from nmt.kernels.topk import Best, best_sums
+from nmt.masks import NEG_INF
 from nmt.search.beam import Beam
-from nmt.search.best import Best, best_sums
-from nmt.search.constraints import IMPOSSIBLE
-from nmt.search.explore import Frontier, Move, walk
-from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
+from nmt.search.loop import Frontier, Move, walk
+from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 from nmt.search.trellis import Ended
+from nmt.trees import over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class DiverseBeam(Beam):
             # Among the rows of its group a row is one of `each` of its sentence; among all rows it is one of `copies`.
             moves.append(move._replace(chosen=move.chosen + first * (copies - each) + number * each))
             if self.diversity:
-                live = (move.log_prob > IMPOSSIBLE) & ~move.done.unsqueeze(1)
+                live = (move.log_prob > NEG_INF) & ~move.done.unsqueeze(1)
                 cost = cost.scatter_add(1, move.token, self.diversity * live.to(cost.dtype))
         return Move(
             token=torch.cat([move.token for move in moves], 1),
@@ -167,4 +167,4 @@ def merge(groups: tuple[list[Hypothesis], ...], nbest: int) -> list[Hypothesis]:
             if len(kept) < nbest:
                 kept.setdefault(tuple(hypothesis.tokens), hypothesis)
     found = sorted(kept.values(), key=lambda one: -one.score)
-    return [one for place, one in enumerate(found) if not place or one.score != IMPOSSIBLE]
+    return [one for place, one in enumerate(found) if not place or one.score != NEG_INF]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.search.hypothesis import Step
+from nmt.search.protocols import Step
 
 
 def ensemble(steps: Sequence[Step]) -> Step:

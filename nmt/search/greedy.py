@@ -6,10 +6,10 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.search.best import best
+from nmt.kernels.topk import best
 from nmt.search.constraints import Constraints
-from nmt.search.explore import Frontier, Move, advance, explore
-from nmt.search.hypothesis import NO_REQUEST, Hypothesis, Request, Step
+from nmt.search.loop import Frontier, Move, advance, explore
+from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from nmt.search.constraints import IMPOSSIBLE
-from nmt.search.hypothesis import Hypothesis
+from nmt.masks import NEG_INF
+from nmt.search.protocols import Hypothesis
 
 ROOT = -1
 
@@ -17,7 +17,7 @@ ROOT = -1
 class Ended(NamedTuple):
     """Hypotheses that have ended: what they are ranked by, and the trellis row that END followed.
 
-    A place that is not taken yet has the score IMPOSSIBLE and a row of its sentence's first step.
+    A place that is not taken yet has the score NEG_INF and a row of its sentence's first step.
     """
 
     score: Float[Tensor, "sentence best"]
@@ -66,7 +66,7 @@ class Trellis:
             (sentence, *place)
             for sentence, columns in enumerate(zip(*ranked, strict=True))
             for rank, place in enumerate(zip(*columns, strict=True))
-            if rank == 0 or place[0] != IMPOSSIBLE
+            if rank == 0 or place[0] != NEG_INF
         ]
         parents = torch.cat(self._parents).tolist()
         paths = [_path(parents, end) for *_, end in places]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, ConfigError
-from nmt.training.files import load_tensors
+from nmt.storage.files import load_tensors
 
 UPDATES = "updates"
 WEIGHT = "weight."

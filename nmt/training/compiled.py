@@ -14,11 +14,11 @@ from torch import Tensor
 
 from nmt.attention.memory import Memory
 from nmt.errors import ConfigError
-from nmt.model.decoder import Decoded, DecoderState
+from nmt.model.decoders.decoder import Decoded, DecoderState
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import over
-from nmt.symbols import PAD
+from nmt.special_tokens import PAD
 from nmt.training.settings import Recurrence
+from nmt.trees import over
 
 BLOCK = 8
 """Target positions of one program. It takes as long to compile as it has positions."""

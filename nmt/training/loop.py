@@ -9,21 +9,21 @@ from typing import Any
 import torch
 
 from nmt.data.batching import Batch, Batches
-from nmt.data.feed import Feed
+from nmt.data.loader import Feed
 from nmt.errors import TrainingError
 from nmt.evaluation.validation import Report
+from nmt.kernels.cross_entropy import Loss, real_places, selected, vocabulary_loss
+from nmt.kernels.precision import can_round, rounding
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import to_device
-from nmt.precision import can_round, rounding
-from nmt.symbols import PAD
+from nmt.special_tokens import PAD
 from nmt.training.compiled import forward_of
 from nmt.training.divergence import describe_divergence, describe_excess, highest_cost
 from nmt.training.interruption import Interrupted
-from nmt.training.journal import Journal
-from nmt.training.loss import Loss, real_places, selected, vocabulary_loss
-from nmt.training.rehearsal import rehearse
+from nmt.training.memory_check import rehearse
+from nmt.training.metrics_logger import Journal
 from nmt.training.settings import Training
 from nmt.training.state import TrainingState, Window
+from nmt.trees import to_device
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
+from nmt.storage.files import Entry, load_tensors, read_json, save_tensors, write_json
 from nmt.training.average import Ema
 from nmt.training.divergence import Excess
-from nmt.training.files import Entry, load_tensors, read_json, save_tensors, write_json
 from nmt.training.interruption import Interrupted
 from nmt.training.schedule import Schedule
 

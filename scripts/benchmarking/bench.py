@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from nmt import build, precision
+from nmt import build
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import bleu
-from nmt.model.product import PRECISIONS
+from nmt.kernels import precision
+from nmt.kernels.quantized_linear import PRECISIONS
 from scripts.benchmarking import texts
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.measures import case, ceiling, environment, watched

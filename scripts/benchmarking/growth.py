@@ -9,9 +9,9 @@ import torch
 
 from nmt import build, config
 from nmt.config import Plain
+from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.model.seq2seq import Seq2Seq
-from nmt.symbols import END
-from nmt.training.loss import vocabulary_loss
+from nmt.special_tokens import END
 from scripts.benchmarking.counting import count
 from scripts.benchmarking.settings import settings
 

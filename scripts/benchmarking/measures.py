@@ -34,8 +34,8 @@ def ceiling(seconds: float = 0.5) -> float:
     """
     import torch
 
-    from nmt.precision import is_onednn, use_onednn
-    from nmt.processor import choose_library
+    from nmt.kernels.precision import is_onednn, use_onednn
+    from nmt.kernels.process_setup import choose_library
 
     before = is_onednn()
     found = []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nmt import build, config
-from nmt.cli.paths import configs
+from nmt.composition.paths import configs
 from nmt.config import Plain
 
 BASE = (

@@ -19,11 +19,11 @@ from nmt.attention.attention import Attended, Attention, Look, Past
 from nmt.attention.memory import Memory, join_heads
 from nmt.config import Plain
 from nmt.data.batching import Batch, Epoch
-from nmt.model.decoder import DecoderState
+from nmt.kernels.cross_entropy import real_places, selected, vocabulary_loss
+from nmt.model.decoders.decoder import DecoderState
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import over
-from nmt.symbols import PAD
-from nmt.training.loss import real_places, selected, vocabulary_loss
+from nmt.special_tokens import PAD
+from nmt.trees import over
 
 STAGES = ("data", "encoder", "recurrence", "attention", "vocabulary", "optimizer")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from nmt.data.corpus import Corpus
 from nmt.data.tokenizer import Tokenizer
-from nmt.symbols import END
+from nmt.special_tokens import END
 
 SYLLABLES = [f"{consonant}{vowel}" for consonant in "bdfghklmnprstvz" for vowel in ("a", "e", "i", "o", "u", "au")]
 WORDS = 20_000

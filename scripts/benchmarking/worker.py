@@ -14,15 +14,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from nmt import build, config, processor
-from nmt.cli.training_run import Run, seed_everything
-from nmt.cli.work import Work, load
-from nmt.cli.work import translator as made
+from nmt import build, config
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.evaluation.translation import Translator
+from nmt.inference.inference import Work, load
+from nmt.inference.inference import translator as made
+from nmt.kernels import process_setup
+from nmt.runs.training_run import Run, seed_everything
 from nmt.training.interruption import Interruption
+from nmt.translation.translator import Translator
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import ceiling, peak_mib
 from scripts.benchmarking.settings import settings
@@ -76,7 +77,7 @@ class Clock(Interruption):
 def train(overrides: Sequence[str], seconds: float, output: str | None = None) -> dict[str, Any]:
     """`nmt-train` for so long: real data, loss, clipping, optimizer and log; into `output`, which keeps the model."""
     chosen = settings(overrides)
-    processor.prepare(None)
+    process_setup.prepare(None)
     data = prepared(chosen)
     seed_everything(chosen["seed"])
     before = ceiling()
@@ -112,7 +113,7 @@ def lengths(overrides: Sequence[str]) -> dict[str, Any]:
 def where(overrides: Sequence[str], seconds: float) -> dict[str, Any]:
     """Seconds of a training step by what it does: see stages.py."""
     chosen = settings(overrides)
-    processor.prepare(None)
+    process_setup.prepare(None)
     data = prepared(chosen)
     seed_everything(chosen["seed"])
     batches = Batches(
@@ -171,7 +172,7 @@ def memory(overrides: Sequence[str]) -> dict[str, Any]:
 
 def grow(overrides: Sequence[str], axis: str, points: Sequence[int], repeats: int) -> dict[str, Any]:
     """Cost against one size: see growth.py."""
-    processor.prepare(None)
+    process_setup.prepare(None)
     before = ceiling()
     found = growth.AXES[axis](overrides, points, repeats)
     return {"points": found, "ceiling": statistics.mean((before, ceiling()))}

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from nmt.attention import scope as scopes
 from nmt.attention.attention import Attended, Attention
 from nmt.attention.score import SCORES
-from nmt.model.state import take
+from nmt.trees import take
 from tests.builders import (
     MEMORY,
     MIXES,

@@ -12,14 +12,14 @@ from torch.testing import assert_close
 from nmt import build, config, masks
 from nmt.attention.none import NoAttention
 from nmt.errors import ConfigError, ModelError
-from nmt.evaluation.ensemble import Ensemble
-from nmt.model.decoders import DECODERS
-from nmt.model.engine import Engine, Vocabulary
+from nmt.model.decoders.recurrent import DECODERS
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import repeat, take
 from nmt.search.beam import Beam
-from nmt.symbols import END, PAD, START
-from tests import tiny
+from nmt.special_tokens import END, PAD, START
+from nmt.translation.ensemble import Ensemble
+from nmt.translation.stepper import Engine, Vocabulary
+from nmt.trees import repeat, take
+from tests import tiny_runs
 from tests.builders import MEMORY, mask_of, numbers, positions_of, without_gradient
 
 LENGTHS = [7, 1, 11, 2]
@@ -35,7 +35,7 @@ SHAPES = {
 
 
 def settings(*overrides: str) -> dict[str, Any]:
-    return config.check(tiny.composed(*tiny.SMALL, *overrides), build.TRAIN)
+    return config.check(tiny_runs.composed(*tiny_runs.SMALL, *overrides), build.TRAIN)
 
 
 def model_of(*overrides: str, vocab: int = VOCAB) -> Seq2Seq:

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.cli import work
-from nmt.cli.align import SCHEMA, Settings, Threshold, task, weigh
+from nmt.cli.align import SCHEMA, Settings, task, weigh
 from nmt.config import build, check
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.alignment import Link, extract, parse_line
-from nmt.evaluation.translation import Translator, forced
-from tests.cli.commands import composed, finished, lines, write
-from tests.cli.conftest import Trained
+from nmt.evaluation.extraction import Threshold
+from nmt.inference import inference
+from nmt.translation.translator import Translator, forced
+from tests.commands import composed, finished, lines, write
+from tests.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ def scored(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, object]
 
 def worker(trained: Trained) -> Translator:
     """The tiny model."""
-    settings = work.Work(device="cpu", threads=None, tokens=100)
-    return work.translator(work.load(str(trained.folder), settings), settings, {})
+    settings = inference.Work(device="cpu", threads=None, tokens=100)
+    return inference.translator(inference.load(str(trained.folder), settings), settings, {})
 
 
 def test_the_command_prints_a_line_of_links_for_every_pair(pairs: tuple[str, ...], trained: Trained) -> None:

@@ -19,17 +19,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.cli import compare, jobs, mistakes, results, sweep
-from nmt.cli.door import quoted
-from nmt.cli.paths import configs
+from nmt.cli import compare
+from nmt.comparison import local, plan, results
+from nmt.composition import diagnostics
+from nmt.composition.overrides import quoted
+from nmt.composition.paths import configs
 from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.lengths import by_length
+from nmt.evaluation.bleu_by_length import by_length
 from nmt.evaluation.significance import SAMPLES, TESTS, holm, paired_bootstrap
 from nmt.report.comparison import Comparison, Run
-from nmt.report.differences import Pair
-from nmt.training import run_folder
-from tests.cli.commands import composed as found
+from nmt.report.significance_table import Pair
+from nmt.runs import run_folder
+from tests.commands import composed as found
 
 TINY = [
     *("data.train=60", "data.validation=6", "data.test=20", "model.embedding_size=8", "model.encoder.hidden_size=8"),
@@ -48,10 +50,10 @@ def overrides(folder: Path, *more: str) -> list[str]:
     return [*TINY, f"cache={quoted(str(folder / 'cache'))}", *more]
 
 
-def variants(*given: str) -> list[sweep.Variant]:
+def variants(*given: str) -> list[plan.Variant]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(configs(), version_base="1.3"):
-        return sweep.variants(given)
+        return plan.variants(given)
 
 
 # The command line --------------------------------------------------------------------------------------------------
@@ -88,7 +90,7 @@ def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
 
 
 def test_every_setting_of_the_comparison_is_in_its_config() -> None:
-    assert {key.split(".")[0] for key in mistakes.composed("compare", []).keys} == compare.OWN
+    assert {key.split(".")[0] for key in diagnostics.composed("compare", []).keys} == compare.OWN
     settings = compare.Settings(output="x", seeds=1, baseline=None, jobs=1)
     assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 
@@ -114,18 +116,18 @@ def test_all_that_is_swept_is_combined_and_named() -> None:
 
 
 def test_without_a_sweep_there_is_one_variant() -> None:
-    assert variants("attention=dot") == [sweep.Variant("default", ["attention=dot"])]
+    assert variants("attention=dot") == [plan.Variant("default", ["attention=dot"])]
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))
 def test_labels_are_names_for_every_file_system(swept: list[str]) -> None:
-    label = sweep.label([f"key={value}" for value in swept])
-    assert len(label.encode()) <= sweep.LONGEST
+    label = plan.label([f"key={value}" for value in swept])
+    assert len(label.encode()) <= plan.LONGEST
     assert not set(label) & set("/\\:*?\"<>|' \n\0")
 
 
 def test_long_labels_stay_different() -> None:
-    one, two = (sweep.label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
+    one, two = (plan.label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
     assert one != two
 
 
@@ -135,30 +137,30 @@ def test_long_labels_stay_different() -> None:
 )
 def test_sweeps_that_cannot_be_run_are_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        sweep.plan([override], seeds=[1], output=tmp_path, at_once=1)
+        plan.plan([override], seeds=[1], output=tmp_path, at_once=1)
 
 
 def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_path: Path) -> None:
     given = overrides(tmp_path, "optimizer=adamw,adam")
-    planned = sweep.plan(given, seeds=[7, 3], output=tmp_path, at_once=1)
+    planned = plan.plan(given, seeds=[7, 3], output=tmp_path, at_once=1)
     labels = ["optimizer=adamw", "optimizer=adam"]
     assert [(job.seed, job.variant) for job in planned] == [(seed, label) for seed in (7, 3) for label in labels]
     rows = results.collect(planned)
     assert {label: [run.seed for run in runs] for label, runs in rows.items()} == {label: [7, 3] for label in labels}
     assert list(rows) == labels
-    assert sweep.baseline(planned, None) == labels[0]
+    assert plan.baseline(planned, None) == labels[0]
 
 
 def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> None:
-    planned = sweep.plan(overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
-    assert sweep.baseline(planned, None) == "optimizer=adam"
-    assert sweep.baseline(planned, "optimizer=adamw") == "optimizer=adamw"
+    planned = plan.plan(overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
+    assert plan.baseline(planned, None) == "optimizer=adam"
+    assert plan.baseline(planned, "optimizer=adamw") == "optimizer=adamw"
     with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
-        sweep.baseline(planned, "optimizer=adamww")
+        plan.baseline(planned, "optimizer=adamww")
 
 
 def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
-    (job,) = sweep.plan(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
+    (job,) = plan.plan(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
     assert job.settings["threads"] == 1  # the tests have one thread in all
     assert "threads=1" in job.overrides
 
@@ -221,8 +223,8 @@ def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("heard")
 def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-    crew, status = jobs.Crew(), []
-    with jobs.signals(crew):
+    crew, status = local.Crew(), []
+    with local.signals(crew):
         command = [sys.executable, "-c", "import time; time.sleep(600)"]
         waiting = threading.Thread(target=lambda: status.append(crew.run(command, tmp_path / "log")))
         waiting.start()
@@ -232,15 +234,15 @@ def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
         waiting.join()
     assert (crew.caught, status) == (signal.SIGINT, [-signal.SIGTERM])
     assert signal.getsignal(signal.SIGINT) == before
-    (job,) = sweep.plan(overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
-    jobs.one(crew, job, "[1/1]")
+    (job,) = plan.plan(overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
+    local.one(crew, job, "[1/1]")
     assert not job.folder.exists()
 
 
 @pytest.mark.usefixtures("heard")
 def test_what_was_to_be_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with jobs.signals(jobs.Crew()):
+    with local.signals(local.Crew()):
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
@@ -248,7 +250,7 @@ def test_what_was_to_be_ignored_stays_ignored() -> None:
 def test_an_interrupted_comparison_has_no_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(jobs.Local, "work", lambda self, planned, at_once: signal.SIGTERM)
+    monkeypatch.setattr(local.Local, "work", lambda self, planned, at_once: signal.SIGTERM)
     with pytest.raises(SystemExit) as left:
         compare.task(composed(tmp_path / "out"), overrides(tmp_path), "")
     assert left.value.code == 143

@@ -10,11 +10,11 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from nmt.cli import translate
-from nmt.cli.door import quoted
 from nmt.cli.evaluate import task
+from nmt.composition.overrides import quoted
 from nmt.errors import ConfigError, DataError, NmtError
-from tests.cli.commands import composed, environment, finished, lines, write
-from tests.cli.conftest import Trained
+from tests.commands import composed, environment, finished, lines, write
+from tests.trained import Trained
 
 HYPOTHESES = ("The cat sat on the mat.", "It is raining, again", "", "Nobody knows why it works so well.")
 REFERENCES = ("The cat sat on a mat.", "It rains again.", "Silence.", "Nobody knows why that works so well.")

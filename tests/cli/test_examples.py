@@ -11,13 +11,15 @@ import yaml
 from hydra import initialize_config_dir
 
 from nmt import build, config
-from nmt.cli import compare, named, sweep, training_run
-from nmt.cli.door import respelled
-from nmt.cli.paths import configs
-from tests import tiny
-from tests.cli.commands import composed, finished, write
+from nmt.cli import compare
+from nmt.comparison import catalog, plan
+from nmt.composition.overrides import respelled
+from nmt.composition.paths import configs
+from nmt.runs import training_run
+from tests import tiny_runs
+from tests.commands import composed, finished, write
 from tests.examples import Example, examples, prepare
-from tests.light import lighten
+from tests.synthetic_light import lighten
 
 ALL = examples()
 RIGHT = [example for example in ALL if not example.answer and not example.words[-1].startswith("-")]
@@ -55,9 +57,9 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
     words = prepare(example, tmp_path / "model", pairs=3)
     if example.command == "train":
         (tmp_path / "model").mkdir()
-        (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(tiny.composed(*tiny.SMALL)))
+        (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(tiny_runs.composed(*tiny_runs.SMALL)))
         with initialize_config_dir(configs(), version_base="1.3"):
-            settings = sweep.compose_settings([respelled(word, {}) for word in words])
+            settings = plan.compose_settings([respelled(word, {}) for word in words])
         check({**settings, "init": None})
     elif example.command == "compare":
         own, overrides = compare.divided(words)
@@ -65,7 +67,7 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
         config.build(compare.Settings, config.check(given, compare.Settings))
         name = given["comparison"]["name"]
         with initialize_config_dir(configs(), version_base="1.3"):
-            variants = sweep.variants(overrides, None if name is None else named.read(name, compare.OWN))
+            variants = plan.variants(overrides, None if name is None else catalog.read(name, compare.OWN))
         check(composed("train", *variants[-1].overrides))
     else:
         composed(example.command, *words)
@@ -85,8 +87,8 @@ def test_every_example_runs(
         own, overrides = compare.divided(words)
         given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
         name = given["comparison"]["name"]
-        found = None if name is None else named.read(name, compare.OWN)
-        assert sweep.plan(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
+        found = None if name is None else catalog.read(name, compare.OWN)
+        assert plan.plan(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
         return
     if example.command == "train":
         keys = {word.partition("=")[0] for word in words}
@@ -113,12 +115,12 @@ def test_every_mistake_is_answered_as_shown(
 def model(tmp_path_factory: pytest.TempPathFactory, unchecked_shapes: None) -> Path:
     """A run of a tiny model, and beside it one of the other direction."""
     home = tmp_path_factory.mktemp("examples")
-    small = [word for word in tiny.SMALL if not word.startswith("search")]
+    small = [word for word in tiny_runs.SMALL if not word.startswith("search")]
     turned = ("data.source_language=de", "data.target_language=en")
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
         for name, words in (("run", ()), ("run-reverse", turned)):
-            chosen = tiny.composed(*small, *words, "search.size=5", "search.max_ratio=0.5")
+            chosen = tiny_runs.composed(*small, *words, "search.size=5", "search.max_ratio=0.5")
             settings = {**chosen, "output": str(home / name), "cache": str(home / "cache")}
             training_run.run(config.check(settings, build.TRAIN), home / name)
     text = write(home / "text", *["the dog sees a cat"] * PAIRS)

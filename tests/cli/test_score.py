@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.cli import answers, translate
+from nmt.cli import translate
 from nmt.cli.score import Pair, as_json, task
-from nmt.cli.work import Work, load
 from nmt.errors import ConfigError, DataError
-from nmt.evaluation.scoring import Score, score_pairs
-from tests.cli.commands import composed, lines, write
-from tests.cli.conftest import Trained
+from nmt.inference import answers
+from nmt.inference.inference import Work, load
+from nmt.translation.scoring import Score, score_pairs
+from tests.commands import composed, lines, write
+from tests.trained import Trained
 
 
 @pytest.fixture(scope="module")

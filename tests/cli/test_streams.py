@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli import door, score, train
-from nmt.cli.door import USAGE
+from nmt.cli import application, score, train
+from nmt.cli.application import USAGE
 from nmt.errors import DataError
 from nmt.evaluation.alignment import parse
-from tests.cli.commands import environment
+from tests.commands import environment
 
 LONG = "n" * 300
 
@@ -68,6 +68,6 @@ def test_numbers_of_thousands_of_digits_are_no_numbers() -> None:
 
 
 def test_a_path_that_cannot_be_used_is_a_mistake_of_the_person() -> None:
-    assert door.unwritten(OSError(36, "File name too long", LONG)) == [
+    assert application.unwritten(OSError(36, "File name too long", LONG)) == [
         f"{LONG} cannot be used: File name too long. Choose another name or place."
     ]

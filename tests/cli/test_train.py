@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from nmt.cli import train
-from nmt.cli.training_run import Outcome
 from nmt.errors import ConfigError
-from tests import tiny
-from tests.cli.commands import write
-from tests.light import lighten
+from nmt.runs.training_run import Outcome
+from tests import tiny_runs
+from tests.commands import write
+from tests.synthetic_light import lighten
 
 SIDES = (("source", "en"), ("target", "de"))
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
-QUICK = (*tiny.SMALL, "training.stop.steps=1", "search.max_ratio=0.1")
+QUICK = (*tiny_runs.SMALL, "training.stop.steps=1", "search.max_ratio=0.1")
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_finished_run_says_so_at_once_and_only_while_its_text_is_the_same(
     first = command(monkeypatch, capsys, *words)
     assert first[0] == 0, first
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.cli.training_run.run", lambda *arguments: pytest.fail("there is nothing left to do"))
+        patch.setattr("nmt.runs.training_run.run", lambda *arguments: pytest.fail("there is nothing left to do"))
         again = command(monkeypatch, capsys, *words)
     assert again[:2] == first[:2]
     assert "run is finished" in again[2]
@@ -104,7 +104,7 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    chosen = tiny.composed(*tiny.SMALL)
+    chosen = tiny_runs.composed(*tiny_runs.SMALL)
     wrong = {**chosen, "seed": "one", "threads": 1.5, "filters": {"min_lenght": 1}}
     with pytest.raises(ConfigError) as caught:
         train.task(wrong)
@@ -119,7 +119,7 @@ def test_the_exit_status_of_an_interrupted_run_is_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = Outcome(Path("there"), "interrupted", [], {}, 143)
-    monkeypatch.setattr("nmt.cli.training_run.run", lambda settings, folder: outcome)
+    monkeypatch.setattr("nmt.runs.training_run.run", lambda settings, folder: outcome)
     status, out, _ = command(monkeypatch, capsys, *QUICK)
     assert status == 143
     assert "ended by         interrupted" in out

@@ -13,18 +13,19 @@ import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists, text
 
-from nmt.cli import translate, work
-from nmt.cli.answers import ESCAPED
-from nmt.cli.text import CHUNK_CHARACTERS, FIRST_CHUNK, chunks, outgoing
+from nmt.cli import translate
 from nmt.cli.translate import Settings, task
 from nmt.config import build, check
 from nmt.data.lines import LINE_ENDS
 from nmt.errors import ConfigError, DataError
+from nmt.inference import inference
+from nmt.inference.answers import ESCAPED
+from nmt.inference.streams import CHUNK_CHARACTERS, FIRST_CHUNK, chunks, outgoing
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
-from nmt.symbols import END, START
-from tests.cli.commands import composed, environment, finished, lines, words, write
-from tests.cli.conftest import Trained
+from nmt.special_tokens import END, START
+from tests.commands import composed, environment, finished, lines, words, write
+from tests.trained import Trained
 
 NEWLINE = b"\n"
 NASTY = (
@@ -122,7 +123,7 @@ def test_json_has_the_log_probability_of_each_piece(trained: Trained, tmp_path: 
     given = {"sampling": ("search.samples=2", "search.seed=3"), "beam": ("search.size=3", "search.nbest=3")}
     out = translated(trained, tmp_path, f"search={search}", *given.get(search, ()), "format=json")
     settings = build(Settings, check(composed("translate", f"model={trained.folder}", "device=cpu"), Settings))
-    loaded = work.load(str(trained.folder), settings)
+    loaded = inference.load(str(trained.folder), settings)
     target = loaded.tokenizers.target
     for found in map(json.loads, out):
         for each in found["hypotheses"]:
@@ -158,14 +159,14 @@ def test_json_is_one_line_for_every_tool() -> None:
 
 def test_settings_of_search_change_the_stored_one_and_a_name_replaces_it(trained: Trained) -> None:
     settings = build(Settings, check(composed("translate", f"model={trained.folder}", "device=cpu"), Settings))
-    loaded = work.load(str(trained.folder), settings)
-    stored = work.translator(loaded, settings, {}).search
+    loaded = inference.load(str(trained.folder), settings)
+    stored = inference.translator(loaded, settings, {}).search
     assert stored == Beam(size=2, max_ratio=1.2, max_extra=3)
-    assert work.translator(loaded, settings, {"size": 7}).search == Beam(size=7, max_ratio=1.2, max_extra=3)
+    assert inference.translator(loaded, settings, {"size": 7}).search == Beam(size=7, max_ratio=1.2, max_extra=3)
     chosen = composed("translate", "search=greedy", "search.max_extra=1")["search"]
-    assert work.translator(loaded, settings, chosen).search == Greedy(max_extra=1)
+    assert inference.translator(loaded, settings, chosen).search == Greedy(max_extra=1)
     with pytest.raises(ConfigError, match=r"search\.sise .* Did you mean size\?"):
-        work.translator(loaded, settings, {"sise": 7})
+        inference.translator(loaded, settings, {"sise": 7})
 
 
 def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
@@ -174,7 +175,7 @@ def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
     warned: list[int] = []
     monkeypatch.setattr(translate.logger, "warning", lambda text, number, *rest: warned.append(number))
     settings = build(Settings, check(composed("translate", f"model={trained.folder}"), Settings))
-    worker = work.translator(work.load(str(trained.folder), settings), settings, {})
+    worker = inference.translator(inference.load(str(trained.folder), settings), settings, {})
     ids = worker.tokenizers.source.encode([*trained.text.source[:4], "", *trained.text.source[4:]])
     most = 5
     out = translated(trained, tmp_path, f"max_source={most}", "chunk=2")

@@ -7,15 +7,15 @@ import pytest
 
 from nmt import build, config
 from nmt.cli import align, translate
-from nmt.cli.pages import of_comparison
-from nmt.cli.training_run import Outcome, run
 from nmt.errors import ModelError
 from nmt.report.comparison import Comparison, Run, Variant
 from nmt.report.html import page
-from nmt.training.journal import rows
-from tests.cli.commands import composed, lines, write
-from tests.cli.conftest import TINY, Trained
-from tests.light import lighten
+from nmt.runs.report import of_comparison
+from nmt.runs.training_run import Outcome, run
+from nmt.training.metrics_logger import rows
+from tests.commands import composed, lines, write
+from tests.synthetic_light import lighten
+from tests.trained import TINY, Trained
 
 SHORT = (*TINY, "training.stop.epochs=1", "training.validation.every_epochs=1", "attention=none")
 

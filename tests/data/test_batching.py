@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, none, tuples
 
 from nmt.data.batching import Batch, Batches, Batching, by_length, collate, in_order, pad
-from nmt.data.tokenized import Ids, Tokenized, tokenize
+from nmt.data.encoded import Ids, Tokenized, tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer, Tokenizers
 from nmt.errors import ConfigError
-from nmt.symbols import END, PAD, START
+from nmt.special_tokens import END, PAD, START
 
 LETTERS = [" ".join("abcdefghij"[n % 10 :]) for n in range(20)]
 TOKENIZERS: Tokenizers = Bpe(vocab_size=15).train(LETTERS, LETTERS)

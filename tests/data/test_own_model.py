@@ -13,7 +13,7 @@ from nmt.data.model_proto import read_pieces
 from nmt.data.own_model import BYTES, move_symbols, read_given, read_tokenizer
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError, DataError
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
 LINES = ["the small cat sat on the mat .", "a dog sees the cat", "dogs and cats sit on mats"] * 10
 KINDS = pytest.mark.parametrize("kind", TOKENIZERS)

@@ -17,11 +17,11 @@ import pytest
 from nmt.data import corpus as corpora
 from nmt.data import prepare as preparing
 from nmt.data.corpus import Bitext, Files, Sides
+from nmt.data.data_report import LONG
 from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.data.remarks import LONG
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
-from nmt.symbols import UNKNOWN
+from nmt.special_tokens import UNKNOWN
 
 
 def sentences(seed: int, count: int) -> list[str]:

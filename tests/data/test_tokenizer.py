@@ -11,7 +11,7 @@ from hypothesis.strategies import characters, integers, lists, sampled_from, tex
 from nmt.data.lines import one_line
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer, Tokenizers
 from nmt.errors import ConfigError, DataError
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
 SYLLABLES = {
     "en": ["the", "cat", "dog", "on", "sat", "un", "der", "ing", "est"],

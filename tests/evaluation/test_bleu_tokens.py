@@ -10,6 +10,7 @@ from sacrebleu.metrics.bleu import BLEU
 from nmt.errors import ConfigError
 from nmt.evaluation import bleu_tokens
 from nmt.evaluation.bleu import bleu
+from nmt.evaluation.bleu_by_length import by_length
 from nmt.evaluation.bleu_tokens import (
     DEFAULT,
     EXTRAS,
@@ -21,7 +22,6 @@ from nmt.evaluation.bleu_tokens import (
     settled,
     warn_unspaced,
 )
-from nmt.evaluation.lengths import by_length
 from nmt.evaluation.literature import literature_scores
 from nmt.evaluation.resampling import corpus_bleu, statistics
 from nmt.evaluation.significance import paired_bootstrap

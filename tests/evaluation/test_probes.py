@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.cli.training_run import Run
-from nmt.data.grammar import Grammar
+from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold
 from nmt.evaluation.measures import Aligned, is_punctuation, measure
 from nmt.evaluation.probes import Probes, picture, rounded
-from nmt.evaluation.translation import Translation
 from nmt.evaluation.validation import given as given_pairs
-from nmt.search.hypothesis import Hypothesis
-from nmt.symbols import END, UNKNOWN
-from tests import tiny
+from nmt.runs.training_run import Run
+from nmt.search.protocols import Hypothesis
+from nmt.special_tokens import END, UNKNOWN
+from nmt.translation.translator import Translation
+from tests import tiny_runs
 
 CORPUS = Grammar(train=80, validation=1, test=1).load("train")
 MODELS: dict[str, Tokenizer] = {
@@ -77,7 +77,7 @@ def test_probes_that_cannot_be_are_refused(sentences: int, shortest: int, longes
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder: Path = tmp_path_factory.mktemp("run") / "run"
-    found = tiny.made(tiny.settings(folder, "search.max_ratio=1"), folder)
+    found = tiny_runs.made(tiny_runs.settings(folder, "search.max_ratio=1"), folder)
     found.model.eval()
     return found
 

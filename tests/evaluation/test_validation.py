@@ -9,22 +9,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nmt.cli.training_run import Run
-from nmt.data.tokenized import tokenize
+from nmt.data.encoded import tokenize
 from nmt.evaluation.alignment import error_rate, extract, parse
 from nmt.evaluation.bleu import bleu, chrf
 from nmt.evaluation.probes import Probes
-from nmt.evaluation.translation import forced
 from nmt.evaluation.validation import Validator, alignment_scores, chosen, word_alignments
-from nmt.symbols import END, START
-from nmt.training.run_folder import finite
-from tests import tiny
+from nmt.runs.run_folder import finite
+from nmt.runs.training_run import Run
+from nmt.special_tokens import END, START
+from nmt.translation.translator import forced
+from tests import tiny_runs
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run") / "run"
-    found = tiny.made(tiny.settings(folder, "search.max_ratio=1"), folder)
+    found = tiny_runs.made(tiny_runs.settings(folder, "search.max_ratio=1"), folder)
     found.model.eval()
     return found
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES, Bridge, Dense, Mean
-from nmt.model.encoder import Encoded
+from nmt.model.encoders.recurrent import Encoded
 from tests.builders import mask_of, numbers, without_gradient
 
 SIZES = {"memory_size": 6, "hidden_size": 6, "layers": 2, "parts": 2, "encoder_layers": 2, "encoder_parts": 2}

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.model.cell import CELLS, GRU, LSTM, Carry, Cell, FedStep, LayerNormGRU, LayerNormLSTM
+from nmt.model.cells import CELLS, GRU, LSTM, Carry, Cell, FedStep, LayerNormGRU, LayerNormLSTM
 from tests.builders import mask_of, numbers
 
 INPUT, HIDDEN = 5, 7

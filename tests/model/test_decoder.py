@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoder import Decoded, Decoder, DecoderState, looking
-from nmt.model.decoders import DECODERS
-from nmt.model.state import repeat, take
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, looking
+from nmt.model.decoders.recurrent import DECODERS
+from nmt.trees import repeat, take
 from tests.builders import (
     DECODER_FORMS,
     EMBEDDING,

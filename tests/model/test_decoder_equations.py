@@ -9,9 +9,9 @@ from torch.testing import assert_close
 
 from nmt.attention.attention import Attention
 from nmt.attention.score import General
-from nmt.model.cell import GRU, LSTM, Carry, Cell
-from nmt.model.decoder import Decoder
-from nmt.model.decoders import DECODERS, Bahdanau, Conditional, Luong
+from nmt.model.cells import GRU, LSTM, Carry, Cell
+from nmt.model.decoders.decoder import Decoder
+from nmt.model.decoders.recurrent import DECODERS, Bahdanau, Conditional, Luong
 from tests.builders import DECODER_FORMS, EMBEDDING, MEMORY, QUERY, Plan, attention_of, mask_of, mix, numbers
 
 SOURCE, TARGET = 4, 5

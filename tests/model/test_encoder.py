@@ -9,8 +9,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.model.cell import CELLS, GRU, Cell
-from nmt.model.encoder import ENCODERS, Encoded, RecurrentEncoder, flipped, mirror
+from nmt.model.cells import CELLS, GRU, Cell
+from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, flipped, mirror
 from tests.builders import alone, mask_of, numbers, without_gradient
 
 EMBEDDING, HIDDEN = 5, 7

@@ -8,8 +8,8 @@ from torch.testing import assert_close
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
 from nmt.model.seq2seq import Dropout, Embedding, Seq2Seq, embedding_table
-from nmt.model.state import repeat
-from nmt.symbols import END, PAD, START
+from nmt.special_tokens import END, PAD, START
+from nmt.trees import repeat
 from tests.builders import (
     DECODER_FORMS,
     EMBEDDING,

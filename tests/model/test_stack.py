@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.model.cell import CELLS, Carry
+from nmt.model.cells import CELLS, Carry
 from nmt.model.stack import Stack
 from tests.builders import numbers, without_gradient
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nmt.report.html import page as page_of
-from nmt.report.sentences import Picture
-from nmt.report.sentences import page as sentences_page
+from nmt.report.translation_page import Picture
+from nmt.report.translation_page import page as sentences_page
 from tests.report import samples
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

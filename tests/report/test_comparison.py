@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.evaluation.lengths import Bucket
+from nmt.evaluation.bleu_by_length import Bucket
 from nmt.report.comparison import Comparison, Run, Variant, csv_table, json_table, markdown, text
-from nmt.report.differences import Pair, Significance, matrix
+from nmt.report.significance_table import Pair, Significance, matrix
 
 COMMAND = "nmt-compare attention=dot,additive seeds=3"
 SIGNATURES = {"BLEU": "nrefs:1|tok:13a|version:2.6", "chrF2": "nrefs:1|nc:6"}

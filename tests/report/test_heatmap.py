@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from nmt.evaluation.alignment import Gold
-from nmt.report import glyphs
+from nmt.report import fonts
 from nmt.report.heatmap import INKS, Frame, film, heatmap, inks
 from nmt.report.html import DARK_INKS
 
@@ -104,28 +104,28 @@ def test_any_word_is_drawn_as_it_is_and_without_a_warning(word: str) -> None:
         warnings.simplefilter("error")
         figure = heatmap(np.eye(2), [word, "</s>"], [word, "</s>"], title=word)
         pixels(figure)
-    assert labels(figure)[0][0] == labels(figure)[1][0] == glyphs.legible(word)
+    assert labels(figure)[0][0] == labels(figure)[1][0] == fonts.legible(word)
     assert not any(text.get_parse_math() for axes in figure.axes[:1] for text in axes.get_xticklabels())
 
 
 def test_long_words_end_in_an_ellipsis() -> None:
-    assert glyphs.legible("a" * 22) == "a" * 22
-    assert glyphs.legible("a" * 23) == "a" * 21 + "…"
+    assert fonts.legible("a" * 22) == "a" * 22
+    assert fonts.legible("a" * 23) == "a" * 21 + "…"
 
 
 def test_what_no_font_has_is_a_square() -> None:
-    assert glyphs.legible("a\x00b\ud800\U0010fffd") == "a□b□□"
-    assert glyphs.families(["plain", "words"]) == [glyphs.DEFAULT_FAMILY]
+    assert fonts.legible("a\x00b\ud800\U0010fffd") == "a□b□□"
+    assert fonts.families(["plain", "words"]) == [fonts.DEFAULT_FAMILY]
 
 
 def test_a_script_without_a_font_is_named_once_with_a_package(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(glyphs, "family_of", lambda character: None if ord(character) > 0x2FF else "DejaVu Sans")
-    glyphs.warn_undrawable.cache_clear()
+    monkeypatch.setattr(fonts, "family_of", lambda character: None if ord(character) > 0x2FF else "DejaVu Sans")
+    fonts.warn_undrawable.cache_clear()
     for word in ("漢字", "かな", "한국", "ไทย", "हिन्दी", "ไทย", "plain", "\x07", "\ue000", "🂡"):
-        glyphs.legible(word)
-    glyphs.warn_undrawable.cache_clear()
+        fonts.legible(word)
+    fonts.warn_undrawable.cache_clear()
     told = [(record.args[0], record.args[2]) for record in caplog.records if isinstance(record.args, tuple)]
     assert told == [
         ("Chinese, Japanese or Korean", "fonts-noto-cjk"),

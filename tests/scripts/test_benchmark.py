@@ -14,9 +14,9 @@ from nmt import build
 from nmt.config import Plain
 from nmt.data.batching import Batches, Batching
 from nmt.data.corpus import Files, Sides
-from nmt.data.tokenized import tokenize
+from nmt.data.encoded import tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer
-from nmt.symbols import END
+from nmt.special_tokens import END
 from scripts.benchmarking import counting, growth, peers, plan, stages, tables, texts
 from scripts.benchmarking.settings import settings
 

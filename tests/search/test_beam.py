@@ -12,7 +12,7 @@ import torch
 from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
-from nmt.symbols import END, UNKNOWN
+from nmt.special_tokens import END, UNKNOWN
 
 SEEDS = range(8)
 RANKINGS: list[dict[str, Any]] = [

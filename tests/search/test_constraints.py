@@ -11,7 +11,7 @@ from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.constraints import Constraints
 from nmt.search.searches import SEARCHES
-from nmt.symbols import END, PAD, START, UNKNOWN
+from nmt.special_tokens import END, PAD, START, UNKNOWN
 
 SEEDS = range(6)
 EVERY = pytest.mark.parametrize("name", SEARCHES)

@@ -10,7 +10,7 @@ import pytest
 from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.diverse import DiverseBeam
-from nmt.symbols import END, UNKNOWN
+from nmt.special_tokens import END, UNKNOWN
 
 SETTINGS: list[dict[str, Any]] = [
     {"length_penalty": "none"},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.search.greedy import Greedy
-from nmt.symbols import END, PAD, START
+from nmt.special_tokens import END, PAD, START
 
 
 @pytest.mark.parametrize("seed", range(8))

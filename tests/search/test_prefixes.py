@@ -9,9 +9,9 @@ from nmt.search.beam import Beam
 from nmt.search.constraints import Constraints
 from nmt.search.diverse import DiverseBeam
 from nmt.search.greedy import Greedy
-from nmt.search.hypothesis import Request
+from nmt.search.protocols import Request
 from nmt.search.sampling import Sampling
-from nmt.symbols import END, UNKNOWN
+from nmt.special_tokens import END, UNKNOWN
 from tests.search.test_beam import log_prob_of
 
 SEARCHES: list[Constraints] = [

@@ -13,7 +13,7 @@ from scipy import stats
 from nmt.errors import ConfigError
 from nmt.search.greedy import Greedy
 from nmt.search.sampling import Sampling, draw
-from nmt.symbols import END, PAD, START
+from nmt.special_tokens import END, PAD, START
 
 SETTINGS: list[dict[str, Any]] = [
     {},

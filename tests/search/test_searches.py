@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nmt.search.beam import Beam
-from nmt.search.hypothesis import Search
 from nmt.search.penalties import LENGTH_PENALTIES
+from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
 
 EVERY = pytest.mark.parametrize("name", SEARCHES)

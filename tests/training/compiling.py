@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 
 from nmt.model.seq2seq import Seq2Seq
-from nmt.symbols import PAD
+from nmt.special_tokens import PAD
 from nmt.training import compiled
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, numbers, seq2seq
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, ConfigError
+from nmt.storage.files import load_tensors, save_tensors
 from nmt.training.average import Ema, average
-from nmt.training.files import load_tensors, save_tensors
 
 
 def saved(folder: Path, *models: dict[str, Tensor]) -> list[Path]:

@@ -17,10 +17,10 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.training.compiled import Compiled, forward_of
 from nmt.training.settings import Recurrence, Stop
 from tests.builders import Plan, seq2seq
-from tests.cli.commands import finished
-from tests.tiny import SMALL
+from tests.commands import finished
+from tests.tiny_runs import SMALL
 from tests.training.compiling import CASES, LUONG, batch
-from tests.training.trial import Trial
+from tests.training.fake_training import Trial
 
 
 def compared(backend: str, cases: range, *, number_format: str = "float64", within: float = 1e-12) -> None:

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.cli import train
-from nmt.cli.outcome import Outcome, read_outcome
-from nmt.cli.training_run import run
-from nmt.model.cell import CELLS
-from nmt.model.decoders import DECODERS
+from nmt.kernels.cross_entropy import vocabulary_loss
+from nmt.model.cells import CELLS
+from nmt.model.decoders.recurrent import DECODERS
+from nmt.runs.outcome import Outcome, read_outcome
+from nmt.runs.training_run import run
+from nmt.storage.files import read_json, write_json
 from nmt.training import divergence
 from nmt.training.divergence import SETTLED, UNTRAINED, Excess, guess_cost, highest_cost
-from nmt.training.files import read_json, write_json
 from nmt.training.loop import Loop
-from nmt.training.loss import vocabulary_loss
 from nmt.training.settings import Stop, Validation
-from tests import tiny
+from tests import tiny_runs
 from tests.builders import Plan, numbers, seq2seq
-from tests.light import lighten
-from tests.training.trial import Trial, report
+from tests.synthetic_light import lighten
+from tests.training.fake_training import Trial, report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -164,7 +164,7 @@ def test_a_validation_above_guessing_is_never_the_best_in_silence(
 
 
 def test_a_finished_run_says_it_whenever_it_is_started_again(tmp_path: Path) -> None:
-    settings = tiny.settings(tmp_path / "run", "training.stop.steps=2", "search.max_ratio=0.1")
+    settings = tiny_runs.settings(tmp_path / "run", "training.stop.steps=2", "search.max_ratio=0.1")
     first = run(settings, tmp_path / "run")
     assert first.divergence == ""
     scores = tmp_path / "run" / "scores.json"

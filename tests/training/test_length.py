@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nmt.data.batching import Batches
 from nmt.training.length import FEW, count_updates, is_open, tell_length
 from nmt.training.settings import Stop, Training
-from tests.training.trial import Trial
+from tests.training.fake_training import Trial
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.cli.training_run import Run
 from nmt.data.batching import Batch, collate
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import Validator
-from nmt.precision import can_round
-from nmt.symbols import PAD
+from nmt.kernels.precision import can_round
+from nmt.runs.training_run import Run
+from nmt.special_tokens import PAD
 from nmt.training.loop import worth
 from nmt.training.settings import Metric, Stop, Training, Validation
 from nmt.training.state import weights
-from tests.training.trial import NEVER, Trial, report
+from tests.training.fake_training import NEVER, Trial, report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -216,7 +216,7 @@ def test_rows_of_every_kind_count_epochs_alike(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than all else here."""
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr("nmt.training.metrics_logger._tensorboard", lambda folder, step: None)
 
 
 @pytest.mark.parametrize("amx", [True, False])

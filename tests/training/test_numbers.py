@@ -11,11 +11,11 @@ from torch import Tensor
 
 from nmt.data.batching import Batch, Epoch
 from nmt.errors import ConfigError, TrainingError
+from nmt.kernels.cross_entropy import Loss
 from nmt.training.loop import Loop
-from nmt.training.loss import Loss
 from nmt.training.settings import Stop
 from nmt.training.state import weights
-from tests.training.trial import Trial
+from tests.training.fake_training import Trial
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -89,7 +89,7 @@ def test_five_steps_in_a_row_without_finite_numbers_end_the_run(
     poison(monkeypatch, trial, [1, 2, 3, 4, 6, 7, 8, 9], "gradient")
     assert trial.go().reason == "steps (9)"
     monkeypatch.undo()
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr("nmt.training.metrics_logger._tensorboard", lambda folder, step: None)
     trial = Trial(tmp_path / "many", stop=Stop(steps=9))
     poison(monkeypatch, trial, [2, 3, 4, 5, 6], "loss")
     with pytest.raises(TrainingError, match=r"5 steps up to step 6 .* lines \d+.*learning_rate"):
@@ -151,4 +151,4 @@ def test_a_lack_of_memory_shows_before_the_first_step_with_what_to_change(
 @pytest.fixture(autouse=True)
 def _quiet_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than all else here."""
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr("nmt.training.metrics_logger._tensorboard", lambda folder, step: None)

@@ -14,14 +14,14 @@ from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
 from nmt.errors import CheckpointError
-from nmt.model.decoders import DECODERS
+from nmt.model.decoders.recurrent import DECODERS
+from nmt.storage.files import load_tensors, read_json, write_json
 from nmt.training import state as state_module
 from nmt.training.average import Ema
-from nmt.training.files import load_tensors, read_json, write_json
 from nmt.training.schedule import Plateau
 from nmt.training.state import Progress, TrainingState, fits, put_weights, weights
-from tests import tiny
-from tests.left import differing, left
+from tests import tiny_runs
+from tests.run_files import differing, left
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -41,15 +41,15 @@ STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,)}
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
-    return tiny.settings(folder, *tiny.RESTLESS, *RHYTHM, *overrides)
+    return tiny_runs.settings(folder, *tiny_runs.RESTLESS, *RHYTHM, *overrides)
 
 
 def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -> dict[str, Any]:
     """What a run leaves that was interrupted after each of these steps; each part begins with other random numbers."""
     for number, stop in enumerate(stops):
         seed = 1000 + stop if number else None
-        assert tiny.made(settings, folder, tiny.After(stop), seed=seed).train() == "interrupted"
-    run = tiny.made(settings, folder, seed=999 if stops else None)
+        assert tiny_runs.made(settings, folder, tiny_runs.After(stop), seed=seed).train() == "interrupted"
+    run = tiny_runs.made(settings, folder, seed=999 if stops else None)
     assert run.train() == "steps (11)"
     return left(folder)
 
@@ -75,7 +75,7 @@ def whole(home: Path) -> Callable[[str], dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than a run takes here."""
-    monkeypatch.setattr("nmt.training.journal._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr("nmt.training.metrics_logger._tensorboard", lambda folder, step: None)
 
 
 def test_every_decoder_is_under_test() -> None:
@@ -99,7 +99,7 @@ def test_the_limit_on_steps_can_be_raised_after_a_validation(
     folder = home / "raised"
     for steps in (3, 9):
         early = chosen(folder, *CASES["bahdanau"], f"training.stop.steps={steps}")
-        assert tiny.made(early, folder).train() == f"steps ({steps})"
+        assert tiny_runs.made(early, folder).train() == f"steps ({steps})"
     found = trained(folder, chosen(folder, *CASES["bahdanau"]))
     assert differing(found, whole("bahdanau")) == []
 
@@ -145,10 +145,10 @@ def test_whatever_a_resume_forgets_is_seen(
     begun, folder = home / f"{case}-begun", home / f"without {part}"
     settings = chosen(folder, *CASES[case])
     if not begun.exists():
-        assert tiny.made(settings, begun, tiny.After(7)).train() == "interrupted"
+        assert tiny_runs.made(settings, begun, tiny_runs.After(7)).train() == "interrupted"
     shutil.copytree(begun, folder, symlinks=True)
     patch(monkeypatch)
-    assert tiny.made(settings, folder, seed=999).train() == "steps (11)"
+    assert tiny_runs.made(settings, folder, seed=999).train() == "steps (11)"
     assert seen in differing(left(folder), whole(case))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.light import lighten
+from tests.synthetic_light import lighten
 
 Measured = Callable[[str, Mapping[str, float]], None]
 """Takes a promise and what a test of it found, such as {"kills": 20, "most steps lost": 3}."""

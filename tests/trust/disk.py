@@ -54,7 +54,7 @@ class Disk:
         patch.setattr(os, "fsync", synced)
         patch.setattr(io, "open", self._opening(io.open))
         patch.setattr(builtins, "open", self._opening(builtins.open))
-        patch.setattr("nmt.training.files.save_file", self._saved)
+        patch.setattr("nmt.storage.files.save_file", self._saved)
         return self
 
     def _of_one_path(self, name: str, real: Any) -> Any:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from nmt import stored
-from nmt.cli.training_run import run
+from nmt import model_folder
 from nmt.errors import CheckpointError, ModelError
-from nmt.training import manifest
-from nmt.training.checkpoint import Checkpoints, Kept
-from tests import tiny
+from nmt.runs.training_run import run
+from nmt.storage import manifest
+from nmt.storage.checkpoints import Checkpoints, Kept
+from tests import tiny_runs
 from tests.trust.conftest import Measured
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -26,7 +26,7 @@ OVERRIDES = ("probes.sentences=2", "probes.shortest=1", "probes.longest=99", "tr
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two checkpoints. To be copied only."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    run(tiny.settings(folder, *OVERRIDES), folder)
+    run(tiny_runs.settings(folder, *OVERRIDES), folder)
     return folder
 
 
@@ -110,7 +110,7 @@ def test_a_run_falls_back_to_the_newest_sound_checkpoint_and_says_so(
         checkpoints = Checkpoints(copy / "checkpoints", keep_last=2, keep_best=1)
         assert checkpoints.newest() == checkpoint(copy, 4)
     assert f"Checkpoint {checkpoint(copy)} is damaged and is skipped: state.safetensors" in caplog.text
-    assert run(tiny.settings(copy, *OVERRIDES), copy).reason == "steps (8)"
+    assert run(tiny_runs.settings(copy, *OVERRIDES), copy).reason == "steps (8)"
     for name in ("model.safetensors", "state.safetensors"):
         assert (checkpoint(copy) / name).read_bytes() == (checkpoint(sound) / name).read_bytes()
 
@@ -118,37 +118,37 @@ def test_a_run_falls_back_to_the_newest_sound_checkpoint_and_says_so(
 def test_with_nothing_but_damage_a_run_does_not_begin_again_by_itself(copy: Path) -> None:
     for step in (4, 8):
         flip(checkpoint(copy, step) / "model.safetensors", 9999)
-    before = tiny.snapshot(copy / "checkpoints")
+    before = tiny_runs.snapshot(copy / "checkpoints")
     with pytest.raises(CheckpointError) as told:
-        run(tiny.settings(copy, *OVERRIDES), copy)
+        run(tiny_runs.settings(copy, *OVERRIDES), copy)
     for part in ("Every checkpoint", "step-000004", "step-000008", "model.safetensors", "remove", "from the beginning"):
         assert part in str(told.value)
-    assert tiny.snapshot(copy / "checkpoints") == before
+    assert tiny_runs.snapshot(copy / "checkpoints") == before
 
 
 def test_a_run_whose_only_checkpoint_lost_its_manifest_does_not_begin_again(copy: Path) -> None:
     shutil.rmtree(checkpoint(copy))
     (copy / "checkpoints/last").unlink()
     (checkpoint(copy, 4) / manifest.NAME).unlink()
-    before = tiny.snapshot(copy / "checkpoints")
+    before = tiny_runs.snapshot(copy / "checkpoints")
     with pytest.raises(CheckpointError, match=r"Every checkpoint.*\n.*step-000004: .*MANIFEST"):
-        run(tiny.settings(copy, *OVERRIDES), copy)
-    assert tiny.snapshot(copy / "checkpoints") == before
+        run(tiny_runs.settings(copy, *OVERRIDES), copy)
+    assert tiny_runs.snapshot(copy / "checkpoints") == before
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "spm.model"])
 def test_a_damaged_model_is_not_translated_with(name: str, copy: Path) -> None:
     folder = checkpoint(copy)
-    stored.load(folder, device=torch.device("cpu"))
+    model_folder.load(folder, device=torch.device("cpu"))
     content = (folder / name).read_bytes()
     # In a place where only the manifest can tell: a weight, a space between two words of JSON, a score of a piece.
     place = {"config.json": content.index(b" ")}.get(name, len(content) - 3)
     (folder / name).write_bytes(content[:place] + (b"\t" if name == "config.json" else b"~") + content[place + 1 :])
     with pytest.raises(ModelError, match=rf"is not as it was written: {name} has other contents"):
-        stored.load(folder, device=torch.device("cpu"))
+        model_folder.load(folder, device=torch.device("cpu"))
     (folder / manifest.NAME).unlink()  # a copy without a manifest makes no claim
     if name == "config.json":
-        stored.load(folder, device=torch.device("cpu"))
+        model_folder.load(folder, device=torch.device("cpu"))
 
 
 def test_what_the_manifest_does_not_name_is_not_vouched_for(tmp_path: Path) -> None:

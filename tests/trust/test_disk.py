@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import Report
-from nmt.training import run_folder
+from nmt.runs import run_folder
+from nmt.runs.training_run import run
+from nmt.storage.checkpoints import Checkpoints
+from nmt.storage.files import as_json, load_tensors, replace
 from nmt.training.average import Ema
-from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import as_json, load_tensors, replace
-from nmt.training.journal import Journal
+from nmt.training.metrics_logger import Journal
 from nmt.training.schedule import Constant
 from nmt.training.state import Progress, TrainingState
-from tests import tiny
-from tests.left import differing, left
+from tests import tiny_runs
+from tests.run_files import differing, left
 from tests.trust.conftest import Measured
 from tests.trust.disk import ERRORS, Disk, Strike, failing
 
@@ -124,7 +124,7 @@ def test_a_run_that_made_room_first_would_be_seen(tmp_path: Path, monkeypatch: p
 
 
 PICTURES = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99")
-WHOLE = (*tiny.RESTLESS, *PICTURES, "average=last", "average.count=2")
+WHOLE = (*tiny_runs.RESTLESS, *PICTURES, "average=last", "average.count=2")
 PARTS = 10
 
 
@@ -134,8 +134,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("failing")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "commit", lambda: None)
-        run(tiny.settings(home / "whole", *WHOLE), home / "whole")
-        run(tiny.settings(home / "base", *WHOLE, "training.stop.steps=4"), home / "base")
+        run(tiny_runs.settings(home / "whole", *WHOLE), home / "whole")
+        run(tiny_runs.settings(home / "base", *WHOLE, "training.stop.steps=4"), home / "base")
     return home
 
 
@@ -146,7 +146,7 @@ def second_half(home: Path, name: str, strike: Strike | None = None) -> tuple[li
     with pytest.MonkeyPatch.context() as patch:
         disk = Disk(folder, strike).install(patch)
         try:
-            run(tiny.settings(folder, *WHOLE), folder)
+            run(tiny_runs.settings(folder, *WHOLE), folder)
         except CheckpointError as problem:
             return disk.calls, str(problem)
     return disk.calls, ""
@@ -171,7 +171,7 @@ def test_a_whole_run_outlives_any_failing_call(number: int, part: int, home: Pat
         checkpoints.tidy()
         assert checkpoints.newest() is not None
         if at % 7 == 0:
-            run(tiny.settings(folder, *WHOLE), folder)
+            run(tiny_runs.settings(folder, *WHOLE), folder)
             assert differing(left(folder), left(home / "whole")) == [], calls[at]
         shutil.rmtree(folder)
     failed = len(range(part, len(calls), PARTS))

@@ -8,13 +8,12 @@ import pytest
 import yaml
 
 from nmt import build, config
-from nmt.cli import training_run
-from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
-from nmt.training import origin, run_folder
-from nmt.training.earlier import keep_choices
-from nmt.training.origin import same_vocabulary
-from tests import tiny
+from nmt.runs import fingerprint, run_folder, training_run
+from nmt.runs.earlier import keep_choices
+from nmt.runs.fingerprint import same_vocabulary
+from nmt.runs.training_run import run
+from tests import tiny_runs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus in files, and a finished run of it."""
     home = tmp_path_factory.mktemp("drift")
-    grammar = build.corpus(tiny.composed(*tiny.SMALL))
+    grammar = build.corpus(tiny_runs.composed(*tiny_runs.SMALL))
     for split in ("train", "validation"):
         text = grammar.load(split)
         assert text is not None
@@ -34,11 +33,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chosen(home: Path, *overrides: str, train: str = "train") -> dict[str, Any]:
-    small = [word for word in tiny.SMALL if not word.startswith("data.")]
+    small = [word for word in tiny_runs.SMALL if not word.startswith("data.")]
     names = {"train": train, "validation": "validation"}
     files = [f"data.{split}.{side}={home / names[split]}.{side}" for split in names for side in ("source", "target")]
     languages = ("data=files", "data.source_language=en", "data.target_language=de")
-    composed = tiny.composed(*small, *languages, *files, *overrides)
+    composed = tiny_runs.composed(*small, *languages, *files, *overrides)
     return config.check({**composed, "output": str(home / "run"), "cache": str(home / "cache")}, build.TRAIN)
 
 
@@ -57,11 +56,11 @@ def test_other_settings_fail_before_any_data_are_read(
     overrides: list[str], told: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_run, "prepare", lambda *arguments: pytest.fail("no data are to be prepared"))
-    before = tiny.snapshot(home / "run")
+    before = tiny_runs.snapshot(home / "run")
     with pytest.raises(CheckpointError, match="cannot go on with these") as caught:
         run(chosen(home, *overrides), home / "run")
     assert told in str(caught.value)
-    assert tiny.snapshot(home / "run") == before
+    assert tiny_runs.snapshot(home / "run") == before
 
 
 def test_a_run_with_a_number_goes_on_where_the_command_leaves_it_open(home: Path) -> None:
@@ -90,25 +89,25 @@ def test_a_mark_of_other_text_may_be_damaged_or_of_an_earlier_version(home: Path
     corpus = build.corpus(chosen(home))
     checkpoint = tmp_path / "checkpoints" / "step-000003"
     checkpoint.mkdir(parents=True)
-    (checkpoint / origin.DATA).write_bytes(kept)
+    (checkpoint / fingerprint.DATA).write_bytes(kept)
     with pytest.raises(CheckpointError, match=r"made from other text\. Changed since step-000003: the data\."):
-        origin.same_text(checkpoint, corpus)
-    whole = json.loads(origin.fingerprint(corpus))
-    (checkpoint / origin.DATA).write_text(json.dumps({"corpus": whole["corpus"]}))
-    origin.same_text(checkpoint, corpus)
+        fingerprint.same_text(checkpoint, corpus)
+    whole = json.loads(fingerprint.fingerprint(corpus))
+    (checkpoint / fingerprint.DATA).write_text(json.dumps({"corpus": whole["corpus"]}))
+    fingerprint.same_text(checkpoint, corpus)
 
 
 def test_other_text_fails_before_any_data_are_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_run, "prepare", lambda *arguments: pytest.fail("no data are to be prepared"))
     content = (home / "train.source").read_bytes()
-    before = tiny.snapshot(home / "run")
+    before = tiny_runs.snapshot(home / "run")
     (home / "train.source").write_bytes(content.replace(b"e", b"i", 1))
     try:
         with pytest.raises(CheckpointError, match=r"made from other text\. Changed since step-000008: train\."):
             run(chosen(home), home / "run")
     finally:
         (home / "train.source").write_bytes(content)
-    assert tiny.snapshot(home / "run") == before
+    assert tiny_runs.snapshot(home / "run") == before
 
 
 def test_another_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import tiny
-from tests.cli.commands import ROOT, environment
+from tests import tiny_runs
+from tests.commands import ROOT, environment
 from tests.trust.conftest import Measured
 from tests.trust.hostile_folders import HARMLESS, REFUSED
 
@@ -32,7 +32,7 @@ Seen = dict[str, Any]
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder that is as it should be. To be copied only."""
     home = tmp_path_factory.mktemp("good")
-    run = tiny.made(tiny.settings(home / "run"), home / "run")
+    run = tiny_runs.made(tiny_runs.settings(home / "run"), home / "run")
     run.saver()(None)
     return (home / "run" / "checkpoints" / "last").resolve()
 
@@ -40,7 +40,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def watched(good: Path) -> Iterator[Callable[[Path | str], Seen]]:
     """What nmt-translate does with a folder."""
-    script = Path(__file__).with_name("watcher.py")
+    script = Path(__file__).with_name("audit_hook.py")
     command = [sys.executable, str(script), str(good)]
     surroundings = {**environment(), "HOME": HOME}
     with subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data.tokenizer import Bpe, Unigram
-from tests.cli.commands import environment
+from tests.commands import environment
 
 MUTATOR = Path(__file__).with_name("mutator.py")
 

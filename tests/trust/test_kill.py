@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from nmt.training.checkpoint import Checkpoints
-from nmt.training.journal import rows
-from tests import tiny
-from tests.left import differing, left
-from tests.trust.child import Kill
-from tests.trust.children import Ended, done, ended, facts, started, words
+from nmt.storage.checkpoints import Checkpoints
+from nmt.training.metrics_logger import rows
+from tests import tiny_runs
+from tests.run_files import differing, left
 from tests.trust.conftest import Measured
+from tests.trust.worker import Kill
+from tests.trust.workers import Ended, done, ended, facts, started, words
 
 INTERVAL = 4
 LONG = (
-    *tiny.RESTLESS,
+    *tiny_runs.RESTLESS,
     *("training.stop.steps=16", f"training.validation.every_steps={INTERVAL}", "training.log_every=1"),
     *("probes.sentences=1", "probes.shortest=1", "probes.longest=99", "average=ema"),
 )

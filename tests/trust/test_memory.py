@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.training.journal import rows
-from tests.trust.children import done, words
+from nmt.training.metrics_logger import rows
+from tests.trust.workers import done, words
 
 WIDE = ("model.embedding_size=4096", "batching.tokens=4000", "data.train=400", "training.stop.steps=1")
 

@@ -14,15 +14,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from nmt.cli import pages
-from nmt.cli.training_run import run
 from nmt.report import figures
 from nmt.report.comparison import Comparison, Run, Variant, markdown
 from nmt.report.formats import Format, encode
 from nmt.report.heatmap import Frame, film, heatmap
 from nmt.report.html import page
-from nmt.training import pictures
-from tests import tiny
+from nmt.runs import heatmaps, report
+from nmt.runs.training_run import run
+from tests import tiny_runs
 from tests.report.test_html import Reader, data
 
 WORDS = [
@@ -107,9 +106,9 @@ def test_a_browser_runs_the_script_and_nothing_else(tmp_path: Path) -> None:
     alien = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
     text = page(hostile("a word"))
     broken = text.replace('<section id="alignments"', f'{alien}<section id="alignments"', 1)
-    pages = {"whole": text, "broken": broken, "lawless": broken.replace("Content-Security-Policy", "generator")}
+    report = {"whole": text, "broken": broken, "lawless": broken.replace("Content-Security-Policy", "generator")}
     titles = {"whole": "a word", "broken": "a word", "lawless": "owned"}
-    for name, content in pages.items():
+    for name, content in report.items():
         (tmp_path / f"{name}.html").write_text(content, encoding="utf-8")
         browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
         shown = subprocess.run(
@@ -128,7 +127,7 @@ def picture(word: str) -> dict[str, Any]:
 
 
 def test_a_checkpoint_has_its_pictures_whatever_the_words(tmp_path: Path) -> None:
-    pictures.draw(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, heed=list)
+    heatmaps.draw(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, heed=list)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "001.png", "002.json", "002.png"]
     assert json.loads((tmp_path / "002.json").read_text(encoding="utf-8"))["source"] == ["\ud800", "</s>"]
 
@@ -141,9 +140,9 @@ def test_a_picture_that_fails_is_a_warning(
             raise RuntimeError("no such glyph")
         return heatmap(*given, **settings)  # type: ignore[return-value]
 
-    monkeypatch.setattr(pictures, "heatmap", broken)
+    monkeypatch.setattr(heatmaps, "heatmap", broken)
     with caplog.at_level(logging.WARNING):
-        pictures.draw(tmp_path, [picture("bad"), picture("good")], step=3, heed=list)
+        heatmaps.draw(tmp_path, [picture("bad"), picture("good")], step=3, heed=list)
     assert "probe 1 of step 3 could not be drawn" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "002.json", "002.png"]
 
@@ -155,11 +154,11 @@ def test_a_run_of_which_nothing_can_be_drawn_ends_as_any_other(
     def broken(*given: Any, **settings: Any) -> None:
         raise RuntimeError("no such glyph")
 
-    monkeypatch.setattr(pictures, "heatmap", broken)
+    monkeypatch.setattr(heatmaps, "heatmap", broken)
     monkeypatch.setattr(figures, "figures", broken)
-    monkeypatch.setattr(pages, "page", broken)
+    monkeypatch.setattr(report, "page", broken)
     shown = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99", "training.stop.steps=4")
-    assert run(tiny.settings(tmp_path / "run", *shown), tmp_path / "run").reason == "steps (4)"
+    assert run(tiny_runs.settings(tmp_path / "run", *shown), tmp_path / "run").reason == "steps (4)"
     assert (tmp_path / "run" / "scores.json").exists()
     assert not list((tmp_path / "run").rglob("*.png"))
     told = (tmp_path / "run" / "train.log").read_text()
@@ -182,7 +181,7 @@ def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        pictures.draw(tmp_path, [picture("good")], step=3, heed=list)
+        heatmaps.draw(tmp_path, [picture("good")], step=3, heed=list)
 
 
 def test_a_table_stays_a_table() -> None:

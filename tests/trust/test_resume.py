@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.model.decoders import DECODERS
-from tests import tiny
-from tests.left import differing, left
-from tests.trust.child import Blow
-from tests.trust.children import done, words
+from nmt.model.decoders.recurrent import DECODERS
+from tests import tiny_runs
+from tests.run_files import differing, left
 from tests.trust.conftest import Measured
+from tests.trust.worker import Blow
+from tests.trust.workers import done, words
 
 RHYTHM = (
     *("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4"),
@@ -39,11 +39,11 @@ PLACES: dict[str, tuple[str, bool, int]] = {
     "between two batches of a step": ("nmt.training.loop:Loop._backward", True, 20),
     "after a step": ("nmt.training.loop:Loop._step", True, 11),
     "in a validation": ("nmt.evaluation.validation:Validator.nll", False, 4),
-    "in a search": ("nmt.model.engine:Stepper.__call__", True, 40),
-    "after a validation": ("nmt.cli.training_run:Run.validate", True, 4),
-    "after drawing": ("nmt.training.pictures:heatmap", True, 6),
+    "in a search": ("nmt.translation.stepper:Stepper.__call__", True, 40),
+    "after a validation": ("nmt.runs.training_run:Run.validate", True, 4),
+    "after drawing": ("nmt.runs.heatmaps:heatmap", True, 6),
     "while saving": ("nmt.training.state:TrainingState.save", False, 4),
-    "after saving": ("nmt.training.checkpoint:Checkpoints._prune", True, 4),
+    "after saving": ("nmt.storage.checkpoints:Checkpoints._prune", True, 4),
 }
 """A function, whether the signal comes after it, and up to which call it surely comes."""
 
@@ -51,7 +51,7 @@ PLACES: dict[str, tuple[str, bool, int]] = {
 def stopped(home: Path, name: str, case: str, place: str, call: int) -> dict[str, object]:
     """What is left by a run that was stopped at a place and went on in another process."""
     function, after, _ = PLACES[place]
-    chosen = words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case])
+    chosen = words(home, name, *tiny_runs.RESTLESS, *RHYTHM, *CASES[case])
     first = done(home, name, chosen, blow=Blow(function, call, signal.SIGTERM, after))
     assert first.fact("struck") == signal.SIGTERM, first.said
     if first.status != 0:  # after the last checkpoint only the scores are missing, and a signal then finds none to save
@@ -74,7 +74,7 @@ def whole(home: Path) -> Callable[[str], dict[str, object]]:
     @functools.cache
     def of(case: str) -> dict[str, object]:
         name = f"{case}-whole"
-        found = done(home, name, words(home, name, *tiny.RESTLESS, *RHYTHM, *CASES[case]))
+        found = done(home, name, words(home, name, *tiny_runs.RESTLESS, *RHYTHM, *CASES[case]))
         assert found.status == 0, found.said
         return left(home / name)
 

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from nmt.training.checkpoint import Checkpoints
-from nmt.training.files import read_json
+from nmt.storage.checkpoints import Checkpoints
+from nmt.storage.files import read_json
 from nmt.training.interruption import Interrupted, Interruption, answered
-from nmt.training.journal import rows
-from tests.trust.child import Blow
-from tests.trust.children import Ended, done, words
+from nmt.training.metrics_logger import rows
 from tests.trust.conftest import Measured
+from tests.trust.worker import Blow
+from tests.trust.workers import Ended, done, words
 
 PHASES: dict[str, tuple[str, int]] = {
     "preparing data": ("nmt.data.prepare:_made", 1),
     "training": ("nmt.training.loop:Loop._backward", 4),
     "validating": ("nmt.evaluation.validation:Validator.nll", 1),
-    "searching": ("nmt.model.engine:Stepper.__call__", 3),
-    "drawing": ("nmt.training.pictures:heatmap", 1),
-    "saving": ("nmt.training.manifest:seal", 1),
+    "searching": ("nmt.translation.stepper:Stepper.__call__", 3),
+    "drawing": ("nmt.runs.heatmaps:heatmap", 1),
+    "saving": ("nmt.storage.manifest:seal", 1),
 }
 """A function that a phase calls, and the call at which to strike first."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli import compare, jobs
-from tests import tiny
-from tests.cli.commands import CRASHING
+from nmt.cli import compare
+from nmt.comparison import local
+from tests import tiny_runs
+from tests.commands import CRASHING
 
 
 def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
@@ -20,11 +21,11 @@ def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}\n{CRASHING.format(noted=str(tmp_path / 'noted'))}")
     script.chmod(0o755)
-    monkeypatch.setattr(jobs.sys, "executable", str(script))
+    monkeypatch.setattr(local.sys, "executable", str(script))
     output = tmp_path / "all"
     settings = {"output": str(output), "seeds": 1, "baseline": None, "jobs": 1}
     with pytest.raises(SystemExit) as left:
-        compare.task(settings, [*tiny.SMALL, "attention=bahdanau,luong_general"], "nmt-compare")
+        compare.task(settings, [*tiny_runs.SMALL, "attention=bahdanau,luong_general"], "nmt-compare")
     assert left.value.code == compare.UNFINISHED != 0
     failed = output / "attention=bahdanau" / "seed-1"
     log = (failed / "job.log").read_text()
@@ -49,7 +50,7 @@ time.sleep(600)
 
 
 def test_a_second_interrupt_ends_jobs_that_take_their_time(tmp_path: Path) -> None:
-    crew, status = jobs.Crew(), []
+    crew, status = local.Crew(), []
     waiting = threading.Thread(
         target=lambda: status.append(crew.run([sys.executable, "-c", STUBBORN], tmp_path / "log"))
     )
@@ -78,7 +79,7 @@ def test_a_real_crash_in_one_job_leaves_the_other_its_scores(
     )
     monkeypatch.setitem(os.environ, "PYTHONPATH", str(hook))
     output = tmp_path / "all"
-    overrides = [*tiny.SMALL, "threads=1", f"cache={tmp_path / 'cache'}", "attention=luong_general,bahdanau"]
+    overrides = [*tiny_runs.SMALL, "threads=1", f"cache={tmp_path / 'cache'}", "attention=luong_general,bahdanau"]
     with pytest.raises(SystemExit) as left:
         compare.task({"output": str(output), "seeds": 1, "baseline": None, "jobs": 1}, overrides, "nmt-compare")
     assert left.value.code == compare.UNFINISHED

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.cli import align, compare, door, evaluate, jobs, shortlist, text, train, translate, work
+from nmt.cli import align, application, compare, evaluate, shortlist, train, translate
+from nmt.comparison import local
 from nmt.data.corpus import Files, Sides
 from nmt.data.hub import Hub
 from nmt.errors import NmtError
+from nmt.inference import inference, streams
 from nmt.report.terminal import grid
-from nmt.training import run_folder
-from tests.cli.commands import write
+from nmt.runs import run_folder
+from tests.commands import write
 from tests.test_printable import steers
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2Jb\x9b2J\x7f\r\x08\u202ec\u2066\u200f\u2028\x85d\U000e0041"
@@ -72,7 +74,7 @@ WORDS = [
 def test_words_of_a_command_line(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, *words) == door.USAGE
+    assert run(monkeypatch, *words) == application.USAGE
     printed = capsys.readouterr()
     assert not steers(printed.out + printed.err)
     assert r"\x1b" in printed.err
@@ -85,12 +87,12 @@ def test_names_of_files_and_what_is_in_them(
     folder.mkdir()
     (folder / HOSTILE).write_bytes(b"text \xff")
     for model in (folder, tmp_path):
-        assert run(monkeypatch, "nmt-translate", f"model={model}", "input=/dev/null") == door.USAGE
+        assert run(monkeypatch, "nmt-translate", f"model={model}", "input=/dev/null") == application.USAGE
     (folder / "config.json").write_text(f'{{"{HOSTILE}": 1}}'.replace("\x1b", r"\u001b"))
-    assert run(monkeypatch, "nmt-translate", f"model={folder}", "input=/dev/null") == door.USAGE
+    assert run(monkeypatch, "nmt-translate", f"model={folder}", "input=/dev/null") == application.USAGE
     for file in (HOSTILE, f"{HOSTILE} none"):
         given = (f"hypotheses={folder / file}", f"references={folder / file}")
-        assert run(monkeypatch, "nmt-evaluate", *given) == door.USAGE
+        assert run(monkeypatch, "nmt-evaluate", *given) == application.USAGE
     printed = capsys.readouterr()
     assert printed.out == ""
     assert not steers(printed.err)
@@ -130,7 +132,7 @@ def unequal(path: Path) -> None:
 def vocabularies(path: Path) -> None:
     """Two models with other pieces."""
     both = [SimpleNamespace(vocab_size=1, pieces=lambda ids, word=word: [word]) for word in ("a", HOSTILE)]
-    raise NmtError(work.pieces(*both))  # type: ignore[arg-type]
+    raise NmtError(inference.pieces(*both))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [columns, languages, unequal, vocabularies])
@@ -140,7 +142,7 @@ def test_what_is_in_data_and_vocabularies(
     monkeypatch.setattr(translate, "task", lambda composed: wrong(tmp_path / "data"))
     monkeypatch.setattr(sys, "argv", ["nmt-translate", "model=none"])
     with pytest.raises(SystemExit):
-        door.open_door("translate", translate.task, spelled=door.APPLIED)
+        application.open_door("translate", translate.task, spelled=overrides.APPLIED)
     said = capsys.readouterr().err
     assert not steers(said)
     assert "x1b" in said
@@ -151,10 +153,10 @@ def test_logs_and_what_is_said_of_runs(tmp_path: Path, capfd: pytest.CaptureFixt
     handlers = run_folder.open_log(tmp_path)
     logger.warning("%s is long", HOSTILE)
     run_folder.close_log(handlers)
-    door.guard_terminal()
+    application.guard_terminal()
     assert isinstance(logging.lastResort, logging.Handler)
     logging.lastResort.handle(logger.makeRecord("x", logging.WARNING, "x", 1, HOSTILE, (), None))
-    jobs.say(f"[1/2] {HOSTILE} seed 1: training")
+    local.say(f"[1/2] {HOSTILE} seed 1: training")
     said = capfd.readouterr().err + (tmp_path / run_folder.LOG).read_text()
     assert said.count(r"\x1b") == 4 * 2
     assert not steers(said)
@@ -172,7 +174,7 @@ def test_translations_are_escaped_on_a_terminal_only(
     lines = [f"{HOSTILE}\tb", "می\u200cخواهم"]
     with (tmp_path / "out").open("wb") as buffer:
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=buffer, isatty=lambda: terminal))
-        with text.outgoing(None) as put:
+        with streams.outgoing(None) as put:
             put(lines)
         monkeypatch.undo()
     written = (tmp_path / "out").read_bytes().decode().split("\n")[:-1]
@@ -183,7 +185,7 @@ def test_translations_are_escaped_on_a_terminal_only(
 
 
 def test_an_exception_that_nobody_expected(capsys: pytest.CaptureFixture[str]) -> None:
-    door.guard_terminal()
+    application.guard_terminal()
     sys.excepthook(ValueError, ValueError(HOSTILE), None)
     said: Any = capsys.readouterr().err
     assert said.startswith("ValueError: a")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sacrebleu.utils import smart_open
 
-from tests import tiny
-from tests.cli.commands import environment, finished, words, write
+from tests import tiny_runs
+from tests.commands import environment, finished, words, write
 from tests.trust.conftest import Measured
 
 SEPARATORS = ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r\r"]
@@ -66,7 +66,7 @@ def fuzz(lines: int, longest: int) -> bytes:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder; what it says is nonsense, but it says it in lines."""
     folder = tmp_path_factory.mktemp("model") / "run"
-    run = tiny.made(tiny.settings(folder), folder)
+    run = tiny_runs.made(tiny_runs.settings(folder), folder)
     run.saver()(None)
     return folder
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nmt import build
-from nmt.cli.training_run import run
-from tests import tiny
-from tests.cli.commands import finished, write
+from nmt.runs.training_run import run
+from tests import tiny_runs
+from tests.commands import finished, write
 from tests.trust.conftest import Measured
 from tests.trust.test_text import fuzz
 
@@ -32,7 +32,7 @@ Said = list[tuple[str, float]]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learnt something, in `run`, and lines of text, in in.txt."""
     home = tmp_path_factory.mktemp("translations")
-    settings = tiny.settings(home / "run", *MODEL)
+    settings = tiny_runs.settings(home / "run", *MODEL)
     run(settings, home / "run")
     text = build.corpus(settings).load("test")
     assert text is not None

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from nmt.cli import compare
-from nmt.cli.training_run import run
 from nmt.errors import CheckpointError
-from nmt.training import run_folder
-from nmt.training.lock import NAME, lock
-from tests import tiny
-from tests.trust.child import Blow
-from tests.trust.children import Ended, done, facts, started, words
+from nmt.runs import run_folder
+from nmt.runs.training_run import run
+from nmt.storage.run_lock import NAME, lock
+from tests import tiny_runs
+from tests.trust.worker import Blow
+from tests.trust.workers import Ended, done, facts, started, words
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -69,7 +69,7 @@ def test_where_there_are_no_locks_a_run_goes_on_and_says_so(
 def test_a_second_comparison_is_told_too(tmp_path: Path) -> None:
     settings = {"output": str(tmp_path), "seeds": 1, "baseline": None, "jobs": 1}
     with lock(tmp_path), pytest.raises(CheckpointError, match="is busy"):
-        compare.task(settings, [*tiny.SMALL[:3]], "nmt-compare")
+        compare.task(settings, [*tiny_runs.SMALL[:3]], "nmt-compare")
 
 
 @pytest.mark.parametrize("name", [*run_folder.OURS])
@@ -79,13 +79,13 @@ def test_what_no_run_wrote_is_not_overwritten(name: str, tmp_path: Path) -> None
     (mine / name).write_text('{"seed": 7}\n')
     (mine / "notes.txt").write_text("of no run's concern")
     with pytest.raises(CheckpointError, match=rf"is no run folder, yet holds {name}.*another output"):
-        run(tiny.settings(mine), mine)
-    assert tiny.snapshot(mine) == {name: b'{"seed": 7}\n', "notes.txt": b"of no run's concern"}
+        run(tiny_runs.settings(mine), mine)
+    assert tiny_runs.snapshot(mine) == {name: b'{"seed": 7}\n', "notes.txt": b"of no run's concern"}
 
 
 def test_a_folder_with_other_files_is_free_and_a_killed_run_is_recognized(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("of no run's concern")
-    settings = tiny.settings(tmp_path)
+    settings = tiny_runs.settings(tmp_path)
     run_folder.check(tmp_path, settings)
     run_folder.claim(tmp_path, settings, "nmt-train")
     for name in (run_folder.SCORES, run_folder.LOG, run_folder.CONFIG):

@@ -1,0 +1,273 @@
+"""What is wrong with a command line, and how it is written: Hydra's own messages are for those who know Hydra."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.composition.paths import configs
+from nmt.config import nearest
+from nmt.synonyms import ANSWERS, find_settings, normalize
+
+SYNTAX = "A setting is written key=value, with no space around the =, such as seed=2 or search=greedy."
+
+OPTIONS = (
+    *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun", "--info"),
+    *("--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun"),
+)
+"""Words with dashes that Hydra knows; as with all commands, their beginnings will do."""
+
+SHORT_OPTIONS = frozenset({"-h", "-c", "-p", "-r", "-cp", "-cn", "-cd", "-i", "-sc"})
+"""The short forms of those."""
+
+ONE_RUN = (
+    "does several runs, which nmt-compare is for: nmt-compare attention=bahdanau,luong_general seeds=3 gives each a "
+    "folder of its own, and compares them."
+)
+"""What is said of Hydra's own way to do several runs, whose folders nobody could name."""
+
+INTERPOLATION = (
+    "Inside ${...} stands another setting, such as ${seed}, or oc.env:NAME for an environment variable, or "
+    "now:%Y-%m-%d for a date."
+)
+
+MOST_ALIKE = 2
+"""Settings that a message names for one word."""
+
+SURE = 0.8
+"""How alike two words must be, from 0 to 1, for one to be taken for a misspelling of the other."""
+
+GLOBAL = "# @package _global_"
+"""Begins a file of settings from several groups, which is no home of any."""
+
+
+def miswritten(words: Sequence[str]) -> str | None:
+    """What is wrong with the first word that Hydra would misunderstand; None if there is none."""
+    for word in words:
+        if not is_utf8(word):
+            return (
+                f"{word} has bytes that are not UTF-8, which no config can hold. Rename the file, or make a link to it."
+            )
+        key, equals, value = word.lstrip("+").partition("=")
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)) or key == "hydra.mode":
+            return f"{word} {ONE_RUN}"
+        known = key in SHORT_OPTIONS or (word.startswith("--") and any(option.startswith(key) for option in OPTIONS))
+        if word.startswith("-") and not known:
+            return f"{word} is not an option. Settings have no dashes: {word.lstrip('-')}{'' if equals else '=...'}"
+        if equals and not key.strip("~ "):
+            return f"{word} names no setting. {SYNTAX}"
+        if "." in key and "/" in key:
+            return f"{word}: a slash is for choosing from a group. A setting has dots: {_dotted(key)}={value}"
+        if "." in key and is_group(_slashed(key)) and not value.startswith("{"):
+            return f"{key} is a group, from which one chooses with a slash: {_slashed(key)}={value}"
+    return None
+
+
+def is_utf8(word: str) -> bool:
+    """Whether the bytes of a word of the command line are UTF-8; Python keeps others as half surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+def explained(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
+    """What Hydra found wrong with the `words` of a command, whose config is `name`."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
+
+    text = str(problem)
+    if isinstance(problem, OmegaConfBaseException) and text.startswith("Recursive interpolation"):
+        return f"{problem.full_key} refers to itself. Write its value out, or leave it away for the default."
+    if isinstance(problem, InterpolationKeyError):
+        return f"{problem.full_key} refers to a setting that is not there: {text.splitlines()[0]}."
+    if isinstance(problem, InterpolationResolutionError):
+        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", text.splitlines()[0])
+        return f"{problem.full_key} cannot be resolved: {reason}. {INTERPOLATION}"
+    if (merged := re.match(r"Error merging override (.*)", text)) and "${" in merged[1]:
+        return f"{merged[1]} cannot be read. {INTERPOLATION}"
+    if isinstance(problem, OverrideParseException):
+        return unreadable(problem.override)
+    if isinstance(problem, MissingConfigException) and (options := _options(problem)):
+        group, _, option = str(problem.missing_cfg_file).rpartition("/")
+        close = difflib.get_close_matches(option, options, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        return f"{group} has no option {option!r}. {meant}Its options are {', '.join(options)}."
+    merged = re.match(r"Error merging override \+*([^=]+)=", text)
+    if merged and "Cannot merge DictConfig" in str(problem.__cause__):
+        return f"{merged[1]} is a group of settings, each of which is set by itself: {merged[1]}.<setting>=..."
+    if several := re.match(r"Ambiguous value for argument '(.+)'", text):
+        where = "A setting of the comparison itself has one" if name == "compare" else "nmt-compare sweeps over them"
+        return f"{several[1]} has several values. {where}; a list has brackets: [a,b]."
+    if text.startswith("Config group override must be"):
+        return f"{' '.join(choices(words))}: a group is given the name of one of its options."
+    if unknown := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
+        key = unknown[1] or unknown[2]
+        inside = re.search(r"full_key: (\S+)", str(problem.__cause__))  # of a value such as {a: 1}
+        return hint(inside[1] if inside and inside[1].startswith(f"{key}.") else key, name, words)
+    return text
+
+
+def unreadable(word: str) -> str:
+    """Why Hydra's grammar cannot read a word."""
+    if "=" not in word:
+        return f"{word} has no value. {SYNTAX}"
+    return (
+        f"{word} cannot be read. {SYNTAX} In a value, quotes and brackets come in pairs: 'key=[a,b]', 'key={{a: 1}}'."
+    )
+
+
+# Keys that are not settings ---------------------------------------------------------------------------------------
+
+
+class Composed(NamedTuple):
+    """A command's config: its dotted keys, and which option each group has."""
+
+    keys: list[str]
+    chosen: dict[str, str | None]
+
+
+def hint(key: str, name: str, words: Sequence[str]) -> str:
+    """For a key that is not a setting: the option of a group which has it, or the nearest key that is one."""
+    found = composed(name, choices(words))
+    if key in found.keys:
+        return explain_clash(key, words)
+    homes = dict(elsewhere(found))
+    if key in homes:
+        return f"{key} belongs to {homes[key]}{_instead(found, homes[key].group)}."
+    known = {**dict.fromkeys(found.keys), **homes, **dict.fromkeys(found.chosen)}
+    if theirs := find_settings(key, known):
+        return f"{key} is not a setting. Here it is {join([describe(ours, name, known[ours]) for ours in theirs])}."
+    if name == "train" and (answer := ANSWERS.get(normalize(key.split(".")[-1]))):
+        return f"{key} is not a setting. {answer}"
+    alike = similar(_dotted(key), [*found.keys, *homes])
+    if not alike:
+        return f"{key} is not a setting. {nearest('', (option for option in found.keys if '.' not in option))}"
+    meant = [group if is_group(group := _slashed(option)) else option for option in alike]
+    belongs = f" It belongs to {homes[alike[0]]}." if alike[0] in homes else ""
+    return f"{key} is not a setting. Did you mean {join(meant)}?{belongs}"
+
+
+def explain_clash(key: str, words: Sequence[str]) -> str:
+    """Why a key is refused that is a setting: another word sets or removes it, or a group that it is in."""
+    for word in words:
+        other = word.lstrip("+~").partition("=")[0]
+        is_removed = word.startswith("~") and other == key
+        if is_removed or (key.startswith(f"{other}.") and not choices([word])):
+            return f"{key} clashes with {word}, which sets or removes it or its group. Leave one of the two away."
+    return f"{key} is a setting, but cannot be given like this. {SYNTAX}"
+
+
+def describe(setting: str, command: str, home: "Home | None") -> str:
+    """A setting with the option that has it, or else with what its comment in `configs/` says of it."""
+    from nmt.composition import help
+
+    if home is not None:
+        return f"{setting} (of {home})"
+    path = tuple(re.split("[./]", setting))
+    comments = (each.comment for each in help.read(Path(configs()), command) if each.path == path)
+    comment = next(comments, None)
+    return setting if comment is None else f"{setting} ({comment})"
+
+
+def join(parts: Sequence[str]) -> str:
+    """Alternatives as a sentence has them: a, b or c."""
+    return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def similar(key: str, options: Sequence[str]) -> list[str]:
+    """The options that a key may mean: those that end alike, as people leave out the groups, but at most the nearest of
+    many; else the most similar one."""
+    last = key.split(".")[-1]
+    alike = [option for option in options if option.split(".")[-1] == last]
+    if len(alike) > MOST_ALIKE:
+        return difflib.get_close_matches(key, alike, n=1, cutoff=0.0)
+    if alike:
+        return alike
+    ends = [option for option in options if difflib.get_close_matches(last, [option.split(".")[-1]], cutoff=SURE)]
+    return difflib.get_close_matches(key, ends or options, n=1, cutoff=0.0 if ends else SURE)
+
+
+class Home(NamedTuple):
+    """The options of a group that have a key."""
+
+    group: str
+    options: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.group}={join(self.options)}"
+
+
+def elsewhere(found: Composed) -> Iterator[tuple[str, Home]]:
+    """Every key that a command would have with other options of its groups, and where it belongs."""
+    import yaml
+
+    for group in found.chosen:
+        homes: dict[str, list[str]] = {}
+        for file in sorted((Path(configs()) / group).glob("*.yaml")):
+            content = file.read_text(encoding="utf-8")
+            if not content.startswith(GLOBAL):
+                for key in walk(yaml.safe_load(content), f"{_dotted(group)}."):
+                    homes.setdefault(key, []).append(file.stem)
+        yield from ((key, Home(group, options)) for key, options in homes.items() if key not in found.keys)
+
+
+def composed(name: str, choices: Sequence[str]) -> Composed:
+    """A command's config with these choices from its groups, or with none where they cannot be made."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(configs(), version_base="1.3"):
+        try:
+            whole = compose(name, list(choices), return_hydra_config=True)
+        except (HydraException, ValueError):
+            whole = compose(name, return_hydra_config=True)
+    chosen = {str(group): option for group, option in whole.hydra.runtime.choices.items() if is_group(str(group))}
+    plain = OmegaConf.to_container(whole)
+    return Composed([key for key in walk(plain) if key.split(".")[0] != "hydra"], chosen)
+
+
+def walk(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every dotted key below a node; `defaults` are no settings."""
+    for key, below in node.items() if isinstance(node, Mapping) else ():
+        if key != "defaults":
+            yield f"{prefix}{key}"
+            yield from walk(below, f"{prefix}{key}.")
+
+
+def choices(words: Sequence[str]) -> list[str]:
+    """The words that choose from groups."""
+    return [word for word in words if is_group(word.lstrip("+").partition("=")[0])]
+
+
+def is_group(key: str) -> bool:
+    """Whether options can be chosen for this key, in Hydra's spelling with slashes."""
+    return bool(re.fullmatch(r"\w+(/\w+)*", key)) and (Path(configs()) / key).is_dir()
+
+
+def _options(problem: Any) -> list[str]:
+    """The options of the group in which one is missing, which Hydra leaves out for a list; none outside of groups."""
+    if problem.options is not None:
+        return list(problem.options)
+    group = str(problem.missing_cfg_file).rpartition("/")[0]
+    return sorted(file.stem for file in (Path(configs()) / group).glob("*.yaml")) if is_group(group) else []
+
+
+def _instead(found: Composed, group: str) -> str:
+    """What the option that is chosen has, where one is."""
+    option = found.chosen[group]
+    if option is None:
+        return ""
+    prefix = f"{_dotted(group)}."
+    own = [key.removeprefix(prefix) for key in found.keys if key.startswith(prefix)]
+    settings = [key for key in own if "." not in key and key != "name" and not is_group(f"{group}/{key}")]
+    return f"; {group}={option}, which is chosen, has {', '.join(settings) or 'no settings'}"
+
+
+def _dotted(key: str) -> str:
+    return key.replace("/", ".")
+
+
+def _slashed(key: str) -> str:
+    return key.replace(".", "/")

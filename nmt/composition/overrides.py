@@ -1,0 +1,56 @@
+"""Words of the command line as Hydra reads them: quotes where they lack, and shorter spellings of long settings."""
+
+import re
+from collections.abc import Mapping
+
+APPLIED = {"model=": "model.folder=", "search.": "++search."}
+"""For commands that apply a trained model: `model` would be the group by that name, which describes untrained ones, and
+settings of the model's own search are in its folder, not in the config, so that only the task can check them."""
+
+
+def respelled(word: str, spelled: Mapping[str, str]) -> str:
+    """A word of the command line as Hydra has it."""
+    for beginning, hydras in spelled.items():
+        if word.startswith(beginning):
+            value = word.removeprefix(beginning)
+            word = hydras + (folders(value) if beginning == "model=" else value)
+            break
+    return word if readable(word) else requoted(word)
+
+
+def folders(value: str) -> str:
+    """Folders with commas between, in brackets or not, as one text: what Hydra would take for a sweep, or for a list of
+    names without a = in them. A value with quotes is left as it is."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    plain = bare and not re.search(r"""['"{}]""", bare)
+    return quoted(bare) if plain and ("," in bare or bare != value) else value
+
+
+def readable(word: str) -> bool:
+    """Whether Hydra's grammar reads a word of the command line; a folder such as runs/attention=dot it does not."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if word.startswith("-") or "=" not in word:
+        return True
+    try:
+        OverridesParser.create().parse_override(word)
+    except (HydraException, ValueError):  # the latter for a number of thousands of digits
+        return False
+    return True
+
+
+def requoted(word: str) -> str:
+    """The word with its value quoted, if that is all that it lacks."""
+    key, _, value = word.partition("=")
+    if value.startswith("[") and value.endswith("]") and not re.search(r"""['"\[\]{}()\\]""", value[1:-1]):
+        items = ",".join(quoted(item.strip()) for item in value[1:-1].split(","))
+        return f"{key}=[{items}]" if readable(f"{key}=[{items}]") else word
+    attempt = f"{key}={quoted(value)}"
+    return attempt if readable(attempt) and not value.startswith(("'", '"', "[", "{")) else word
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's grammar reads it back, whatever is in it."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote, and before the end
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"

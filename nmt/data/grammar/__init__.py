@@ -1,3 +1,0 @@
-from nmt.data.grammar.generate import Grammar
-
-__all__ = ["Grammar"]

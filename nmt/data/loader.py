@@ -1,0 +1,73 @@
+"""What training takes its batches from: while it computes, the next ones are collated, and the next epoch is made."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+
+from nmt.data.batching import Batch, Batches, Epoch
+from nmt.data.prefetch import Pause, ahead
+
+BATCHES = 3
+"""How many batches are ready at most."""
+
+
+class Feed:
+    """The batches of `batches` from number `batch` of epoch `epoch` on (both from 0), epoch after epoch, without end.
+
+    It is a pure function of these, as if each batch were made when it is taken: whoever remembers how many were taken
+    can go on from there. Nothing is made before the first is taken. To be used in a `with`, which ends all work.
+    """
+
+    def __init__(self, batches: Batches, *, epoch: int, batch: int, pinned: bool) -> None:
+        self.source = batches
+        self.epoch = epoch
+        self.batch = batch
+        self.pinned = pinned
+        self.size = 0
+        self._epoch: Epoch | None = None
+        self._all = ExitStack()
+        self._current = ExitStack()
+        self._epochs: Iterator[Epoch] | None = None
+        self._batches: Iterator[Batch] = iter(())
+
+    def __enter__(self) -> "Feed":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._all:
+            self._current.close()
+
+    def take(self, most: int) -> list[Batch]:
+        """The next batches, `most` or as many as are left in their epoch (but one at least).
+
+        Afterwards `size` is the number of batches in that epoch.
+        """
+        taken = list(itertools.islice(self._batches, most))
+        if not taken:
+            self._begin()
+            taken = list(itertools.islice(self._batches, most))
+        return taken
+
+    def current(self) -> Epoch:
+        """The epoch that the next batch is of, before any batch of it is taken."""
+        if self._epoch is None:
+            self._begin()
+        assert self._epoch is not None
+        return self._epoch
+
+    def _begin(self) -> None:
+        if self._epochs is None:
+            self._epochs = self._all.enter_context(ahead(self._made, 1))
+        self._current.close()
+        self._epoch = epoch = next(self._epochs)
+        self.size = len(epoch)
+        first, self.batch = self.batch, 0
+        self._batches = self._current.enter_context(
+            ahead(lambda pause: epoch.batches(first, pinned=self.pinned), BATCHES)
+        )
+
+    def _made(self, pause: Pause) -> Iterator[Epoch]:
+        return (self.source.epoch(number, pause) for number in itertools.count(self.epoch))

@@ -1,0 +1,3 @@
+from nmt.data.synthetic.generate import Grammar
+
+__all__ = ["Grammar"]

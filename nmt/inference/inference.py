@@ -1,0 +1,149 @@
+"""What every command that puts a trained model to work has in common."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from nmt.errors import ConfigError
+from nmt.storage.untrusted_paths import MOST_THREADS, Device, model_folder
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import Tokenizer
+    from nmt.kernels.quantized_linear import Precision
+    from nmt.model_folder import Loaded
+    from nmt.translation.translator import Translator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Where a model works, and how much at once.
+
+    device: auto takes the GPU if there is one. threads: of the CPU; None leaves the choice to torch. tokens: source
+    positions a batch, padding counted.
+    """
+
+    device: Device
+    threads: int | None
+    tokens: int
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1; got {value}.")
+        if self.threads is not None and self.threads > MOST_THREADS:
+            raise ConfigError(f"threads must be at most {MOST_THREADS}; got {self.threads}.")
+
+
+def models(given: str | Sequence[str]) -> list[str]:
+    """The folders that `model=` names: a list, or a text with commas between them.
+
+    As names of folders have commas too (those of nmt-compare do), the longest beginning that exists is one folder, and
+    so on with the rest. Raises ConfigError where there is none.
+    """
+    if not isinstance(given, str):
+        found = list(given)
+    else:
+        found, parts = [], given.split(",")
+        while parts:
+            joined = [",".join(parts[:count]).strip() for count in range(len(parts), 0, -1)]
+            there = next((name for name in joined if Path(name).expanduser().exists()), joined[0])
+            found.append(there)
+            parts = parts[len(parts) - joined.index(there) :]
+    if not found:
+        raise ConfigError("model names no folder. Give a run or model folder, or several: model=[outputs/a,outputs/b].")
+    return found
+
+
+def load(model: str, work: Work) -> "Loaded":
+    """The model of a run or model folder, where it is to work. Raises ModelError."""
+    folder = model_folder(Path(model).expanduser())  # asked before what takes a second to import
+    from nmt import build
+    from nmt import model_folder as stored
+    from nmt.kernels import process_setup
+
+    device = build.device(work.device)
+    process_setup.prepare(work.threads)
+    return stored.load(folder, device=device)
+
+
+def load_all(models: Sequence[str], work: Work) -> "list[Loaded]":
+    """Models that can translate together. Raises ModelError, and ConfigError where two have not one vocabulary."""
+    found = [load(model, work) for model in models]
+    for place, other in enumerate(found[1:], start=1):
+        if differences := list(differing(found[0], other)):
+            raise ConfigError(
+                f"An ensemble averages distributions over one vocabulary, but {models[0]} and {models[place]} differ "
+                f"in {'; and in '.join(differences)}. Runs on the same text with the same settings of the tokenizer "
+                "share their vocabulary; everything else may differ."
+            )
+    return found
+
+
+def differing(first: "Loaded", other: "Loaded") -> Iterator[str]:
+    """What keeps two models from translating together."""
+    for side in ("source", "target"):
+        one, two = (loaded.settings[f"{side}_language"] for loaded in (first, other))
+        if one != two:
+            yield f"the {side} language, {one} and {two}"
+    joint = all(loaded.tokenizers.source is loaded.tokenizers.target for loaded in (first, other))
+    pairs = list(zip(first.tokenizers, other.tokenizers, strict=True))
+    for name, (mine, theirs) in zip(["the"] if joint else ["the source", "the target"], pairs, strict=False):
+        if mine.serialized != theirs.serialized:
+            yield f"{name} vocabulary, {pieces(mine, theirs)}"
+
+
+def pieces(first: "Tokenizer", other: "Tokenizer") -> str:
+    """How two vocabularies differ that are not the same, byte for byte."""
+    if first.vocab_size != other.vocab_size:
+        return f"of {first.vocab_size} and {other.vocab_size} pieces"
+    ids = range(first.vocab_size)
+    for id, (one, two) in enumerate(zip(first.pieces(ids), other.pieces(ids), strict=True)):
+        if one != two:
+            return f"whose piece {id} is {one[:60]!r} in one and {two[:60]!r} in the other"
+    return "which has the same pieces, but other scores or rules for cutting words into them"
+
+
+def translator(
+    loaded: "Loaded",
+    work: Work,
+    search: Mapping[str, Any],
+    *,
+    others: "Sequence[Loaded]" = (),
+    weights: bool = True,
+    precision: "Precision" = "float32",
+    shortlist: Mapping[str, Any] = MappingProxyType({"name": "whole"}),
+) -> "Translator":
+    """The model with a search: the stored one with the settings of `search`, or the one that `search` names.
+
+    With `others` it is the first of an ensemble. The stored search is its own, and a lexicon that of the first folder
+    which has one, for it belongs to the vocabulary.
+    """
+    from nmt import build, config
+    from nmt.translation import shortlist_file
+    from nmt.translation.ensemble import Ensemble
+    from nmt.translation.shortlist import Lexical
+    from nmt.translation.stepper import Engine
+    from nmt.translation.translator import Listing, Translator
+
+    chosen = {**({} if "name" in search else loaded.settings["search"]), **search}
+    schema = {"search": build.SEARCH, "shortlist": build.SHORTLIST}
+    checked = config.check({"search": chosen, "shortlist": shortlist}, schema)
+    choice = config.make(build.SHORTLIST, checked["shortlist"])
+    engines = [Engine(each.model, precision) for each in (loaded, *others)]
+    folders = [each.folder for each in (loaded, *others)]
+    learnt = next((folder for folder in folders if os.path.lexists(folder / shortlist_file.NAME)), loaded.folder)
+    return Translator(
+        loaded.model,
+        loaded.tokenizers,
+        build.search(checked),
+        work.tokens,
+        weights,
+        engine=Ensemble(engines) if others else engines[0],
+        listing=Listing(shortlist_file.load(learnt, loaded.tokenizers), choice)
+        if isinstance(choice, Lexical)
+        else None,
+    )

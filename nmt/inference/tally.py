@@ -1,0 +1,141 @@
+"""What nmt-translate counts in its input, warns of once, and sums up at its end."""
+
+import logging
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.inference.sentences import looks_like_several
+from nmt.printable import escape_controls, print_text
+from nmt.special_tokens import UNKNOWN
+
+if TYPE_CHECKING:
+    from nmt.data.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+SHOUTED = 8
+"""Letters that a line in capitals has at least, so that it is no abbreviation."""
+
+DEARER = 1.5
+"""Pieces that capitals take, to those of the same line in small letters, where the vocabulary hardly has them."""
+
+SHOWN = 5
+"""Unknown characters that a warning names."""
+
+KINDS = {
+    "truncated": "truncated (max_source)",
+    "unknown": "with unknown characters",
+    "capitals": "in capitals that the vocabulary hardly has",
+    "several": "that look like several sentences",
+}
+"""What is counted, and how the summary says so."""
+
+
+class Tally(NamedTuple):
+    """Of some lines: how many are of each kind, and what is to be said of the first of a kind that is warned of."""
+
+    lines: int
+    counts: Mapping[str, int]
+    warnings: Mapping[str, str]
+
+
+def count_lines(
+    tokenizer: "Tokenizer",
+    lines: Sequence[str],
+    parts: Sequence[Sequence[Sequence[int]]],
+    *,
+    first: int,
+    most: int | None,
+    language: str | None,
+) -> Tally:
+    """The tally of lines, given as text and as the pieces of the parts that are translated by themselves.
+
+    `first` lines came before, and of a part `most` pieces are translated.
+    """
+    counts = dict.fromkeys(KINDS, 0)
+    warnings: dict[str, str] = {}
+    for number, (line, own) in enumerate(zip(lines, parts, strict=True), start=first + 1):
+        pieces = [piece for part in own for piece in part]
+        small = count_lowercase(tokenizer, line, pieces)
+        kinds = {
+            "truncated": most is not None and any(len(part) > most for part in own),
+            "unknown": UNKNOWN in pieces,
+            "capitals": small is not None,
+            "several": looks_like_several(line, language),
+        }
+        for kind, holds in kinds.items():
+            counts[kind] += holds
+        if kinds["unknown"] and "unknown" not in warnings:
+            warnings["unknown"] = (
+                f"line {number} has characters that the vocabulary does not have "
+                f"({show_characters(tokenizer.unknown(line))}), so the model cannot tell them apart. Further such "
+                "lines are only counted."
+            )
+        if small is not None and "capitals" not in warnings:
+            warnings["capitals"] = (
+                f"line {number} is in capitals, which the vocabulary hardly has: {len(pieces)} pieces, and {small} in "
+                "small letters. It may be translated badly. Further lines in capitals are only counted."
+            )
+    return Tally(len(lines), counts, warnings)
+
+
+def show_characters(texts: Iterable[str]) -> str:
+    """The first distinct characters of some texts, safe to print, and dots where there are more of them.
+
+    A mark that would combine with what stands before it stands on a dotted circle.
+    """
+    distinct = dict.fromkeys(character for text in texts for character in text)
+    shown = [f"\u25cc{each}" if unicodedata.category(each).startswith("M") else each for each in distinct]
+    return escape_controls(", ".join([*shown[:SHOWN], *(["..."] if len(shown) > SHOWN else [])]))
+
+
+def count_lowercase(tokenizer: "Tokenizer", line: str, pieces: Sequence[int]) -> int | None:
+    """How many pieces a line in capitals has in small letters, if its capitals are rare or unknown; else None."""
+    if not line.isupper() or sum(letter.isupper() for letter in line) < SHOUTED:
+        return None
+    (small,) = tokenizer.encode([line.lower()])
+    return len(small) if len(pieces) > DEARER * len(small) or pieces.count(UNKNOWN) > small.count(UNKNOWN) else None
+
+
+class Summary:
+    """The sum of tallies. The first line of a kind is warned of; the seconds run from `start`.
+
+    hint: how lines of several sentences can be translated, if they were not.
+    """
+
+    def __init__(self, hint: str = "") -> None:
+        self.hint = hint
+        self.lines = 0
+        self.counts = dict.fromkeys(KINDS, 0)
+        self._warned: set[str] = set()
+        self._start = time.perf_counter()
+
+    def start(self) -> None:
+        """Begins to count seconds."""
+        self._start = time.perf_counter()
+
+    def add(self, tally: Tally) -> None:
+        """Adds the tally of the next lines."""
+        self.lines += tally.lines
+        for kind, count in tally.counts.items():
+            self.counts[kind] += count
+        for kind, text in tally.warnings.items():
+            if kind not in self._warned:
+                logger.warning("%s", text)
+                self._warned.add(kind)
+
+    def __str__(self) -> str:
+        seconds = time.perf_counter() - self._start
+        speed = f"{self.lines / max(seconds, 1e-9):.1f} lines/s"
+        counts = {kind: f"{self.counts[kind]} {name}" for kind, name in KINDS.items() if self.counts[kind]}
+        if "several" in counts and self.hint:
+            counts["several"] += f" ({self.hint})"
+        found = f": {', '.join(counts.values())}" if counts else ""
+        return f"{self.lines} line{'s' * (self.lines != 1)} in {seconds:.1f} s ({speed}){found}"
+
+    def print(self) -> None:
+        """Says it on stderr, unless there was nothing to translate."""
+        if self.lines:
+            print_text(f"nmt-translate: {self}", "stderr")

@@ -1,0 +1,138 @@
+"""x W' + b with W made ready once, because it will be asked for at every step of a search."""
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor
+
+from nmt.errors import ConfigError
+from nmt.kernels.packed_linear import packed, times
+from nmt.kernels.precision import can_round, rounding
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+_ROWS = 32
+"""A number of rows is rounded up to a multiple of this."""
+_PACKED = torch.float32, torch.bfloat16
+"""What the library lays out."""
+
+Rows = Float[Tensor, "row features"]
+Weight = Float[Tensor, "outputs features"]
+Bias = Float[Tensor, " outputs"]
+
+
+class Product(ABC):
+    """x W' + b for a weight and a bias that stay as they are.
+
+    within_one: no entry of x is above 1 in magnitude. rounded: the result may be rounded as W and x are, because what
+    follows bounds it.
+    """
+
+    @abstractmethod
+    def __init__(
+        self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False
+    ) -> None: ...
+
+    @abstractmethod
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        """The product for any number of rows."""
+
+
+class Float32(Product):
+    """In the precision of the weight; packed on a CPU, since a search takes more products than any packing costs."""
+
+    def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
+        self.bias = None if bias is None else bias.detach()
+        packs = weight.device.type == "cpu" and weight.dtype in _PACKED and torch._C._has_mkldnn
+        self.multiply = packed(weight) if packs else partial(times, weight.detach())
+
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        return self.multiply(x, self.bias)
+
+
+def padded(x: Rows, dtype: torch.dtype) -> Num[Tensor, "more_rows features"]:
+    """A copy in that format with rows of zeros, up to a multiple of 32 on a CPU.
+
+    There the library writes code of its own for each number of rows, which takes it longer than the product; and as
+    sentences end, the rows of a search are of any number.
+    """
+    if x.device.type != "cpu":
+        return x.to(dtype)
+    held = x.new_empty(-(-len(x) // _ROWS) * _ROWS, x.shape[1], dtype=dtype)
+    held[: len(x)] = x
+    held[len(x) :] = 0
+    return held
+
+
+class BFloat16(Product):
+    """With W and x rounded to 8 binary digits, and sums in single precision.
+
+    On a CPU the result keeps its digits unless it may be rounded: then no single precision is left to convert at every
+    step, and the product is twice as fast.
+
+    Raises ConfigError where the CPU has no AMX: others are no faster than in single precision, or cannot.
+    """
+
+    def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
+        if weight.device.type == "cpu" and not can_round("cpu"):
+            others = "float32 or int8" if torch.cpu._is_vnni_supported() else "float32"
+            raise ConfigError(
+                f"precision=bfloat16 of a search needs a CPU with AMX, or a GPU; choose precision={others}."
+            )
+        self.lowered = rounded or weight.device.type != "cpu"
+        if self.lowered:
+            weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
+        with rounding():
+            self.product = Float32(weight, bias)
+
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        rows = len(x)
+        if self.lowered:
+            return self.product(padded(x, torch.bfloat16))[:rows].float()
+        with rounding():
+            return self.product(padded(x, x.dtype))[:rows]
+
+
+class Int8(Product):
+    """W = diag(s) Q with integers Q of at most 127 in magnitude and one s an output; x = u (P - 128) / 127 likewise
+
+    u is 1 where no entry of x is above 1, and else the largest magnitude in each row of x, so that a row's result does
+    not depend on the other rows. Sums are exact, in 32 bits; what is lost is the rounding of x and W. The product is
+    oneDNN's, which torch.export's quantizer for x86 produces too.
+
+    Raises ConfigError where the processor has no instruction for it: others saturate, or are slower than float32.
+    """
+
+    def __init__(self, weight: Weight, bias: Bias | None, *, within_one: bool = False, rounded: bool = False) -> None:
+        if weight.device.type != "cpu" or not torch.cpu._is_vnni_supported():
+            raise ConfigError(
+                f"precision=int8 needs a CPU with VNNI instructions; the model is on {weight.device.type}"
+                f"{' without them' if weight.device.type == 'cpu' else ''}. Choose precision=float32."
+            )
+        weight = weight.detach()
+        self.scale = (weight.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        self.packed = torch.ops.onednn.qlinear_prepack((weight / self.scale.unsqueeze(1)).round().to(torch.int8), None)
+        self.zero = torch.zeros(len(weight), dtype=torch.int32)
+        self.bias = None if bias is None else bias.detach()
+        self.within_one = within_one
+
+    def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
+        if self.within_one:
+            return self._product(x, self.bias)
+        reach = x.abs().amax(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)
+        found = self._product(x / reach, None)
+        return found.mul_(reach) if self.bias is None else torch.addcmul(self.bias, found, reach, out=found)
+
+    def _product(self, x: Rows, bias: Float[Tensor, " outputs"] | None) -> Float[Tensor, "row outputs"]:
+        # Adding one half makes of the conversion, which cuts off, a rounding.
+        places = padded(torch.add(128.5, x, alpha=127), torch.uint8)
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(
+            places, 1 / 127, 128, self.packed, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return found[: len(x)]
+
+
+PRECISIONS: dict[Precision, type[Product]] = {"float32": Float32, "bfloat16": BFloat16, "int8": Int8}

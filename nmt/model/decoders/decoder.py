@@ -1,0 +1,125 @@
+"""What all decoders share: a state, and one interface for target positions at once and one after another.
+
+`forward` takes the embedded target of any length and the state before it, so training (all positions, given) and search
+(one position, chosen) run the same code.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.attention.attention import Attended, Attention, Look, Past
+from nmt.attention.memory import Memory
+from nmt.kernels.dropout import Dropout
+from nmt.model.cells import CELLS, Carry
+from nmt.model.stack import CellName, Stack
+
+
+class DecoderState(NamedTuple):
+    """All that a decoder carries from one target position to the next; rows first in every tensor."""
+
+    carries: tuple[Carry, ...]
+    feed: Float[Tensor, "row feed"]
+    """The last attentional vector, for input feeding; of size 0 where it is not fed."""
+    position: Int[Tensor, " row"]
+    past: Past
+
+
+class Decoded(NamedTuple):
+    """readout: what the vocabulary is predicted from. weights: mean over heads, where asked for and where there is
+    attention."""
+
+    readout: Float[Tensor, "row target readout"]
+    state: DecoderState
+    weights: Float[Tensor, "row target source"] | None
+
+
+def looking(attention: Attention, memory: Memory) -> Look:
+    """What attends when several rows, a beam, share one sentence's memory: they become its target positions."""
+    look, sentences = attention.over(memory), memory.lengths.shape[0]
+
+    def found(query: Tensor, positions: Tensor, past: Past) -> Attended:
+        row, target, size = query.shape
+        if row == sentences:
+            return look(query, positions, past)
+        context, weights, after = look(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
+        if weights is not None:
+            weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
+        return Attended(context.reshape(row, target, -1), weights, after)
+
+    return found
+
+
+class Decoder(nn.Module, ABC):
+    """A recurrent decoder with attention. `readout_size` is what it hands to the vocabulary projection."""
+
+    readout_size: int
+    feed_size = 0
+    is_stepping = True
+    """Whether target positions are read one after another, rather than by a recurrent layer of torch's."""
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        readout_dropout: float,
+        cell: CellName,
+        hidden_size: int,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.hidden_size = hidden_size
+        self.parts = CELLS[cell].parts
+        self.readout_dropout = Dropout(readout_dropout)
+
+    def start(self, carries: tuple[Carry, ...]) -> DecoderState:
+        """The state before the first target position."""
+        # A carry is a sum over many positions, so it is in full precision where products are not.
+        precise = next(self.parameters()).dtype
+        carries = tuple(tuple(part.to(precise) for part in carry) for carry in carries)
+        first = carries[0][0]
+        position = torch.zeros(len(first), dtype=torch.long, device=first.device)
+        return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, ())
+
+    def forward(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        keep_weights: bool = False,
+    ) -> Decoded:
+        """Read `embedded` after `state`. keep_weights: also return the alignment, which costs memory."""
+        positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
+        decoded = self.decode(embedded, state, memory, positions, keep_weights)
+        return decoded._replace(state=decoded.state._replace(position=state.position + embedded.shape[1]))
+
+    @abstractmethod
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        """As `forward`, but for the position in the state."""
+
+
+def aligned(weights: list[Float[Tensor, "row head 1 source"] | None]) -> Float[Tensor, "row target source"] | None:
+    """One step's weights after another, averaged over heads; None if none were kept."""
+    given = [some for some in weights if some is not None]
+    return torch.cat(given, 2).mean(1) if given else None
+
+
+def feeding(size: int, stack: Stack) -> nn.Linear:
+    """A projection of an extra input into the gates of a stack's first cell."""
+    cell = stack.cell(0)
+    linear = nn.Linear(size, cell.gates * cell.hidden_size, bias=False)
+    for block in linear.weight.data.chunk(cell.gates):
+        nn.init.xavier_uniform_(block)
+    return linear

@@ -1,0 +1,236 @@
+"""The three decoders, which differ in when they ask attention: after the update, before it, or in the middle."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.attention.attention import Attention
+from nmt.attention.memory import Memory
+from nmt.kernels.recurrence import Joint, is_differentiating
+from nmt.model.cells import CELLS
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, aligned, feeding, looking
+from nmt.model.stack import CellName, Stack
+
+
+class Luong(Decoder):
+    """s_t = RNN(y_{t-1} [; a_{t-1}], s_{t-1});  c_t = attend(s_t);  a_t = tanh(W [c_t; s_t])   (Luong et al. 2015)
+
+    a_t is the attentional vector. With `input_feeding` it joins the next step's input, and steps must be taken one by
+    one; without, the whole recurrence runs first and all positions attend in one product.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        readout_dropout: float,
+        cell: CellName = "lstm",
+        hidden_size: int = 512,
+        layers: int = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
+        input_feeding: bool = True,
+    ) -> None:
+        super().__init__(
+            embedding_size=embedding_size,
+            memory_size=memory_size,
+            attention=attention,
+            readout_dropout=readout_dropout,
+            cell=cell,
+            hidden_size=hidden_size,
+        )
+        self.readout_size = hidden_size
+        self.stack = Stack(
+            cell=cell,
+            input_size=embedding_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            residual=residual,
+        )
+        self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
+        self.feed = None
+        self.is_stepping = input_feeding
+        if input_feeding:
+            self.feed_size = hidden_size
+            self.feed = feeding(hidden_size, self.stack)
+
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        if self.feed is None:
+            outputs, carries = self.stack.run(embedded, state.carries)
+            attended = looking(self.attention, memory)(outputs, positions, state.past)
+            readout = self.readout_dropout(self._attentional_vector(attended.context, outputs))
+            weights = attended.weights if keep_weights else None
+            mean = None if weights is None else weights.mean(1)
+            return Decoded(readout, state._replace(carries=carries, past=attended.past), mean)
+        rows, time, _ = embedded.shape
+        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
+        attentional = self._attentional(time, rows)
+        carries, feed, past = state.carries, state.feed, state.past
+        readouts, kept = [], []
+        for t in range(time):
+            output, carries = step(feed, carries)
+            context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
+            # In the format of the first one: another would be one program more where steps are compiled.
+            feed = self.readout_dropout(attentional(context.squeeze(1), output)).to(state.feed.dtype)
+            readouts.append(feed)
+            if keep_weights:
+                kept.append(weights)
+        return Decoded(torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), aligned(kept))
+
+    def _attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """What gives tanh(W [c; s]) for one position of a batch after another."""
+        if is_differentiating():
+            return Joint(self.attentional.weight, time, rows).tanh
+        return self._attentional_vector
+
+    def _attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
+        return torch.tanh(self.attentional(torch.cat([context, output], -1)))
+
+
+class Bahdanau(Decoder):
+    """c_t = attend(s_{t-1});  s_t = RNN([y_{t-1}; c_t], s_{t-1});  readout = maxout(U s_t + V y_{t-1} + C c_t)
+
+    (Bahdanau et al. 2015, appendix A.2.) The deep output has `embedding_size` maxout units of two pieces each. It reads
+    s_t where the paper's equations have s_{t-1}, so that the word read last is in it through the state as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        readout_dropout: float,
+        cell: CellName = "gru",
+        hidden_size: int = 512,
+        layers: int = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            embedding_size=embedding_size,
+            memory_size=memory_size,
+            attention=attention,
+            readout_dropout=readout_dropout,
+            cell=cell,
+            hidden_size=hidden_size,
+        )
+        self.readout_size = embedding_size
+        self.stack = Stack(
+            cell=cell,
+            input_size=embedding_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            residual=residual,
+        )
+        self.feed = feeding(memory_size, self.stack)
+        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
+
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        rows, time, _ = embedded.shape
+        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
+        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
+        carries, past = state.carries, state.past
+        outputs, contexts, kept = [], [], []
+        for t in range(time):
+            query = carries[-1][0].unsqueeze(1)
+            context, weights, past = look(query, positions[:, t : t + 1], past)
+            contexts.append(context.squeeze(1))
+            output, carries = step(contexts[-1], carries)
+            outputs.append(output)
+            if keep_weights:
+                kept.append(weights)
+        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout = self.deep(seen).unflatten(-1, (-1, 2)).amax(-1)
+        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
+
+
+class Conditional(Decoder):
+    """s'_t = RNN_1(y_{t-1}, s_{t-1});  c_t = attend(s'_t);  s_t = RNN_2(c_t, s'_t)
+
+    Two transitions with the attention between them (Sennrich et al. 2017, Nematus: the conditional GRU), then
+    readout = tanh(U s_t + V y_{t-1} + C c_t). Layers above the first are ordinary cells over s_t.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        readout_dropout: float,
+        cell: CellName = "gru",
+        hidden_size: int = 512,
+        layers: int = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            embedding_size=embedding_size,
+            memory_size=memory_size,
+            attention=attention,
+            readout_dropout=readout_dropout,
+            cell=cell,
+            hidden_size=hidden_size,
+        )
+        self.readout_size = embedding_size
+        self.first = CELLS[cell](input_size=embedding_size, hidden_size=hidden_size)
+        self.stack = Stack(
+            cell=cell,
+            input_size=memory_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            residual=residual,
+        )
+        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, embedding_size)
+
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        rows, time, _ = embedded.shape
+        first = self.first.steps(self.first.project(embedded.transpose(0, 1)))
+        second, look = self.stack.cell(0), looking(self.attention, memory)
+        step = self.stack.unrolled(second.weight_input, second.offset(time, rows), time, rows)
+        carries, past = state.carries, state.past
+        outputs, contexts, kept = [], [], []
+        for t in range(time):
+            middle = first(carries[0])
+            context, weights, past = look(middle[0].unsqueeze(1), positions[:, t : t + 1], past)
+            contexts.append(context.squeeze(1))
+            output, carries = step(contexts[-1], (middle, *carries[1:]))
+            outputs.append(output)
+            if keep_weights:
+                kept.append(weights)
+        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout = torch.tanh(self.deep(seen))
+        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
+
+
+DECODERS: dict[str, type[Decoder]] = {"luong": Luong, "bahdanau": Bahdanau, "conditional": Conditional}

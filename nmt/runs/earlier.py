@@ -1,0 +1,31 @@
+"""What a new start takes over from the run that is in its folder."""
+
+import copy
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.config import shown
+from nmt.runs import run_files
+
+logger = logging.getLogger(__name__)
+
+
+def keep_choices(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, with what they leave to the program (`run_files.OPEN`) as the run in `folder` has it.
+
+    Without a run there, they are as they were. Runs of version 0.1 have fixed numbers where the default is open now;
+    the same command goes on with them.
+    """
+    kept = copy.deepcopy(dict(settings))
+    config = folder / run_files.CONFIG
+    if not (run_files.is_ours(folder) and config.exists()):
+        return kept
+    before, now = run_files.flat(run_files.read_settings(config)), run_files.flat(settings)
+    for key, choice in run_files.OPEN.items():
+        if key in before and key in now and now[key] == choice != before[key]:
+            group, _, name = key.partition(".")
+            kept[group][name] = before[key]
+            logger.info("%s=%s, with which the run began", key, shown(before[key]))
+    return kept

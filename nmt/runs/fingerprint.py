@@ -1,0 +1,64 @@
+"""What a checkpoint was made from: training goes on only with the same text and the same vocabulary."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.data.corpus import Corpus
+from nmt.errors import CheckpointError
+from nmt.storage.json_files import read_json
+from nmt.storage.untrusted_paths import VOCABULARY_BYTES, ordinary
+
+DATA = "data.json"
+"""A checkpoint's file that names the text it was made from."""
+
+
+def fingerprint(corpus: Corpus) -> bytes:
+    """What names the text of a corpus: with another, neither vocabulary nor position would mean anything."""
+    identity = corpus.identity()
+    parts = {key: _hash(value) for key, value in identity.items()}
+    return json.dumps({"corpus": _hash(identity), "parts": parts}).encode()
+
+
+def same_text(checkpoint: Path, corpus: Corpus) -> None:
+    """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
+    kept = checkpoint / DATA
+    if not os.path.lexists(kept):
+        return
+    before, now = read_json(kept), json.loads(fingerprint(corpus))
+    before = before if isinstance(before, dict) else {}
+    if before.get("corpus") != now["corpus"]:
+        parts = before.get("parts")
+        changed = []
+        if isinstance(parts, dict):  # an earlier version wrote none
+            changed = sorted(key for key in {*parts, *now["parts"]} if parts.get(key) != now["parts"].get(key))
+        raise CheckpointError(
+            f"The run in {checkpoint.parents[1]} was made from other text. Changed since {checkpoint.resolve().name}: "
+            f"{', '.join(changed) or 'the data'}. Choose another output=..., or give the data that the run began with. "
+            f"To train its model further on other text: from={checkpoint.parents[1]} init={checkpoint.parents[1]} and "
+            "another output=..."
+        )
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def same_vocabulary(checkpoint: Path, stored: Mapping[str, bytes]) -> None:
+    """Raises CheckpointError if the vocabularies of a checkpoint are not those in `stored`: rows would change meaning.
+
+    `stored`: name -> content of the files that make a model folder.
+    """
+    models = {name: content for name, content in stored.items() if name.endswith(".model")}
+    if other := [
+        name
+        for name, content in models.items()
+        if ordinary(checkpoint, name, most=VOCABULARY_BYTES).read_bytes() != content
+    ]:
+        raise CheckpointError(
+            f"The vocabulary learnt now is not that of {checkpoint}: {', '.join(other)} differs, as it may with "
+            "another version of sentencepiece. Go on with the version that run.json names, or choose another output=..."
+        )

@@ -1,0 +1,77 @@
+"""What a run begins with where `init` names a trained model: its weights and its vocabulary, and nothing else of it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt import model_folder as stored
+from nmt.config import Plain, shown
+from nmt.data.given import Given
+from nmt.errors import ConfigError, ModelError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model_folder import Loaded
+from nmt.runs.run_folder import CHECKPOINTS, flat
+from nmt.storage.untrusted_paths import model_folder
+from nmt.training.state import put_weights, weights
+
+logger = logging.getLogger(__name__)
+
+UNLEARNT = ("model.dropout", "model.encoder.dropout", "model.decoder.dropout")
+"""Settings of a model that change none of its weights."""
+
+
+def load_initial(settings: Plain, folder: Path) -> Loaded | None:
+    """The model that a run in `folder` begins with; None where `init` is null.
+
+    Once the run has a checkpoint, that is the one: the folder that `init` names is not needed any more. Raises
+    ModelError where there is no model, and ConfigError where the settings describe another.
+    """
+    if settings["init"] is None:
+        return None
+    try:
+        own = folder / CHECKPOINTS / "last"
+        found = own if (own / "config.json").exists() else model_folder(Path(settings["init"]).expanduser())
+        loaded = stored.load(found, device=torch.device("cpu"))
+    except ModelError as problem:
+        raise ModelError(str(problem).replace("model=", "init=", 1)) from problem
+    if settings["tokenizer"].get("model") is not None:
+        raise ConfigError("init brings the vocabulary of its model. Leave tokenizer.model out, or init.")
+    check_sizes(settings, loaded)
+    return loaded
+
+
+def check_sizes(settings: Plain, loaded: Loaded) -> None:
+    """Raises ConfigError where the settings describe a model other than the one that was loaded."""
+    wanted, there = (
+        flat({part: chosen[part] for part in ("model", "attention")}) for chosen in (settings, loaded.settings)
+    )
+    differing = [
+        f"{key}: {shown(there.get(key, 'absent'))} there, {shown(wanted.get(key, 'absent'))} here"
+        for key in sorted({*wanted, *there})
+        if wanted.get(key) != there.get(key) and not key.startswith(UNLEARNT)
+    ]
+    if differing:
+        raise ConfigError(
+            f"init={settings['init']} is another model than the one that is to be trained:\n  "
+            + "\n  ".join(differing)
+            + "\nGive these settings as they are there; from=RUN takes all settings of a run."
+        )
+
+
+def adapt_settings(settings: Plain, loaded: Loaded) -> Plain:
+    """The settings, with a joint vocabulary or two as the model has it."""
+    joint = loaded.tokenizers.source is loaded.tokenizers.target
+    return {**settings, "tokenizer": {**settings["tokenizer"], "joint": joint}}
+
+
+def make_tokenizer(settings: Plain, loaded: Loaded) -> Given:
+    """The vocabulary of the model, in place of one that would be learnt."""
+    return Given(loaded.tokenizers, sampling=settings["tokenizer"]["sampling"])
+
+
+def begin_with(model: Seq2Seq, loaded: Loaded, name: Any) -> None:
+    """Gives a new model the weights of the one that was loaded."""
+    put_weights(model, weights(loaded.model), loaded.folder)
+    logger.info("weights and vocabulary of %s, as init=%s says", loaded.folder, name)

@@ -1,0 +1,47 @@
+"""What a run came to, and where a finished one says so: to be known before torch is imported."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.errors import CheckpointError
+from nmt.runs import run_files
+from nmt.storage import manifest
+from nmt.storage.json_files import read_json
+
+
+class Outcome(NamedTuple):
+    """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status;
+    `divergence` says that training ended above the loss of guessing, and is empty where it did not."""
+
+    folder: Path
+    reason: str
+    scores: list[dict[str, Any]]
+    alignment: dict[str, float]
+    status: int = 0
+    divergence: str = ""
+
+
+def read_outcome(folder: Path, settings: Mapping[str, Any]) -> Outcome | None:
+    """What the finished run in `folder` came to, if these settings are its own and all that it hands on is there.
+
+    None where there is something left to do, such as a report that was deleted, or a checkpoint that is damaged.
+    """
+    best, last = (folder / run_files.CHECKPOINTS / name for name in ("best", "last"))
+    handed_on = (folder / run_files.REPORT, best / "config.json", best / "model.safetensors")
+    scores = folder / run_files.SCORES
+    if settings.get("resume") == "never" or not (run_files.is_ours(folder) and all(map(Path.is_file, handed_on))):
+        return None
+    if not scores.is_file() or not run_files.finished(folder, settings):
+        return None
+    if manifest.problems(best) or (last.resolve() != best.resolve() and manifest.problems(last)):
+        return None
+    try:
+        read = read_json(scores)
+        found = [{key: score[key] for key in score} for score in read["test"]]
+        alignment = {str(name): float(value) for name, value in read["alignment"].items()}
+        sound = all({"name", "value", "signature"} <= score.keys() for score in found)
+        told = str(read.get("divergence", ""))
+        return Outcome(folder, str(read["reason"]), found, alignment, divergence=told) if found and sound else None
+    except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
+        return None

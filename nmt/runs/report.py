@@ -1,0 +1,277 @@
+"""report.html and the figures beside it, from finished run folders alone."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from nmt.errors import CheckpointError
+from nmt.evaluation import floor
+from nmt.evaluation.bleu_by_length import Bucket, by_length
+from nmt.evaluation.bleu_tokens import DEFAULT, read_tokenizer
+from nmt.evaluation.measures import Disagreement, disagreement
+from nmt.evaluation.significance import paired_bootstrap
+from nmt.report.about import format_now
+from nmt.report.comparison import Comparison, Run, Variant, as_dicts, notes, signatures
+from nmt.report.html import page
+from nmt.report.score_table import pair_table, score_table
+from nmt.report.significance_table import DECIDING
+from nmt.runs import run_folder
+from nmt.runs.heatmaps import for_papers
+from nmt.runs.improvement import ADVICE, is_still_improving
+from nmt.runs.report_texts import choose_furthest, choose_worst, describe, describe_all, link_runs, scored, texts
+from nmt.storage.files import explained, read_json, replace
+from nmt.training.metrics_logger import METRICS, rows
+
+logger = logging.getLogger(__name__)
+
+COSTS = [
+    {"name": "parameters", "head": "parameters", "better": "less"},
+    {"name": "tokens_per_second", "head": "training tokens per second", "better": "more"},
+    {"name": "minutes", "head": "minutes of training", "better": "less"},
+    {"name": "memory_mib", "head": "MiB of memory", "better": "less"},
+    {"name": "sentences_per_second", "head": "sentences translated per second", "better": "more"},
+]
+
+STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING} over sentences."
+
+
+def write_run(
+    folder: Path,
+    scores: Sequence[Mapping[str, Any]],
+    alignment: Mapping[str, float],
+    reason: str | None = None,
+) -> None:
+    """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set,
+    `reason` is why training ended."""
+    best = folder / run_folder.CHECKPOINTS / "best"
+    write(folder, lambda: of_run(folder, scores, alignment, reason), lambda: for_papers(best))
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> None:
+    """The report of a comparison and its figures, as `write` does."""
+    write(folder, lambda: of_comparison(comparison, folder.resolve().name, folder))
+
+
+def write(
+    folder: Path,
+    told: Callable[[], Mapping[str, Any]],
+    heatmaps: Callable[[], Iterable[tuple[str, bytes]]] = tuple,
+) -> None:
+    """Writes report.html and figures/; what cannot be drawn is missing, with a warning, and the runs are as good.
+
+    `told` reads what the report tells; `heatmaps` draws further figures. Raises CheckpointError if a file cannot be
+    written.
+    """
+    try:
+        report = told()
+        content = page(report)
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
+        return
+    replace(folder / run_folder.REPORT, content)
+    try:
+        pictures = dict([*drawn(report), *heatmaps()])
+    except Exception as problem:
+        logger.warning("%s could not be drawn: %r", run_folder.FIGURES, problem)
+        return
+    place = folder / run_folder.FIGURES
+    with explained("write", place):
+        place.mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        replace(place / name, picture)
+
+
+def drawn(report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Every figure as PNG and PDF, and every panel as PDF: the names of the files and what is in them."""
+    from nmt.report.figures import figures, panel_figures
+    from nmt.report.formats import encode
+
+    for name, figure in figures(report).items():
+        yield f"{name}.png", encode(figure, "png")
+        yield f"{name}.pdf", encode(figure, "pdf")
+    for name, figure in panel_figures(report).items():
+        yield f"{name}.pdf", encode(figure, "pdf")
+
+
+# A run --------------------------------------------------------------------------------------------------------------
+
+
+def of_run(
+    folder: Path,
+    scores: Sequence[Mapping[str, Any]],
+    alignment: Mapping[str, float],
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """A run as `nmt.report.html.page` takes it."""
+    text = scored(folder)
+    about = read_json(folder / run_folder.RUN)
+    values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
+    tokenize = read_tokenizer(scores[0]["signature"]) if scores else DEFAULT  # the first is BLEU
+    run = shown(folder, about["seed"], values, by_length(*text, tokenize=tokenize) if text else [])
+    minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
+    split = scores[0]["name"].split()[0] if scores else "test"
+    facts = [
+        *((score["name"], f"{score['value']:.2f}") for score in scores[:1]),
+        *((f"{split} AER", f"{alignment[name]:.3f}") for name in ("AER",) if name in alignment),
+        ("parameters", f"{about['parameters']:,}"),
+        ("training", f"{minutes:.1f} minutes, {max((row['step'] for row in run['metrics']), default=0):,} steps"),
+        ("device", f"{about['device']}, {about['threads']} threads"),
+        ("seed", str(about["seed"])),
+    ]
+    table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
+    table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
+    remarks = list(map(made_of, (score for score in scores if score.get("details"))))
+    if scores and text and (found := interval(text, tokenize)):
+        table[0]["cells"][0]["interval"] = found
+        remarks.append(
+            "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
+        )
+    remarks += [] if (problem := floor.explain_unlearnt(values)) is None else [f"Not learnt: {problem}."]
+    remarks += [f"Still improving: {ADVICE}."] if is_still_improving(folder) else []
+    return {
+        "title": folder.resolve().name,
+        "created": format_now(),
+        "facts": facts,
+        "scores": {"columns": [{"head": "value"}], "rows": table, "notes": remarks},
+        "signatures": [(score["name"], score["signature"]) for score in scores],
+        "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
+        "variants": [{"label": folder.resolve().name, "runs": [run]}],
+        "about": describe(folder, reason=reason),
+        "passages": choose_worst(whole) if (whole := texts(folder)) else None,
+    }
+
+
+def shown(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequence[Bucket]) -> dict[str, Any]:
+    """What is drawn of one run folder."""
+    return {
+        "seed": seed,
+        "metrics": rows(folder / METRICS),
+        "probes": run_folder.probes(folder),
+        "values": dict(values),
+        "lengths": as_dicts(lengths),
+    }
+
+
+def interval(text: Sequence[Sequence[str]], tokenize: str = DEFAULT) -> str:
+    """The 95 % interval of BLEU over resampled test sets. `text`: as `scored` gives it."""
+    _, hypotheses, references = text
+    sampled = paired_bootstrap(references, {"run": hypotheses}, tokenize=tokenize)["run"]
+    return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
+
+
+def made_of(score: Mapping[str, Any]) -> str:
+    """What a BLEU is made of, in a sentence."""
+    parts = score["details"]
+    precisions = " / ".join(f"{value:.1f}" for value in parts["precisions"])
+    return (
+        f"{score['name']}: precisions of n-grams {precisions} % (n = 1 to {len(parts['precisions'])}), brevity penalty "
+        f"{parts['brevity_penalty']:.3f}, length ratio {parts['length_ratio']:.3f} ({parts['hypothesis_length']:,} "
+        f"tokens translated, {parts['reference_length']:,} in the references)."
+    )
+
+
+# A comparison -------------------------------------------------------------------------------------------------------
+
+
+def of_comparison(comparison: Comparison, title: str, folder: Path | None = None) -> dict[str, Any]:
+    """A comparison as `nmt.report.html.page` takes it, with links to its runs where `folder` is its own; ensembles, and
+    what has no finished run, are in tables only."""
+    finished = [variant for variant in comparison.variants if variant.finished]
+    variants = [
+        {
+            "label": variant.label,
+            "runs": [shown(Path(run.folder), run.seed, run.values, run.lengths) for run in sound(variant)],
+        }
+        for variant in finished
+        if not variant.ensemble
+    ]
+    *told, _ = notes(comparison)
+    failures = [line for line in told if line.startswith("FAILED")]
+    remarks = [
+        line for line in told if line not in failures and not any(line.endswith(s) for _, s in signatures(comparison))
+    ]
+    seeds = sorted({run.seed for run in comparison.runs})
+    ensembles = sum(variant.ensemble for variant in comparison.variants)
+    return {
+        "title": title,
+        "created": format_now(),
+        "facts": [
+            ("variants", str(len(comparison.variants) - ensembles)),
+            *([("ensembles", str(ensembles))] if ensembles else []),
+            ("seeds", ", ".join(map(str, seeds))),
+            ("baseline", comparison.baseline),
+        ],
+        "scores": {**score_table(comparison), "notes": [*remarks, STARRED]},
+        "pairs": pair_table(comparison),
+        "signatures": signatures(comparison),
+        "commands": [("This comparison", comparison.command), *commands(finished)],
+        "variants": variants,
+        "costs": COSTS,
+        "disagreement": disagreements(variants),
+        "failures": failures,
+        "about": describe_all(comparison),
+        "passages": choose_furthest(comparison),
+        "links": [] if folder is None else link_runs(comparison, folder),
+    }
+
+
+def sound(variant: Variant) -> list[Run]:
+    """The runs of a variant that came to scores."""
+    return [run for run in variant.runs if run.failure is None]
+
+
+def commands(variants: Sequence[Variant]) -> list[tuple[str, str]]:
+    """The command of every finished run."""
+    found = []
+    for variant in variants:
+        for run in sound(variant):
+            try:
+                found.append(
+                    (f"{variant.label} seed {run.seed}", read_json(Path(run.folder) / run_folder.RUN)["command"])
+                )
+            except CheckpointError:  # copied without it
+                continue
+    return found
+
+
+def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Every variant against every other, and against itself between its seeds: means over pairs of runs.
+
+    From the forced references of the probes at each run's last checkpoint that drew them.
+    """
+    runs = [[forced(run["probes"]) for run in variant["runs"]] for variant in variants]
+    size, words = len(runs), 0
+    tables: dict[str, list[list[float | None]]] = {
+        key: [[None] * size for _ in range(size)] for key in ("divergence", "variation")
+    }
+    for i in range(size):
+        for j in range(i, size):
+            pairs = [(a, b) for m, a in enumerate(runs[i]) for n, b in enumerate(runs[j]) if i != j or m < n]
+            found = [each for a, b in pairs if (each := between(a, b)) is not None]
+            if found:
+                words = max(words, *(each.words for each in found))
+                for key, cells in tables.items():
+                    cells[i][j] = cells[j][i] = fmean(getattr(each, key) for each in found)
+    return {**tables, "words": words} if words else None
+
+
+Forced = dict[tuple[str, str], np.ndarray]
+
+
+def forced(probes: Sequence[Mapping[str, Any]]) -> Forced:
+    """The last forced weights of each probe, by its source and reference."""
+    found = {}
+    for probe in probes:
+        drawn = [frame["forced"] for frame in probe["frames"] if frame.get("forced")]
+        if drawn:
+            found[" ".join(probe["source"]), probe["reference"]] = np.array(drawn[-1]["weights"], dtype=float)
+    return found
+
+
+def between(first: Forced, other: Forced) -> Disagreement | None:
+    """How differently two runs look at the probes that both have."""
+    return disagreement((first[key], other[key]) for key in first if key in other)

@@ -1,0 +1,102 @@
+"""The files of a run folder that say whose it is, and which settings may differ: all that is known before torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.config import shown
+from nmt.errors import CheckpointError
+from nmt.evaluation.bleu_tokens import settled
+from nmt.storage.json_files import check_kinds, read_json
+from nmt.storage.yaml_files import parse_yaml
+
+CONFIG = "config.yaml"
+RUN = "run.json"
+SCORES = "scores.json"
+REPORT = "report.html"
+CHECKPOINTS = "checkpoints"
+FIGURES = "figures"
+LOG = "train.log"
+METRICS = "metrics.jsonl"
+
+OURS = (
+    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
+    *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
+)
+"""What a run writes, and so what it must not find in a folder that is not its own."""
+
+FORMAT = 1
+"""Of a run folder. A folder whose run.json has no format is none of ours."""
+
+IDLE = ("from", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
+"""Settings that shape neither weights nor scores."""
+
+MEANT = {"training.validation.every_epochs": 1}
+"""What null means, where a setting has a value that means the same: runs of earlier versions have that one."""
+
+OPEN = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
+"""Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
+
+FREE = ("training.stop", "search", *IDLE)
+"""Settings that may change when a run is resumed; all others shape its weights."""
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a run of this program made the folder: its run.json says so, and is the first file that a run writes."""
+    try:
+        about = read_json(folder / RUN)
+    except CheckpointError:
+        return False
+    return isinstance(about, dict) and about.get("format") == FORMAT
+
+
+def read_settings(config: Path) -> dict[str, Any]:
+    """What a run's config.yaml holds, unchecked. Raises CheckpointError where it cannot be read."""
+    try:
+        found = parse_yaml(config.read_text(encoding="utf-8")).value
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(f"{config}, which holds the settings of the run, cannot be read: {problem}.") from problem
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")
+    return found
+
+
+def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
+    config = folder / CONFIG
+    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
+    if not (folder / SCORES).exists() or not config.exists():
+        return False
+    return not drift(read_settings(config), settings, free=IDLE)
+
+
+def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
+    """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
+    old, new = _meant(before), _meant(now)
+    return [
+        f"{key}: was {_said(old.get(key, 'absent'))}, now {_said(new.get(key, 'absent'))}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+        and not (key in old and key in OPEN and new.get(key, "absent") == OPEN[key])
+        and not any(key == name or key.startswith(f"{name}.") for name in free)
+    ]
+
+
+def _meant(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
+    return {**found, "bleu.tokenize": settled(settings)}  # what auto comes to
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,50 @@
+"""One run to a folder: a lock that the kernel takes back when its process dies, however that happens."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nmt.errors import CheckpointError
+from nmt.storage.files import explained
+from nmt.storage.locks import lock_file
+
+logger = logging.getLogger(__name__)
+
+NAME = ".lock"
+"""Stays when the run has ended: a lock file that were removed could be locked by two at once."""
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Makes the folder; inside, no other process can enter the same block for it.
+
+    Raises CheckpointError at once if another process is in it, naming that process. On a file system without locks,
+    such as some network drives, it says so and goes on.
+    """
+    with explained("begin a run in", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            lock_file(descriptor)
+        except BlockingIOError:
+            raise CheckpointError(
+                f"{folder} is busy: {_holder(descriptor)} is writing to it. Wait until that ends, stop it, or "
+                "choose another output=..."
+            ) from None
+        except OSError as problem:
+            logger.warning("%s cannot be locked (%s): see to it that no second run writes to it", folder, problem)
+        with explained("write", folder / NAME):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 200).decode(errors="replace").strip() or "another process"

@@ -1,0 +1,124 @@
+"""What each source piece is translated to: a lexicon learnt from a bitext, and the words it leaves a sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.encoded import Ids
+from nmt.errors import ConfigError, DataError
+from nmt.special_tokens import END, PAD
+
+ROUNDS = 5
+CELLS = 2**25
+"""The most pairs of a source and a target position that a lexicon is learnt from, to bound memory."""
+
+
+class Lexicon(NamedTuple):
+    """translations: target ids of each source id, most probable first, then PAD. frequent: target ids by frequency."""
+
+    translations: NDArray[np.int32]
+    frequent: NDArray[np.int32]
+
+
+class Shortlist(NamedTuple):
+    """words: target ids, increasing, control symbols first. allowed: which of them each sentence may be made of."""
+
+    words: NDArray[np.int64]
+    allowed: NDArray[np.bool_]
+
+
+def learn(source: Ids, target: Ids, *, source_vocab: int, target_vocab: int, kept: int) -> Lexicon:
+    """The `kept` most probable translations of every source piece under IBM model 1 (Brown et al. 1993)
+
+        t(f | e) = sum over pairs, positions of  t(f | e) / sum over e' in the source of t(f | e')  ...normalized
+
+    after 5 rounds of expectation maximization from a uniform start; ties go to the lower id. Of a bitext with more than
+    2^25 pairs of positions, evenly spaced sentence pairs are used. Raises DataError where there is nothing to learn.
+    """
+    cells = source.lengths * target.lengths
+    if not cells.sum():
+        raise DataError("A lexicon needs pairs of sentences that are not empty; this text has none.")
+    # Every n-th pair, for the least n that brings the cells under the bound.
+    step = next(n for n in range(1, len(cells) + 1) if cells[::n].sum() <= CELLS or n == len(cells))
+    taken = np.zeros(len(cells), np.bool_)
+    taken[np.flatnonzero(cells)[::step]] = True
+    entry, place = _cells(source.kept(taken), target.kept(taken), target_vocab)
+    kinds, entry = np.unique(entry, return_inverse=True)
+    first, second = np.divmod(kinds, target_vocab)
+    probability = np.ones(len(kinds))
+    for _ in range(ROUNDS):
+        each = probability[entry]
+        each /= np.bincount(place, each)[place]
+        count = np.bincount(entry, each, minlength=len(kinds))
+        probability = count / np.bincount(first, count, minlength=source_vocab)[first]
+    order = np.lexsort((second, -probability, first))
+    first, second = first[order], second[order]
+    rank = np.arange(len(first)) - np.searchsorted(first, first)
+    found = np.full((source_vocab, kept), PAD, np.int32)
+    found[first[rank < kept], rank[rank < kept]] = second[rank < kept]
+    counts = np.bincount(target.flat, minlength=target_vocab)
+    return Lexicon(found, np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].astype(np.int32))
+
+
+def _cells(source: Ids, target: Ids, target_vocab: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For every pair of a source and a target position, the two ids as one number, and which target position it is."""
+    sizes = source.lengths
+    times = np.repeat(sizes, target.lengths)  # source positions that each target position meets
+    place = np.repeat(np.arange(len(times)), times)
+    starts = np.repeat(source.offsets[:-1], target.lengths)
+    inside = np.arange(len(place)) - np.repeat(np.cumsum(times) - times, times)
+    entry = source.flat[np.repeat(starts, times) + inside].astype(np.int64) * target_vocab
+    return entry + np.repeat(target.flat, times), place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """Every sentence may be made of the whole vocabulary."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lexical:
+    """A sentence may be made of the most probable translations of its pieces and of the most frequent words.
+
+    translations: of each source piece. frequent: words, for every sentence. Control symbols are always allowed, and so
+    are the source's own pieces where the two languages have one vocabulary, for what is copied.
+    """
+
+    translations: int = 20
+    frequent: int = 100
+
+    def __post_init__(self) -> None:
+        if self.translations < 1 or self.frequent < 0:
+            raise ConfigError(
+                "a shortlist needs at least 1 translation a piece, and 0 or more frequent words; "
+                f"got translations {self.translations} and frequent {self.frequent}."
+            )
+
+    def shortlist(
+        self,
+        lexicon: Lexicon,
+        sentences: Sequence[Sequence[int]],
+        *,
+        joint: bool,
+        prefixes: Sequence[Sequence[int]] | None = None,
+    ) -> Shortlist:
+        """The words of a batch, those of a sentence's prefix among them. What a sentence may be made of does not depend
+        on the rest of the batch."""
+        translations = lexicon.translations[:, : self.translations]
+        everywhere = np.concatenate([np.arange(END + 1), lexicon.frequent[: self.frequent]])
+        own = [np.asarray(sentence, np.int64) for sentence in sentences]
+        begun = [np.asarray(prefix, np.int64) for prefix in prefixes or [()] * len(own)]
+        each = [
+            np.concatenate([everywhere, translations[ids].ravel(), ids if joint else ids[:0], prefix])
+            for ids, prefix in zip(own, begun, strict=True)
+        ]
+        words, places = np.unique(np.concatenate(each), return_inverse=True)
+        allowed = np.zeros((len(sentences), len(words)), bool)
+        allowed[np.repeat(np.arange(len(each)), [len(some) for some in each]), places] = True
+        return Shortlist(words.astype(np.int64), allowed)
+
+
+SHORTLISTS: dict[str, type[Whole | Lexical]] = {"whole": Whole, "lexical": Lexical}

@@ -1,0 +1,88 @@
+"""The feed hands out what the epochs hold, from any position, and nothing that was made ahead is lost by leaving."""
+
+import random
+import threading
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis.strategies import integers, lists
+
+from nmt.data.batching import Batch, Batches, Batching, Epoch
+from nmt.data.encoded import tokenize
+from nmt.data.loader import Feed
+from nmt.data.tokenizer import Bpe
+
+DRAW = random.Random(4)
+WORDS = ["".join(DRAW.choices("abcdefgh", k=DRAW.randint(2, 6))) for _ in range(50)]
+LINES = [[" ".join(DRAW.choices(WORDS, k=DRAW.randint(1, 9))) for _ in range(40)] for _ in range(2)]
+TOKENIZERS = Bpe(vocab_size=60, sampling=0.3).train(*LINES)
+TRAIN = tokenize(TOKENIZERS, *LINES)
+
+
+class Watched(Batches):
+    """Notes which epochs were made, and breaks where it is told to."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        super().__init__(TRAIN, TOKENIZERS, Batching(tokens=200), seed=5)
+        self.made: list[int] = []
+        self.breaks_at = breaks_at
+
+    def epoch(self, number: int, *rest: Any) -> Epoch:
+        self.made.append(number)
+        if number == self.breaks_at:
+            raise OSError("the disk is gone")
+        return super().epoch(number, *rest)
+
+
+EPOCHS = [Watched().epoch(number) for number in range(8)]
+ALL = [[epoch.batch(index) for index in range(len(epoch))] for epoch in EPOCHS]
+
+
+def same(first: list[Batch], second: list[Batch]) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(a, b) for one, other in zip(first, second, strict=True) for a, b in zip(one, other, strict=True)
+    )
+
+
+@given(epoch=integers(0, 3), batch=integers(0, len(ALL[0]) // 2), sizes=lists(integers(1, 5), min_size=1, max_size=9))
+def test_the_batches_are_those_of_the_epochs_from_any_position(epoch: int, batch: int, sizes: list[int]) -> None:
+    with Feed(Watched(), epoch=epoch, batch=batch, pinned=False) as feed:
+        for most in sizes:
+            wanted = ALL[epoch][batch : batch + most]
+            assert same(feed.take(most), wanted)
+            assert feed.size == len(EPOCHS[epoch])
+            batch += len(wanted)
+            if batch == feed.size:
+                epoch, batch = epoch + 1, 0
+
+
+def test_no_two_epochs_are_alike_and_at_most_one_is_made_ahead() -> None:
+    assert not same(ALL[0], ALL[1])
+    batches = Watched()
+    with Feed(batches, epoch=2, batch=0, pinned=False) as feed:
+        assert batches.made == []
+        for number in (2, 3, 4):
+            while feed.take(3)[-1].lines.tolist() != ALL[number][-1].lines.tolist():
+                assert batches.made in (list(range(2, number + 1)), list(range(2, number + 2)))
+
+
+def test_what_goes_wrong_ahead_is_told_when_its_epoch_is_needed() -> None:
+    with Feed(Watched(breaks_at=1), epoch=0, batch=0, pinned=False) as feed:
+        for batch in ALL[0]:
+            assert same(feed.take(1), [batch])
+        with pytest.raises(OSError, match="the disk is gone"):
+            feed.take(1)
+
+
+def test_nothing_is_left_running() -> None:
+    before = threading.active_count()
+    with Feed(Watched(), epoch=0, batch=0, pinned=False) as feed:
+        feed.take(2)
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+    with pytest.raises(KeyboardInterrupt), Feed(Watched(), epoch=0, batch=0, pinned=False) as feed:
+        feed.take(2)
+        raise KeyboardInterrupt
+    assert threading.active_count() == before

@@ -1,0 +1,39 @@
+"""Outlines draw nothing, and take weights as they are."""
+
+import subprocess
+import sys
+
+import torch
+
+from nmt import build
+from nmt.model.meta_init import put
+from nmt.training.state import weights
+from tests import tiny_runs
+from tests.commands import environment
+
+
+def test_a_model_is_made_of_its_outline_and_weights() -> None:
+    for tied in ("all", "target", "none"):
+        settings = tiny_runs.composed(f"model.tied={tied}", "model.embedding_size=24", "model.decoder.hidden_size=32")
+        sizes = {"source_vocab": 37, "target_vocab": 37, "joint": True}
+        wanted, made = build.model(settings, **sizes), build.outline(settings, **sizes)
+        assert all(parameter.is_meta for parameter in made.parameters())
+        state = torch.get_rng_state()
+        put(made, weights(wanted))
+        assert torch.equal(torch.get_rng_state(), state)
+        shared = [module.output.weight is module.target.table.weight for module in (wanted, made)]
+        assert shared == [tied != "none"] * 2
+        assert weights(made).keys() == weights(wanted).keys()
+        assert all(torch.equal(tensor, weights(wanted)[name]) for name, tensor in weights(made).items())
+
+
+def test_an_outline_does_not_import_the_compiler() -> None:
+    code = """
+import sys
+from nmt import build
+from tests import tiny
+build.outline(tiny.composed(), source_vocab=37, target_vocab=37, joint=True)
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=True)
+    assert done.stdout.split() == [b"False"]

@@ -1,0 +1,71 @@
+"""A run with a model so small that it is trained in seconds, by heart on eight pairs."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from nmt import build, config
+from nmt.data.corpus import Bitext
+from nmt.runs.training_run import Outcome, run
+from tests.commands import composed
+from tests.shapes import without_checks
+from tests.synthetic_light import lighten
+
+TINY = (
+    "data.train=8",
+    "data.validation=8",
+    "data.test=8",
+    "tokenizer.vocab_size=120",
+    "model.dropout.embedding=0",
+    "model.dropout.readout=0",
+    "training.label_smoothing=0",
+    "model.embedding_size=24",
+    "model.encoder.hidden_size=24",
+    "model.decoder.hidden_size=32",
+    "optimizer.learning_rate=0.02",
+    "training.stop.epochs=60",
+    "training.validation.every_epochs=60",
+    "probes.sentences=1",
+    "search.size=2",
+    "search.max_ratio=1.2",
+    "search.max_extra=3",
+    "device=cpu",
+)
+
+
+class Trained(NamedTuple):
+    """A finished run: what it came to, and the eight pairs of its training set with their links."""
+
+    outcome: Outcome
+    text: Bitext
+
+    @property
+    def folder(self) -> Path:
+        return self.outcome.folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run that went through everything nmt-train does. To be read only."""
+    folder = tmp_path_factory.mktemp("outputs") / "tiny"
+    cache = tmp_path_factory.mktemp("cache")
+    settings = config.check(composed("train", *TINY, f"output={folder}", f"cache={cache}"), build.TRAIN)
+    with pytest.MonkeyPatch.context() as patch, without_checks():
+        lighten(patch)
+        outcome = run(settings, folder)
+    text = build.corpus(settings).load("train")
+    assert text is not None
+    return Trained(outcome, text)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The signal handlers of this process as they were."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

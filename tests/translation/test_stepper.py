@@ -1,0 +1,163 @@
+"""What is made ready for search says what the model says, whatever the decoder, the precision and the vocabulary."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt import build
+from nmt.errors import ConfigError
+from nmt.kernels.precision import can_round
+from nmt.kernels.quantized_linear import BFloat16, Float32, Int8
+from nmt.model.seq2seq import Seq2Seq
+from nmt.special_tokens import START
+from nmt.translation.stepper import Engine, Fed, Plain, Vocabulary
+from nmt.trees import repeat
+from tests import tiny_runs
+
+MODELS = {
+    "fed": (),
+    "fed, untied, heads": ("model.tied=none", "attention.heads=4", "attention/scope=local_p"),
+    "not fed": ("model.decoder.input_feeding=false",),
+    "gru": ("model.decoder.cell=gru",),
+    "layers": ("model.decoder.layers=2",),
+    "bahdanau": ("model/decoder=bahdanau", "attention=bahdanau"),
+    "conditional": ("model/decoder=conditional",),
+}
+VOCAB = 37
+AMX = pytest.mark.skipif(not can_round("cpu"), reason="bfloat16 needs AMX")
+INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs VNNI instructions")
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> Seq2Seq:
+    torch.manual_seed(5)
+    settings = tiny_runs.composed("model.embedding_size=24", "model.decoder.hidden_size=32", *MODELS[request.param])
+    made = build.model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
+    for parameter in made.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)  # no bias is zero, and no gate is idle
+    return made
+
+
+def source() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(7)
+    lengths = torch.tensor([5, 2, 7])
+    return torch.randint(4, VOCAB, (3, 7)).where(torch.arange(7) < lengths.unsqueeze(1), 0), lengths
+
+
+@torch.inference_mode()
+def steps(model: Seq2Seq, words: Tensor, copies: int = 2, times: int = 4) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Tokens that are among `words`, and what the model itself gives after them."""
+    memory, state = model.encode(*source())
+    state, tokens = repeat(state, copies), torch.full((3 * copies,), START)
+    for _ in range(times):
+        log_probs, state, weights = model.step(tokens, state, memory)
+        assert weights is not None
+        yield tokens, log_probs, weights
+        tokens = words[torch.randint(4, len(words), tokens.shape)]
+
+
+@torch.inference_mode()
+def compare(model: Seq2Seq, engine: Engine, vocabulary: Vocabulary, tolerance: float) -> None:
+    words = torch.arange(VOCAB) if vocabulary.words is None else vocabulary.words
+    place = torch.full((VOCAB,), -1).scatter(0, words, torch.arange(len(words)))
+    given, state = engine.encode(*source(), vocabulary)
+    state, step = repeat(state, 2), engine.stepper(vocabulary)
+    for tokens, wanted, weights in steps(model, words):
+        log_probs, state, looked = step(place[tokens], state, given)
+        allowed = torch.ones(3, len(words), dtype=torch.bool) if vocabulary.allowed is None else vocabulary.allowed
+        among = wanted[:, words].masked_fill(~allowed.repeat_interleave(2, 0), -torch.inf).log_softmax(-1)
+        real = among > -1e4
+        assert torch.equal(log_probs > -1e4, real)
+        torch.testing.assert_close(log_probs[real], among[real], atol=tolerance, rtol=tolerance)
+        assert looked is not None
+        torch.testing.assert_close(looked, weights, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_engine_steps_as_its_model_does(model: Seq2Seq, many: bool) -> None:
+    compare(model, Engine(model), Vocabulary(many=many), 2e-5)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_over_some_words_the_distribution_is_that_given_these_words(model: Seq2Seq, many: bool) -> None:
+    torch.manual_seed(11)
+    words = torch.tensor([0, 1, 2, 3, *range(6, VOCAB, 3)])
+    allowed = torch.rand(3, len(words)) < 0.7
+    allowed[:, :4] = True
+    compare(model, Engine(model), Vocabulary(words, allowed, many), 2e-5)
+
+
+@AMX
+def test_eight_binary_digits_are_near(model: Seq2Seq) -> None:
+    compare(model, Engine(model, "bfloat16"), Vocabulary(), 0.05)
+
+
+@AMX
+@pytest.mark.parametrize("rounded", [False, True])
+def test_eight_binary_digits_round_factors_and_no_more_than_asked_of_results(rounded: bool) -> None:
+    torch.manual_seed(4)
+    weight, bias, x = torch.randn(41, 64), torch.randn(41), torch.randn(70, 64)
+    product = BFloat16(weight, bias, rounded=rounded)
+    found, exact = product(x), x @ weight.T + bias
+    assert found.dtype == torch.float32
+    # Each factor is off by at most 2 ** -9 of itself, and so are a bias and a result that may be.
+    bound = (2**-8 * 1.1) * (x.abs() @ weight.abs().T)
+    if rounded:
+        bound = bound + 2**-9 * (bias.abs() + found.abs())
+    assert ((found - exact).abs() <= bound + 1e-5).all()
+    for row in (0, 33, 69):
+        torch.testing.assert_close(product(x[row : row + 1])[0], found[row], rtol=1e-5 + rounded * 2**-8, atol=1e-5)
+
+
+@INT8
+def test_eight_bits_are_near(model: Seq2Seq) -> None:
+    compare(model, Engine(model, "int8"), Vocabulary(), 0.1)
+
+
+@INT8
+def test_eight_bits_round_every_row_by_itself() -> None:
+    torch.manual_seed(3)
+    weight, bias, x = torch.randn(41, 64), torch.randn(41), 5 * torch.randn(7, 64)
+    for within_one in (False, True):
+        product = Int8(weight, bias, within_one=within_one)
+        rows = x / x.abs().max() if within_one else x * torch.logspace(-3, 3, 7).unsqueeze(1)
+        together = product(rows)
+        for row in range(7):
+            # Sums are exact; kernels for one row and for many may round the scaling differently.
+            torch.testing.assert_close(product(rows[row : row + 1])[0], together[row], rtol=1e-6, atol=1e-6)
+        # x and W are off by at most half a step in each of the 64 summands.
+        reach = 1.0 if within_one else rows.abs().amax(1, keepdim=True)
+        bound = (reach * weight.abs().sum(1) + rows.abs().sum(1, keepdim=True) * weight.abs().amax(1)) / 254 * 1.1
+        assert ((together - (rows @ weight.T + bias)).abs() <= bound + 1e-5).all()
+
+
+def test_a_zero_row_gives_the_bias() -> None:
+    made = [Float32, *[BFloat16] * can_round("cpu"), *[Int8] * torch.cpu._is_vnni_supported()]
+    for make in made:
+        product = make(torch.zeros(3, 16), torch.arange(3.0), within_one=False)
+        assert product(torch.zeros(2, 16)).tolist() == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_without_the_instructions_eight_bits_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    with pytest.raises(ConfigError, match="Choose precision=float32"):
+        Int8(torch.zeros(3, 16), None, within_one=True)
+
+
+@pytest.mark.parametrize(("vnni", "advice"), [(True, "precision=float32 or int8[.]"), (False, "precision=float32[.]")])
+def test_without_the_instructions_eight_binary_digits_are_an_error(
+    vnni: bool, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
+    with pytest.raises(ConfigError, match=advice):
+        BFloat16(torch.zeros(3, 16), None)
+
+
+def test_the_common_decoder_is_read_in_two_products_and_every_other_as_it_is(
+    model: Seq2Seq, request: pytest.FixtureRequest
+) -> None:
+    fed = request.node.callspec.params["model"].startswith("fed")
+    assert isinstance(Engine(model).reader, Fed if fed else Plain)

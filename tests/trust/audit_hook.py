@@ -1,0 +1,149 @@
+"""Runs nmt-translate on model folders, each in a process of its own that tells all it did: `python audit_hook.py GOOD`.
+
+Every line of standard input is a case: a folder, or the name of one of CONTROLS. Every line of standard output is what
+became of it, as JSON: see `Seen`. The processes are forked from one that has used a GOOD folder, so that whatever they
+import, compile or run is the case's doing, and so that the time and memory of importing torch are not counted.
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SILENT = {"builtins.id", "object.__getattr__"}
+"""Audit events of looking at Python's own objects."""
+
+SECONDS = 120
+"""After so long a case hangs."""
+
+began = 0.0
+events: list[list[str]] = []
+watching = False
+
+
+def note(event: str, arguments: tuple[Any, ...]) -> None:
+    """The audit hook (PEP 578)."""
+    if watching and event not in SILENT:
+        events.append([event, *(str(argument) for argument in arguments[:1])])
+
+
+def translate(folder: str) -> None:
+    """The command from its words to its end, with no lines to translate."""
+    from nmt.cli import translate
+
+    sys.argv = ["nmt-translate", f"model={folder}", "input=/dev/null"]
+    translate.main()
+
+
+class Opened:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("1 + 1",)
+
+
+def listened() -> None:
+    with socket.socket() as opened, contextlib.suppress(OSError):
+        opened.connect(("127.0.0.1", 9))
+
+
+def leak(folder: str) -> None:
+    raise SystemExit(os.environ[folder])
+
+
+def linger(seconds: float) -> None:
+    while time.process_time() - began < seconds:
+        pass
+
+
+CONTROLS: dict[str, Callable[[], object]] = {
+    "opens": lambda: Path("/etc/passwd").read_bytes(),
+    "environment": lambda: leak("HOME"),
+    "unpickles": lambda: pickle.loads(pickle.dumps(Opened())),
+    "executes": lambda: exec("1 + 1"),
+    "imports": lambda: importlib.import_module("__phello__"),
+    "starts": lambda: subprocess.run(["true"], check=True),
+    "connects": listened,
+    "lingers": lambda: linger(0.3),
+    "takes": lambda: bytearray(b"1") * (128 * 2**20),
+    "dies": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "breaks": lambda: 1 // 0,
+}
+"""What no folder may bring about."""
+
+
+def child(case: str, answer: int) -> None:
+    """Runs one case and writes what was seen."""
+    global began, watching
+    asked: list[str] = []
+    get = type(os.environ).__getitem__
+
+    def remembered(environment: Any, key: str) -> str:
+        asked.append(str(key))
+        return get(environment, key)  # type: ignore[no-any-return]
+
+    type(os.environ).__getitem__ = remembered  # type: ignore[method-assign,assignment]
+    signal.alarm(SECONDS)
+    status, said = 0, tempfile.TemporaryFile()  # noqa: SIM115 (the process ends with it)
+    os.dup2(said.fileno(), 1)
+    os.dup2(said.fileno(), 2)
+    before, began = peak(), time.process_time()
+    watching = True
+    try:
+        CONTROLS[case]() if case in CONTROLS else translate(case)
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 1
+        print("" if isinstance(left.code, int) else left.code, file=sys.stderr, end="")
+    except BaseException as problem:
+        status = 1
+        print("Traceback", repr(problem), file=sys.stderr)
+    watching = False
+    seconds, mebibytes = time.process_time() - began, (peak() - before) / 2**10
+    sys.stderr.flush()
+    sys.stdout.flush()
+    said.seek(0)
+    text = said.read().decode("utf-8", "backslashreplace")
+    found = {"status": status, "said": text, "seconds": seconds, "mebibytes": mebibytes, "asked": asked}
+    with os.fdopen(answer, "w") as writing:
+        json.dump({**found, "events": events}, writing)
+
+
+def peak() -> int:
+    """The most memory that this process has held, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def seen(case: str) -> str:
+    """What became of a case, as a line of JSON; only how it ended if it did not come to its end."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            child(case, writing)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        found = answer.read()
+    _, ended = os.waitpid(process, 0)
+    return found.decode() or json.dumps({"status": -ended})
+
+
+if __name__ == "__main__":
+    sys.addaudithook(note)
+    good = sys.argv[1]
+    translate(good)
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        translate(f"{good}/none")  # messages have their imports too
+    for line in sys.stdin:
+        print(seen(line.removesuffix("\n")), flush=True)
