@@ -3,8 +3,10 @@
 import inspect
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,6 +55,26 @@ MIXES = [
     Mix(score, scope, settings, normalizer, heads)
     for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, NORMALIZERS, HEADS)
 ]
+
+
+def cover_pairs(choices: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Which of all combinations hold every pair of values of two axes at least once: the greedy choice, in order."""
+    pairs = [set(itertools.combinations(enumerate(choice), 2)) for choice in choices]
+    missing, chosen = set[Any]().union(*pairs), []
+    while missing:
+        chosen.append(max(range(len(choices)), key=lambda index: len(pairs[index] & missing)))
+        missing -= pairs[chosen[-1]]
+    return sorted(chosen)
+
+
+AXES = [(each.score, (each.scope, each.settings), each.normalizer, each.heads) for each in MIXES]
+COVERING = [MIXES[index] for index in cover_pairs(AXES)]
+"""Mixes among which any two values of two axes meet: a tenth of all, for the default tests."""
+
+
+def slow_unless(chosen: Sequence[Any], every: Sequence[Any]) -> list[Any]:
+    """Parameters of a test: those that are chosen, and all others marked slow."""
+    return [each if each in chosen else pytest.param(each, marks=pytest.mark.slow) for each in every]
 
 
 def score_of(name: str, heads: int, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Score, int]:

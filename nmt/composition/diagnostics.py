@@ -135,15 +135,16 @@ def hint(key: str, name: str, words: Sequence[str]) -> str:
         return f"{key} belongs to {homes[key]}{_instead(found, homes[key].group)}."
     known = {**dict.fromkeys(found.keys), **homes, **dict.fromkeys(found.chosen)}
     if theirs := find_settings(key, known):
-        return f"{key} is not a setting. Here it is {join([describe(ours, name, known[ours]) for ours in theirs])}."
+        meant = [describe(ours, name, known[ours], found.chosen) for ours in theirs]
+        return f"{key} is not a setting. Here it is {join(meant)}."
     if name == "train" and (answer := ANSWERS.get(normalize(key.split(".")[-1]))):
         return f"{key} is not a setting. {answer}"
     alike = similar(_dotted(key), [*found.keys, *homes])
     if not alike:
         return f"{key} is not a setting. {nearest('', (option for option in found.keys if '.' not in option))}"
-    meant = [group if is_group(group := _slashed(option)) else option for option in alike]
+    options = [group if is_group(group := _slashed(option)) else option for option in alike]
     belongs = f" It belongs to {homes[alike[0]]}." if alike[0] in homes else ""
-    return f"{key} is not a setting. Did you mean {join(meant)}?{belongs}"
+    return f"{key} is not a setting. Did you mean {join(options)}?{belongs}"
 
 
 def explain_clash(key: str, words: Sequence[str]) -> str:
@@ -156,14 +157,19 @@ def explain_clash(key: str, words: Sequence[str]) -> str:
     return f"{key} is a setting, but cannot be given like this. {SYNTAX}"
 
 
-def describe(setting: str, command: str, home: "Home | None") -> str:
-    """A setting with the option that has it, or else with what its comment in `configs/` says of it."""
+def describe(setting: str, command: str, home: "Home | None", chosen: Mapping[str, str | None]) -> str:
+    """A setting with the option that has it, or else with its comment in `configs/`, that of the option which is
+    `chosen` in its group."""
     from nmt.composition import help
 
     if home is not None:
         return f"{setting} (of {home})"
     path = tuple(re.split("[./]", setting))
-    comments = (each.comment for each in help.read(Path(configs()), command) if each.path == path)
+    comments = (
+        each.comment
+        for each in help.read(Path(configs()), command)
+        if each.path == path and each.name in (None, chosen.get("/".join(each.group)))
+    )
     comment = next(comments, None)
     return setting if comment is None else f"{setting} ({comment})"
 

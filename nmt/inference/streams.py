@@ -24,7 +24,8 @@ Put = Callable[[Iterable[str]], None]
 
 def pairs(source: str, target: str, errors: lines.Errors) -> tuple[list[str], list[str]]:
     """The lines of two files that belong together. Raises DataError if one has more than the other."""
-    lines.check(target)
+    lines.check(source, asked="source")
+    lines.check(target, asked="target")
     first, second = lines.read(source, errors), lines.read(target, errors)
     if len(first) != len(second):
         raise DataError(

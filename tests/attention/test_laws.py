@@ -14,6 +14,7 @@ from nmt.attention.attention import Attended, Attention
 from nmt.attention.score import SCORES
 from nmt.trees import take
 from tests.builders import (
+    COVERING,
     MEMORY,
     MIXES,
     Mix,
@@ -23,6 +24,7 @@ from tests.builders import (
     mix,
     numbers,
     positions_of,
+    slow_unless,
     whole,
     without_gradient,
 )
@@ -44,7 +46,7 @@ def case_of(mix: Mix, lengths: list[int], target: int = TARGET, seed: int = 1) -
     return Case(attention, states, numbers(len(lengths), target, query_size, seed=seed + 1))
 
 
-@pytest.fixture(scope="module", params=MIXES, ids=str)
+@pytest.fixture(scope="module", params=slow_unless(COVERING, MIXES), ids=str)
 def case(request: pytest.FixtureRequest) -> Case:
     return case_of(request.param, LENGTHS)
 

@@ -10,6 +10,7 @@ import pytest
 
 import nmt
 from nmt.cli import align, application, compare, evaluate, score, train, translate
+from nmt.composition.overrides import APPLIED, respelled
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
 from tests.commands import composed, environment, finished, words
@@ -177,4 +178,4 @@ def test_mistakes_are_told_in_the_words_that_were_typed(
     ],
 )
 def test_only_the_beginning_of_a_word_is_respelled(word: str, hydras: str) -> None:
-    assert overrides.respelled(word, overrides.APPLIED) == hydras
+    assert respelled(word, APPLIED) == hydras

@@ -55,7 +55,14 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ),
         ("train batch_size=8", "padding counted) or batching.max_sentences (of a batch; null is no limit)."),
         ("train patience=3", "training.stop.patience (validations without a new best) or schedule.patience (of sched"),
-        ("train lr=3", "lr is not a setting. Here it is optimizer.learning_rate"),
+        (
+            "train lr=3",
+            "lr is not a setting. Here it is optimizer.learning_rate (the peak, which the schedule scales).",
+        ),
+        (
+            "train optimizer=adadelta lr=3",
+            "lr is not a setting. Here it is optimizer.learning_rate (the peak, which the schedule scales; the method",
+        ),
         ("train src=a", "src is not a setting. Here it is data.train.source (of data=files)."),
         ("train wandb=true", "A run writes its metrics to metrics.jsonl in its folder"),
         ("translate model=x beam_size=3", "beam_size is not a setting. Here it is search.size"),

@@ -13,6 +13,7 @@ import pytest
 
 from nmt.cli import align, application, compare, evaluate, shortlist, train, translate
 from nmt.comparison import local
+from nmt.composition.overrides import APPLIED
 from nmt.data.corpus import Files, Sides
 from nmt.data.hub import Hub
 from nmt.errors import NmtError
@@ -142,7 +143,7 @@ def test_what_is_in_data_and_vocabularies(
     monkeypatch.setattr(translate, "task", lambda composed: wrong(tmp_path / "data"))
     monkeypatch.setattr(sys, "argv", ["nmt-translate", "model=none"])
     with pytest.raises(SystemExit):
-        application.open_door("translate", translate.task, spelled=overrides.APPLIED)
+        application.open_door("translate", translate.task, spelled=APPLIED)
     said = capsys.readouterr().err
     assert not steers(said)
     assert "x1b" in said
