@@ -21,12 +21,12 @@ import torch
 
 import nmt
 from nmt import build, config
-from nmt.cli.training_run import Run, seed_everything
 from nmt.config import Plain
 from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.runs.training_run import Run, seed_everything
 from nmt.training.interruption import Interruption
-from tests.cli.commands import composed
-from tests.light import lighten
+from tests.commands import composed
+from tests.synthetic_light import lighten
 
 STEPS = 100
 

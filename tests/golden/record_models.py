@@ -14,10 +14,10 @@ from typing import Any
 from nmt import build, config
 from nmt.cli import align as align_command
 from nmt.cli import translate as translate_command
-from nmt.cli.training_run import run
-from tests.cli.commands import composed, lines, write
+from nmt.runs.training_run import run
+from tests.commands import composed, lines, write
 from tests.golden.record_losses import describe
-from tests.light import lighten
+from tests.synthetic_light import lighten
 
 TRAINING = (
     "data=grammar",

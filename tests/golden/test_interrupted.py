@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from nmt import build, config
-from nmt.cli import training_run
-from tests.cli.commands import composed
+from nmt.runs import training_run
+from tests.commands import composed
 from tests.golden.record_interrupted import WORDS, losses, weights
-from tests.light import lighten
+from tests.synthetic_light import lighten
 
 HOME = Path(__file__).with_name("interrupted")
 RECORD: dict[str, Any] = json.loads((HOME / "resumed.json").read_text(encoding="utf-8"))

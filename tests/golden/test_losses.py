@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden.record_losses import COMMON, RUNS, STEPS, load, train
-from tests.light import lighten
+from tests.synthetic_light import lighten
 
 RECORD = load(Path(__file__).with_name("losses.json"))
 
