@@ -74,7 +74,10 @@ COVERING = [MIXES[index] for index in cover_pairs(AXES)]
 
 def slow_unless(chosen: Sequence[Any], every: Sequence[Any]) -> list[Any]:
     """Parameters of a test: those that are chosen, and all others marked slow."""
-    return [each if each in chosen else pytest.param(each, marks=pytest.mark.slow) for each in every]
+    return [
+        each if each in chosen else pytest.param(*(each if type(each) is tuple else [each]), marks=pytest.mark.slow)
+        for each in every
+    ]
 
 
 def score_of(name: str, heads: int, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Score, int]:

@@ -22,6 +22,7 @@ from nmt.evaluation.probes import Probes
 from nmt.runs.run_folder import flat
 from nmt.training.settings import Training
 from tests import tiny_runs
+from tests.builders import slow_unless
 
 ROOT = Path(configs())
 AXES: dict[str, Variants] = {
@@ -183,8 +184,17 @@ def test_every_leaf_can_be_chosen(leaf: str) -> None:
     build.rehearse(chosen)
 
 
-@pytest.mark.parametrize("data", sorted(path.stem for path in (ROOT / "data").glob("*.yaml")))
-@pytest.mark.parametrize("experiment", ["null", *(path.stem for path in sorted((ROOT / "experiment").glob("*.yaml")))])
+BOTH = [
+    (data.stem, experiment)
+    for data in sorted((ROOT / "data").glob("*.yaml"))
+    for experiment in ["null", *(path.stem for path in sorted((ROOT / "experiment").glob("*.yaml")))]
+]
+
+
+USUAL = [(data, experiment) for data, experiment in BOTH if data == "files" or experiment == "null"]
+
+
+@pytest.mark.parametrize(("data", "experiment"), slow_unless(USUAL, BOTH))
 def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str) -> None:
     words = [f"data={data}", *([] if experiment == "null" else [f"experiment={experiment}"])]
     without = tiny_runs.composed(*words)

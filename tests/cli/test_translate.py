@@ -27,6 +27,8 @@ from nmt.special_tokens import END, START
 from tests.commands import composed, environment, finished, lines, words, write
 from tests.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 NEWLINE = b"\n"
 NASTY = (
     b"\xef\xbb\xbfThe dog sleeps.\r\n\n   \nx\xe2\x80\xa8y\x85z".replace(b"\x85", b"\xc2\x85")

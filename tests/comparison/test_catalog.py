@@ -15,6 +15,7 @@ from nmt.cli import compare
 from nmt.comparison import catalog, plan
 from nmt.composition.paths import configs
 from nmt.errors import ConfigError
+from tests.builders import slow_unless
 from tests.commands import composed, finished, write
 
 FILES = sorted(path.stem for path in (Path(configs()) / catalog.GROUP).glob("*.yaml"))
@@ -53,7 +54,7 @@ def test_a_comparison_is_found_by_its_name_and_says_what_it_is(name: str) -> Non
     assert {"variants": found.variants, "baseline": found.baseline} == yaml.safe_load(text)
 
 
-@pytest.mark.parametrize("base", BASES, ids=" ".join)
+@pytest.mark.parametrize("base", slow_unless(BASES[:1], BASES), ids=" ".join)
 @pytest.mark.parametrize("name", FILES)
 def test_every_variant_passes_the_check_of_nmt_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, base: list[str]

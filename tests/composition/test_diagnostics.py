@@ -13,6 +13,7 @@ from nmt.composition.diagnostics import choices, composed, elsewhere, is_group, 
 from nmt.composition.paths import configs
 from nmt.composition.recipes import read_recipe_text
 from nmt.errors import ConfigError
+from tests.builders import slow_unless
 
 MAINS = {"train": train, "translate": translate, "evaluate": evaluate, "align": align, "compare": compare}
 
@@ -156,18 +157,21 @@ def test_several_runs_are_left_to_nmt_compare(word: str) -> None:
     assert (miswritten([word]) or "").startswith(f"{word} does several runs, which nmt-compare is for")
 
 
-def test_every_file_of_a_group_is_found_by_the_settings_that_only_it_has() -> None:
+GROUPS = ("search", "schedule", "data", "attention/scope", "attention/score", "model/decoder")
+
+
+@pytest.mark.parametrize("group", slow_unless(["schedule", "attention/scope"], GROUPS))
+def test_every_file_of_a_group_is_found_by_the_settings_that_only_it_has(group: str) -> None:
     """An oracle for `elsewhere`: what Hydra composes for each option, held against what the default has."""
     default = composed("train", [])
     homes = dict(elsewhere(default))
-    for group in ("search", "schedule", "data", "attention/scope", "attention/score", "model/decoder"):
-        for file in (Path(configs()) / group).glob("*.yaml"):
-            found = composed("train", [f"{group}={file.stem}"])
-            assert found.chosen[group] == file.stem
-            new = {key for key in found.keys if key not in default.keys}
-            assert all(homes[key].group == group and file.stem in homes[key].options for key in new)
-            others = {key for key, home in homes.items() if home.group == group} - new
-            assert not [key for key in others if file.stem in homes[key].options]
+    for file in (Path(configs()) / group).glob("*.yaml"):
+        found = composed("train", [f"{group}={file.stem}"])
+        assert found.chosen[group] == file.stem
+        new = {key for key in found.keys if key not in default.keys}
+        assert all(homes[key].group == group and file.stem in homes[key].options for key in new)
+        others = {key for key, home in homes.items() if home.group == group} - new
+        assert not [key for key in others if file.stem in homes[key].options]
 
 
 def test_a_recipe_or_comparison_that_is_no_regular_file_is_said_to_be_none(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from nmt.special_tokens import END, START
 from nmt.translation.translator import forced
 from tests import tiny_runs
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:

@@ -45,7 +45,7 @@ def averaging(folder: Path, kind: str, *overrides: str) -> dict[str, Any]:
     return tiny_runs.settings(folder, *tiny_runs.RESTLESS, *rhythm, *overrides)
 
 
-@pytest.mark.parametrize("kind", ["last", "best"])
+@pytest.mark.parametrize("kind", ["last", pytest.param("best", marks=pytest.mark.slow)])
 def test_an_average_that_is_better_is_handed_on(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     always_better(monkeypatch)
     made: list[tuple[list[str], dict[str, torch.Tensor]]] = []

@@ -167,6 +167,7 @@ def test_what_the_device_cannot_do_is_told_before_data_are_read(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_without_a_test_split_the_validation_split_is_scored_and_named(tmp_path: Path) -> None:
     grammar = build.corpus(tiny_runs.composed(*tiny_runs.SMALL))
     files = []

@@ -14,6 +14,8 @@ from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
 from nmt.special_tokens import END, UNKNOWN
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 SEEDS = range(8)
 RANKINGS: list[dict[str, Any]] = [
     {"length_penalty": "none"},

@@ -23,6 +23,7 @@ from tests.training.compiling import CASES, LUONG, batch
 from tests.training.fake_training import Trial
 
 
+@pytest.mark.slow
 def compared(backend: str, cases: range, *, number_format: str = "float64", within: float = 1e-12) -> None:
     """Fails unless the cases have the numbers of the plain recurrence, by one program for batches of all sizes."""
     asked = [sys.executable, "-m", "tests.training.compiling", backend, "2", number_format, *map(str, cases)]

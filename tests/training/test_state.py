@@ -21,6 +21,7 @@ from nmt.training.average import Ema
 from nmt.training.schedule import Plateau
 from nmt.training.state import Progress, TrainingState, fits, put_weights, weights
 from tests import tiny_runs
+from tests.builders import slow_unless
 from tests.run_files import differing, left
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -137,7 +138,7 @@ FORGOTTEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("part", FORGOTTEN)
+@pytest.mark.parametrize("part", slow_unless(["optimizer", "random state", "average"], list(FORGOTTEN)))
 def test_whatever_a_resume_forgets_is_seen(
     part: str, home: Path, whole: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from nmt.trees import repeat, take
 from tests import tiny_runs
 from tests.builders import SOURCE_VOCAB, TARGET_VOCAB, Plan, mix, seq2seq
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 LENGTHS = (5, 2, 7)
 BEAM = Beam(size=3, nbest=2, max_ratio=0.5)
 

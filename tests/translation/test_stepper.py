@@ -16,6 +16,8 @@ from nmt.translation.stepper import Engine, Fed, Plain, Vocabulary
 from nmt.trees import repeat
 from tests import tiny_runs
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 MODELS = {
     "fed": (),
     "fed, untied, heads": ("model.tied=none", "attention.heads=4", "attention/scope=local_p"),

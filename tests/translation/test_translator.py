@@ -20,6 +20,8 @@ from nmt.translation.stepper import Engine
 from nmt.translation.translator import Listing, Translator, forced
 from tests import tiny_runs
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(scope="module", params=DECODERS)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:

@@ -86,7 +86,10 @@ def test_every_decoder_is_among_them() -> None:
     assert DECODERS.keys() <= set(named)
 
 
-@pytest.mark.parametrize(("place", "call"), [("between two batches of a step", 8), ("in a search", 30)])
+@pytest.mark.parametrize(
+    ("place", "call"),
+    [("between two batches of a step", 8), pytest.param("in a search", 30, marks=pytest.mark.slow)],
+)
 def test_a_stopped_run_goes_on_exactly(
     place: str, call: int, home: Path, whole: Callable[[str], dict[str, object]]
 ) -> None:
