@@ -12,26 +12,26 @@ from nmt.attention.none import NoAttention, NoScore
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
-from nmt.config import Plain, Schema, Variants
-from nmt.data.batching import Batching
+from nmt.config import ConfigDict, Schema, Variants
+from nmt.data.batching import BatchSettings
 from nmt.data.corpus import Corpus, Files
 from nmt.data.hub import Hub
-from nmt.data.own_model import read_given
+from nmt.data.own_model import read_pretrained
 from nmt.data.prepare import Filters
 from nmt.data.synthetic import Grammar
-from nmt.data.tokenizer import TOKENIZERS, SentencePiece
+from nmt.data.tokenizer import TOKENIZERS, SentencePieceTrainer
 from nmt.errors import ConfigError
-from nmt.evaluation.bleu_tokens import Bleu, check_tokenizer
+from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders.recurrent import DECODERS
 from nmt.model.encoders.recurrent import ENCODERS
-from nmt.model.meta_init import Undrawn
-from nmt.model.seq2seq import Dropout, Seq2Seq, Tied
+from nmt.model.meta_init import SkipInit
+from nmt.model.seq2seq import DropoutRates, Seq2Seq, WeightTying
 from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
-from nmt.storage.untrusted_paths import MOST_THREADS, Device, memory
+from nmt.storage.untrusted_paths import MAX_THREADS, Device, get_physical_memory
 from nmt.training import compiled
 from nmt.training.averaging import AVERAGES
 from nmt.training.length import is_open
@@ -61,8 +61,8 @@ AVERAGE = Variants(AVERAGES)
 
 MODEL: dict[str, Schema | Any] = {
     "embedding_size": int,
-    "tied": Tied,
-    "dropout": Dropout,
+    "tied": WeightTying,
+    "dropout": DropoutRates,
     "encoder": ENCODER,
     "bridge": BRIDGE,
     "decoder": DECODER,
@@ -73,7 +73,7 @@ TRAIN: dict[str, Schema | Any] = {
     "data": DATA,
     "tokenizer": TOKENIZER,
     "filters": Filters,
-    "batching": Batching,
+    "batching": BatchSettings,
     "model": MODEL,
     "attention": ATTENTION,
     "training": Training,
@@ -81,7 +81,7 @@ TRAIN: dict[str, Schema | Any] = {
     "schedule": SCHEDULE,
     "average": AVERAGE,
     "search": SEARCH,
-    "bleu": Bleu,
+    "bleu": BleuSettings,
     "probes": Probes,
     "from": str | None,
     "init": str | None,
@@ -93,48 +93,48 @@ TRAIN: dict[str, Schema | Any] = {
     "cache": str,
 }
 
-LARGEST = 100_000
+MAX_SEARCH_SETTING = 100_000
 """The most that a number of a search may be: what is more takes all memory, whoever asks for it."""
 
-TRAINED_BYTES = 16
+BYTES_PER_PARAMETER = 16
 """Of a parameter that is trained: itself, its gradient and two averages of that, 4 bytes each."""
 
-DEEPEST = 256
+MAX_LAYERS = 256
 """The most layers: each costs time to make, even where it takes no memory."""
 
 
-def corpus(settings: Plain) -> Corpus:
+def build_corpus(settings: ConfigDict) -> Corpus:
     """The corpus that `data` names."""
-    made: Corpus = config.make(DATA, settings["data"])
+    made: Corpus = config.build_variant(DATA, settings["data"])
     return made
 
 
-def tokenizer(settings: Plain) -> SentencePiece:
+def build_tokenizer(settings: ConfigDict) -> SentencePieceTrainer:
     """How the vocabulary is learnt, or the one that `tokenizer.model` names."""
-    made: SentencePiece = config.make(TOKENIZER, settings["tokenizer"])
+    made: SentencePieceTrainer = config.build_variant(TOKENIZER, settings["tokenizer"])
     chosen = settings["tokenizer"]
     if chosen.get("model") is None:
         return made
-    given = {key: chosen.get(key, default(TOKENIZER, chosen, key)) for key in ("joint", "sampling")}
-    return read_given(chosen["model"], chosen.get("target_model"), **given)
+    given = {key: chosen.get(key, get_default(TOKENIZER, chosen, key)) for key in ("joint", "sampling")}
+    return read_pretrained(chosen["model"], chosen.get("target_model"), **given)
 
 
-def search(settings: Plain) -> Search:
+def build_search(settings: ConfigDict) -> Search:
     """The search that turns distributions into translations. Raises ConfigError for numbers that are absurdly large."""
     for key, value in settings["search"].items():
-        if isinstance(value, int | float) and key != "seed" and value > LARGEST:
-            raise ConfigError(f"search.{key} must be at most {LARGEST}; got {value}.")
-    made: Search = config.make(SEARCH, settings["search"])
+        if isinstance(value, int | float) and key != "seed" and value > MAX_SEARCH_SETTING:
+            raise ConfigError(f"search.{key} must be at most {MAX_SEARCH_SETTING}; got {value}.")
+    made: Search = config.build_variant(SEARCH, settings["search"])
     return made
 
 
-def schedule(settings: Plain) -> Schedule:
+def build_schedule(settings: ConfigDict) -> Schedule:
     """The learning-rate schedule."""
-    made: Schedule = config.make(SCHEDULE, settings["schedule"])
+    made: Schedule = config.build_variant(SCHEDULE, settings["schedule"])
     return made
 
 
-def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
+def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
     """The model that `model` and `attention` describe. Raises ConfigError where its parts do not fit together."""
     chosen = settings["model"]
     if chosen["tied"] == "all" and not joint:
@@ -142,21 +142,21 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
             "model.tied=all shares one table between source and target, so it needs one vocabulary; tokenizer.joint is "
             "false. Set tokenizer.joint=true or model.tied=target."
         )
-    hidden = chosen["decoder"].get("hidden_size", default(DECODER, chosen["decoder"], "hidden_size"))
+    hidden = chosen["decoder"].get("hidden_size", get_default(DECODER, chosen["decoder"], "hidden_size"))
     for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
         if size < 1:
             raise ConfigError(f"model.{name} must be at least 1; got {size}.")
     for side in ("encoder", "decoder"):
-        if (layers := chosen[side].get("layers", 1)) > DEEPEST:
-            raise ConfigError(f"model.{side}.layers must be at most {DEEPEST}; got {layers}.")
-    dropout = config.build(Dropout, chosen["dropout"])
-    encoder = config.make(ENCODER, chosen["encoder"], embedding_size=chosen["embedding_size"])
-    decoder = config.make(
+        if (layers := chosen[side].get("layers", 1)) > MAX_LAYERS:
+            raise ConfigError(f"model.{side}.layers must be at most {MAX_LAYERS}; got {layers}.")
+    dropout = config.build(DropoutRates, chosen["dropout"])
+    encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=chosen["embedding_size"])
+    decoder = config.build_variant(
         DECODER,
         chosen["decoder"],
         embedding_size=chosen["embedding_size"],
         memory_size=encoder.memory_size,
-        attention=attention(
+        attention=build_attention(
             settings["attention"],
             query_size=hidden,
             memory_size=encoder.memory_size,
@@ -164,15 +164,15 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
         ),
         readout_dropout=dropout.readout,
     )
-    bridge = config.make(
+    bridge = config.build_variant(
         BRIDGE,
         chosen["bridge"],
         memory_size=encoder.memory_size,
         hidden_size=hidden,
         layers=len(decoder.stack.cells),
-        parts=decoder.parts,
+        parts=decoder.state_tensors,
         encoder_layers=len(encoder.layers),
-        encoder_parts=encoder.layers[0][0].parts,
+        encoder_parts=encoder.layers[0][0].state_tensors,
     )
     return Seq2Seq(
         source_vocab=source_vocab,
@@ -186,16 +186,17 @@ def model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, 
     )
 
 
-def outline(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
-    """The same model without memory: its parameters have nothing but shapes. Raises ConfigError as `model` does."""
+def build_on_meta(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
+    """The same model without memory: its parameters have nothing but shapes. Raises ConfigError as `build_model` "
+    "does."""
     try:
-        with torch.device("meta"), Undrawn():
-            return model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
+        with torch.device("meta"), SkipInit():
+            return build_model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
     except (MemoryError, RuntimeError) as problem:
         raise ConfigError(f"No tensor can have the sizes of this model: {problem}.") from problem
 
 
-def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int) -> Attention:
+def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int) -> Attention:
     """Attention put together from its four choices, or none."""
     heads = chosen["heads"]
     if heads < 1:
@@ -210,48 +211,48 @@ def attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, d
             )
         return NoAttention(memory_size=memory_size, directions=directions)
     return Attention(
-        score=config.make(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads),
-        scope=config.make(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
-        normalizer=config.make(NORMALIZER, chosen["normalizer"]),
+        score=config.build_variant(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads),
+        scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
+        normalizer=config.build_variant(NORMALIZER, chosen["normalizer"]),
         memory_size=memory_size,
         heads=heads,
     )
 
 
-def default(variants: Variants, chosen: Mapping[str, Any], key: str) -> Any:
+def get_default(variants: Variants, chosen: Mapping[str, Any], key: str) -> Any:
     """The value that a variant's constructor gives to a setting which the config leaves out."""
-    return config.parameters(variants.table[chosen["name"]])[key].default
+    return config.inspect_parameters(variants.table[chosen["name"]])[key].default
 
 
-def rehearse(settings: Plain) -> None:
+def dry_run(settings: ConfigDict) -> None:
     """Makes all that a config describes, without data and without memory, so that what cannot be built shows now."""
     if settings["seed"] < 0:
         raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")
-    if settings["threads"] is not None and not 1 <= settings["threads"] <= MOST_THREADS:
+    if settings["threads"] is not None and not 1 <= settings["threads"] <= MAX_THREADS:
         raise ConfigError(
-            f"threads must be from 1 to {MOST_THREADS}, or null for torch's own choice; got {settings['threads']}."
+            f"threads must be from 1 to {MAX_THREADS}, or null for torch's own choice; got {settings['threads']}."
         )
-    for make in (corpus, tokenizer, search, schedule):
+    for make in (build_corpus, build_tokenizer, build_search, build_schedule):
         make(settings)
     for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):
-        config.make(variants, settings[key])
-    for cls, key in ((Filters, "filters"), (Batching, "batching"), (Training, "training"), (Probes, "probes")):
+        config.build_variant(variants, settings[key])
+    for cls, key in ((Filters, "filters"), (BatchSettings, "batching"), (Training, "training"), (Probes, "probes")):
         config.build(cls, settings[key])
     if is_open(config.build(Training, settings["training"]).stop):
-        schedule(settings).set_length(None)
-    check_tokenizer(settings["bleu"]["tokenize"], corpus(settings).target_language)
+        build_schedule(settings).set_length(None)
+    check_tokenizer(settings["bleu"]["tokenize"], build_corpus(settings).target_language)
     if settings["attention"]["score"]["name"] == NONE and settings["search"].get("coverage"):
         raise ConfigError(
             "search.coverage ranks hypotheses by their attention weights, and attention=none has none. Set "
             f"search.coverage=0; got {settings['search']['coverage']}."
         )
-    check_size(outline(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
+    check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
 
 
 def check_size(made: nn.Module) -> None:
     """Raises ConfigError where a model cannot be trained in the memory of this machine."""
-    count = parameter_count(made)
-    needed, there = count * TRAINED_BYTES, memory()
+    count = count_parameters(made)
+    needed, there = count * BYTES_PER_PARAMETER, get_physical_memory()
     if needed > there:
         raise ConfigError(
             f"A model of these sizes has {count:,} parameters, and to train them takes at least "
@@ -260,15 +261,15 @@ def check_size(made: nn.Module) -> None:
         )
 
 
-def training_device(settings: Plain) -> torch.device:
+def build_training_device(settings: ConfigDict) -> torch.device:
     """Where a run with these settings is trained. Raises ConfigError if there is no such device, or it cannot do it."""
-    found = device(settings["device"])
-    precision.check(settings["training"]["precision"], found.type)
+    found = build_device(settings["device"])
+    precision.check_precision(settings["training"]["precision"], found.type)
     compiled.check(settings["training"]["recurrence"], found.type)
     return found
 
 
-def device(name: str) -> torch.device:
+def build_device(name: str) -> torch.device:
     """`auto` is the GPU if there is one. Raises ConfigError where `cuda` or `mps` is asked for and missing."""
     if name == "mps":
         if not torch.backends.mps.is_available():
@@ -282,6 +283,6 @@ def device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def parameter_count(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
     """How many numbers a module learns; shared ones count once."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -22,45 +22,46 @@ T = TypeVar("T")
 MISSING = "???"
 """How OmegaConf writes a value that must be given."""
 
-Plain = dict[str, Any]
+ConfigDict = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Variants:
-    """A choice by `name` from a table. `given` are the arguments that come from other settings, never from a config."""
+    """A choice by `name` from a table. `injected` are the arguments that come from other settings, never from a "
+    "config."""
 
     table: Mapping[str, type]
-    given: frozenset[str] = frozenset()
+    injected: frozenset[str] = frozenset()
 
 
 Schema = Any
 """A mapping from key to schema, `Variants`, a class, or the annotation of a single value, such as `int | None`."""
 
 
-def check(config: Any, schema: Schema) -> Plain:
+def check(config: Any, schema: Schema) -> ConfigDict:
     """The config with every value converted to its declared type. Raises ConfigError with all problems found."""
     problems: list[str] = []
-    checked = _checked(config, schema, "", problems)
+    checked = _check(config, schema, "", problems)
     if problems:
         raise ConfigError("\n".join(problems))
     assert isinstance(checked, dict)
     return checked
 
 
-def make(variants: Variants, config: Mapping[str, Any], **given: Any) -> Any:
-    """The object that `config` names, made from its settings and what is `given` besides."""
+def build_variant(variants: Variants, config: Mapping[str, Any], **injected: Any) -> Any:
+    """The object that `config` names, made from its settings and what is `injected` besides."""
     leaf = {key: value for key, value in config.items() if key != "name"}
-    return build(variants.table[config["name"]], leaf, **given)
+    return build(variants.table[config["name"]], leaf, **injected)
 
 
-def build(cls: type[T], config: Mapping[str, Any], **given: Any) -> T:
+def build(cls: type[T], config: Mapping[str, Any], **injected: Any) -> T:
     """An instance of `cls` from a checked config, with nested dataclasses built on the way."""
-    hints = parameters(cls)
-    arguments = {key: _instance(value, hints[key].annotation) for key, value in config.items()}
-    return cls(**arguments, **given)
+    hints = inspect_parameters(cls)
+    arguments = {key: _build_instance(value, hints[key].annotation) for key, value in config.items()}
+    return cls(**arguments, **injected)
 
 
-def parameters(cls: type) -> dict[str, inspect.Parameter]:
+def inspect_parameters(cls: type) -> dict[str, inspect.Parameter]:
     """The keyword arguments of a class's constructor, with resolved annotations."""
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     found = inspect.signature(cls).parameters.values()
@@ -68,7 +69,7 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     return {p.name: p.replace(annotation=hints.get(p.name, Any)) for p in named}
 
 
-def nearest(word: str, right: Iterable[str]) -> str:
+def suggest(word: str, right: Iterable[str]) -> str:
     """A hint that names what another toolkit's word is called here, else the most similar word, else all of them."""
     options = sorted(right)
     if (ours := find_value(word, options)) is not None:
@@ -79,119 +80,126 @@ def nearest(word: str, right: Iterable[str]) -> str:
     return f"Choose from: {', '.join(options)}." if options else "Nothing can be set here."
 
 
-def shown(value: Any, depth: int = 3) -> str:
+def format_value(value: Any, depth: int = 3) -> str:
     """A value as a person would write it; text in quotes, so that its spaces are seen, and what lies deep left out."""
     if isinstance(value, list | tuple | Mapping) and value and not depth:
         return "..."
     if isinstance(value, list | tuple):
-        return f"[{', '.join(shown(below, depth - 1) for below in value)}]"
+        return f"[{', '.join(format_value(below, depth - 1) for below in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {shown(below, depth - 1)}' for key, below in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {format_value(below, depth - 1)}' for key, below in value.items())}}}"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def paths(schema: Schema, prefix: str = "") -> list[str]:
+def list_paths(schema: Schema, prefix: str = "") -> list[str]:
     """Every dotted path that some config of this schema may hold."""
     if _is_annotation(schema):
-        inner = _dataclass_in(schema)
-        return [] if inner is None else paths(inner, prefix)
+        inner = _find_dataclass(schema)
+        return [] if inner is None else list_paths(inner, prefix)
     found = []
     if isinstance(schema, Mapping):
         for key, below in schema.items():
             path = f"{prefix}{key}"
-            found += [path, *paths(below, f"{path}.")]
+            found += [path, *list_paths(below, f"{path}.")]
     elif isinstance(schema, Variants):
         found.append(f"{prefix}name")
         for cls in schema.table.values():
-            found += [p for p in paths(cls, prefix) if p.removeprefix(prefix).split(".")[0] not in schema.given]
+            found += [p for p in list_paths(cls, prefix) if p.removeprefix(prefix).split(".")[0] not in schema.injected]
     else:
-        for name, parameter in parameters(schema).items():
+        for name, parameter in inspect_parameters(schema).items():
             found.append(f"{prefix}{name}")
-            inner = _dataclass_in(parameter.annotation)
+            inner = _find_dataclass(parameter.annotation)
             if inner is not None:
-                found += paths(inner, f"{prefix}{name}.")
+                found += list_paths(inner, f"{prefix}{name}.")
     return list(dict.fromkeys(found))
 
 
-def _checked(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
+def _check(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
     if _is_annotation(schema):
-        return _converted(value, schema, path, problems)
+        return _convert(value, schema, path, problems)
     if not isinstance(value, Mapping):
         keys = "name and settings" if isinstance(schema, Variants) else "settings"
-        problems.append(f"{path or 'The config'} must be a group of {keys}; got {shown(value)}.")
+        problems.append(f"{path or 'The config'} must be a group of {keys}; got {format_value(value)}.")
         return {}
     if isinstance(schema, Variants):
-        return _variant(value, schema, path, problems)
+        return _check_variant(value, schema, path, problems)
     if isinstance(schema, Mapping):
-        return _group(value, schema, path, problems)
-    return _arguments(value, schema, frozenset(), path, problems)
+        return _check_group(value, schema, path, problems)
+    return _check_arguments(value, schema, frozenset(), path, problems)
 
 
-def _group(value: Mapping[str, Any], schema: Mapping[str, Any], path: str, problems: list[str]) -> Plain:
+def _check_group(value: Mapping[str, Any], schema: Mapping[str, Any], path: str, problems: list[str]) -> ConfigDict:
     for key in value:
         if key not in schema:
-            problems.append(f"{_join(path, key)} is not a setting. {nearest(str(key), schema)}")
+            problems.append(f"{_join(path, key)} is not a setting. {suggest(str(key), schema)}")
     checked = {}
     for key, below in schema.items():
         if key in value:
-            checked[key] = _checked(value[key], below, _join(path, key), problems)
+            checked[key] = _check(value[key], below, _join(path, key), problems)
         else:
             problems.append(f"{_join(path, key)} is missing.")
     return checked
 
 
-def _variant(value: Mapping[str, Any], schema: Variants, path: str, problems: list[str]) -> Plain:
+def _check_variant(value: Mapping[str, Any], schema: Variants, path: str, problems: list[str]) -> ConfigDict:
     name = value.get("name", MISSING)
     if not isinstance(name, str) or name not in schema.table:
-        hint = nearest(str(name), schema.table)
-        problems.append(f"{_join(path, 'name')}={shown(name)} is not one of its variants. {hint}")
+        hint = suggest(str(name), schema.table)
+        problems.append(f"{_join(path, 'name')}={format_value(name)} is not one of its variants. {hint}")
         return {}
     rest = {key: below for key, below in value.items() if key != "name"}
-    return {"name": name, **_arguments(rest, schema.table[name], schema.given, path, problems, str(name))}
+    return {"name": name, **_check_arguments(rest, schema.table[name], schema.injected, path, problems, str(name))}
 
 
-def _arguments(
-    value: Mapping[str, Any], cls: type, given: frozenset[str], path: str, problems: list[str], name: str | None = None
-) -> Plain:
-    known = {key: p for key, p in parameters(cls).items() if key not in given}
+def _check_arguments(
+    value: Mapping[str, Any],
+    cls: type,
+    injected: frozenset[str],
+    path: str,
+    problems: list[str],
+    name: str | None = None,
+) -> ConfigDict:
+    known = {key: p for key, p in inspect_parameters(cls).items() if key not in injected}
     owner = f" of {name}" if name else ""
-    checked: Plain = {}
+    checked: ConfigDict = {}
     for key, below in value.items():
         if key not in known:
-            problems.append(f"{_join(path, key)} is not a setting{owner}. {nearest(str(key), known)}")
+            problems.append(f"{_join(path, key)} is not a setting{owner}. {suggest(str(key), known)}")
         else:
-            checked[key] = _converted(below, known[key].annotation, _join(path, key), problems)
+            checked[key] = _convert(below, known[key].annotation, _join(path, key), problems)
     for key, parameter in known.items():
         if key not in value and parameter.default is inspect.Parameter.empty:
             problems.append(f"{_join(path, key)} is missing.")
     return checked
 
 
-def _converted(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
+def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
     """`value` as `annotation` says, or a problem."""
     if isinstance(value, str) and value == MISSING:
         problems.append(f"{path} must be given: write {path}=...")
         return None
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
-        return _union(value, inner, path, problems)
+        return _convert_union(value, inner, path, problems)
     if origin is typing.Literal:
         if value in inner and not isinstance(value, bool):
             return value
-        problems.append(f"{path}={shown(value)} is not one of its values. {nearest(str(value), map(str, inner))}")
+        problems.append(
+            f"{path}={format_value(value)} is not one of its values. {suggest(str(value), map(str, inner))}"
+        )
         return None
     if origin in (list, tuple) and isinstance(value, list | tuple):
-        return [_converted(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
+        return [_convert(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
     if origin is dict and isinstance(value, Mapping):
-        return {str(key): _converted(v, inner[1], _join(path, str(key)), problems) for key, v in value.items()}
+        return {str(key): _convert(v, inner[1], _join(path, str(key)), problems) for key, v in value.items()}
     if _is_dataclass(annotation) and isinstance(value, Mapping):
-        return _arguments(value, annotation, frozenset(), path, problems)
-    return _scalar(value, annotation, path, problems)
+        return _check_arguments(value, annotation, frozenset(), path, problems)
+    return _convert_scalar(value, annotation, path, problems)
 
 
-def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
+def _convert_scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = number and abs(value) < 2**63  # what a tensor's size, and a float, can be made of
     if annotation is int and fits and float(value).is_integer():
@@ -201,33 +209,33 @@ def _scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
     if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value
     missing = "; it has to be given" if value is None else ""
-    problems.append(f"{path}={shown(value)} must be {_described(annotation)}{missing}.")
+    problems.append(f"{path}={format_value(value)} must be {_describe(annotation)}{missing}.")
     return None
 
 
-def _union(value: Any, options: tuple[Any, ...], path: str, problems: list[str]) -> Any:
+def _convert_union(value: Any, options: tuple[Any, ...], path: str, problems: list[str]) -> Any:
     if value is None and type(None) in options:
         return None
     if isinstance(value, Mapping) and (group := next(filter(_is_dataclass, options), None)):
-        return _converted(value, group, path, problems)  # so that problems are those of its settings
+        return _convert(value, group, path, problems)  # so that problems are those of its settings
     for option in options:
         attempt: list[str] = []
-        converted = _converted(value, option, path, attempt)
+        converted = _convert(value, option, path, attempt)
         if not attempt:
             return converted
     real = [option for option in options if option is not type(None)]
     if len(real) == 1:
-        return _converted(value, real[0], path, problems)
-    problems.append(f"{path}={shown(value)} must be {' or '.join(_described(option) for option in options)}.")
+        return _convert(value, real[0], path, problems)
+    problems.append(f"{path}={format_value(value)} must be {' or '.join(_describe(option) for option in options)}.")
     return None
 
 
-def _instance(value: Any, annotation: Any) -> Any:
-    inner = _dataclass_in(annotation)
+def _build_instance(value: Any, annotation: Any) -> Any:
+    inner = _find_dataclass(annotation)
     return build(inner, value) if inner is not None and isinstance(value, Mapping) else value
 
 
-def _dataclass_in(annotation: Any) -> type | None:
+def _find_dataclass(annotation: Any) -> type | None:
     return next(filter(_is_dataclass, (annotation, *typing.get_args(annotation))), None)
 
 
@@ -239,7 +247,7 @@ def _is_annotation(schema: Any) -> bool:
     return schema in (Any, int, float, bool, str) or typing.get_origin(schema) is not None
 
 
-def _described(annotation: Any) -> str:
+def _describe(annotation: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if annotation in names:
         return names[annotation]
@@ -250,7 +258,7 @@ def _described(annotation: Any) -> str:
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
     if _is_dataclass(annotation):
-        return f"a group of settings ({', '.join(parameters(annotation))})"
+        return f"a group of settings ({', '.join(inspect_parameters(annotation))})"
     return str(annotation)
 
 

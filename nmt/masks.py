@@ -15,6 +15,6 @@ def mask(lengths: Int[Tensor, " row"], size: int) -> Bool[Tensor, "row {size}"]:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(-1)
 
 
-def log_bias(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape"]:
+def log_mask(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape"]:
     """log(allowed): 0 where True, minus infinity where False, to be added to scores before normalizing."""
     return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, -torch.inf)

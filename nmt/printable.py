@@ -11,13 +11,13 @@ from typing import Literal, TextIO
 JOINERS = "\u200c\u200d"
 """Persian and the scripts of India join letters or keep them apart with these; they steer nothing."""
 
-VISIBLE = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
+VISIBLE_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 """Signs of Arabic, Syriac and Kaithi that stand around numbers: Unicode has them among what formats, yet they show."""
 
 SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 """Spaces other than the one on the keyboard, which French and Chinese text has."""
 
-_KEPT = VISIBLE | set(JOINERS) | set(SPACES)
+_SAFE_CHARACTERS = VISIBLE_SIGNS | set(JOINERS) | set(SPACES)
 
 
 def escape_controls(text: str, keep: Iterable[str] = "") -> str:
@@ -29,15 +29,17 @@ def escape_controls(text: str, keep: Iterable[str] = "") -> str:
     """
     if text.isprintable():
         return text
-    kept = _KEPT | set(keep)
-    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+    allowed = _SAFE_CHARACTERS | set(keep)
+    return "".join(c if c.isprintable() or c in allowed else ascii(c)[1:-1] for c in text)
 
 
-def shorten(problem: object, most: int = 500) -> str:
+def shorten(problem: object, max_characters: int = 500) -> str:
     """The first line of a text, for a message: at most `most` characters, safe to print; how many lines follow."""
     first, *more = str(problem).split("\n")
-    text = escape_controls(first[: most + 1])
-    return (f"{text[:most]}..." if len(first) > most else text) + (f" (and {len(more)} more)" if more else "")
+    text = escape_controls(first[: max_characters + 1])
+    return (f"{text[:max_characters]}..." if len(first) > max_characters else text) + (
+        f" (and {len(more)} more)" if more else ""
+    )
 
 
 def print_text(text: str, stream: Literal["stdout", "stderr"] = "stdout", end: str = "\n") -> None:

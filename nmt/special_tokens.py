@@ -3,4 +3,4 @@
 They are SentencePiece's `pad_id`, `unk_id`, `bos_id` and `eos_id` in every tokenizer that this project trains.
 """
 
-PAD, UNKNOWN, START, END = range(4)
+PAD, UNK, BOS, EOS = range(4)

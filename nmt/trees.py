@@ -10,26 +10,26 @@ from torch import Tensor
 S = TypeVar("S")
 
 
-def over(state: S, change: Callable[[Tensor], Tensor]) -> S:
+def tree_map(state: S, change: Callable[[Tensor], Tensor]) -> S:
     """The same nested tuple with `change` applied to every tensor; `None` and `()` stay as they are."""
     if isinstance(state, Tensor):
         return change(state)  # type: ignore[return-value]
     if isinstance(state, tuple):
-        parts: Any = [over(part, change) for part in state]
+        parts: Any = [tree_map(part, change) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
     return state
 
 
-def take(state: S, rows: Int[Tensor, " kept"]) -> S:
+def select_rows(state: S, indices: Int[Tensor, " kept"]) -> S:
     """The same state for a choice of rows; a row may be chosen many times or never."""
-    return over(state, lambda tensor: tensor.index_select(0, rows))
+    return tree_map(state, lambda tensor: tensor.index_select(0, indices))
 
 
-def repeat(state: S, times: int) -> S:
+def repeat_rows(state: S, times: int) -> S:
     """Every row `times` times, copies side by side: rows a, b become a, a, b, b for two times."""
-    return over(state, lambda tensor: tensor.repeat_interleave(times, 0))
+    return tree_map(state, lambda tensor: tensor.repeat_interleave(times, 0))
 
 
 def to_device(state: S, device: torch.device) -> S:
     """The same state with every tensor on `device`; the copy does not wait where it need not."""
-    return over(state, lambda tensor: tensor.to(device, non_blocking=True))
+    return tree_map(state, lambda tensor: tensor.to(device, non_blocking=True))

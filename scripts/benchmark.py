@@ -23,7 +23,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 SECTIONS = ("training", "stages", "translation", "growth")
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -45,24 +45,24 @@ def main() -> None:
     """Measures, prints, and writes."""
     import logging
 
-    from scripts.benchmarking.bench import Bench
-    from scripts.benchmarking.growth import panels, plot
+    from scripts.benchmarking.bench import Benchmark
+    from scripts.benchmarking.growth import build_panels, plot_panels
     from scripts.benchmarking.plan import Effort
-    from scripts.benchmarking.tables import report
+    from scripts.benchmarking.tables import format_report
 
-    given = arguments()
+    options = parse_arguments()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was started ends too
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    effort = Effort.quick() if given.quick else Effort()
-    said = {name: getattr(given, name) for name in ("rounds", "seconds", "learn")}
-    effort = effort.but(**{name: value for name, value in said.items() if value is not None})
-    peers = {name: getattr(given, name) for name in ("opennmt", "joeynmt") if getattr(given, name)}
-    bench = Bench(given.overrides, given.work, given.threads, effort, peers, given.model)
-    found = bench.run(given.only or SECTIONS)
-    text = report(found)
-    (given.work / "results.md").write_text(text, encoding="utf-8")
-    if "growth" in found:
-        plot(panels(found["growth"]), given.work / "growth.png")
+    effort = Effort.make_quick() if options.quick else Effort()
+    effort_options = {name: getattr(options, name) for name in ("rounds", "seconds", "learn")}
+    effort = effort.replace(**{name: value for name, value in effort_options.items() if value is not None})
+    peers = {name: getattr(options, name) for name in ("opennmt", "joeynmt") if getattr(options, name)}
+    bench = Benchmark(options.overrides, options.work, options.threads, effort, peers, options.model)
+    results = bench.run(options.only or SECTIONS)
+    text = format_report(results)
+    (options.work / "results.md").write_text(text, encoding="utf-8")
+    if "growth" in results:
+        plot_panels(build_panels(results["growth"]), options.work / "growth.png")
     print(text, end="")
 
 

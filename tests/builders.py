@@ -21,18 +21,18 @@ from nmt.model.bridge import BRIDGES
 from nmt.model.cells import CELLS
 from nmt.model.decoders.recurrent import DECODERS
 from nmt.model.encoders.recurrent import RecurrentEncoder
-from nmt.model.seq2seq import Dropout, Seq2Seq
+from nmt.model.seq2seq import DropoutRates, Seq2Seq
 
 HEADS = (1, 2, 4)
-QUERY, MEMORY, EMBEDDING = 8, 12, 5
-SMALL = {"hidden_size": 20, "positions": 6, "half_width": 2}
+QUERY_SIZE, MEMORY_SIZE, EMBEDDING_SIZE = 8, 12, 5
+SMALL_SETTINGS = {"hidden_size": 20, "positions": 6, "half_width": 2}
 """Settings of whatever takes them; `positions` is below the longest source and `half_width` within it."""
 
 
-def fitting(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
+def select_accepted(cls: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Those of `settings` that the constructor of `cls` takes."""
-    taken = inspect.signature(cls).parameters
-    return {name: value for name, value in settings.items() if name in taken}
+    accepted = inspect.signature(cls).parameters
+    return {name: value for name, value in settings.items() if name in accepted}
 
 
 class Mix(NamedTuple):
@@ -68,11 +68,11 @@ def cover_pairs(choices: Sequence[tuple[Any, ...]]) -> list[int]:
 
 
 AXES = [(each.score, (each.scope, each.settings), each.normalizer, each.heads) for each in MIXES]
-COVERING = [MIXES[index] for index in cover_pairs(AXES)]
+PAIRWISE_MIXES = [MIXES[index] for index in cover_pairs(AXES)]
 """Mixes among which any two values of two axes meet: a tenth of all, for the default tests."""
 
 
-def slow_unless(chosen: Sequence[Any], every: Sequence[Any]) -> list[Any]:
+def mark_slow_unless(chosen: Sequence[Any], every: Sequence[Any]) -> list[Any]:
     """Parameters of a test: those that are chosen, and all others marked slow."""
     return [
         each if each in chosen else pytest.param(*(each if type(each) is tuple else [each]), marks=pytest.mark.slow)
@@ -80,58 +80,64 @@ def slow_unless(chosen: Sequence[Any], every: Sequence[Any]) -> list[Any]:
     ]
 
 
-def score_of(name: str, heads: int, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Score, int]:
+def build_score(
+    name: str, heads: int, query_size: int = QUERY_SIZE, memory_size: int = MEMORY_SIZE
+) -> tuple[Score, int]:
     """A score and the query size that it was made for: that of the memory if it allows no other."""
     cls = SCORES[name]
     for size in (query_size, memory_size):
         try:
-            return cls(query_size=size, memory_size=memory_size, heads=heads, **fitting(cls, SMALL)), size
+            return cls(
+                query_size=size, memory_size=memory_size, heads=heads, **select_accepted(cls, SMALL_SETTINGS)
+            ), size
         except ConfigError:
             continue
     raise AssertionError(f"{name} cannot be made from query size {query_size} and memory size {memory_size}")
 
 
-def attention_of(mix: Mix, seed: int = 0, query_size: int = QUERY, memory_size: int = MEMORY) -> tuple[Attention, int]:
+def build_attention(
+    mix: Mix, seed: int = 0, query_size: int = QUERY_SIZE, memory_size: int = MEMORY_SIZE
+) -> tuple[Attention, int]:
     """An attention with weights from `seed`, and its query size."""
     torch.manual_seed(seed)
-    score, size = score_of(mix.score, mix.heads, query_size, memory_size)
+    score, size = build_score(mix.score, mix.heads, query_size, memory_size)
     scope = SCOPES[mix.scope]
-    window = scope(query_size=size, heads=mix.heads, **fitting(scope, SMALL), **dict(mix.settings))
+    window = scope(query_size=size, heads=mix.heads, **select_accepted(scope, SMALL_SETTINGS), **dict(mix.settings))
     attention = Attention(
         score=score, scope=window, normalizer=NORMALIZERS[mix.normalizer](), memory_size=memory_size, heads=mix.heads
     )
     return attention, size
 
 
-def mix(score: str = "general", scope: str = "global", normalizer: str = "softmax", heads: int = 1) -> Mix:
+def make_mix(score: str = "general", scope: str = "global", normalizer: str = "softmax", heads: int = 1) -> Mix:
     """A combination with the scope's default settings."""
     return Mix(score, scope, (), normalizer, heads)
 
 
-def numbers(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+def draw_normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
     """Normal numbers, the same for the same seed whatever was drawn before."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * scale
 
 
-def mask_of(lengths: list[int]) -> Tensor:
+def make_mask(lengths: list[int]) -> Tensor:
     """The mask of a batch whose longest row has no padding."""
     return masks.mask(torch.tensor(lengths), max(lengths))
 
 
-def positions_of(rows: int, target: int, first: int = 0) -> Tensor:
+def make_positions(rows: int, target: int, first: int = 0) -> Tensor:
     """Target positions first, first + 1, ..., the same in every row."""
     return torch.arange(first, first + target).expand(rows, target)
 
 
-def whole(window: Window, source: int) -> tuple[Tensor | None, Tensor | None]:
+def expand_window(window: Window, source: int) -> tuple[Tensor | None, Tensor | None]:
     """Bias and gain of a window for all source positions: minus infinity and zero outside its reach."""
-    reach = window.reach or slice(0, source)
+    reach = window.span or slice(0, source)
     around = (reach.start, source - reach.stop)
     bias = None if window.bias is None else F.pad(window.bias, around, value=-math.inf)
-    return bias, None if window.gain is None else F.pad(window.gain, around)
+    return bias, None if window.factor is None else F.pad(window.factor, around)
 
 
-def alone(tensor: Tensor, row: int, length: int) -> Tensor:
+def take_row(tensor: Tensor, row: int, length: int) -> Tensor:
     """One row of a batch without its padding."""
     return tensor[row : row + 1, :length]
 
@@ -156,20 +162,20 @@ PLANS = [
 SOURCE_VOCAB, TARGET_VOCAB = 23, 19
 
 
-def seq2seq(
+def build_seq2seq(
     plan: Plan,
     *,
     attention: Mix | None = None,
     tied: str = "none",
     bridge: str = "dense",
-    dropout: Dropout | None = None,
+    dropout: DropoutRates | None = None,
     seed: int = 0,
-    memory_size: int = MEMORY,
-    embedding_size: int = EMBEDDING,
+    memory_size: int = MEMORY_SIZE,
+    embedding_size: int = EMBEDDING_SIZE,
 ) -> Seq2Seq:
     """A whole model of tiny sizes, in evaluation mode."""
-    dropout = dropout or Dropout()
-    chosen, hidden_size = attention_of(attention or mix(), seed, memory_size=memory_size)
+    dropout = dropout or DropoutRates()
+    chosen, hidden_size = build_attention(attention or make_mix(), seed, memory_size=memory_size)
     encoder = RecurrentEncoder(embedding_size=embedding_size, cell=plan.cell, hidden_size=memory_size // 2)
     decoder = DECODERS[plan.decoder](
         embedding_size=embedding_size,
@@ -191,15 +197,15 @@ def seq2seq(
             memory_size=memory_size,
             hidden_size=hidden_size,
             layers=len(decoder.stack.cells),
-            parts=decoder.parts,
+            parts=decoder.state_tensors,
             encoder_layers=1,
-            encoder_parts=decoder.parts,
+            encoder_parts=decoder.state_tensors,
         ),
         decoder=decoder,
     ).eval()
 
 
-def without_gradient(module: nn.Module) -> list[str]:
+def find_missing_gradients(module: nn.Module) -> list[str]:
     """Names of the parameters whose gradient is missing, not finite, or zero everywhere."""
     return [
         name

@@ -9,12 +9,12 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nmt.composition.overrides import APPLIED, respelled
-from nmt.composition.paths import configs
+from nmt.composition.overrides import MODEL_ALIASES, expand_alias
+from nmt.composition.paths import find_config_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
-CRASHING = """
+CRASHING_TRAIN = """
 import sys
 if "attention=bahdanau" in sys.argv:
     def buried():
@@ -26,41 +26,46 @@ sys.exit("no scores either")
 """In place of nmt-train: one attention ends in a traceback, the others note their words and end as failed."""
 
 
-def composed(command: str, *words: str) -> dict[str, Any]:
+def compose_command(command: str, *words: str) -> dict[str, Any]:
     """What a command's task is given for these words of its command line."""
-    spelled = {} if command in ("train", "compare") else APPLIED
-    with initialize_config_dir(configs(), version_base="1.3"):
-        plain = OmegaConf.to_container(compose(command, [respelled(word, spelled) for word in words]), resolve=True)
+    aliases = {} if command in ("train", "compare") else MODEL_ALIASES
+    with initialize_config_dir(find_config_folder(), version_base="1.3"):
+        plain = OmegaConf.to_container(compose(command, [expand_alias(word, aliases) for word in words]), resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
 
-def words(command: str, *given: str) -> list[str]:
+def build_command_line(command: str, *given: str) -> list[str]:
     """The command line of a command."""
     return [sys.executable, "-m", f"nmt.cli.{command}", *given]
 
 
-def environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """One thread, and this checkout's package whatever the current directory."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def finished(
-    command: str, *given: str, text: bytes = b"", folder: Path | None = None
+def run_process(
+    command: str, *arguments: str, text: bytes = b"", folder: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """The command run to its end on `text`, in `folder`."""
     return subprocess.run(
-        words(command, *given), input=text, capture_output=True, cwd=folder, env=environment(), check=False
+        build_command_line(command, *arguments),
+        input=text,
+        capture_output=True,
+        cwd=folder,
+        env=build_environment(),
+        check=False,
     )
 
 
-def write(path: Path, *lines: str) -> Path:
+def write_lines(path: Path, *lines: str) -> Path:
     """A file of these lines."""
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
     return path
 
 
-def lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a file; only a newline ends one."""
     text = path.read_bytes().decode()
     assert text == "" or text.endswith("\n")

@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from nmt.cli.compare import divided
-from nmt.composition.paths import configs
+from nmt.cli.compare import split_arguments
+from nmt.composition.paths import find_config_folder
 from nmt.config import MISSING
-from tests.commands import composed
+from tests.commands import compose_command
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "outputs").glob("*.md")})
 
 BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-PLACE = re.compile(r"(?:outputs/)?<[^\s>][^>]*>")
+PLACEHOLDER = re.compile(r"(?:outputs/)?<[^\s>][^>]*>")
 FILE = re.compile(r"[\w./*-]+\.(?!yaml)[A-Za-z]\w{0,8}")
-MODELS = ("model", "reverse", "from", "init")
+MODEL_SETTINGS = ("model", "reverse", "from", "init")
 """Settings that name a trained model."""
 
-WRITTEN = ("output", "heatmaps.folder", "cache")
+OUTPUT_SETTINGS = ("output", "heatmaps.folder", "cache")
 """Settings that name what a command writes."""
 
-GIVEN = {"source_language": "en", "target_language": "de", "source": "given.en", "target": "given.de"}
+STAND_INS = {"source_language": "en", "target_language": "de", "source": "given.en", "target": "given.de"}
 """What stands for a setting that must be given and that an example leaves out, by the last part of its name."""
 
 
@@ -35,45 +35,47 @@ class Example(NamedTuple):
     """place: where it stands. command: the name after nmt-. words: what is given to it. answer: what the document shows
     that it prints, where it is an error."""
 
-    place: str
+    document: str
     command: str
     words: list[str]
     answer: str
 
     def __str__(self) -> str:
-        return f"{self.place}: nmt-{self.command} {shlex.join(self.words)}"
+        return f"{self.document}: nmt-{self.command} {shlex.join(self.words)}"
 
 
-def examples() -> list[Example]:
+def find_examples() -> list[Example]:
     """All of them, in the order of files and lines; none twice in one file."""
-    found = [*in_help(), *(example for path in DOCUMENTS for example in in_document(path))]
+    found = [*find_in_help(), *(example for path in DOCUMENTS for example in find_in_document(path))]
     return list({str(example): example for example in found}.values())
 
 
-def in_help() -> Iterator[Example]:
-    for path in sorted(Path(configs()).glob("*.yaml")):
+def find_in_help() -> Iterator[Example]:
+    for path in sorted(Path(find_config_folder()).glob("*.yaml")):
         template = (yaml.safe_load(path.read_text(encoding="utf-8")).get("hydra") or {}).get("help", {}).get("template")
-        for line in joined(template or ""):
+        for line in join_lines(template or ""):
             if re.match(r"nmt-\w+ (\.\.\. )?\S*=", line):
-                yield from read(path.name, line)
+                yield from parse_example(path.name, line)
 
 
-def in_document(path: Path) -> Iterator[Example]:
+def find_in_document(path: Path) -> Iterator[Example]:
     text = path.read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
-        lines = joined(block)
+        lines = join_lines(block)
         for line, after in zip(lines, [*lines[1:], ""], strict=True):
-            yield from read(path.name, line, after if line.startswith("$ ") and after.startswith("nmt-") else "")
+            yield from parse_example(
+                path.name, line, after if line.startswith("$ ") and after.startswith("nmt-") else ""
+            )
     for span in SPAN.findall(BLOCK.sub("", text)):
-        yield from read(path.name, " ".join(span.split()))
+        yield from parse_example(path.name, " ".join(span.split()))
 
 
-def joined(text: str) -> list[str]:
+def join_lines(text: str) -> list[str]:
     """Lines, with those that a backslash ends put together with the next."""
     return [line.strip() for line in re.sub(r"\\\n\s*", "", text).split("\n")]
 
 
-def read(place: str, line: str, answer: str = "") -> Iterator[Example]:
+def parse_example(place: str, line: str, answer: str = "") -> Iterator[Example]:
     """The example in a line, if it is one: a command of ours with at least one setting."""
     line = re.sub(r"\s#\s.*", "", line.removeprefix("$ "))
     if not re.match(r"nmt-\w+: ", line) and (found := re.search(r"(?:^|\s)nmt-(\w+)\s+([^|;&]*=[^|;&]*)", line)):
@@ -82,7 +84,7 @@ def read(place: str, line: str, answer: str = "") -> Iterator[Example]:
 
 def quote_grammar(line: str) -> str:
     """The line without what the shell itself would do with it, and with placeholders as one word each."""
-    line = PLACE.sub("MODEL", line)
+    line = PLACEHOLDER.sub("MODEL", line)
     return re.sub(r"\s[<>]\s*\S+", " ", line)
 
 
@@ -97,47 +99,47 @@ def prepare(example: Example, model: Path, pairs: int) -> list[str]:
         key, equals, value = word.partition("=")
         if "..." in word or word == "FILES":
             continue
-        if key in MODELS and value:
+        if key in MODEL_SETTINGS and value:
             named = model.with_name(f"{model.name}-reverse") if key == "reverse" else model
             value = f"[{named},{named}]" if value.startswith("[") else str(named)
         words.append(f"{key}{equals}{value}")
     if any(word.startswith("data.train.source=") for word in words) and "from=" in " ".join(words):
         words.append("data=files")  # the model at hand was trained on other data than that of the example
-    words += missing(example.command, words, model)
+    words += list_missing_settings(example.command, words, model)
     for word in words:
         key, equals, value = word.partition("=")
-        if equals and key not in WRITTEN:
+        if equals and key not in OUTPUT_SETTINGS:
             for name in FILE.findall(value):
-                make(Path(name.replace("*", "a")), pairs)
+                make_file(Path(name.replace("*", "a")), pairs)
             if key == "experiment" and value.endswith(".yaml"):
                 Path(value).parent.mkdir(parents=True, exist_ok=True)
                 Path(value).write_text("seed: 2\n")
     return words
 
 
-def missing(command: str, words: Sequence[str], model: Path) -> list[str]:
+def list_missing_settings(command: str, words: Sequence[str], model: Path) -> list[str]:
     """A value for each setting that must be given and is not."""
     own = re.compile(r"experiment=.*\.yaml|-.*")
     plain = [word for word in words if "," not in word and not own.fullmatch(word)]
     if command == "compare":
-        command, plain = "train", [word for word in divided(plain)[1] if "choice(" not in word]
+        command, plain = "train", [word for word in split_arguments(plain)[1] if "choice(" not in word]
     found = []
-    for path in gaps(composed(command, *plain)):
+    for path in find_missing_keys(compose_command(command, *plain)):
         last = path.split(".")[-1]
-        found.append(f"model={model}" if path == "model.folder" else f"{path}={GIVEN.get(last, 'given.txt')}")
+        found.append(f"model={model}" if path == "model.folder" else f"{path}={STAND_INS.get(last, 'given.txt')}")
     return found
 
 
-def gaps(value: Any, path: str = "") -> Iterator[str]:
+def find_missing_keys(value: Any, path: str = "") -> Iterator[str]:
     """The dotted paths of all values that must be given."""
     if isinstance(value, Mapping):
         for key, below in value.items():
-            yield from gaps(below, f"{path}.{key}" if path else str(key))
+            yield from find_missing_keys(below, f"{path}.{key}" if path else str(key))
     elif value == MISSING:
         yield path
 
 
-def make(path: Path, pairs: int) -> None:
+def make_file(path: Path, pairs: int) -> None:
     """A file with so many lines: links where its name says so, text otherwise."""
     if path.is_absolute() or path.exists():
         return

@@ -9,5 +9,5 @@ from nmt.training import metrics_logger
 
 def lighten(patch: pytest.MonkeyPatch) -> None:
     """The report is written all the same, with one figure that shows nothing."""
-    patch.setattr(metrics_logger, "_tensorboard", lambda folder, step: None)
-    patch.setattr(figures, "figures", lambda report: {"nothing": Figure(figsize=(1, 1))})
+    patch.setattr(metrics_logger, "_open_tensorboard", lambda folder, step: None)
+    patch.setattr(figures, "build_figures", lambda report: {"nothing": Figure(figsize=(1, 1))})

@@ -9,7 +9,7 @@ import torch
 
 from nmt import build, config
 from nmt.errors import ConfigError
-from nmt.runs.run_folder import flat
+from nmt.runs.run_folder import flatten
 from nmt.runs.training_run import run as train
 from tests import tiny_runs
 
@@ -35,9 +35,9 @@ def test_what_does_not_fit_is_told_before_any_data_are_read(case: str, tmp_path:
     files = [
         f"data.{split}.{side}={tmp_path}/none" for split in ("train", "validation") for side in ("source", "target")
     ]
-    small = [word for word in tiny_runs.SMALL if not word.startswith("data.")]
+    small = [word for word in tiny_runs.BASE_OVERRIDES if not word.startswith("data.")]
     languages = ("data=files", "data.source_language=en", "data.target_language=de")
-    settings = config.check(tiny_runs.composed(*small, *languages, *files, *overrides), build.TRAIN)
+    settings = config.check(tiny_runs.compose_config(*small, *languages, *files, *overrides), build.TRAIN)
     with pytest.raises(ConfigError, match=way_out):
         train(settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -51,7 +51,7 @@ def changed(settings: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 def told(settings: dict[str, Any]) -> str:
     """What is wrong with a config, as its rehearsal says; anything but a ConfigError goes through."""
     try:
-        build.rehearse(config.check(settings, build.TRAIN))
+        build.dry_run(config.check(settings, build.TRAIN))
     except ConfigError as problem:
         return str(problem)
     return ""
@@ -59,14 +59,16 @@ def told(settings: dict[str, Any]) -> str:
 
 NUMBERS = [
     path
-    for path, value in flat(tiny_runs.composed(*tiny_runs.SMALL, "schedule=plateau", "attention=luong_local_p")).items()
+    for path, value in flatten(
+        tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "schedule=plateau", "attention=luong_local_p")
+    ).items()
     if isinstance(value, int | float) and not isinstance(value, bool)
 ]
 
 
 @pytest.mark.parametrize("path", NUMBERS)
 def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path: str) -> None:
-    base = tiny_runs.composed(*tiny_runs.SMALL, "schedule=plateau", "attention=luong_local_p")
+    base = tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "schedule=plateau", "attention=luong_local_p")
     refused = 0
     for value in (-1, 0, -0.5, math.nan, math.inf):
         problem = told(changed(base, path, value))
@@ -77,39 +79,41 @@ def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path
 
 
 def test_rehearsing_takes_no_memory_and_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "memory", lambda: 2**60)
-    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL, "model.encoder.hidden_size=200000"), build.TRAIN)
+    monkeypatch.setattr(build, "get_physical_memory", lambda: 2**60)
+    settings = config.check(
+        tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "model.encoder.hidden_size=200000"), build.TRAIN
+    )
     state = torch.get_rng_state()
-    build.rehearse(settings)
+    build.dry_run(settings)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_model_that_cannot_be_trained_in_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL), build.TRAIN)
-    joint = build.outline(settings, source_vocab=8, target_vocab=8, joint=True)
-    needed = 16 * build.parameter_count(joint)
-    monkeypatch.setattr(build, "memory", lambda: needed)
-    build.rehearse(settings)
-    monkeypatch.setattr(build, "memory", lambda: needed - 1)
+    settings = config.check(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES), build.TRAIN)
+    joint = build.build_on_meta(settings, source_vocab=8, target_vocab=8, joint=True)
+    needed = 16 * build.count_parameters(joint)
+    monkeypatch.setattr(build, "get_physical_memory", lambda: needed)
+    build.dry_run(settings)
+    monkeypatch.setattr(build, "get_physical_memory", lambda: needed - 1)
     with pytest.raises(ConfigError, match="Choose smaller sizes"):
-        build.rehearse(settings)
+        build.dry_run(settings)
 
 
 def test_a_gpu_that_is_not_there_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert build.device("auto") == build.device("cpu") == torch.device("cpu")
+    assert build.build_device("auto") == build.build_device("cpu") == torch.device("cpu")
     with pytest.raises(ConfigError, match="device=auto"):
-        build.device("cuda")
+        build.build_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert build.device("auto") == build.device("cuda") == torch.device("cuda")
-    assert build.device("cpu") == torch.device("cpu")
+    assert build.build_device("auto") == build.build_device("cuda") == torch.device("cuda")
+    assert build.build_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("tied", ["none", "target", "all"])
 def test_shared_parameters_count_once(tied: str) -> None:
-    settings = config.check(tiny_runs.composed(*tiny_runs.SMALL, f"model.tied={tied}"), build.TRAIN)
-    model = build.model(settings, source_vocab=11, target_vocab=11, joint=True)
+    settings = config.check(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, f"model.tied={tied}"), build.TRAIN)
+    model = build.build_model(settings, source_vocab=11, target_vocab=11, joint=True)
     distinct = {parameter.data_ptr(): parameter.numel() for parameter in model.parameters()}
-    assert build.parameter_count(model) == sum(distinct.values())
+    assert build.count_parameters(model) == sum(distinct.values())
     tables = [model.source.table.weight, model.target.table.weight, model.output.weight]
     assert len({table.data_ptr() for table in tables}) == {"none": 3, "target": 2, "all": 1}[tied]

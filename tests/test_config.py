@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
-from nmt.config import Variants, build, check, make, nearest, parameters, paths
+from nmt.config import Variants, build, build_variant, check, inspect_parameters, list_paths, suggest
 from nmt.errors import ConfigError
 from nmt.model.decoders.recurrent import DECODERS
 
@@ -53,7 +53,7 @@ class Saw(Tool):
         self.size, self.teeth, self.limits = size, teeth, limits
 
 
-TOOL = Variants({"hammer": Hammer, "saw": Saw}, given=frozenset({"size"}))
+TOOL = Variants({"hammer": Hammer, "saw": Saw}, injected=frozenset({"size"}))
 SCHEMA: dict[str, Any] = {"settings": Settings, "tool": TOOL, "inner": {"threads": int | None, "where": str}}
 RIGHT: dict[str, Any] = {
     "settings": {"steps": 3},
@@ -226,27 +226,27 @@ def test_build_makes_nested_dataclasses() -> None:
 
 
 def test_make_picks_the_variant_and_adds_what_is_given() -> None:
-    made = make(TOOL, check({"name": "saw", "teeth": 3, "limits": {"longest": 7}}, TOOL), size=5)
+    made = build_variant(TOOL, check({"name": "saw", "teeth": 3, "limits": {"longest": 7}}, TOOL), size=5)
     assert isinstance(made, Saw)
     assert (made.size, made.teeth, made.limits) == (5, 3, Limits(longest=7))
-    assert isinstance(make(TOOL, {"name": "hammer"}), Hammer)
+    assert isinstance(build_variant(TOOL, {"name": "hammer"}), Hammer)
 
 
 def test_paths_are_all_that_a_config_may_hold() -> None:
     names = [field.name for field in dataclasses.fields(Settings)]
     limits = {f"{where}.{name}" for where in ("limits", "spare", "split") for name in ("longest", "ratio")}
-    assert set(paths(SCHEMA)) == {
+    assert set(list_paths(SCHEMA)) == {
         *SCHEMA,
         *(f"settings.{name}" for name in [*names, *limits]),
         *(f"tool.{name}" for name in ["name", "teeth", "limits", "limits.longest", "limits.ratio"]),
         *(f"inner.{name}" for name in ["threads", "where"]),
     }
-    assert len(paths(SCHEMA)) == len(set(paths(SCHEMA)))
+    assert len(list_paths(SCHEMA)) == len(set(list_paths(SCHEMA)))
 
 
 def test_parameters_without_names_are_no_settings() -> None:
-    assert parameters(Hammer) == {}
-    assert list(parameters(Saw)) == ["size", "teeth", "limits"]
+    assert inspect_parameters(Hammer) == {}
+    assert list(inspect_parameters(Saw)) == ["size", "teeth", "limits"]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,6 @@ def test_every_variant_can_be_named_without_settings(table: dict[str, type]) -> 
 
 
 def test_the_nearest_word_is_offered_and_otherwise_all() -> None:
-    assert nearest("addtive", ["additive", "dot"]) == "Did you mean additive?"
-    assert nearest("zzz", ["dot", "additive"]) == "Choose from: additive, dot."
-    assert nearest("zzz", []) == "Nothing can be set here."
+    assert suggest("addtive", ["additive", "dot"]) == "Did you mean additive?"
+    assert suggest("zzz", ["dot", "additive"]) == "Choose from: additive, dot."
+    assert suggest("zzz", []) == "Nothing can be set here."

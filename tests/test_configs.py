@@ -12,19 +12,19 @@ import yaml
 
 from nmt import build, config
 from nmt.comparison.launchers import LAUNCHER
-from nmt.composition.paths import configs
+from nmt.composition.paths import find_config_folder
 from nmt.config import MISSING, Variants
-from nmt.data.batching import Batching
+from nmt.data.batching import BatchSettings
 from nmt.data.prepare import Filters
-from nmt.evaluation.bleu_tokens import Bleu
-from nmt.evaluation.extraction import EXTRACT
+from nmt.evaluation.bleu_tokens import BleuSettings
+from nmt.evaluation.extraction import EXTRACTIONS
 from nmt.evaluation.probes import Probes
-from nmt.runs.run_folder import flat
+from nmt.runs.run_folder import flatten
 from nmt.training.settings import Training
 from tests import tiny_runs
-from tests.builders import slow_unless
+from tests.builders import mark_slow_unless
 
-ROOT = Path(configs())
+ROOT = Path(find_config_folder())
 AXES: dict[str, Variants] = {
     "data": build.DATA,
     "tokenizer": build.TOKENIZER,
@@ -39,7 +39,7 @@ AXES: dict[str, Variants] = {
     "average": build.AVERAGE,
     "search": build.SEARCH,
     "shortlist": build.SHORTLIST,
-    "extract": EXTRACT,
+    "extract": EXTRACTIONS,
     "launcher": LAUNCHER,
 }
 GROUPS = {"attention", "model", "experiment", "debug", "comparison"}
@@ -78,7 +78,11 @@ def variants(leaf: str) -> Variants:
 def settable(leaf: str) -> dict[str, inspect.Parameter]:
     """What a person may set of the variant that a leaf names."""
     of = variants(leaf)
-    return {name: p for name, p in config.parameters(of.table[read(leaf)["name"]]).items() if name not in of.given}
+    return {
+        name: p
+        for name, p in config.inspect_parameters(of.table[read(leaf)["name"]]).items()
+        if name not in of.injected
+    }
 
 
 def nested(annotation: Any) -> type | None:
@@ -97,8 +101,8 @@ def gaps(value: Any, path: str = "") -> Iterator[str]:
 def composed(*overrides: str) -> dict[str, Any]:
     """`nmt-train` with these overrides, and some value for whatever must be given."""
     given = {"source_language": "en", "target_language": "de"}
-    missing = list(gaps(tiny_runs.composed(*overrides)))
-    return tiny_runs.composed(
+    missing = list(gaps(tiny_runs.compose_config(*overrides)))
+    return tiny_runs.compose_config(
         *overrides, *(f"{path}={given.get(path.split('.')[-1], 'some.file')}" for path in missing)
     )
 
@@ -149,27 +153,27 @@ def test_a_leaf_says_what_the_class_would_do_by_itself(leaf: str) -> None:
 
 
 def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
-    main = tiny_runs.composed()
+    main = tiny_runs.compose_config()
     assert main["filters"] == asdict(Filters())
-    assert main["batching"] == asdict(Batching())
+    assert main["batching"] == asdict(BatchSettings())
     assert main["training"] == asdict(Training())
-    assert main["bleu"] == asdict(Bleu())
+    assert main["bleu"] == asdict(BleuSettings())
     assert main["probes"] == asdict(Probes())
 
 
 def test_the_main_config_has_every_setting_that_there_is() -> None:
-    main = tiny_runs.composed()
+    main = tiny_runs.compose_config()
     assert main.keys() == build.TRAIN.keys()
     assert main["model"].keys() == build.MODEL.keys()
     assert main["attention"].keys() == build.ATTENTION.keys()
-    assert flat(main).keys() <= set(config.paths(build.TRAIN))
+    assert flatten(main).keys() <= set(config.list_paths(build.TRAIN))
 
 
 @pytest.mark.parametrize("override", [*PRESETS, *RECIPES])
 def test_every_preset_and_recipe_can_be_built(override: str) -> None:
     chosen = config.check(composed(override), build.TRAIN)
-    build.rehearse(chosen)  # raises ConfigError where the parts do not fit
-    outline = build.outline(chosen, joint=True, source_vocab=37, target_vocab=37)
+    build.dry_run(chosen)  # raises ConfigError where the parts do not fit
+    outline = build.build_on_meta(chosen, joint=True, source_vocab=37, target_vocab=37)
     assert outline.output.out_features == 37
 
 
@@ -181,7 +185,7 @@ def test_every_leaf_can_be_chosen(leaf: str) -> None:
     for key in axis.split("/"):
         found = found[key]
     assert found["name"] == read(leaf)["name"]
-    build.rehearse(chosen)
+    build.dry_run(chosen)
 
 
 BOTH = [
@@ -194,14 +198,14 @@ BOTH = [
 USUAL = [(data, experiment) for data, experiment in BOTH if data == "files" or experiment == "null"]
 
 
-@pytest.mark.parametrize(("data", "experiment"), slow_unless(USUAL, BOTH))
+@pytest.mark.parametrize(("data", "experiment"), mark_slow_unless(USUAL, BOTH))
 def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str) -> None:
     words = [f"data={data}", *([] if experiment == "null" else [f"experiment={experiment}"])]
-    without = tiny_runs.composed(*words)
-    chosen = tiny_runs.composed(*words, "debug=overfit")
+    without = tiny_runs.compose_config(*words)
+    chosen = tiny_runs.compose_config(*words, "debug=overfit")
     assert chosen["data"] == without["data"]
-    assert {key for key in flat(chosen) if flat(chosen)[key] != flat(without)[key]} <= {
-        *(key for key in flat(chosen) if "dropout" in key),
+    assert {key for key in flatten(chosen) if flatten(chosen)[key] != flatten(without)[key]} <= {
+        *(key for key in flatten(chosen) if "dropout" in key),
         *("output", "tokenizer.vocab_size", "filters.by_heart", "training.label_smoothing"),
         *("optimizer.learning_rate", "schedule.warmup_steps"),
         *("training.stop.epochs", "training.validation.every_epochs", "training.validation.every_steps"),

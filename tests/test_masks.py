@@ -20,11 +20,11 @@ def test_a_mask_is_true_exactly_on_the_first_positions(lengths: list[int], extra
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_log_bias_is_zero_where_allowed_and_minus_infinity_elsewhere(dtype: torch.dtype) -> None:
     allowed = torch.tensor([[[True, False]], [[False, True]]])
-    bias = masks.log_bias(allowed, dtype)
+    bias = masks.log_mask(allowed, dtype)
     assert bias.dtype == dtype
     assert bias.tolist() == [[[0.0, -math.inf]], [[-math.inf, 0.0]]]
 
 
 def test_a_log_bias_is_the_logarithm_of_its_mask() -> None:
     allowed = masks.mask(torch.tensor([1, 3]), 4)
-    assert torch.equal(masks.log_bias(allowed), allowed.float().log())
+    assert torch.equal(masks.log_mask(allowed), allowed.float().log())

@@ -14,7 +14,7 @@ from nmt import build, model_folder
 from nmt.data.batching import collate
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import ModelError
-from nmt.runs.training_run import Run
+from nmt.runs.training_run import TrainingRun
 from nmt.storage.files import load_tensors, save_tensors
 from tests import tiny_runs
 
@@ -26,15 +26,15 @@ FOLDERS = {
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Run, Path]]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[TrainingRun, Path]]:
     """A run and the model folder that it wrote, for each of FOLDERS."""
     home = tmp_path_factory.mktemp("folders")
-    made: dict[str, tuple[Run, Path]] = {}
+    made: dict[str, tuple[TrainingRun, Path]] = {}
 
-    def of(case: str) -> tuple[Run, Path]:
+    def of(case: str) -> tuple[TrainingRun, Path]:
         if case not in made:
-            run = tiny_runs.made(tiny_runs.settings(home / case, *FOLDERS[case]), home / case)
-            run.saver()(None)
+            run = tiny_runs.build_run(tiny_runs.build_settings(home / case, *FOLDERS[case]), home / case)
+            run.make_checkpoint_writer()(None)
             made[case] = run, home / case / "checkpoints" / "last"
         return made[case]
 
@@ -42,7 +42,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Run
 
 
 @pytest.mark.parametrize("case", FOLDERS)
-def test_a_model_folder_is_the_model(case: str, saved: Callable[[str], tuple[Run, Path]], tmp_path: Path) -> None:
+def test_a_model_folder_is_the_model(
+    case: str, saved: Callable[[str], tuple[TrainingRun, Path]], tmp_path: Path
+) -> None:
     run, folder = saved(case)
     shutil.copytree(folder, tmp_path / "moved")
     loaded = model_folder.load(tmp_path / "moved", device=torch.device("cpu"))
@@ -51,7 +53,8 @@ def test_a_model_folder_is_the_model(case: str, saved: Callable[[str], tuple[Run
     batch = collate(run.data.train, torch.arange(4).numpy())
     with torch.inference_mode():
         logits = [
-            model.output(model(batch.source, batch.source_lengths, batch.read)) for model in (run.model, loaded.model)
+            model.output(model(batch.source, batch.source_lengths, batch.target_input))
+            for model in (run.model, loaded.model)
         ]
     torch.testing.assert_close(logits[1], logits[0], atol=0, rtol=0)
     lines = run.data.validation_text.source
@@ -59,10 +62,10 @@ def test_a_model_folder_is_the_model(case: str, saved: Callable[[str], tuple[Run
         assert ours.encode(lines) == theirs.encode(lines)
     assert (loaded.tokenizers.source is loaded.tokenizers.target) == (case != "separate")
     assert loaded.settings["model"] == run.settings["model"]
-    assert build.search(loaded.settings) == run.translator.search
+    assert build.build_search(loaded.settings) == run.translator.search
 
 
-def test_a_run_folder_stands_for_its_best_model(saved: Callable[[str], tuple[Run, Path]]) -> None:
+def test_a_run_folder_stands_for_its_best_model(saved: Callable[[str], tuple[TrainingRun, Path]]) -> None:
     run, folder = saved("joint")
     loaded = model_folder.load(run.folder, device=torch.device("cpu"))
     assert loaded.folder.resolve() == folder.resolve()
@@ -154,7 +157,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("case", DAMAGES)
 def test_a_damaged_or_hostile_folder_is_refused_in_a_sentence(
-    case: str, saved: Callable[[str], tuple[Run, Path]], tmp_path: Path
+    case: str, saved: Callable[[str], tuple[TrainingRun, Path]], tmp_path: Path
 ) -> None:
     damage, told = DAMAGES[case]
     folder = tmp_path / "model"
@@ -166,7 +169,7 @@ def test_a_damaged_or_hostile_folder_is_refused_in_a_sentence(
     assert str(folder) in str(caught.value)
 
 
-def test_the_untouched_folder_loads(saved: Callable[[str], tuple[Run, Path]], tmp_path: Path) -> None:
+def test_the_untouched_folder_loads(saved: Callable[[str], tuple[TrainingRun, Path]], tmp_path: Path) -> None:
     shutil.copytree(saved("joint")[1], tmp_path / "model")
     (tmp_path / "model" / "MANIFEST.json").unlink()
     rewrite(lambda settings: None)(tmp_path / "model")

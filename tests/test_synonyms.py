@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.composition.diagnostics import composed, elsewhere
+from nmt.composition.diagnostics import compose_config, list_settings_of_other_options
 from nmt.synonyms import ANSWERS, SYNONYMS, VALUES, find_settings, find_value, normalize
 
 COMMANDS = ("train", "translate", "evaluate", "align", "compare")
@@ -13,8 +13,8 @@ def known() -> dict[str, set[str]]:
     """Every setting and group that a command has, with whichever options of its groups."""
     found = {}
     for command in COMMANDS:
-        own = composed(command, [])
-        found[command] = {*own.keys, *own.chosen, *dict(elsewhere(own))}
+        own = compose_config(command, [])
+        found[command] = {*own.keys, *own.options, *dict(list_settings_of_other_options(own))}
     return found
 
 

@@ -9,13 +9,13 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from nmt import build, config
-from nmt.composition.paths import configs
-from nmt.config import Plain
-from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.runs.training_run import Run, seed_everything
+from nmt.composition.paths import find_config_folder
+from nmt.config import ConfigDict
+from nmt.data.prepare import Filters, PreparedData, prepare
+from nmt.runs.training_run import TrainingRun, seed_everything
 from nmt.training.interruption import Interruption
 
-SMALL = (
+BASE_OVERRIDES = (
     "data.train=60",
     "data.validation=4",
     "data.test=3",
@@ -37,59 +37,61 @@ SMALL = (
 )
 """Overrides of `nmt-train` that make its default config tiny."""
 
-RESTLESS = ("tokenizer.sampling=0.1", "training.accumulate=2", "model.dropout.source_words=0.1")
+RANDOM_OVERRIDES = ("tokenizer.sampling=0.1", "training.accumulate=2", "model.dropout.source_words=0.1")
 """All that draws random numbers while training; dropout of features is on by default."""
 
 
 @functools.cache
-def composed(*overrides: str, name: str = "train") -> dict[str, Any]:
+def compose_config(*overrides: str, name: str = "train") -> dict[str, Any]:
     """The config of a command as plain values, unchecked; not to be changed."""
     from omegaconf import OmegaConf
 
-    with initialize_config_dir(configs(), version_base="1.3"):
+    with initialize_config_dir(find_config_folder(), version_base="1.3"):
         plain = OmegaConf.to_container(compose(name, list(overrides)), resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
 
-def settings(folder: Path, *overrides: str) -> Plain:
+def build_settings(folder: Path, *overrides: str) -> ConfigDict:
     """Checked settings of a tiny run in `folder`; its prepared data lie beside it, for all runs there."""
-    chosen = composed(*SMALL, *overrides)
+    chosen = compose_config(*BASE_OVERRIDES, *overrides)
     return config.check({**chosen, "output": str(folder), "cache": str(folder.parent / "cache")}, build.TRAIN)
 
 
-def prepared(chosen: Plain) -> Prepared:
+def prepare_data(chosen: ConfigDict) -> PreparedData:
     filters = config.build(Filters, chosen["filters"])
-    return prepare(build.corpus(chosen), build.tokenizer(chosen), filters, chosen["cache"])
+    return prepare(build.build_corpus(chosen), build.build_tokenizer(chosen), filters, chosen["cache"])
 
 
-class After(Interruption):
+class DelayedInterruption(Interruption):
     """As if SIGTERM came as soon as `run` has taken a number of steps."""
 
-    run: Run
+    run: TrainingRun
 
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
 
     @property
-    def caught(self) -> int:
+    def signal_number(self) -> int:
         return signal.SIGTERM if self.run.state.progress.step >= self.steps else 0
 
-    @caught.setter
-    def caught(self, number: int) -> None:
+    @signal_number.setter
+    def signal_number(self, number: int) -> None:
         pass
 
 
-def made(chosen: Plain, folder: Path, interruption: Interruption | None = None, *, seed: int | None = None) -> Run:
+def build_run(
+    chosen: ConfigDict, folder: Path, interruption: Interruption | None = None, *, seed: int | None = None
+) -> TrainingRun:
     """The parts of a run; `seed` in place of the run's own, to show that a resumed run does not depend on it."""
-    data = prepared(chosen)
+    data = prepare_data(chosen)
     seed_everything(chosen["seed"] if seed is None else seed)
-    caught = interruption or Interruption()
+    signals = interruption or Interruption()
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(chosen, folder, torch.device("cpu"), build.corpus(chosen), data, caught)
-    if isinstance(caught, After):
-        caught.run = run
+    run = TrainingRun(chosen, folder, torch.device("cpu"), build.build_corpus(chosen), data, signals)
+    if isinstance(signals, DelayedInterruption):
+        signals.run = run
     return run
 
 

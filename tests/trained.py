@@ -9,12 +9,12 @@ import pytest
 
 from nmt import build, config
 from nmt.data.corpus import Bitext
-from nmt.runs.training_run import Outcome, run
-from tests.commands import composed
+from nmt.runs.training_run import RunResult, run
+from tests.commands import compose_command
 from tests.shapes import without_checks
 from tests.synthetic_light import lighten
 
-TINY = (
+TINY_OVERRIDES = (
     "data.train=8",
     "data.validation=8",
     "data.test=8",
@@ -36,10 +36,10 @@ TINY = (
 )
 
 
-class Trained(NamedTuple):
+class TrainedRun(NamedTuple):
     """A finished run: what it came to, and the eight pairs of its training set with their links."""
 
-    outcome: Outcome
+    outcome: RunResult
     text: Bitext
 
     @property
@@ -48,17 +48,19 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that went through everything nmt-train does. To be read only."""
     folder = tmp_path_factory.mktemp("outputs") / "tiny"
     cache = tmp_path_factory.mktemp("cache")
-    settings = config.check(composed("train", *TINY, f"output={folder}", f"cache={cache}"), build.TRAIN)
+    settings = config.check(
+        compose_command("train", *TINY_OVERRIDES, f"output={folder}", f"cache={cache}"), build.TRAIN
+    )
     with pytest.MonkeyPatch.context() as patch, without_checks():
         lighten(patch)
         outcome = run(settings, folder)
-    text = build.corpus(settings).load("train")
+    text = build.build_corpus(settings).load("train")
     assert text is not None
-    return Trained(outcome, text)
+    return TrainedRun(outcome, text)
 
 
 @pytest.fixture

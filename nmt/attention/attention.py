@@ -11,8 +11,8 @@ from nmt import masks
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope, Window
-from nmt.attention.score import Score, divided
-from nmt.kernels.deferred_grad import seen, within
+from nmt.attention.score import Score, head_size
+from nmt.kernels.deferred_grad import deferred_matmul, narrow
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""
@@ -26,7 +26,7 @@ class Attended(NamedTuple):
     past: Past
 
 
-Look = Callable[
+AttendFn = Callable[
     [Float[Tensor, "row target query"], Int[Tensor, "row target"], Past],
     Attended,
 ]
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
     def __init__(self, *, score: Score, scope: Scope, normalizer: Normalizer, memory_size: int, heads: int) -> None:
         super().__init__()
-        divided("the memory", memory_size, heads)
+        head_size("the memory", memory_size, heads)
         self.score = score
         self.scope = scope
         self.normalizer = normalizer
@@ -58,7 +58,7 @@ class Attention(nn.Module):
         return Memory(
             keys=self.score.remember(states),
             values=split_heads(self.value(states), self.heads),
-            bias=masks.log_bias(mask, states.dtype),
+            bias=masks.log_mask(mask, states.dtype),
             lengths=mask.sum(-1),
         )
 
@@ -70,25 +70,25 @@ class Attention(nn.Module):
         past: Past = (),
     ) -> Attended:
         """Look once for every query. One target position is a decoding step, all of them one batched product."""
-        return self.over(memory)(query, positions, past)
+        return self.bind(memory)(query, positions, past)
 
-    def over(self, memory: Memory) -> Look:
+    def bind(self, memory: Memory) -> AttendFn:
         """What looks at one batch's memory, for one group of target positions after another."""
         source = memory.bias.shape[1]
-        asking, limiting = self.score.asking(), self.scope.asking()
-        score, read = self.score.against(memory.keys), seen(memory.values.mT, -1)
+        project, window_of = self.score.bind_query(), self.scope.bind()
+        score, mix = self.score.bind_keys(memory.keys), deferred_matmul(memory.values.mT, -1)
 
-        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            asked, window = asking(query), limiting(query, positions, memory.lengths, source)
-            reach = window.reach
-            weights = self.weights(score(asked, reach), within(memory.bias, -1, reach), window)
-            context = join_heads(read(weights, reach))
-            whole = weights if reach is None else F.pad(weights, (reach.start, source - reach.stop))
-            return Attended(context, whole, past)
+        def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
+            projected, window = project(query), window_of(query, positions, memory.lengths, source)
+            reach = window.span
+            weights = self.compute_weights(score(projected, reach), narrow(memory.bias, -1, reach), window)
+            context = join_heads(mix(weights, reach))
+            full_weights = weights if reach is None else F.pad(weights, (reach.start, source - reach.stop))
+            return Attended(context, full_weights, past)
 
-        return look
+        return attend
 
-    def weights(
+    def compute_weights(
         self,
         scores: Float[Tensor, "row head target reach"],
         bias: Float[Tensor, "row reach"],
@@ -97,4 +97,4 @@ class Attention(nn.Module):
         """Scores limited, normalized and given the window's shape."""
         scores = scores + bias[:, None, None, :]
         weights: Tensor = self.normalizer(scores if window.bias is None else scores + window.bias)
-        return weights if window.gain is None else weights * window.gain
+        return weights if window.factor is None else weights * window.factor

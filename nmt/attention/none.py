@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Look, Past
+from nmt.attention.attention import Attended, AttendFn, Attention, Past
 from nmt.attention.memory import Memory
 
 
@@ -27,21 +27,21 @@ class NoAttention(Attention):
 
     def __init__(self, *, memory_size: int, directions: int) -> None:
         nn.Module.__init__(self)
-        self.part = memory_size // directions
+        self.direction_size = memory_size // directions
 
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
         """The summary, as the only position that there is to look at."""
         lengths = mask.sum(-1)
-        last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, self.part)
-        forward, backward = states[..., : self.part].gather(1, last), states[:, :1, self.part :]
+        last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, self.direction_size)
+        forward, backward = states[..., : self.direction_size].gather(1, last), states[:, :1, self.direction_size :]
         summary = torch.cat([forward, backward], -1).unsqueeze(1)
         return Memory(keys=summary, values=summary, bias=summary.new_zeros(len(summary), 1), lengths=lengths)
 
-    def over(self, memory: Memory) -> Look:
+    def bind(self, memory: Memory) -> AttendFn:
         """What gives the summary to each of one batch's queries."""
         summary = memory.values.squeeze(1)
 
-        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
+        def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
             return Attended(summary.expand(-1, query.shape[1], -1), None, past)
 
-        return look
+        return attend

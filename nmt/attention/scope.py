@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import mapped
+from nmt.kernels.deferred_grad import deferred_projection
 
 
 class Window(NamedTuple):
     """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do.
 
-    Both are given for the source positions of `reach` alone, outside of which the weight of every query is zero; None
+    Both are given for the source positions of `span` alone, outside of which the weight of every query is zero; None
     for all positions.
     """
 
     bias: Float[Tensor, "row #head target reach"] | None
-    gain: Float[Tensor, "row #head target reach"] | None
-    reach: slice | None
+    factor: Float[Tensor, "row #head target reach"] | None
+    span: slice | None
 
 
 class Scope(nn.Module, ABC):
@@ -44,7 +44,7 @@ class Scope(nn.Module, ABC):
     ) -> Window:
         """The window of each query. positions: target positions; lengths: source lengths; source: the padded length."""
 
-    def asking(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
+    def bind(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
         """The same, for one group of target positions of a batch after another."""
         return self
 
@@ -65,14 +65,14 @@ class Global(Scope):
         return Window(None, None, None)
 
 
-def checked_half_width(half_width: int) -> int:
+def check_half_width(half_width: int) -> int:
     """`half_width` unless it is below 1, which would leave nothing to choose from."""
     if half_width < 1:
         raise ConfigError(f"attention.scope.half_width must be at least 1 source piece; got {half_width}.")
     return half_width
 
 
-def reached(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice | None:
+def reachable_slice(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice | None:
     """The source positions which the window of any query touches, so that no others need be scored.
 
     None where there is nothing to leave out, and on a device that would have to be waited for.
@@ -86,13 +86,13 @@ def reached(centre: Float[Tensor, "row head target"], half_width: int, source: i
     return slice(first, stop) if stop - first < source else None
 
 
-def distances(
+def compute_distances(
     centre: Float[Tensor, "row head target"], reach: slice | None, source: int
 ) -> Float[Tensor, "row head target reach"]:
     """Source position minus centre."""
     first, stop = (reach.start, reach.stop) if reach else (0, source)
-    places = torch.arange(first, stop, device=centre.device, dtype=centre.dtype)
-    return places - centre.unsqueeze(-1)
+    positions = torch.arange(first, stop, device=centre.device, dtype=centre.dtype)
+    return positions - centre.unsqueeze(-1)
 
 
 class LocalMonotonic(Scope):
@@ -103,7 +103,7 @@ class LocalMonotonic(Scope):
 
     def __init__(self, *, query_size: int, heads: int, half_width: int = 10) -> None:
         super().__init__()
-        self.half_width = checked_half_width(half_width)
+        self.half_width = check_half_width(half_width)
 
     def forward(
         self,
@@ -113,9 +113,9 @@ class LocalMonotonic(Scope):
         source: int,
     ) -> Window:
         centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
-        reach = reached(centre, self.half_width, source)
+        reach = reachable_slice(centre, self.half_width, source)
         return Window(
-            masks.log_bias(distances(centre, reach, source).abs() <= self.half_width, query.dtype), None, reach
+            masks.log_mask(compute_distances(centre, reach, source).abs() <= self.half_width, query.dtype), None, reach
         )
 
 
@@ -130,7 +130,7 @@ class LocalPredictive(Scope):
 
     def __init__(self, *, query_size: int, heads: int, half_width: int = 10, renormalize: bool = False) -> None:
         super().__init__()
-        self.half_width = checked_half_width(half_width)
+        self.half_width = check_half_width(half_width)
         self.renormalize = renormalize
         self.hidden = nn.Linear(query_size, query_size, bias=False)
         self.centre = nn.Linear(query_size, heads, bias=False)
@@ -142,12 +142,12 @@ class LocalPredictive(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        return self.asking()(query, positions, lengths, source)
+        return self.bind()(query, positions, lengths, source)
 
-    def asking(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
-        return partial(self._window, mapped(self.hidden.weight))
+    def bind(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
+        return partial(self._compute_window, deferred_projection(self.hidden.weight))
 
-    def _window(
+    def _compute_window(
         self,
         project: Callable[[Tensor], Tensor],
         query: Float[Tensor, "row target query"],
@@ -158,10 +158,10 @@ class LocalPredictive(Scope):
         # In the format of the query, for eight binary digits would not do for a place in a long sentence.
         predicted = self.centre(torch.tanh(project(query))).to(query.dtype)
         centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
-        reach = reached(centre, self.half_width, source)
-        away = distances(centre, reach, source)
-        bias = masks.log_bias(away.detach().abs() <= self.half_width, query.dtype)
-        log_gaussian = -2.0 * (away / self.half_width).square()
+        reach = reachable_slice(centre, self.half_width, source)
+        distance = compute_distances(centre, reach, source)
+        bias = masks.log_mask(distance.detach().abs() <= self.half_width, query.dtype)
+        log_gaussian = -2.0 * (distance / self.half_width).square()
         if self.renormalize:
             return Window(bias + log_gaussian, None, reach)
         return Window(bias, log_gaussian.exp(), reach)

@@ -1,7 +1,7 @@
 """How well does a query match each key?
 
-Every score has three verbs: `remember` projects the encoder states to keys once a sentence, `asking` gives what
-projects queries, and `against` what compares them with keys. With several heads each head has its own part of the
+Every score has three verbs: `remember` projects the encoder states to keys once a sentence, `bind_query` gives what
+projects queries, and `bind_keys` what compares them with keys. With several heads each head has its own part of the
 projections (Vaswani et al. 2017), for every score.
 """
 
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
 from nmt.errors import ConfigError
-from nmt.kernels.additive import compared
-from nmt.kernels.deferred_grad import mapped, seen, within
+from nmt.kernels.additive import additive_scores
+from nmt.kernels.deferred_grad import deferred_matmul, deferred_projection, narrow
 
 States = Float[Tensor, "row source memory"]
 Queries = Float[Tensor, "row target query"]
 Keys = Float[Tensor, "row head source key"]
-Asked = Float[Tensor, "row head target part"]
+ProjectedQuery = Float[Tensor, "row head target part"]
 Scores = Float[Tensor, "row head target source"]
 
 
@@ -36,12 +36,12 @@ class Score(nn.Module, ABC):
     def remember(self, states: States) -> Keys:
         """Keys from encoder states: all work that does not depend on the query."""
 
-    def asking(self) -> Callable[[Queries], Asked]:
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
         """What does all that depends on the query alone, for one group of target positions of a batch after another."""
         return lambda query: split_heads(query, self.heads)
 
     @abstractmethod
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
         """What compares one batch's keys with what is asked at one group of target positions after another.
 
         It is told which source positions to compare with, None being all, and gives scores for these alone.
@@ -49,10 +49,10 @@ class Score(nn.Module, ABC):
 
     def forward(self, query: Queries, keys: Keys) -> Scores:
         """One score for every head, target position and source position."""
-        return self.against(keys)(self.asking()(query), None)
+        return self.bind_keys(keys)(self.bind_query()(query), None)
 
 
-def divided(what: str, size: int, heads: int) -> int:
+def head_size(what: str, size: int, heads: int) -> int:
     """`size / heads`; raises ConfigError unless it is a whole number above zero."""
     if heads < 1 or size < 1:
         raise ConfigError(
@@ -82,13 +82,13 @@ class Dot(Score):
                 f"Set model.decoder.hidden_size={memory_size}, or choose attention/score=general, which learns the map "
                 "between them."
             )
-        divided("the query", query_size, heads)
+        head_size("the query", query_size, heads)
 
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return seen(keys, -2)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return deferred_matmul(keys, -2)
 
 
 class General(Score):
@@ -99,14 +99,14 @@ class General(Score):
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
         super().__init__(heads=heads)
-        divided("the query", query_size, heads)
+        head_size("the query", query_size, heads)
         self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return seen(keys, -2)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return deferred_matmul(keys, -2)
 
 
 class ScaledDot(Score):
@@ -117,22 +117,22 @@ class ScaledDot(Score):
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
         super().__init__(heads=heads)
-        self.scale = divided("attention.score.hidden_size", hidden_size, heads) ** -0.5
+        self.scale = head_size("attention.score.hidden_size", hidden_size, heads) ** -0.5
         self.query = nn.Linear(query_size, hidden_size, bias=False)
         self.key = nn.Linear(memory_size, hidden_size, bias=False)
 
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def asking(self) -> Callable[[Queries], Asked]:
-        project = mapped(self.query.weight)
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
+        project = deferred_projection(self.query.weight)
         return lambda query: split_heads(project(query) * self.scale, self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return seen(keys, -2)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return deferred_matmul(keys, -2)
 
 
-class Cosine(Score):
+class CosineScore(Score):
     """score(q, k) = beta(q) cos(W q, k),  beta(q) = softplus(b + u . q)
 
     Content-based addressing of the Neural Turing Machine (Graves, Wayne and Danihelka 2014, section 3.3.1). The
@@ -142,7 +142,7 @@ class Cosine(Score):
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
         super().__init__(heads=heads)
-        divided("the memory", memory_size, heads)
+        head_size("the memory", memory_size, heads)
         self.query = nn.Linear(query_size, memory_size, bias=False)
         self.sharpness = nn.Linear(query_size, heads)
         nn.init.constant_(self.sharpness.bias, 8.0)
@@ -150,17 +150,17 @@ class Cosine(Score):
     def remember(self, states: States) -> Keys:
         return F.normalize(split_heads(states, self.heads), dim=-1)
 
-    def asking(self) -> Callable[[Queries], Asked]:
-        project = mapped(self.query.weight)
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
+        project = deferred_projection(self.query.weight)
 
-        def asked(query: Queries) -> Asked:
+        def project_query(query: Queries) -> ProjectedQuery:
             unit = F.normalize(split_heads(project(query), self.heads), dim=-1)
             return unit * F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
 
-        return asked
+        return project_query
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return seen(keys, -2)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return deferred_matmul(keys, -2)
 
 
 class Additive(Score):
@@ -172,7 +172,7 @@ class Additive(Score):
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
         super().__init__(heads=heads)
-        part = divided("attention.score.hidden_size", hidden_size, heads)
+        part = head_size("attention.score.hidden_size", hidden_size, heads)
         self.query = nn.Linear(query_size, hidden_size, bias=False)
         self.key = nn.Linear(memory_size, hidden_size, bias=False)
         self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
@@ -180,12 +180,12 @@ class Additive(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def asking(self) -> Callable[[Queries], Asked]:
-        project = mapped(self.query.weight)
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
+        project = deferred_projection(self.query.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return compared(keys, self.v)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return additive_scores(keys, self.v)
 
 
 class Concat(Score):
@@ -197,7 +197,7 @@ class Concat(Score):
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
         super().__init__(heads=heads)
-        part = divided("the query", query_size, heads)
+        part = head_size("the query", query_size, heads)
         self.query_size = query_size
         self.joined = nn.Linear(query_size + memory_size, query_size, bias=False)
         self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
@@ -205,12 +205,12 @@ class Concat(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
 
-    def asking(self) -> Callable[[Queries], Asked]:
-        project = mapped(self.joined.weight[:, : self.query_size])
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
+        project = deferred_projection(self.joined.weight[:, : self.query_size])
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        return compared(keys, self.v)
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        return additive_scores(keys, self.v)
 
 
 class Location(Score):
@@ -229,16 +229,16 @@ class Location(Score):
 
     def remember(self, states: States) -> Keys:
         """Each position is its own key, so that a part of the keys still knows where it is."""
-        places = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
-        return places.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
+        positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
+        return positions.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
-    def asking(self) -> Callable[[Queries], Asked]:
-        project = mapped(self.position.weight)
+    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
+        project = deferred_projection(self.position.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def against(self, keys: Keys) -> Callable[[Asked, slice | None], Scores]:
-        places = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
-        return lambda asked, reach: asked[..., within(places, -1, reach)]
+    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+        positions = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
+        return lambda asked, reach: asked[..., narrow(positions, -1, reach)]
 
 
 SCORES: dict[str, type[Score]] = {
@@ -248,5 +248,5 @@ SCORES: dict[str, type[Score]] = {
     "additive": Additive,
     "concat": Concat,
     "location": Location,
-    "cosine": Cosine,
+    "cosine": CosineScore,
 }

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
-from nmt.cli.application import asked, open_door
-from nmt.composition.overrides import quoted
+from nmt.cli.application import require_arguments, run_command
+from nmt.composition.overrides import quote
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls, print_text
 
 if TYPE_CHECKING:
     from nmt.report.comparison import Comparison
 
-TABLE = "comparison"
+TABLE_NAME = "comparison"
 """The name of the table's files, before .txt, .md, .csv, .tex and .json."""
 
-UNFINISHED = 1
+FAILED_RUNS_STATUS = 1
 """Exit status when the table is there, but some of its runs failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class CompareSettings:
     """What `configs/compare.yaml` says; every other setting goes to nmt-train.
 
     comparison: under `name`, a file of variants that have names. seeds: how many, from 1, or which. baseline: the label
@@ -45,94 +45,107 @@ class Settings:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise ConfigError(f"jobs is a number of runs at once and must be at least 1; got {self.jobs}.")
-        if not self.named or min(self.named) < 0 or len(set(self.named)) < len(self.named):
+        if not self.seed_numbers or min(self.seed_numbers) < 0 or len(set(self.seed_numbers)) < len(self.seed_numbers):
             raise ConfigError(
                 "seeds must be a number of seeds, at least 1, or a list of different ones from 0, such as seeds=[5,6]; "
                 f"got seeds={self.seeds}."
             )
 
     @property
-    def named(self) -> list[int]:
+    def seed_numbers(self) -> list[int]:
         """The seeds themselves."""
         return list(range(1, self.seeds + 1)) if isinstance(self.seeds, int) else self.seeds
 
 
-OWN = frozenset(field.name for field in fields(Settings))
+COMPARE_SETTINGS = frozenset(field.name for field in fields(CompareSettings))
 
-NAMED = {"comparison=": "comparison.name="}
+COMPARISON_ALIAS = {"comparison=": "comparison.name="}
 """`comparison` would be a group by that name; its files are not Hydra's, but lists of what nmt-train is given."""
 
 
 def main() -> None:
     """The command line: see `nmt-compare --help`."""
-    asked("compare", "nmt-compare comparison=attentions experiment=quickstart")
-    given = sys.argv[1:]
-    own, overrides = divided(given)
-    command = shlex.join(["nmt-compare", *given])
+    require_arguments("compare", "nmt-compare comparison=attentions experiment=quickstart")
+    arguments = sys.argv[1:]
+    own, overrides = split_arguments(arguments)
+    command = shlex.join(["nmt-compare", *arguments])
     sys.argv[1:] = own
-    open_door("compare", lambda composed: task(composed, overrides, command), spelled=NAMED)
+    run_command("compare", lambda composed: run_task(composed, overrides, command), aliases=COMPARISON_ALIAS)
 
 
-def task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> None:
+def run_task(composed: dict[str, Any], overrides: Sequence[str], command: str) -> None:
     """Checks every run, trains those that are not finished, and prints the table."""
-    settings = config.build(Settings, config.check(composed, Settings))
+    settings = config.build(CompareSettings, config.check(composed, CompareSettings))
 
     from nmt.comparison import catalog, ensembles, plan, results
     from nmt.comparison.launchers import LAUNCHER
     from nmt.storage.run_lock import lock
 
-    launcher = config.make(LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"])
-    launcher.check()
-    misspelt(overrides)
-    output = Path(settings.output)
-    asked = settings.comparison.get("name")
-    found = None if asked is None else catalog.read(asked, OWN)
-    planned = plan.plan(
-        overrides, seeds=settings.named, output=output, at_once=settings.jobs, named=found, cpus=launcher.cpus
+    launcher = config.build_variant(
+        LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"]
     )
-    theirs = None if found is None else found.baseline
-    baseline = plan.baseline(planned, theirs if settings.baseline is None else settings.baseline)
-    together = ensembles.planned(planned, settings.ensembles, output)
-    is_free(output)
+    launcher.check()
+    check_spelling(overrides)
+    output = Path(settings.output)
+    comparison_name = settings.comparison.get("name")
+    named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
+    jobs = plan.plan_jobs(
+        overrides,
+        seeds=settings.seed_numbers,
+        output=output,
+        at_once=settings.jobs,
+        named=named_comparison,
+        cpus=launcher.cpus,
+    )
+    default_baseline = None if named_comparison is None else named_comparison.baseline
+    baseline = plan.find_baseline(jobs, default_baseline if settings.baseline is None else settings.baseline)
+    ensemble_rows = ensembles.plan_ensembles(jobs, settings.ensembles, output)
+    check_output_is_free(output)
     with lock(output):
-        caught = launcher.work(planned, at_once=settings.jobs)
-        if caught:
+        signal_number = launcher.work(jobs, at_once=settings.jobs)
+        if signal_number:
             print("nmt-compare: interrupted; the same command goes on from here", file=sys.stderr)
-            raise SystemExit(128 + caught)
-        runs, further = results.collect(planned), ensembles.collect(together)
-        pairing = ensembles.paired(together, further)
-        comparison = results.compared({**runs, **further}, baseline=baseline, command=command, paired=pairing)
-        write(comparison, output)
+            raise SystemExit(128 + signal_number)
+        runs, ensemble_runs = results.collect_runs(jobs), ensembles.collect_ensembles(ensemble_rows)
+        pairing = ensembles.pair_by_seed(ensemble_rows, ensemble_runs)
+        comparison = results.compare_runs({**runs, **ensemble_runs}, baseline=baseline, command=command, paired=pairing)
+        write_comparison_files(comparison, output)
     if any(run.failure for run in comparison.runs):
-        raise SystemExit(UNFINISHED)
+        raise SystemExit(FAILED_RUNS_STATUS)
 
 
-def is_free(output: Path) -> None:
+def check_output_is_free(output: Path) -> None:
     """Raises ConfigError where the comparison would overwrite what is not its own: a run, or somebody's files."""
     from nmt.runs import run_folder
 
-    table = f"{TABLE}.json"
-    names = [table, *(f"{TABLE}.{ending}" for ending in ("txt", "md", "csv", "tex")), "report.html", run_folder.FIGURES]
-    found = [name for name in names if (output / name).exists()]
-    if run_folder.is_ours(output) or (found and table not in found):
-        held = "a run of nmt-train" if run_folder.is_ours(output) else ", ".join(found)
+    table = f"{TABLE_NAME}.json"
+    names = [
+        table,
+        *(f"{TABLE_NAME}.{ending}" for ending in ("txt", "md", "csv", "tex")),
+        "report.html",
+        run_folder.FIGURES,
+    ]
+    existing = [name for name in names if (output / name).exists()]
+    if run_folder.is_run_folder(output) or (existing and table not in existing):
+        contents = "a run of nmt-train" if run_folder.is_run_folder(output) else ", ".join(existing)
         raise ConfigError(
-            f"{output} holds {held}, which a comparison would overwrite. Choose another output=..., or move that away."
+            f"{output} holds {contents}, which a comparison would overwrite. Choose another output=..., or move "
+            "that away."
         )
 
 
-def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The command line as what Hydra reads for this command, --help and the like with it, and what nmt-train gets."""
     own, overrides = [], []
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        ours = key.lstrip("+~").split(".")[0] in OWN
+        ours = key.lstrip("+~").split(".")[0] in COMPARE_SETTINGS
         if argument in ("-m", "--multirun"):  # as if it were given: sweeping is what this command does
             continue
         if key == "seeds" and re.fullmatch(r"\d+(,\d+)+", value):
             own.append(f"seeds=[{value}]")
         elif ours and "=" in value and not value.startswith(("'", '"', "{", "[")):
-            own.append(f"{key}={quoted(value)}")  # labels such as attention=bahdanau, for which Hydra wants quotes
+            own.append(f"{key}={quote(value)}")  # labels such as attention=bahdanau, for which Hydra wants quotes
         elif ours or argument.startswith("-") or not (equals or argument.startswith("~")):
             own.append(argument)
         else:
@@ -140,32 +153,37 @@ def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, overrides
 
 
-def misspelt(overrides: Sequence[str]) -> None:
+def check_spelling(overrides: Sequence[str]) -> None:
     """Raises ConfigError where a word for nmt-train is none of its settings, but nearly one of the comparison's."""
     from nmt import build
 
-    theirs = {*build.TRAIN, "experiment", "debug", "hydra"}
+    train_settings = {*build.TRAIN, "experiment", "debug", "hydra"}
     for override in overrides:
         key = re.split("[./=]", override.lstrip("+~"))[0]
-        if key not in theirs and difflib.get_close_matches(key, [*theirs, *OWN], n=1) in (
-            [name] for name in OWN - theirs
+        if key not in train_settings and difflib.get_close_matches(key, [*train_settings, *COMPARE_SETTINGS], n=1) in (
+            [name] for name in COMPARE_SETTINGS - train_settings
         ):
-            raise ConfigError(f"{key} is not a setting. {config.nearest(key, OWN)}")
+            raise ConfigError(f"{key} is not a setting. {config.suggest(key, COMPARE_SETTINGS)}")
 
 
-def write(comparison: "Comparison", output: Path) -> None:
+def write_comparison_files(comparison: "Comparison", output: Path) -> None:
     """The table as text, Markdown, CSV, LaTeX and JSON, and the page; then the text to stdout."""
-    from nmt.report.comparison import csv_table, json_table, markdown, text
-    from nmt.report.latex import latex
+    from nmt.report.comparison import format_csv, format_json, format_markdown, format_text
+    from nmt.report.latex import format_latex
     from nmt.runs.report import write_comparison
 
-    shown = escape_controls(text(comparison), keep="\n")
-    contents = {"txt": shown, "md": markdown(comparison), "csv": csv_table(comparison), "json": json_table(comparison)}
-    contents["tex"] = latex(comparison)
+    table = escape_controls(format_text(comparison), keep="\n")
+    contents = {
+        "txt": table,
+        "md": format_markdown(comparison),
+        "csv": format_csv(comparison),
+        "json": format_json(comparison),
+    }
+    contents["tex"] = format_latex(comparison)
     for ending, content in contents.items():
-        (output / f"{TABLE}.{ending}").write_bytes(content.encode("utf-8", "backslashreplace"))
+        (output / f"{TABLE_NAME}.{ending}").write_bytes(content.encode("utf-8", "backslashreplace"))
     write_comparison(comparison, output)
-    print_text(shown, end="")  # last, as whoever reads it may have seen enough of it
+    print_text(table, end="")  # last, as whoever reads it may have seen enough of it
 
 
 if __name__ == "__main__":

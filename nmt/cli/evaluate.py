@@ -7,38 +7,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.application import open_door
-from nmt.composition.overrides import APPLIED
+from nmt.cli.application import run_command
+from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
-from nmt.evaluation.bleu_tokens import Bleu, check_tokenizer, choose_tokenizer, warn_unspaced
+from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer, choose_tokenizer, warn_unspaced
 from nmt.evaluation.score_command import ScoreCommand, run_score_command
-from nmt.inference.inference import Work, load_all, models, translator
-from nmt.inference.inputs import STDIN, Given, find_files, read_files
+from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
+from nmt.inference.inputs import STDIN, FileNames, find_files, read_files
 from nmt.printable import print_text
 
 if TYPE_CHECKING:
-    from nmt.evaluation.bleu import Score
+    from nmt.evaluation.bleu import CorpusScore
 
 logger = logging.getLogger(__name__)
 
 
-UNCLEAR = (
+INPUT_HINT = (
     "What is to be scored? Give either hypotheses=FILE, or model=RUN and source=FILE, which is then translated; and "
     "references=FILE with either. A score.command with {source} takes source=FILE beside hypotheses=FILE too."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Work):
+class EvaluateSettings(InferenceSettings):
     """What `configs/evaluate.yaml` says: translations in a file, or models and what they are to translate."""
 
-    hypotheses: Given
+    hypotheses: FileNames
     references: str | list[str]
     model: dict[str, str | list[str] | None]
-    source: Given
+    source: FileNames
     language: str | None
-    bleu: Bleu
+    bleu: BleuSettings
     score: ScoreCommand
     format: Literal["table", "json"]
     search: dict[str, Any]
@@ -48,17 +48,17 @@ class Settings(Work):
         super().__post_init__()
         translates = self.model["folder"] is not None
         if (self.hypotheses is not None) is translates or (translates and self.source is None):
-            raise ConfigError(UNCLEAR)
+            raise ConfigError(INPUT_HINT)
         if not translates and self.source is not None and not self.score.needs_source:
-            raise ConfigError(UNCLEAR)
+            raise ConfigError(INPUT_HINT)
 
 
 def main() -> None:
     """The command line: see `nmt-evaluate --help`."""
-    open_door("evaluate", task, spelled=APPLIED)
+    run_command("evaluate", run_task, aliases=MODEL_ALIASES)
 
 
-class Judged(NamedTuple):
+class ScoringInput(NamedTuple):
     """What is scored: texts of as many lines each, references in one or several sets. language: of both, if known."""
 
     source: list[str] | None
@@ -67,84 +67,89 @@ class Judged(NamedTuple):
     language: str | None
 
 
-def task(composed: dict[str, Any]) -> None:
+def run_task(composed: dict[str, Any]) -> None:
     """Reads or makes the translations, and prints their scores."""
-    settings = config.build(Settings, config.check(composed, Settings))
-    judged = leave_out_blank(judge(settings))
+    settings = config.build(EvaluateSettings, config.check(composed, EvaluateSettings))
+    texts = drop_blank_lines(collect_texts(settings))
 
-    from nmt.evaluation.bleu import scores
-    from nmt.evaluation.literature import literature_scores
+    from nmt.evaluation.bleu import compute_scores
+    from nmt.evaluation.literature import compute_tokenized_scores
 
-    hypotheses, references, language = judged.hypotheses, judged.references, judged.language
+    hypotheses, references, language = texts.hypotheses, texts.references, texts.language
     warn_unspaced(references[0], settings.bleu.tokenize, language, "language")
     tokenize = choose_tokenizer(settings.bleu.tokenize, language)
-    found = [*scores(hypotheses, *references, tokenize=tokenize).values()]
+    corpus_scores = [*compute_scores(hypotheses, *references, tokenize=tokenize).values()]
     if language is not None:
-        found += literature_scores(hypotheses, *references, language=language)
+        corpus_scores += compute_tokenized_scores(hypotheses, *references, language=language)
     if settings.score.command is not None:
-        found.append(run_score_command(settings.score, judged.source, hypotheses, references))
-    print_text(FORMATS[settings.format](found, len(hypotheses)))
+        corpus_scores.append(run_score_command(settings.score, texts.source, hypotheses, references))
+    print_text(FORMATS[settings.format](corpus_scores, len(hypotheses)))
 
 
-def judge(settings: Settings) -> Judged:
+def collect_texts(settings: EvaluateSettings) -> ScoringInput:
     """What is to be scored, translated where that is asked for. Raises ConfigError, before anything is translated,
     where the tokens of BLEU cannot be had."""
     if settings.model["folder"] is None:
         check_tokenizer(settings.bleu.tokenize, settings.language)
-        files: dict[str, list[Given]] = {"hypotheses": [settings.hypotheses], **_sets(settings.references)}
+        files: dict[str, list[FileNames]] = {
+            "hypotheses": [settings.hypotheses],
+            **_find_reference_sets(settings.references),
+        }
         if settings.source is not None:
             files["source"] = [settings.source]
         texts = read_texts(files, settings.errors)
         source = texts["source"][0] if "source" in texts else None
-        return Judged(source, texts["hypotheses"][0], texts["references"], settings.language)
-    texts = read_texts({"source": [settings.source], **_sets(settings.references)}, settings.errors)
+        return ScoringInput(source, texts["hypotheses"][0], texts["references"], settings.language)
+    texts = read_texts({"source": [settings.source], **_find_reference_sets(settings.references)}, settings.errors)
     (source,) = texts["source"]
-    loaded, *others = load_all(models(settings.model["folder"]), settings)
+    loaded, *others = load_all(find_model_folders(settings.model["folder"]), settings)
     language = settings.language or loaded.settings["target_language"]
     check_tokenizer(settings.bleu.tokenize, language)
-    worker = translator(loaded, settings, settings.search, others=others, weights=False)
+    worker = build_translator(loaded, settings, settings.search, others=others, weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
-    return Judged(source, hypotheses, texts["references"], language)
+    return ScoringInput(source, hypotheses, texts["references"], language)
 
 
-def leave_out_blank(judged: Judged) -> Judged:
+def drop_blank_lines(texts: ScoringInput) -> ScoringInput:
     """The same without lines whose references are all blank, or whose source is, with a warning. Raises DataError where
     no line is left."""
     from nmt.data.quality import pick
 
-    source, references = judged.source, judged.references
-    places = [
+    source, references = texts.source, texts.references
+    indices = [
         place
         for place, parts in enumerate(zip(*references, strict=True))
         if any(part.strip() for part in parts) and (source is None or source[place].strip())
     ]
-    if not places:
+    if not indices:
         raise DataError("There is nothing to score: the references have no line of text with a source.")
-    if len(places) < len(judged.hypotheses):
+    if len(indices) < len(texts.hypotheses):
         logger.warning(
             "%d of %d lines are left out of the scores: they have a blank reference%s",
-            *(len(judged.hypotheses) - len(places), len(judged.hypotheses)),
+            *(len(texts.hypotheses) - len(indices), len(texts.hypotheses)),
             "" if source is None else ", or a blank source",
         )
-    return judged._replace(
-        source=None if source is None else pick(source, places),
-        hypotheses=pick(judged.hypotheses, places),
-        references=[pick(each, places) for each in references],
+    return texts._replace(
+        source=None if source is None else pick(source, indices),
+        hypotheses=pick(texts.hypotheses, indices),
+        references=[pick(each, indices) for each in references],
     )
 
 
-def _sets(references: str | list[str]) -> dict[str, list[Given]]:
+def _find_reference_sets(references: str | list[str]) -> dict[str, list[FileNames]]:
     """Every file of references is a set of its own; one pattern such as test.*.de may name several."""
     return {"references": list(find_files(references, setting="references"))}
 
 
-def read_texts(files: Mapping[str, Sequence[Given]], errors: lines.Errors) -> dict[str, list[list[str]]]:
+def read_texts(files: Mapping[str, Sequence[FileNames]], errors: lines.Errors) -> dict[str, list[list[str]]]:
     """The texts that settings name, by setting. Raises DataError unless all have as many lines as the first."""
-    named = [(setting, find_files(given, setting=setting)) for setting, all in files.items() for given in all]
-    if sum(name.count(STDIN) for _, name in named) > 1:
+    names_by_setting = [
+        (setting, find_files(given, setting=setting)) for setting, all in files.items() for given in all
+    ]
+    if sum(name.count(STDIN) for _, name in names_by_setting) > 1:
         raise ConfigError("Standard input, -, can be read only once. Give the other texts as files.")
-    streams = [(setting, names, read_files(names, errors, setting=setting)) for setting, names in named]
-    found: dict[str, list[list[str]]] = {}
+    streams = [(setting, names, read_files(names, errors, setting=setting)) for setting, names in names_by_setting]
+    texts_by_setting: dict[str, list[list[str]]] = {}
     first: tuple[str, int] | None = None
     for setting, names, stream in streams:
         text, name = list(stream), ", ".join(names)
@@ -154,22 +159,22 @@ def read_texts(files: Mapping[str, Sequence[Given]], errors: lines.Errors) -> di
                 "other. Give two texts in the same order, with an empty line where something is missing."
             )
         first = first or (name, len(text))
-        found.setdefault(setting, []).append(text)
-    return found
+        texts_by_setting.setdefault(setting, []).append(text)
+    return texts_by_setting
 
 
-def as_table(scores: "list[Score]", count: int) -> str:
+def format_table(scores: "list[CorpusScore]", count: int) -> str:
     """For a person: name, value, signature."""
     rows = [f"{score.name:<16} {score.value:6.2f}   {score.signature}" for score in scores]
     return "\n".join([*rows, f"{'lines':<16} {count:6d}"])
 
 
-def as_json(scores: "list[Score]", count: int) -> str:
+def format_json(scores: "list[CorpusScore]", count: int) -> str:
     """For a program: one object, values not rounded."""
     return json.dumps({"lines": count, "scores": [score.as_dict() for score in scores]})
 
 
-FORMATS = {"table": as_table, "json": as_json}
+FORMATS = {"table": format_table, "json": format_json}
 
 
 if __name__ == "__main__":

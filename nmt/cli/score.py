@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.application import open_door
-from nmt.composition.overrides import APPLIED
+from nmt.cli.application import run_command
+from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
-from nmt.inference.answers import finite
-from nmt.inference.inference import Work, load_all, models
-from nmt.inference.streams import is_same, outgoing, pairs
+from nmt.inference.answers import to_finite
+from nmt.inference.inference import InferenceSettings, find_model_folders, load_all
+from nmt.inference.streams import is_same, open_writer, read_parallel_lines
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
-    from nmt.translation.scoring import Score
+    from nmt.translation.scoring import PairScore
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1000
+CHUNK_PAIRS = 1000
 """Pairs that are scored before their scores are written, so that memory is bounded."""
 
 SEPARATOR = "|||"
@@ -31,7 +31,7 @@ SEPARATOR = "|||"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Work):
+class ScoreSettings(InferenceSettings):
     """What `configs/score.yaml` says: a source, and either one translation a line or an n-best list."""
 
     model: dict[str, str | list[str]]
@@ -58,25 +58,25 @@ class Settings(Work):
                 raise ConfigError(f"{name} and output are one file, {path}, whose text would be lost. Choose another.")
 
 
-class Pair(NamedTuple):
+class ScoringPair(NamedTuple):
     """A translation to score: its source line, both from 0, and, in an n-best list, the line as it was given."""
 
     number: int
     source: str
     target: str
-    given: str | None
+    nbest_line: str | None
 
 
 def main() -> None:
     """The command line: see `nmt-score --help`."""
-    open_door("score", task, spelled=APPLIED)
+    run_command("score", run_task, aliases=MODEL_ALIASES)
 
 
-def task(composed: dict[str, Any]) -> None:
+def run_task(composed: dict[str, Any]) -> None:
     """Scores the pairs in their order, and prints what they come to on stderr."""
-    settings = config.build(Settings, config.check(composed, Settings))
-    given = read_pairs(settings)
-    loaded = load_all(models(settings.model["folder"]), settings)
+    settings = config.build(ScoreSettings, config.check(composed, ScoreSettings))
+    pairs = read_pairs(settings)
+    loaded = load_all(find_model_folders(settings.model["folder"]), settings)
 
     from tqdm import tqdm
 
@@ -85,33 +85,33 @@ def task(composed: dict[str, Any]) -> None:
     tokenizers, write = loaded[0].tokenizers, FORMATS[settings.format]
     log_probs, tokens = list[float](), 0
     with (
-        tqdm(total=len(given), desc="scoring", unit=" pairs", disable=not sys.stderr.isatty(), leave=False) as bar,
-        outgoing(settings.output) as put,
+        tqdm(total=len(pairs), desc="scoring", unit=" pairs", disable=not sys.stderr.isatty(), leave=False) as bar,
+        open_writer(settings.output) as write_lines,
     ):
-        for first in range(0, len(given), CHUNK):
-            part = given[first : first + CHUNK]
-            ids = encode(tokenizers, part, settings.max_source)
+        for first in range(0, len(pairs), CHUNK_PAIRS):
+            part = pairs[first : first + CHUNK_PAIRS]
+            ids = encode_pairs(tokenizers, part, settings.max_source)
             scores = score_pairs([each.model for each in loaded], ids, tokens=settings.tokens, report=bar.update)
             log_probs += [score.log_prob for score in scores]
             tokens += sum(score.tokens for score in scores)
-            put(write(tokenizers, *row) for row in zip(part, ids, scores, strict=True))
-    print(summary(log_probs, tokens), file=sys.stderr)
+            write_lines(write(tokenizers, *row) for row in zip(part, ids, scores, strict=True))
+    print(format_summary(log_probs, tokens), file=sys.stderr)
 
 
-def read_pairs(settings: Settings) -> list[Pair]:
+def read_pairs(settings: ScoreSettings) -> list[ScoringPair]:
     """The pairs to score. Raises DataError for files that do not belong together."""
     if settings.target is not None:
-        source, target = pairs(settings.source, settings.target, settings.errors)
-        return [Pair(number, *texts, None) for number, texts in enumerate(zip(source, target, strict=True))]
+        source, target = read_parallel_lines(settings.source, settings.target, settings.errors)
+        return [ScoringPair(number, *texts, None) for number, texts in enumerate(zip(source, target, strict=True))]
     assert settings.nbest is not None
     lines.check(settings.nbest)
     source = lines.read(settings.source, settings.errors)
     return list(parse_nbest(lines.stream(settings.nbest, settings.errors), source, name=settings.nbest))
 
 
-def parse_nbest(given: Iterator[str], source: Sequence[str], *, name: str) -> Iterator[Pair]:
+def parse_nbest(nbest_lines: Iterator[str], source: Sequence[str], *, name: str) -> Iterator[ScoringPair]:
     """The pairs of an n-best list; `name` is the file. Raises DataError for a line that is none of such a list."""
-    for line_number, line in enumerate(given, start=1):
+    for line_number, line in enumerate(nbest_lines, start=1):
         first, *fields = line.split(SEPARATOR)
         number = first.strip()
         if not (number.isascii() and number.isdigit() and len(number) < 10) or not fields:
@@ -126,11 +126,11 @@ def parse_nbest(given: Iterator[str], source: Sequence[str], *, name: str) -> It
             )
         # One space on either side belongs to the separator, and what else is there to the text.
         text = fields[0].removeprefix(" ")
-        yield Pair(int(number), source[int(number)], text.removesuffix(" ") if len(fields) > 1 else text, line)
+        yield ScoringPair(int(number), source[int(number)], text.removesuffix(" ") if len(fields) > 1 else text, line)
 
 
-def encode(
-    tokenizers: "Tokenizers", part: Sequence[Pair], max_source: int | None
+def encode_pairs(
+    tokenizers: "Tokenizers", part: Sequence[ScoringPair], max_source: int | None
 ) -> list[tuple[Sequence[int], Sequence[int]]]:
     """The ids of both sides. Of a source of more than `max_source` pieces it is the beginning, with a warning."""
     sources = tokenizers.source.encode([pair.source for pair in part])
@@ -144,7 +144,7 @@ def encode(
     return [(source[:max_source], target) for source, target in zip(sources, targets, strict=True)]
 
 
-def summary(log_probs: Sequence[float], tokens: int) -> str:
+def format_summary(log_probs: Sequence[float], tokens: int) -> str:
     """What all pairs come to."""
     from nmt.translation.scoring import perplexity
 
@@ -158,29 +158,33 @@ def summary(log_probs: Sequence[float], tokens: int) -> str:
 # What is written for a pair ---------------------------------------------------------------------------------------
 
 
-def as_text(tokenizers: "Tokenizers", pair: Pair, ids: tuple[Sequence[int], Sequence[int]], score: "Score") -> str:
+def format_text(
+    tokenizers: "Tokenizers", pair: ScoringPair, ids: tuple[Sequence[int], Sequence[int]], score: "PairScore"
+) -> str:
     """log_prob, tokens, log_prob a token and perplexity, with tabs between; or the n-best line with its log_prob."""
-    if pair.given is not None:
-        return f"{pair.given} {SEPARATOR} {score.log_prob:.6f}"
+    if pair.nbest_line is not None:
+        return f"{pair.nbest_line} {SEPARATOR} {score.log_prob:.6f}"
     return f"{score.log_prob:.6f}\t{score.tokens}\t{score.per_token:.6f}\t{score.perplexity:.6f}"
 
 
-def as_json(tokenizers: "Tokenizers", pair: Pair, ids: tuple[Sequence[int], Sequence[int]], score: "Score") -> str:
-    """One object: source line from 0, text, what `as_text` has, and each piece with its log_prob, </s> last."""
-    found = {
+def format_json(
+    tokenizers: "Tokenizers", pair: ScoringPair, ids: tuple[Sequence[int], Sequence[int]], score: "PairScore"
+) -> str:
+    """One object: source line from 0, text, what `format_text` has, and each piece with its log_prob, </s> last."""
+    content = {
         "line": pair.number,
         "text": pair.target,
-        "log_prob": finite(score.log_prob),
+        "log_prob": to_finite(score.log_prob),
         "tokens": score.tokens,
-        "per_token": finite(score.per_token),
-        "perplexity": finite(score.perplexity),
-        "pieces": [*tokenizers.target.pieces(ids[1]), "</s>"],
-        "log_probs": [finite(round(float(log_prob), 6)) for log_prob in score.log_probs],
+        "per_token": to_finite(score.per_token),
+        "perplexity": to_finite(score.perplexity),
+        "pieces": [*tokenizers.target.convert_ids_to_pieces(ids[1]), "</s>"],
+        "log_probs": [to_finite(round(float(log_prob), 6)) for log_prob in score.log_probs],
     }
-    return lines.one_line(json.dumps(found, ensure_ascii=False, allow_nan=False))
+    return lines.replace_line_ends(json.dumps(content, ensure_ascii=False, allow_nan=False))
 
 
-FORMATS = {"text": as_text, "json": as_json}
+FORMATS = {"text": format_text, "json": format_json}
 
 
 if __name__ == "__main__":

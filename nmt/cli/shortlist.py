@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from nmt import config
-from nmt.cli.application import open_door
-from nmt.composition.overrides import APPLIED
+from nmt.cli.application import run_command
+from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
-from nmt.inference.streams import pairs
+from nmt.inference.streams import read_parallel_lines
 from nmt.printable import print_text
-from nmt.storage.untrusted_paths import model_folder
+from nmt.storage.untrusted_paths import find_model_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ShortlistSettings:
     """What `configs/shortlist.yaml` says."""
 
     model: dict[str, str]
@@ -31,30 +31,33 @@ class Settings:
 
 def main() -> None:
     """The command line: see `nmt-shortlist --help`."""
-    open_door("shortlist", task, spelled=APPLIED)
+    run_command("shortlist", run_task, aliases=MODEL_ALIASES)
 
 
-def task(composed: dict[str, Any]) -> None:
+def run_task(composed: dict[str, Any]) -> None:
     """Learns a lexicon and writes it beside the model."""
-    settings = config.build(Settings, config.check(composed, Settings))
-    folder = model_folder(Path(settings.model["folder"]).expanduser())
-    text = pairs(settings.source, settings.target, settings.errors)
+    settings = config.build(ShortlistSettings, config.check(composed, ShortlistSettings))
+    folder = find_model_folder(Path(settings.model["folder"]).expanduser())
+    text = read_parallel_lines(settings.source, settings.target, settings.errors)
 
     import torch
 
     from nmt import model_folder as stored
-    from nmt.data.encoded import Ids
+    from nmt.data.encoded import RaggedIds
     from nmt.translation import shortlist_file
-    from nmt.translation.shortlist import learn
+    from nmt.translation.shortlist import train_ibm1
 
     loaded = stored.load(folder, device=torch.device("cpu"))
-    shortlist_file.check_size(loaded.tokenizers, kept=settings.kept)
-    sides = [Ids.of(tokenizer.encode(side)) for tokenizer, side in zip(loaded.tokenizers, text, strict=True)]
+    shortlist_file.check_size(loaded.tokenizers, max_translations=settings.kept)
+    sides = [
+        RaggedIds.from_sentences(tokenizer.encode(side))
+        for tokenizer, side in zip(loaded.tokenizers, text, strict=True)
+    ]
     sizes = {
         "source_vocab": loaded.tokenizers.source.vocab_size,
         "target_vocab": loaded.tokenizers.target.vocab_size,
     }
-    lexicon = learn(sides[0], sides[1], kept=settings.kept, **sizes)
+    lexicon = train_ibm1(sides[0], sides[1], max_translations=settings.kept, **sizes)
     print_text(str(shortlist_file.save(folder, loaded.tokenizers, lexicon)))
 
 

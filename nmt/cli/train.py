@@ -5,87 +5,87 @@ from pathlib import Path
 from typing import Any
 
 from nmt import config
-from nmt.cli.application import asked, leave, open_door, unwritten
+from nmt.cli.application import exit_with_usage, explain_output_problem, require_arguments, run_command
 from nmt.comparison.processes import end_with_parent
-from nmt.composition.base import base_of, choose_groups, put_base, read_base
-from nmt.composition.recipes import named_recipe, own_recipe
+from nmt.composition.base import choose_groups, find_base, merge_base, read_base
+from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
 from nmt.errors import ConfigError, NmtError
 from nmt.printable import print_text
-from nmt.runs.outcome import Outcome, read_outcome
+from nmt.runs.outcome import RunResult, read_run_result
 
 
 def main() -> None:
     """The command line: see `nmt-train --help`."""
     end_with_parent()
-    asked("train", "nmt-train experiment=quickstart")
+    require_arguments("train", "nmt-train experiment=quickstart")
     words = sys.argv[1:]
     try:
-        with own_recipe(words) as composable:
-            folder = base_of(words)
+        with prepare_recipe(words) as composable:
+            folder = find_base(words)
             base = None if folder is None else read_base(folder)
             sys.argv[1:] = composable if base is None else choose_groups(composable, base)
 
-            def begin(composed: dict[str, Any]) -> None:
+            def begin_task(composed: dict[str, Any]) -> None:
                 sys.argv[1:] = words  # which run.json repeats
-                with named_recipe(words):
-                    task(composed if base is None else put_base(composed, base, composable))
+                with name_recipe_in_errors(words):
+                    run_task(composed if base is None else merge_base(composed, base, composable))
 
-            open_door("train", begin)
+            run_command("train", begin_task)
     except NmtError as problem:
-        leave("train", str(problem))
+        exit_with_usage("train", str(problem))
     except OSError as problem:
-        leave("train", "\n".join(unwritten(problem)))
+        exit_with_usage("train", "\n".join(explain_output_problem(problem)))
 
 
-def task(composed: dict[str, Any]) -> None:
+def run_task(composed: dict[str, Any]) -> None:
     """Checks everything, trains, and prints the scores."""
-    if (outcome := recall(composed)) is not None:
+    if (outcome := find_finished_run(composed)) is not None:
         print_text(f"{outcome.folder} is finished; higher limits (training.stop) go on with it.", "stderr")
-        print_text(table(outcome))
+        print_text(format_outcome(outcome))
         return
 
     from nmt import build
     from nmt.runs.training_run import run
 
     settings = config.check(composed, build.TRAIN)
-    outcome = run(settings, output(settings))
-    print_text(table(outcome))
+    outcome = run(settings, get_output_folder(settings))
+    print_text(format_outcome(outcome))
     if outcome.status:
         raise SystemExit(outcome.status)
 
 
-def recall(composed: dict[str, Any]) -> Outcome | None:
+def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
     """What the finished run of these settings came to, known before torch is imported; None where there is none.
 
     Raises CheckpointError where its text files have changed, and DataError where they cannot be read.
     """
     from nmt.data.corpus import Corpus, Files
-    from nmt.runs.fingerprint import DATA, same_text
+    from nmt.runs.fingerprint import DATA, check_same_text
 
     data = composed.get("data")
     name = data.get("name") if isinstance(data, dict) else None
     if name not in ("files", "grammar") or not isinstance(composed.get("output"), str):
         return None  # the hub's text takes time to look at; what is wrong is said later
-    folder = output(composed)
-    if (outcome := read_outcome(folder, composed)) is None:
+    folder = get_output_folder(composed)
+    if (outcome := read_run_result(folder, composed)) is None:
         return None
     last = folder / "checkpoints" / "last"
     if name == "files" and (last / DATA).exists():
         chosen = {key: value for key, value in composed["data"].items() if key != "name"}
         corpus: Corpus = config.build(Files, config.check(chosen, Files))
         corpus.check()
-        same_text(last, corpus)
+        check_same_text(last, corpus)
     return outcome
 
 
-def output(settings: dict[str, Any]) -> Path:
+def get_output_folder(settings: dict[str, Any]) -> Path:
     """The run folder. Raises ConfigError where it has no name."""
     if not settings["output"].strip():
         raise ConfigError("output= names no folder; write output=outputs/mine, or leave it out.")
     return Path(settings["output"])
 
 
-def table(outcome: "Outcome") -> str:
+def format_outcome(outcome: "RunResult") -> str:
     """The result for a person, and where to look."""
     lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
     lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
@@ -94,20 +94,20 @@ def table(outcome: "Outcome") -> str:
         f"ended by         {outcome.reason}{setting}",
         f"run              {outcome.folder}",
     ]
-    places = {
+    result_paths = {
         "model": outcome.folder / "checkpoints" / "best",
         "heatmaps": outcome.folder / "checkpoints" / "best" / "alignments",
         "report": outcome.folder / "report.html",
     }
-    lines += [f"{name:<16} {path}" for name, path in places.items() if path.exists()]
+    lines += [f"{name:<16} {path}" for name, path in result_paths.items() if path.exists()]
     if outcome.divergence:
         lines.append(f"{'diverged':<16} {outcome.divergence}")
     if outcome.status:
         lines.append("the same command goes on from here")
-    return "\n".join([*lines, *cautions(outcome)])
+    return "\n".join([*lines, *list_cautions(outcome)])
 
 
-def cautions(outcome: "Outcome") -> list[str]:
+def list_cautions(outcome: "RunResult") -> list[str]:
     """What is wrong with a run that ended: it has not learnt to translate, or was still improving."""
     from nmt.evaluation.floor import explain_unlearnt
     from nmt.runs.improvement import ADVICE, is_still_improving

@@ -12,38 +12,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.application import open_door
-from nmt.composition.overrides import APPLIED
+from nmt.cli.application import run_command
+from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.bleu_tokens import has_words
-from nmt.inference.answers import FORMATS, Line
-from nmt.inference.attention_view import DRAWN, NOTHING, Show, check, showing
-from nmt.inference.inference import Work, load_all, models, translator
-from nmt.inference.inputs import STDIN, Given, find_files, gather, has_left, has_pauses
+from nmt.inference.answers import FORMATS, TranslatedLine
+from nmt.inference.attention_view import NOTHING, TERMINAL_VIEWS, ShowFn, check_show, open_view
+from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
+from nmt.inference.inputs import STDIN, FileNames, find_files, gather_lines, has_pauses, is_reader_gone
 from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
-from nmt.inference.resumable import Output, fingerprint, resumable
+from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_resumable
 from nmt.inference.sentences import join_sentences, split_sentences
-from nmt.inference.streams import CHUNK_CHARACTERS, chunks, is_same, is_special, outgoing
-from nmt.inference.tally import Summary, Tally, count_lines
-from nmt.inference.workers import Answer, spread
-from nmt.storage.untrusted_paths import model_folder
+from nmt.inference.streams import CHUNK_CHARACTERS, is_same, is_special, open_writer, split_chunks
+from nmt.inference.tally import LineTally, TranslationSummary, count_lines
+from nmt.inference.workers import ChunkFn, map_in_order
+from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
-    from nmt.model_folder import Loaded
+    from nmt.model_folder import LoadedModel
 
 logger = logging.getLogger(__name__)
 
-PACKED = re.compile(r"\.(gz|bz2|xz)$")
+COMPRESSED_SUFFIX = re.compile(r"\.(gz|bz2|xz)$")
 """Ends the name of a compressed file, and not that of its translation."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Work):
+class TranslateSettings(InferenceSettings):
     """What `configs/translate.yaml` says, and how it is meant."""
 
     model: dict[str, str | list[str]]
-    input: Given
+    input: FileNames
     output: str | None
     format: Literal["text", "nbest", "json"]
     weights: bool
@@ -64,7 +64,7 @@ class Settings(Work):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
-        check(self.show, self.processes)
+        check_show(self.show, self.processes)
         if self.weights and self.format != "json":
             raise ConfigError(f"weights=true writes attention weights as JSON, with format=json; got {self.format}.")
         if self.split == "sentences" and (self.format != "text" or self.show != NOTHING or self.prefix is not None):
@@ -75,7 +75,7 @@ class Settings(Work):
             )
 
 
-class Job(NamedTuple):
+class TranslationJob(NamedTuple):
     """Files that are translated one after another, and where to: a file, or standard output for None."""
 
     inputs: list[str]
@@ -84,19 +84,19 @@ class Job(NamedTuple):
 
 def main() -> None:
     """The command line: see `nmt-translate --help`."""
-    open_door("translate", task, spelled=APPLIED)
+    run_command("translate", run_task, aliases=MODEL_ALIASES)
 
 
-def task(composed: dict[str, Any]) -> None:
+def run_task(composed: dict[str, Any]) -> None:
     """Translates the input to the output, a chunk of lines at a time."""
-    settings = config.build(Settings, config.check(composed, Settings))
+    settings = config.build(TranslateSettings, config.check(composed, TranslateSettings))
     jobs = plan_jobs(settings)
     # Asked before what takes a second to import.
     texts = [read_input(job.inputs, settings.prefix, settings.errors) for job in jobs]
-    folders = [model_folder(Path(model).expanduser()) for model in models(settings.model["folder"])]
+    folders = [find_model_folder(Path(model).expanduser()) for model in find_model_folders(settings.model["folder"])]
     # Somebody who types lines wants each answered before the next.
-    typed = STDIN in jobs[0].inputs and sys.stdin.isatty()
-    busy = typed or settings.show in DRAWN or (settings.output is None and sys.stdout.isatty())
+    is_typed = STDIN in jobs[0].inputs and sys.stdin.isatty()
+    is_bar_hidden = is_typed or settings.show in TERMINAL_VIEWS or (settings.output is None and sys.stdout.isatty())
 
     if len(jobs) > 1 or jobs[0].output != settings.output:
         Path(settings.output or ".").expanduser().mkdir(parents=True, exist_ok=True)
@@ -104,33 +104,35 @@ def task(composed: dict[str, Any]) -> None:
     from nmt.progress import make_bar
 
     hint = "split=sentences translates each by itself" if settings.split == "lines" else ""
-    summary, answer = Summary(hint), None
+    summary, translate_fn = TranslationSummary(hint), None
     with (
-        make_bar(desc="translating", unit=" lines", disable=busy or not sys.stderr.isatty()) as bar,
-        showing(settings.show, [str(folder) for folder in folders]) as show,
+        make_bar(desc="translating", unit=" lines", disable=is_bar_hidden or not sys.stderr.isatty()) as bar,
+        open_view(settings.show, [str(folder) for folder in folders]) as show,
     ):
         for job, text in zip(jobs, texts, strict=True):
-            with open_output(settings, job, folders, text) as out:
-                bar.update(out.done)
-                if answer is None and settings.processes == 1:
-                    answer = answerer(settings, bar.update, show)
+            with open_job_output(settings, job, folders, text) as out:
+                bar.update(out.lines_done)
+                if translate_fn is None and settings.processes == 1:
+                    translate_fn = make_translate_fn(settings, bar.update, show)
                     summary.start()
-                numbered = counted(gather_runs(out.text, settings, job, typed), first=out.done)
-                for chunk, answers in answered(settings, numbered, answer, bar.update):
+                chunks_with_offsets = add_offsets(gather_runs(out.text, settings, job, is_typed), first=out.lines_done)
+                for chunk, answers in translate_chunks(settings, chunks_with_offsets, translate_fn, bar.update):
                     summary.add(answers.tally)
-                    out.put(chunk, answers.lines)
-    if not typed and not (settings.output is None and has_left(sys.stdout)):
+                    out.write(chunk, answers.lines)
+    if not is_typed and not (settings.output is None and is_reader_gone(sys.stdout)):
         summary.print()
 
 
-def plan_jobs(settings: Settings) -> list[Job]:
+def plan_jobs(settings: TranslateSettings) -> list[TranslationJob]:
     """All inputs to one output, or each to its own file where the output is a folder. Raises ConfigError where text
     would be lost."""
     inputs, output = find_files(settings.input, setting="input"), settings.output
-    jobs = [Job(inputs, output)]
+    jobs = [TranslationJob(inputs, output)]
     if output is not None and (output.endswith("/") or Path(output).expanduser().is_dir()):
-        jobs = [Job([file], str(Path(output) / PACKED.sub("", Path(file).name))) for file in inputs]
-        if STDIN in inputs or settings.show not in (NOTHING, *DRAWN):
+        jobs = [
+            TranslationJob([file], str(Path(output) / COMPRESSED_SUFFIX.sub("", Path(file).name))) for file in inputs
+        ]
+        if STDIN in inputs or settings.show not in (NOTHING, *TERMINAL_VIEWS):
             what = "standard input" if STDIN in inputs else f"show={settings.show}"
             raise ConfigError(f"output={output} is a folder, with a file for each input; {what} needs output=FILE.")
         if settings.prefix not in (None, COLUMN):
@@ -146,75 +148,81 @@ def plan_jobs(settings: Settings) -> list[Job]:
     return jobs
 
 
-def gather_runs(text: Iterator[str], settings: Settings, job: Job, typed: bool) -> Iterator[list[str]]:
+def gather_runs(
+    text: Iterator[str], settings: TranslateSettings, job: TranslationJob, is_typed: bool
+) -> Iterator[list[str]]:
     """The lines in runs that are translated at once: what a pipe holds is not kept waiting for what may come."""
-    if typed:
-        return chunks(text, 1)
+    if is_typed:
+        return split_chunks(text, 1)
     if has_pauses(job.inputs):
-        return gather(text, settings.chunk, characters=CHUNK_CHARACTERS)
-    return chunks(text, settings.chunk)
+        return gather_lines(text, settings.chunk, characters=CHUNK_CHARACTERS)
+    return split_chunks(text, settings.chunk)
 
 
-def open_output(
-    settings: Settings, job: Job, folders: Sequence[Path], text: Iterator[str]
-) -> AbstractContextManager[Output]:
+def open_job_output(
+    settings: TranslateSettings, job: TranslationJob, folders: Sequence[Path], text: Iterator[str]
+) -> AbstractContextManager[ResumableOutput]:
     """Where answers go; if files become a file, it can be gone on with, unless all of it is to be shown."""
     if has_pauses(job.inputs) or job.output is None or is_special(job.output) or settings.show != NOTHING:
-        return unresumed(job.output, text)
+        return open_plain_output(job.output, text)
     ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
-    kept = {key: value for key, value in asdict(settings).items() if key not in ignored}
+    output_settings = {key: value for key, value in asdict(settings).items() if key not in ignored}
     lexicon = settings.shortlist.get("name") != "whole"
-    made = ",".join(fingerprint(folder, lexicon=lexicon) for folder in folders)
+    fingerprints = ",".join(hash_model_folder(folder, lexicon=lexicon) for folder in folders)
     prefix, errors = settings.prefix, settings.errors
-    return resumable(job.output, {**kept, "model": made}, lambda: read_input(job.inputs, prefix, errors))
+    return open_resumable(
+        job.output, {**output_settings, "model": fingerprints}, lambda: read_input(job.inputs, prefix, errors)
+    )
 
 
 @contextmanager
-def unresumed(path: str | None, text: Iterator[str]) -> Iterator[Output]:
+def open_plain_output(path: str | None, text: Iterator[str]) -> Iterator[ResumableOutput]:
     """Where answers go at once, or whole or not at all."""
-    with outgoing(path) as put:
-        yield Output(text, 0, lambda chunk, answers: put(answers))
+    with open_writer(path) as put:
+        yield ResumableOutput(text, 0, lambda chunk, answers: put(answers))
 
 
-def counted(parts: Iterable[list[str]], *, first: int) -> Iterator[tuple[int, list[str]]]:
+def add_offsets(parts: Iterable[list[str]], *, first: int) -> Iterator[tuple[int, list[str]]]:
     """Chunks with the number of lines before each."""
     for part in parts:
         yield first, part
         first += len(part)
 
 
-class Answers(NamedTuple):
+class ChunkOutput(NamedTuple):
     """What is written for a chunk of lines, and what was counted in it."""
 
     lines: list[str]
-    tally: Tally
+    tally: LineTally
 
 
-def answered(
-    settings: Settings,
-    numbered: Iterable[tuple[int, list[str]]],
-    answer: Answer[Answers] | None,
-    done: Callable[[int], object],
-) -> Iterator[tuple[list[str], Answers]]:
+def translate_chunks(
+    settings: TranslateSettings,
+    chunks_with_offsets: Iterable[tuple[int, list[str]]],
+    translate_fn: ChunkFn[ChunkOutput] | None,
+    report_done: Callable[[int], object],
+) -> Iterator[tuple[list[str], ChunkOutput]]:
     """Chunks and what is written for each, in order: by `answer`, or by several processes where there is none."""
-    if answer is not None:
-        for first, chunk in numbered:
+    if translate_fn is not None:
+        for first, chunk in chunks_with_offsets:
             if chunk:
-                yield chunk, answer(first, chunk)
+                yield chunk, translate_fn(first, chunk)
         return
     share = max(1, (settings.threads or os.cpu_count() or 1) // settings.processes)
-    for chunk, answers in spread(numbered, settings.processes, answerer, replace(settings, threads=share)):
-        done(len(chunk))
+    for chunk, answers in map_in_order(
+        chunks_with_offsets, settings.processes, make_translate_fn, replace(settings, threads=share)
+    ):
+        report_done(len(chunk))
         yield chunk, answers
 
 
-def answerer(
-    settings: Settings, done: Callable[[int], object] | None = None, show: Show | None = None
-) -> Answer[Answers]:
+def make_translate_fn(
+    settings: TranslateSettings, report_done: Callable[[int], object] | None = None, show: ShowFn | None = None
+) -> ChunkFn[ChunkOutput]:
     """What is written for a chunk of lines. `done` is told how many more are translated, and `show` is shown them."""
-    loaded, *others = load_all(models(settings.model["folder"]), settings)
+    loaded, *others = load_all(find_model_folders(settings.model["folder"]), settings)
     check_attention(settings, (loaded, *others))
-    worker = translator(
+    worker = build_translator(
         loaded,
         settings,
         settings.search,
@@ -226,56 +234,57 @@ def answerer(
     write, tokenizer = FORMATS[settings.format], worker.tokenizers.source
     language, spaces = loaded.settings["source_language"], has_words(loaded.settings["target_language"])
 
-    def answer(first: int, chunk: list[str]) -> Answers:
-        chunk, begun = split_prefixes(chunk, settings.prefix)
-        whole = settings.split == "lines"
-        parts = [[line] if whole else split_sentences(line, language) for line in chunk]
+    def translate_chunk(first: int, chunk: list[str]) -> ChunkOutput:
+        chunk, prefix_texts = split_prefixes(chunk, settings.prefix)
+        is_unsplit = settings.split == "lines"
+        parts = [[line] if is_unsplit else split_sentences(line, language) for line in chunk]
         ends = [0, *accumulate(map(len, parts))]
-        places = [range(start, end) for start, end in pairwise(ends)]
+        part_ranges = [range(start, end) for start, end in pairwise(ends)]
         encoded = tokenizer.encode([part for line in parts for part in line])
-        by_line = [[encoded[place] for place in line] for line in places]
-        tally = count_lines(tokenizer, chunk, by_line, first=first, most=settings.max_source, language=language)
+        by_line = [[encoded[place] for place in line] for line in part_ranges]
+        tally = count_lines(tokenizer, chunk, by_line, first=first, max_pieces=settings.max_source, language=language)
         numbers = [number for number, line in enumerate(parts, start=first + 1) for _ in line]
-        ids = shortened(encoded, settings.max_source, numbers=numbers)
-        prefixes = encode_prefixes(worker.tokenizers.target, begun, first=first, most=settings.max_source)
-        translations = worker.translate_ids(ids, prefixes=prefixes, done=done if whole else None)
-        if not whole:
-            if done is not None:
-                done(len(chunk))
-            texts = [[translations[place].text for place in line] for line in places]
-            return Answers([join_sentences(line, spaces=spaces) for line in texts], tally)
+        ids = truncate(encoded, settings.max_source, numbers=numbers)
+        prefixes = encode_prefixes(worker.tokenizers.target, prefix_texts, first=first, max_pieces=settings.max_source)
+        translations = worker.translate_ids(ids, prefixes=prefixes, done=report_done if is_unsplit else None)
+        if not is_unsplit:
+            if report_done is not None:
+                report_done(len(chunk))
+            texts = [[translations[place].text for place in line] for line in part_ranges]
+            return ChunkOutput([join_sentences(line, spaces=spaces) for line in texts], tally)
         if show is not None:
             for place, translation in enumerate(translations):
                 show(worker.tokenizers, first + place, chunk[place], ids[place], translation)
         lines = [
             line
             for place, (text, source, translation) in enumerate(zip(chunk, ids, translations, strict=True), start=first)
-            for line in write(worker.tokenizers, Line(place, text, source, *translation))
+            for line in write(worker.tokenizers, TranslatedLine(place, text, source, *translation))
         ]
-        return Answers(lines, tally)
+        return ChunkOutput(lines, tally)
 
-    return answer
+    return translate_chunk
 
 
-def check_attention(settings: Settings, loaded: "Sequence[Loaded]") -> None:
+def check_attention(settings: TranslateSettings, loaded: "Sequence[LoadedModel]") -> None:
     """Raises ModelError where attention is asked for and no model has any."""
     wanted = {f"show={settings.show}": settings.show != NOTHING, "weights=true": settings.weights}
-    asked = [word for word, is_asked in wanted.items() if is_asked]
-    if asked and not any(each.model.has_attention for each in loaded):
+    requests = [word for word, is_asked in wanted.items() if is_asked]
+    if requests and not any(each.model.has_attention for each in loaded):
         raise ModelError(
-            f"{' and '.join(asked)} needs attention weights, and {', '.join(str(each.folder) for each in loaded)} has "
+            f"{' and '.join(requests)} needs attention weights, and "
+            f"{', '.join(str(each.folder) for each in loaded)} has "
             f"no attention (it was trained with attention=none). Set show={NOTHING} and weights=false."
         )
 
 
-def shortened(ids: Sequence[Sequence[int]], most: int | None, *, numbers: Sequence[int]) -> list[Sequence[int]]:
+def truncate(ids: Sequence[Sequence[int]], max_pieces: int | None, *, numbers: Sequence[int]) -> list[Sequence[int]]:
     """Sources of at most so many pieces; of longer ones the beginning, with a warning that has the line's number."""
     for number, source in zip(numbers, ids, strict=True):
-        if most is not None and len(source) > most:
+        if max_pieces is not None and len(source) > max_pieces:
             logger.warning(
-                "line %d has %d pieces; only the first %d are translated (max_source)", number, len(source), most
+                "line %d has %d pieces; only the first %d are translated (max_source)", number, len(source), max_pieces
             )
-    return [source[:most] for source in ids]
+    return [source[:max_pieces] for source in ids]
 
 
 if __name__ == "__main__":

@@ -11,36 +11,36 @@ import numpy as np
 
 from nmt import build
 from nmt.comparison import results
-from nmt.comparison.local import say
+from nmt.comparison.local import log_line
 from nmt.comparison.plan import Job
 from nmt.data.corpus import Split
-from nmt.data.held_out import choose
-from nmt.data.quality import complete
+from nmt.data.held_out import select_pairs
+from nmt.data.quality import find_complete
 from nmt.errors import CheckpointError, ConfigError, DataError, NmtError
-from nmt.evaluation.alignment import parse
-from nmt.evaluation.bleu_tokens import DEFAULT, settled
-from nmt.evaluation.validation import given, linked
-from nmt.inference.inference import Work, load_all, translator
-from nmt.inference.resumable import fingerprint
-from nmt.report.comparison import Run
+from nmt.evaluation.alignment import parse_pharaoh
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER, resolve_tokenizer
+from nmt.evaluation.validation import compute_forced_attention, score_attention_links
+from nmt.inference.inference import InferenceSettings, build_translator, load_all
+from nmt.inference.resumable import hash_model_folder
+from nmt.report.comparison import RunScores
 from nmt.runs import run_folder
-from nmt.runs.report_texts import texts
-from nmt.runs.training_run import scored
+from nmt.runs.report_texts import read_texts
+from nmt.runs.training_run import score_split
 from nmt.storage import files
-from nmt.storage.untrusted_paths import model_folder
+from nmt.storage.untrusted_paths import find_model_folder
 from nmt.translation.translator import Translator
 
-Kind = Literal["none", "seeds", "variants", "both"]
+EnsembleKind = Literal["none", "seeds", "variants", "both"]
 """Which ensembles there are: of the seeds of each variant, and of all variants of each seed."""
 
-SEEDS, VARIANTS = "ensemble-of-seeds", "ensemble-of-variants"
+SEEDS_LABEL, VARIANTS_LABEL = "ensemble-of-seeds", "ensemble-of-variants"
 """The labels of the rows; the variant whose seeds they are comes after the first."""
 
-MEMBERS = "members"
+MEMBERS_KEY = "members"
 """What names the models of an ensemble in its run.json: the SHA-256 of each."""
 
 
-class Together(NamedTuple):
+class EnsembleRow(NamedTuple):
     """Runs that are to translate as one. `label` is that of a row and of the folder with all of the row's folders."""
 
     label: str
@@ -49,27 +49,30 @@ class Together(NamedTuple):
     jobs: list[Job]
 
 
-def planned(jobs: Sequence[Job], kind: Kind, output: Path) -> list[Together]:
+def plan_ensembles(jobs: Sequence[Job], kind: EnsembleKind, output: Path) -> list[EnsembleRow]:
     """The ensembles of a comparison, row by row. Raises ConfigError where one would be of a single run."""
-    found: list[Together] = []
+    found: list[EnsembleRow] = []
     by_variant: dict[str, list[Job]] = {}
     by_seed: dict[int, list[Job]] = {}
     for job in jobs:
         by_variant.setdefault(job.variant, []).append(job)
         by_seed.setdefault(job.seed, []).append(job)
     if kind in ("seeds", "both"):
-        enough(kind, len(by_seed), "seeds of each variant", "seeds=3")
+        check_several(kind, len(by_seed), "seeds of each variant", "seeds=3")
         for variant, own in by_variant.items():
-            label = f"{SEEDS},{variant}"
+            label = f"{SEEDS_LABEL},{variant}"
             folder = output / label / f"seed-{'+'.join(str(job.seed) for job in own)}"
-            found.append(Together(label, own[0].seed, folder, own))
+            found.append(EnsembleRow(label, own[0].seed, folder, own))
     if kind in ("variants", "both"):
-        enough(kind, len(by_variant), "variants of each seed", "attention=bahdanau,luong_general")
-        found += [Together(VARIANTS, seed, output / VARIANTS / f"seed-{seed}", own) for seed, own in by_seed.items()]
+        check_several(kind, len(by_variant), "variants of each seed", "attention=bahdanau,luong_general")
+        found += [
+            EnsembleRow(VARIANTS_LABEL, seed, output / VARIANTS_LABEL / f"seed-{seed}", own)
+            for seed, own in by_seed.items()
+        ]
     return found
 
 
-def enough(kind: Kind, count: int, what: str, example: str) -> None:
+def check_several(kind: EnsembleKind, count: int, what: str, example: str) -> None:
     """Raises ConfigError unless there are several."""
     if count < 2:
         raise ConfigError(
@@ -78,108 +81,119 @@ def enough(kind: Kind, count: int, what: str, example: str) -> None:
         )
 
 
-def collect(ensembles: Sequence[Together]) -> dict[str, list[Run]]:
+def collect_ensembles(ensembles: Sequence[EnsembleRow]) -> dict[str, list[RunScores]]:
     """What all ensembles came to, by the label of their row, translated where that is not done."""
-    runs: dict[str, list[Run]] = {}
+    runs: dict[str, list[RunScores]] = {}
     for each in ensembles:
-        runs.setdefault(each.label, []).append(result(each))
+        runs.setdefault(each.label, []).append(compute_ensemble_run(each))
     return runs
 
 
-def paired(ensembles: Sequence[Together], runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Run]]:
+def pair_by_seed(
+    ensembles: Sequence[EnsembleRow], runs: Mapping[str, Sequence[RunScores]]
+) -> dict[str, list[RunScores]]:
     """How ensembles of seeds are tested: against what others have for each of their seeds."""
     return {
         each.label: [replace(run, seed=job.seed) for job in each.jobs for run in runs[each.label]]
         for each in ensembles
-        if each.label != VARIANTS
+        if each.label != VARIANTS_LABEL
     }
 
 
-def result(each: Together) -> Run:
+def compute_ensemble_run(each: EnsembleRow) -> RunScores:
     """What an ensemble came to, or why it came to nothing."""
     name = f"{each.label} {each.folder.name}:"
     try:
-        if done(each):
-            say(f"{name} translated before")
+        if is_current(each):
+            log_line(f"{name} translated before")
         else:
-            say(f"{name} translating")
-            translate(each)
+            log_line(f"{name} translating")
+            translate_ensemble(each)
     except NmtError as problem:
-        say(f"{name} FAILED: {problem}")
-        return Run(each.seed, str(each.folder), {}, {}, members=len(each.jobs), failure=str(problem).splitlines()[0])
-    run = results.measured(each.folder)
-    minutes = sum(results.measured(job.folder).values["minutes"] for job in each.jobs)
+        log_line(f"{name} FAILED: {problem}")
+        return RunScores(
+            each.seed, str(each.folder), {}, {}, members=len(each.jobs), failure=str(problem).splitlines()[0]
+        )
+    run = results.read_run(each.folder)
+    minutes = sum(results.read_run(job.folder).values["minutes"] for job in each.jobs)
     return replace(run, values=run.values | {"minutes": minutes}, members=len(each.jobs))
 
 
-def done(each: Together) -> bool:
+def is_current(each: EnsembleRow) -> bool:
     """Whether the folder holds the scores of these models, with this search. Raises DataError if a run is missing."""
-    if lost := [job for job in each.jobs if not run_folder.finished(job.folder, job.settings)]:
-        raise DataError(f"an ensemble needs all of its runs, and {lost[0].variant} seed {lost[0].seed} did not finish")
+    if missing_jobs := [job for job in each.jobs if not run_folder.is_finished(job.folder, job.settings)]:
+        raise DataError(
+            f"an ensemble needs all of its runs, and {missing_jobs[0].variant} seed {missing_jobs[0].seed} did not "
+            "finish"
+        )
     try:
         about = files.read_json(each.folder / run_folder.RUN)
     except CheckpointError:
         return False
-    written = {"tokenize": DEFAULT, **about}  # version 0.1 knew no other
-    return (each.folder / run_folder.SCORES).exists() and identity(each).items() <= written.items()
+    recorded = {"tokenize": DEFAULT_TOKENIZER, **about}  # version 0.1 knew no other
+    return (each.folder / run_folder.SCORES).exists() and build_identity(each).items() <= recorded.items()
 
 
-def identity(each: Together) -> dict[str, Any]:
+def build_identity(each: EnsembleRow) -> dict[str, Any]:
     """All that shapes the translations of an ensemble and their scores, as JSON."""
     return {
-        MEMBERS: [fingerprint(model_folder(job.folder)) for job in each.jobs],
+        MEMBERS_KEY: [hash_model_folder(find_model_folder(job.folder)) for job in each.jobs],
         "search": each.jobs[0].settings["search"],
-        "tokenize": settled(each.jobs[0].settings),
+        "tokenize": resolve_tokenizer(each.jobs[0].settings),
     }
 
 
-def translate(each: Together) -> None:
+def translate_ensemble(each: EnsembleRow) -> None:
     """Translates the text that the runs were tested on, and writes what a run would. Raises NmtError."""
-    split, source, references = tested(each.jobs)
+    split, source, references = read_common_text(each.jobs)
     settings = each.jobs[0].settings
-    work = Work(device=settings["device"], threads=settings["threads"], tokens=Translator.tokens)
-    loaded = load_all([str(job.folder) for job in each.jobs], work)
-    worker = translator(loaded[0], work, settings["search"], others=loaded[1:], weights=False)
+    inference_settings = InferenceSettings(
+        device=settings["device"], threads=settings["threads"], tokens=Translator.tokens
+    )
+    loaded = load_all([str(job.folder) for job in each.jobs], inference_settings)
+    worker = build_translator(loaded[0], inference_settings, settings["search"], others=loaded[1:], weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
     language = loaded[0].settings["target_language"]
-    found = scored(source, hypotheses, references, name=split, language=language, tokenize=settled(settings))
-    alone = [translator(member, work, settings["search"]) for member in loaded]
-    links = alignment(alone, settings, split, source, references)
+    scores = score_split(
+        source, hypotheses, references, name=split, language=language, tokenize=resolve_tokenizer(settings)
+    )
+    translators = [build_translator(member, inference_settings, settings["search"]) for member in loaded]
+    links = compute_ensemble_alignment(translators, settings, split, source, references)
     models = ",".join(str(job.folder) for job in each.jobs)
     paths = {kind: str(each.folder / f"{split}.{kind}.txt") for kind in ("source", "hypotheses", "references")}
     command = ["nmt-evaluate", f"model=[{models}]", *(f"{kind}={paths[kind]}" for kind in ("source", "references"))]
     command += [f"bleu.tokenize={name}"] if (name := settings["bleu"]["tokenize"]) != "auto" else []
-    about = {
+    run_info = {
         "command": shlex.join(command),
-        "commit": run_folder.commit(),
+        "commit": run_folder.find_commit(),
         "seed": each.seed,
-        "parameters": sum(build.parameter_count(member.model) for member in loaded),
-        **identity(each),
+        "parameters": sum(build.count_parameters(member.model) for member in loaded),
+        **build_identity(each),
     }
-    with files.explained("write", each.folder):
+    with files.explain_disk_errors("write", each.folder):
         each.folder.mkdir(parents=True, exist_ok=True)
         (each.folder / run_folder.SCORES).unlink(missing_ok=True)
-    files.replace(each.folder / run_folder.RUN, files.as_json(about))
+    files.write_atomically(each.folder / run_folder.RUN, files.format_json(run_info))
     for path, lines in zip(paths.values(), (source, hypotheses, references), strict=True):
-        files.replace(Path(path), "".join(f"{line}\n" for line in lines))
+        files.write_atomically(Path(path), "".join(f"{line}\n" for line in lines))
     # Last, because it says that all is there.
-    files.replace(each.folder / run_folder.SCORES, files.as_json({"test": found, "alignment": links}))
+    files.write_atomically(each.folder / run_folder.SCORES, files.format_json({"test": scores, "alignment": links}))
 
 
-def tested(jobs: Sequence[Job]) -> tuple[Split, list[str], list[str]]:
+def read_common_text(jobs: Sequence[Job]) -> tuple[Split, list[str], list[str]]:
     """The split that all runs were scored on, and its text. Raises DataError where they were scored on others."""
-    found = []
+    texts_by_job = []
     for job in jobs:
-        if (kept := texts(job.folder)) is None:
+        if (run_text := read_texts(job.folder)) is None:
             raise DataError(f"{job.folder} does not hold the text that it was tested on")
-        found.append((results.split(job.folder), kept[0], kept[2]))
-    if other := [job for job, one in zip(jobs, found, strict=True) if one != found[0]]:
+        texts_by_job.append((results.find_scored_split(job.folder), run_text[0], run_text[2]))
+    if other := [job for job, one in zip(jobs, texts_by_job, strict=True) if one != texts_by_job[0]]:
         raise DataError(f"{jobs[0].folder} and {other[0].folder} were tested on different text")
-    split, source, references = found[0]
+    split, source, references = texts_by_job[0]
     return "test" if split == "test" else "validation", source, references
 
 
-def alignment(
+def compute_ensemble_alignment(
     workers: Sequence[Translator], settings: dict[str, Any], split: Split, source: list[str], references: list[str]
 ) -> dict[str, float]:
     """AER, precision and recall of the mean of all models' weights on the references, where there are gold links and
@@ -187,17 +201,19 @@ def alignment(
     workers = [worker for worker in workers if worker.model.has_attention]
     if not workers:
         return {}
-    text = build.corpus(settings).load(split)
+    text = build.build_corpus(settings).load(split)
     if text is not None and split == "validation":
-        text = choose(text, complete(text.source, text.target))
-    if text is None or text.links is None or list(text.source) != source:
+        text = select_pairs(text, find_complete(text.source, text.target))
+    if text is None or text.alignments is None or list(text.source) != source:
         return {}
-    gold = parse(text.links, name="the gold links")
-    found = linked(list(averaged(workers, source, references)), gold, position="predicted")
+    gold = parse_pharaoh(text.alignments, name="the gold links")
+    found = score_attention_links(
+        list(average_member_attention(workers, source, references)), gold, position="predicted"
+    )
     return {"AER": found.aer, "precision": found.precision, "recall": found.recall}
 
 
-def averaged(workers: Sequence[Translator], source: list[str], target: list[str]) -> Iterator[Any]:
+def average_member_attention(workers: Sequence[Translator], source: list[str], target: list[str]) -> Iterator[Any]:
     """The attention of an ensemble that is made to produce given translations."""
-    for pairs in zip(*(given(worker, source, target) for worker in workers), strict=True):
+    for pairs in zip(*(compute_forced_attention(worker, source, target) for worker in workers), strict=True):
         yield pairs[0]._replace(weights=np.mean([pair.weights for pair in pairs], 0))

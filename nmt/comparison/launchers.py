@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from nmt.comparison.local import Local
+from nmt.comparison.local import LocalLauncher
 from nmt.comparison.plan import Job
-from nmt.comparison.slurm import Submitit
+from nmt.comparison.slurm import SlurmLauncher
 from nmt.config import Variants
 
 
@@ -26,5 +26,5 @@ class Launcher(Protocol):
         """Runs all that is not finished, `at_once` at a time; returns the signal that ended it, 0 if none did."""
 
 
-LAUNCHERS: dict[str, type[Launcher]] = {"local": Local, "submitit": Submitit}
+LAUNCHERS: dict[str, type[Launcher]] = {"local": LocalLauncher, "submitit": SlurmLauncher}
 LAUNCHER = Variants(LAUNCHERS)

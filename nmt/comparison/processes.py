@@ -18,15 +18,15 @@ import nmt
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = tuple(getattr(signal, name) for name in SIGNAL_NAMES if hasattr(signal, name))
 """Windows has the first two alone."""
 
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+KILL_SIGNAL = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What ends a process at once: on Windows SIGTERM does."""
 
 
-PARENT = "NMT_PARENT_PIPE"
+PARENT_PIPE = "NMT_PARENT_PIPE"
 """The environment variable that names the end of a pipe at which a child sees that its parent is gone."""
 
 
@@ -37,19 +37,19 @@ class Stoppable(Protocol):
     def stop(self, number: int, frame: FrameType | None) -> None: ...
 
 
-class Crew:
+class ProcessGroup:
     """The processes at work, and the signal that ended the work, if one came."""
 
     def __init__(self) -> None:
         self.children: list[subprocess.Popen[bytes]] = []
-        self.caught: int = 0
+        self.signal_number: int = 0
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Passes on that work is to end, so that each run saves a checkpoint; a second SIGINT ends them at once."""
-        at_once = self.caught and number == signal.SIGINT
-        self.caught = self.caught or number
+        at_once = self.signal_number and number == signal.SIGINT
+        self.signal_number = self.signal_number or number
         for child in list(self.children):
-            child.send_signal(KILL if at_once else signal.SIGTERM)
+            child.send_signal(KILL_SIGNAL if at_once else signal.SIGTERM)
 
     def run(self, command: Sequence[str], log: Path) -> int:
         """Runs a command with its output in `log`; returns its exit status.
@@ -63,12 +63,12 @@ class Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": module_path(), PARENT: str(reading)},
+                env=os.environ | {"PYTHONPATH": build_module_path(), PARENT_PIPE: str(reading)},
                 process_group=None if os.name == "nt" else 0,
                 pass_fds=() if os.name == "nt" else (reading,),
             )
             self.children.append(child)
-            if self.caught:  # it came while the process was being made
+            if self.signal_number:  # it came while the process was being made
                 child.send_signal(signal.SIGTERM)
             status = child.wait()
             self.children.remove(child)
@@ -84,12 +84,12 @@ class Command:
     def __init__(self, words: Sequence[str], log: Path) -> None:
         self.words = list(words)
         self.log = log
-        self.crew = Crew()
+        self.group = ProcessGroup()
 
     def __call__(self) -> None:
         """Runs it to its end, passing on what a cluster sends to cancel it. Raises CalledProcessError if it fails."""
-        with signals(self.crew, (signal.SIGINT, signal.SIGTERM)), ThreadPoolExecutor(1) as pool:
-            status = pool.submit(self.crew.run, self.words, self.log).result()
+        with forward_signals(self.group, (signal.SIGINT, signal.SIGTERM)), ThreadPoolExecutor(1) as pool:
+            status = pool.submit(self.group.run, self.words, self.log).result()
         if status:
             raise subprocess.CalledProcessError(status, self.words)
 
@@ -100,8 +100,8 @@ class Command:
         """
         from submitit.helpers import DelayedSubmission
 
-        self.crew.stop(signal.SIGTERM, None)
-        while self.crew.children:  # a thread waits for them; a handler that did so too could wait for itself
+        self.group.stop(signal.SIGTERM, None)
+        while self.group.children:  # a thread waits for them; a handler that did so too could wait for itself
             time.sleep(0.05)
         return DelayedSubmission(Command(self.words, self.log))
 
@@ -118,12 +118,12 @@ def open_pipe() -> Iterator[int]:
 
 
 def end_with_parent() -> None:
-    """Has this process get SIGTERM when the `Crew` that started it is gone; without such a parent nothing happens.
+    """Sends this process SIGTERM when the `ProcessGroup` that started it is gone; does nothing without such a parent.
 
     A thread waits at the parent's pipe, which the kernel closes however the parent ends.
     """
     try:
-        reading = int(os.environ.pop(PARENT))
+        reading = int(os.environ.pop(PARENT_PIPE))
         os.set_inheritable(reading, False)
         if not stat.S_ISFIFO(os.fstat(reading).st_mode):
             return
@@ -140,18 +140,18 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def signals(crew: Stoppable, numbers: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
+def forward_signals(receiver: Stoppable, numbers: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
     """Inside, what would end the command ends the runs first; what the command was told to ignore stays ignored."""
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, crew.stop) for number in heard}
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, receiver.stop) for number in handled}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def module_path() -> str:
+def build_module_path() -> str:
     """PYTHONPATH with which other processes import this very package."""
     root = str(Path(nmt.__file__).resolve().parents[1])
     return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

@@ -14,39 +14,39 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from nmt.comparison.plan import Job
-from nmt.comparison.results import LOG
+from nmt.comparison.results import LOG_FILE
 from nmt.printable import escape_controls, print_text
 from nmt.runs.run_folder import SCORES
 from nmt.training.metrics_logger import METRICS, parse_row
 
-TAIL = 2**15
+TAIL_BYTES = 2**15
 """Bytes from the end of a file that are read: many rows of training, and some validations."""
 
-PERCENT = re.compile(r"step \d+ loss .*\((\d+) %")
+PERCENT_PATTERN = re.compile(r"step \d+ loss .*\((\d+) %")
 """How far a run is, in the lines of its log."""
 
-REFRESH = 1.0
+REFRESH_SECONDS = 1.0
 """Seconds between two pictures of the bar."""
 
-FIRST_GAP, LAST_GAP = 10.0, 60.0
+FIRST_LINE_SECONDS, MAX_LINE_SECONDS = 10.0, 60.0
 """Seconds until the first line where no bar can be drawn, and between two lines later; gaps double in between."""
 
 
-class Reading(NamedTuple):
+class RunProgress(NamedTuple):
     """What the newest rows of a run say: of training, and of validation, either empty; and how much of it is done."""
 
     train: dict[str, Any]
     validation: dict[str, Any]
-    share: float
+    fraction_done: float
 
     @property
-    def seconds(self) -> float | None:
+    def total_seconds(self) -> float | None:
         """How long the run takes in all, as far as is known: its time so far by the share that is done."""
         minutes = self.train.get("minutes", 0.0)
-        return 60 * minutes / self.share if self.share > 0 and minutes > 0 else None
+        return 60 * minutes / self.fraction_done if self.fraction_done > 0 and minutes > 0 else None
 
 
-def read_run(job: Job) -> Reading:
+def read_run_progress(job: Job) -> RunProgress:
     """Where a run is, which may be writing at this moment. What is not there yet, or not yet whole, is left out."""
     newest: dict[str, dict[str, Any]] = {}
     for line in reversed(read_tail(job.folder / METRICS)):
@@ -55,25 +55,29 @@ def read_run(job: Job) -> Reading:
     train, validation = newest.get("train", {}), newest.get("validation", {})
     latest = max((train, validation), key=lambda row: row.get("step", 0))
     stop = job.settings["training"]["stop"]
-    shares = [latest.get("step", 0) / stop["steps"]] if stop["steps"] else []
-    shares += [latest.get("minutes", 0.0) / stop["minutes"]] if stop["minutes"] else []
+    fractions = [latest.get("step", 0) / stop["steps"]] if stop["steps"] else []
+    fractions += [latest.get("minutes", 0.0) / stop["minutes"]] if stop["minutes"] else []
     # How many steps an epoch has is known to the run alone, which says in its log how far it is.
-    told = [found for line in read_tail(job.folder / LOG) if (found := PERCENT.search(line))] if stop["epochs"] else []
-    shares += [int(told[-1][1]) / 100] if told else []
-    return Reading(train, validation, min(1.0, max(shares, default=0.0)))
+    percents = (
+        [found for line in read_tail(job.folder / LOG_FILE) if (found := PERCENT_PATTERN.search(line))]
+        if stop["epochs"]
+        else []
+    )
+    fractions += [int(percents[-1][1]) / 100] if percents else []
+    return RunProgress(train, validation, min(1.0, max(fractions, default=0.0)))
 
 
 def read_tail(path: Path) -> list[str]:
     """The last lines of a file, the first of which may be cut; none of one that is not there."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             return file.read().decode("utf-8", errors="replace").splitlines()
     except OSError:
         return []
 
 
-class Progress:
+class ComparisonProgress:
     """Keeps count of the runs of a comparison and shows them: a bar where it can be redrawn, else a line now and then.
 
     `begin` and `end` are called for each run that is not finished before; both may be called from several threads.
@@ -82,13 +86,13 @@ class Progress:
     def __init__(self, jobs: Sequence[Job], *, at_once: int) -> None:
         self.jobs = list(jobs)
         self.at_once = at_once
-        self.running: dict[Path, tuple[Job, float]] = {}
-        self.ended: set[Path] = set()
+        self.running_jobs: dict[Path, tuple[Job, float]] = {}
+        self.ended_folders: set[Path] = set()
         self.durations: dict[str, list[float]] = {}
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._gap = FIRST_GAP
-        self._next = self._started + FIRST_GAP
+        self._gap = FIRST_LINE_SECONDS
+        self._next = self._started + FIRST_LINE_SECONDS
         self._bar = tqdm(
             total=float(len(self.jobs)),
             disable=not can_redraw(),
@@ -101,13 +105,13 @@ class Progress:
     def begin(self, job: Job) -> None:
         """A run starts now, if it has not before."""
         with self._lock:
-            self.running.setdefault(job.folder, (job, time.monotonic()))
+            self.running_jobs.setdefault(job.folder, (job, time.monotonic()))
 
     def end(self, job: Job) -> None:
         """A run has ended, or had before; one with scores tells how long others of its variant will take."""
         with self._lock:
-            self.ended.add(job.folder)
-            begun = self.running.pop(job.folder, None)
+            self.ended_folders.add(job.folder)
+            begun = self.running_jobs.pop(job.folder, None)
             if begun is not None and (job.folder / SCORES).exists():
                 self.durations.setdefault(job.variant, []).append(time.monotonic() - begun[1])
 
@@ -119,46 +123,46 @@ class Progress:
             self._bar.n = done
             self._bar.set_postfix_str(escape_controls(text), refresh=False)
             self._bar.refresh()
-        elif now >= self._next and self.running:
-            self._gap = min(2 * self._gap, LAST_GAP)
+        elif now >= self._next and self.running_jobs:
+            self._gap = min(2 * self._gap, MAX_LINE_SECONDS)
             self._next = now + self._gap
             print_text(self.describe()[1], "stderr")
 
     def describe(self) -> tuple[float, str]:
         """How many runs' worth is done, and all for a person."""
         with self._lock:
-            running = dict(self.running)
-            ended = len(self.ended)
-        readings = {folder: read_run(job) for folder, (job, _) in running.items()}
-        done = sum((reading.share for reading in readings.values()), float(ended))
-        left = self.seconds_left(readings)
+            running = dict(self.running_jobs)
+            ended = len(self.ended_folders)
+        readings = {folder: read_run_progress(job) for folder, (job, _) in running.items()}
+        done = sum((reading.fraction_done for reading in readings.values()), float(ended))
+        left = self.estimate_seconds_left(readings)
         parts = [f"{ended} of {len(self.jobs)} runs done", f"{format_time(left)} left"]
         return done, "; ".join(
             [*parts, *(describe_run(running[folder][0], found) for folder, found in readings.items())]
         )
 
-    def seconds_left(self, readings: Mapping[Path, Reading]) -> float | None:
+    def estimate_seconds_left(self, readings: Mapping[Path, RunProgress]) -> float | None:
         """An estimate for all runs, from those that ended and those that run; None where nothing is known yet.
 
         A run that waits takes as long as others of its variant, or else as the mean of all that are known.
         """
         with self._lock:
             known = {variant: fmean(found) for variant, found in self.durations.items()}
-            begun = {folder: started for folder, (_, started) in self.running.items()}
-            waiting = [job for job in self.jobs if job.folder not in self.ended]
+            begun = {folder: started for folder, (_, started) in self.running_jobs.items()}
+            waiting = [job for job in self.jobs if job.folder not in self.ended_folders]
         for job in waiting:
-            if job.folder in readings and (whole := readings[job.folder].seconds) is not None:
-                known.setdefault(job.variant, whole)
+            if job.folder in readings and (seconds := readings[job.folder].total_seconds) is not None:
+                known.setdefault(job.variant, seconds)
         if not known:
             return None
-        usual, now, left = fmean(known.values()), time.monotonic(), []
+        mean_seconds, now, left = fmean(known.values()), time.monotonic(), []
         for job in waiting:
-            reading, whole = readings.get(job.folder), known.get(job.variant, usual)
-            if reading is not None and reading.seconds is not None:
-                whole = (1 - reading.share) * reading.seconds
+            reading, seconds = readings.get(job.folder), known.get(job.variant, mean_seconds)
+            if reading is not None and reading.total_seconds is not None:
+                seconds = (1 - reading.fraction_done) * reading.total_seconds
             elif job.folder in begun:
-                whole = max(0.0, whole - (now - begun[job.folder]))
-            left.append(whole)
+                seconds = max(0.0, seconds - (now - begun[job.folder]))
+            left.append(seconds)
         return max(sum(left) / self.at_once, max(left, default=0.0))
 
     def close(self) -> None:
@@ -166,12 +170,12 @@ class Progress:
         self._bar.close()
 
     @contextmanager
-    def shown(self) -> Iterator["Progress"]:
+    def run_display(self) -> Iterator["ComparisonProgress"]:
         """Shows it from another thread until the block ends."""
-        over = threading.Event()
+        stop_event = threading.Event()
 
         def repeat() -> None:
-            while not over.wait(REFRESH):
+            while not stop_event.wait(REFRESH_SECONDS):
                 self.show()
 
         thread = threading.Thread(target=repeat, daemon=True)
@@ -179,7 +183,7 @@ class Progress:
         try:
             yield self
         finally:
-            over.set()
+            stop_event.set()
             thread.join()
             self.close()
 
@@ -192,7 +196,7 @@ def can_redraw() -> bool:
         return False
 
 
-def describe_run(job: Job, reading: Reading) -> str:
+def describe_run(job: Job, reading: RunProgress) -> str:
     """Where a run is: its step, the loss of training, and BLEU of its last validation."""
     name = f"{job.variant} seed {job.seed}"
     if not reading.train:

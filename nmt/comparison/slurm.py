@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal, NamedTuple
 
-from nmt.comparison.local import begin, command, end, named, say
+from nmt.comparison.local import begin_job, build_command, end_job, log_line, number_jobs
 from nmt.comparison.plan import Job
-from nmt.comparison.processes import Command, module_path, signals
-from nmt.comparison.progress import Progress
-from nmt.comparison.results import LOG
+from nmt.comparison.processes import Command, build_module_path, forward_signals
+from nmt.comparison.progress import ComparisonProgress
+from nmt.comparison.results import LOG_FILE
 from nmt.errors import ConfigError
 
 Option = str | int | float | bool
 
-MOMENT = 1.0
+POLL_SECONDS = 1.0
 """Seconds between two looks at what has ended. The cluster itself is asked more rarely, by submitit."""
 
 
-class Handed(NamedTuple):
+class SubmittedJob(NamedTuple):
     """A run that the cluster has, with the beginning of what is said about it."""
 
     job: Job
@@ -31,7 +31,7 @@ class Handed(NamedTuple):
     ticket: Any
 
 
-class Submitit:
+class SlurmLauncher:
     """The launcher of a SLURM cluster: a job array, `at_once` of it at a time, which this command waits for.
 
     A run whose minutes are over, or whose place is needed, saves a checkpoint and is queued again, at most `restarts`
@@ -67,8 +67,8 @@ class Submitit:
         self.folder, self.partition, self.minutes, self.cpus = folder, partition, minutes, cpus
         self.memory_gb, self.gpus, self.restarts = memory_gb, gpus, restarts
         self.options, self.cluster = options, cluster
-        self.caught = 0
-        self.left = False
+        self.signal_number = 0
+        self.is_abandoned = False
 
     def check(self) -> None:
         """Raises ConfigError where runs cannot be handed over from here."""
@@ -84,39 +84,45 @@ class Submitit:
 
     def work(self, jobs: Sequence[Job], *, at_once: int) -> int:
         """Runs all that is not finished, `at_once` at a time; returns the signal that ended it, 0 if none did."""
-        wanted = [(job, name) for job, name in named(jobs) if begin(job, name)]
-        if not wanted:
+        pending = [(job, name) for job, name in number_jobs(jobs) if begin_job(job, name)]
+        if not pending:
             return 0
-        progress = Progress(jobs, at_once=at_once)
-        for folder in {job.folder for job in jobs} - {job.folder for job, _ in wanted}:
-            progress.ended.add(folder)
-        with signals(self), progress.shown():
+        progress = ComparisonProgress(jobs, at_once=at_once)
+        for folder in {job.folder for job in jobs} - {job.folder for job, _ in pending}:
+            progress.ended_folders.add(folder)
+        with forward_signals(self), progress.run_display():
             self.wait(
-                [Handed(*known, ticket) for known, ticket in zip(wanted, self.submit(wanted, at_once), strict=True)],
+                [
+                    SubmittedJob(*known, ticket)
+                    for known, ticket in zip(pending, self.submit(pending, at_once), strict=True)
+                ],
                 progress,
             )
-        return self.caught
+        return self.signal_number
 
-    def submit(self, wanted: Sequence[tuple[Job, str]], at_once: int) -> list[Any]:
+    def submit(self, pending: Sequence[tuple[Job, str]], at_once: int) -> list[Any]:
         """Hands runs over; returns submitit's jobs, one each. Raises ConfigError if the cluster does not take them."""
         from submitit.core.utils import FailedJobError, FailedSubmissionError
         from submitit.helpers import environment_variables
 
         try:
-            executor = self.executor(at_once)
-            with environment_variables(PYTHONPATH=module_path()), executor.batch():
-                return [executor.submit(Command(command(job), job.folder / LOG)) for job, _ in wanted]
+            executor = self.make_executor(at_once)
+            with environment_variables(PYTHONPATH=build_module_path()), executor.batch():
+                return [executor.submit(Command(build_command(job), job.folder / LOG_FILE)) for job, _ in pending]
         except (FailedJobError, FailedSubmissionError, OSError) as problem:
             raise ConfigError(f"The cluster did not take the runs: {str(problem).strip()}") from problem
 
-    def executor(self, at_once: int) -> Any:
+    def make_executor(self, at_once: int) -> Any:
         """submitit's, with what a run may use."""
         from submitit import AutoExecutor
 
         # -P: what lies in the current directory must not hide modules of the same name.
-        made: Mapping[str, Any] = {"max_num_timeout": self.restarts, "python": f"{shlex.quote(sys.executable)} -P"}
+        submitit_settings: Mapping[str, Any] = {
+            "max_num_timeout": self.restarts,
+            "python": f"{shlex.quote(sys.executable)} -P",
+        }
         executor = AutoExecutor(
-            self.folder, cluster=self.cluster, **{f"{self.cluster}_{k}": v for k, v in made.items()}
+            self.folder, cluster=self.cluster, **{f"{self.cluster}_{k}": v for k, v in submitit_settings.items()}
         )
         executor.update_parameters(
             name="nmt-compare",
@@ -130,38 +136,38 @@ class Submitit:
         )
         return executor
 
-    def wait(self, handed: Sequence[Handed], progress: Progress | None = None) -> None:
+    def wait(self, submitted_jobs: Sequence[SubmittedJob], progress: ComparisonProgress | None = None) -> None:
         """Until all have ended, or a second SIGINT; says what each came to, and tells `progress`."""
-        for _, name, ticket in handed:
-            say(f"{name} handed over as job {ticket.job_id}")
-        told, waiting = False, list(handed)
+        for _, name, ticket in submitted_jobs:
+            log_line(f"{name} handed over as job {ticket.job_id}")
+        is_cancelled, waiting = False, list(submitted_jobs)
         while waiting:
-            if self.caught and not told:
-                told = True
+            if self.signal_number and not is_cancelled:
+                is_cancelled = True
                 for one in waiting:
                     one.ticket.cancel(check=False)
-            if self.left:
+            if self.is_abandoned:
                 break
-            waiting = [one for one in waiting if not self.ended(one, progress)]
-            time.sleep(MOMENT if waiting else 0)
+            waiting = [one for one in waiting if not self.finish_if_done(one, progress)]
+            time.sleep(POLL_SECONDS if waiting else 0)
 
-    def ended(self, handed: Handed, progress: Progress | None = None) -> bool:
+    def finish_if_done(self, submitted_job: SubmittedJob, progress: ComparisonProgress | None = None) -> bool:
         """Whether a run has ended; if so, says what it came to, unless all was to end."""
-        job, name, ticket = handed
+        job, name, ticket = submitted_job
         if not ticket.done():
-            if progress is not None and (job.folder / LOG).exists():  # its place in the queue has come
+            if progress is not None and (job.folder / LOG_FILE).exists():  # its place in the queue has come
                 progress.begin(job)
             return False
         if progress is not None:
             progress.end(job)
-        if not self.caught:
+        if not self.signal_number:
             list(job.folder.iterdir())  # has a network drive look again for what another machine wrote
             ticket.get_info()  # has the cluster say what it knows now
             state = f"state {ticket.state} of job {ticket.job_id}, with a log of its own in {ticket.paths.stderr}"
-            end(job, name, f"{state}: {shlex.join(command(job))}")
+            end_job(job, name, f"{state}: {shlex.join(build_command(job))}")
         return True
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Has all end at the next look; a second SIGINT leaves without waiting for it."""
-        self.left = self.left or (self.caught > 0 and number == signal.SIGINT)
-        self.caught = self.caught or number
+        self.is_abandoned = self.is_abandoned or (self.signal_number > 0 and number == signal.SIGINT)
+        self.signal_number = self.signal_number or number

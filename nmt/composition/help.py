@@ -11,20 +11,20 @@ import yaml
 SETTING = re.compile(r"( *)(?:- )?(\w+):(?: (.*))?")
 """A line of YAML that sets something: its indentation, its key and the rest, a comment included."""
 
-BEGINS = re.compile(r"unless you say otherwise.*:$")
+LISTING_HEADER = re.compile(r"unless you say otherwise.*:$")
 """The line of a help text after which the settings are listed."""
 
 GROUPS = re.compile(r"([a-z/]+): [\w, ]+")
 """A line of Hydra's list of groups."""
 
-ANYWHERE = frozenset({"experiment", "debug"})
+GLOBAL_GROUPS = frozenset({"experiment", "debug"})
 """Groups of nmt-train that set what lies elsewhere."""
 
-COLUMN = 40
+COMMENT_COLUMN = 40
 """Where comments begin, unless what is set is longer."""
 
 
-class Meaning(NamedTuple):
+class SettingComment(NamedTuple):
     """The comment of the setting at `path`, which holds for the option of a group that goes by `name`, or for all."""
 
     group: tuple[str, ...]
@@ -33,31 +33,31 @@ class Meaning(NamedTuple):
     comment: str
 
 
-def explained(text: str, command: str, folder: Path) -> str:
+def annotate_help(text: str, command: str, folder: Path) -> str:
     """A help text with the comments, and without the groups that the command has no use for."""
-    before, end, listing = divided(text)
+    before, end, listing = split_help(text)
     settings = yaml.safe_load(listing) or {}
-    known = {key for key in settings if isinstance(settings, dict)} | (ANYWHERE if command == "train" else set())
-    kept = [line for line in before if not (group := GROUPS.fullmatch(line)) or group[1].split("/")[0] in known]
-    found = {
+    known = {key for key in settings if isinstance(settings, dict)} | (GLOBAL_GROUPS if command == "train" else set())
+    header_lines = [line for line in before if not (group := GROUPS.fullmatch(line)) or group[1].split("/")[0] in known]
+    comments = {
         meaning.path: meaning.comment
-        for meaning in read(folder, command)
-        if meaning.name in (None, chosen(settings, meaning.group))
+        for meaning in read_comments(folder, command)
+        if meaning.name in (None, get_chosen_option(settings, meaning.group))
     }
-    return "\n".join([*kept, *annotated(listing.splitlines(), found), *end])
+    return "\n".join([*header_lines, *annotate_lines(listing.splitlines(), comments), *end])
 
 
-def divided(text: str) -> tuple[list[str], list[str], str]:
+def split_help(text: str) -> tuple[list[str], list[str], str]:
     """The lines before the settings, those after them, and the settings."""
     lines = text.splitlines()
-    first = next((number for number, line in enumerate(lines, 1) if BEGINS.search(line)), len(lines))
+    first = next((number for number, line in enumerate(lines, 1) if LISTING_HEADER.search(line)), len(lines))
     while first < len(lines) and not lines[first]:
         first += 1
     last = next((number for number in range(first, len(lines)) if not lines[number]), len(lines))
     return lines[:first], lines[last:], "\n".join(lines[first:last])
 
 
-def read(folder: Path, command: str) -> Iterator[Meaning]:
+def read_comments(folder: Path, command: str) -> Iterator[SettingComment]:
     """Every comment beside a setting, with what goes on below it: the groups', then those of the command itself."""
     for file in [*sorted(folder.glob("*/**/*.yaml")), folder / f"{command}.yaml"]:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -66,12 +66,12 @@ def read(folder: Path, command: str) -> Iterator[Meaning]:
         group = file.relative_to(folder).parent.parts
         named = next((line.removeprefix("name: ") for line in lines if line.startswith("name: ")), None)
         name = None if named is None else named.split(" ")[0]
-        for path, _, comment in walked(lines):
+        for path, _, comment in walk_settings(lines):
             if comment:
-                yield Meaning(group, name, (*group, *(path[1:] if path[0] == "defaults" else path)), comment)
+                yield SettingComment(group, name, (*group, *(path[1:] if path[0] == "defaults" else path)), comment)
 
 
-def walked(lines: list[str]) -> Iterator[tuple[tuple[str, ...], int, str]]:
+def walk_settings(lines: list[str]) -> Iterator[tuple[tuple[str, ...], int, str]]:
     """Each setting in lines of YAML: its path, the number of its line, and its comment."""
     above: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
@@ -86,13 +86,16 @@ def walked(lines: list[str]) -> Iterator[tuple[tuple[str, ...], int, str]]:
         yield tuple(parent for _, parent in above), number, comment
 
 
-def annotated(lines: list[str], meanings: dict[tuple[str, ...], str]) -> list[str]:
+def annotate_lines(lines: list[str], meanings: dict[tuple[str, ...], str]) -> list[str]:
     """The lines of a listing, with the comments of those that have one."""
-    told = {number: meanings[path] for path, number, _ in walked(lines) if path in meanings}
-    return [f"{line:{COLUMN}} # {told[number]}" if number in told else line for number, line in enumerate(lines)]
+    comments = {number: meanings[path] for path, number, _ in walk_settings(lines) if path in meanings}
+    return [
+        f"{line:{COMMENT_COLUMN}} # {comments[number]}" if number in comments else line
+        for number, line in enumerate(lines)
+    ]
 
 
-def chosen(settings: Any, group: tuple[str, ...]) -> str | None:
+def get_chosen_option(settings: Any, group: tuple[str, ...]) -> str | None:
     """The name of the option that is chosen in a group; None where nothing is."""
     for key in group:
         settings = settings.get(key) if isinstance(settings, dict) else None

@@ -3,30 +3,30 @@
 import re
 from collections.abc import Mapping
 
-APPLIED = {"model=": "model.folder=", "search.": "++search."}
+MODEL_ALIASES = {"model=": "model.folder=", "search.": "++search."}
 """For commands that apply a trained model: `model` would be the group by that name, which describes untrained ones, and
 settings of the model's own search are in its folder, not in the config, so that only the task can check them."""
 
 
-def respelled(word: str, spelled: Mapping[str, str]) -> str:
+def expand_alias(word: str, aliases: Mapping[str, str]) -> str:
     """A word of the command line as Hydra has it."""
-    for beginning, hydras in spelled.items():
+    for beginning, expansion in aliases.items():
         if word.startswith(beginning):
             value = word.removeprefix(beginning)
-            word = hydras + (folders(value) if beginning == "model=" else value)
+            word = expansion + (quote_folders(value) if beginning == "model=" else value)
             break
-    return word if readable(word) else requoted(word)
+    return word if can_parse(word) else quote_value(word)
 
 
-def folders(value: str) -> str:
+def quote_folders(value: str) -> str:
     """Folders with commas between, in brackets or not, as one text: what Hydra would take for a sweep, or for a list of
     names without a = in them. A value with quotes is left as it is."""
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     plain = bare and not re.search(r"""['"{}]""", bare)
-    return quoted(bare) if plain and ("," in bare or bare != value) else value
+    return quote(bare) if plain and ("," in bare or bare != value) else value
 
 
-def readable(word: str) -> bool:
+def can_parse(word: str) -> bool:
     """Whether Hydra's grammar reads a word of the command line; a folder such as runs/attention=dot it does not."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -40,17 +40,17 @@ def readable(word: str) -> bool:
     return True
 
 
-def requoted(word: str) -> str:
+def quote_value(word: str) -> str:
     """The word with its value quoted, if that is all that it lacks."""
     key, _, value = word.partition("=")
     if value.startswith("[") and value.endswith("]") and not re.search(r"""['"\[\]{}()\\]""", value[1:-1]):
-        items = ",".join(quoted(item.strip()) for item in value[1:-1].split(","))
-        return f"{key}=[{items}]" if readable(f"{key}=[{items}]") else word
-    attempt = f"{key}={quoted(value)}"
-    return attempt if readable(attempt) and not value.startswith(("'", '"', "[", "{")) else word
+        items = ",".join(quote(item.strip()) for item in value[1:-1].split(","))
+        return f"{key}=[{items}]" if can_parse(f"{key}=[{items}]") else word
+    attempt = f"{key}={quote(value)}"
+    return attempt if can_parse(attempt) and not value.startswith(("'", '"', "[", "{")) else word
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """A text as Hydra's grammar reads it back, whatever is in it."""
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote, and before the end
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"

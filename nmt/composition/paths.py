@@ -5,7 +5,7 @@ from pathlib import Path
 import nmt
 
 
-def configs() -> str:
+def find_config_folder() -> str:
     """The absolute path of the folder of configurations, for Hydra's `config_path`.
 
     Once installed it lies inside the package, in a checkout beside it. It is found by the path of the package that

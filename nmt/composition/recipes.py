@@ -10,15 +10,15 @@ from typing import Any
 
 import yaml
 
-from nmt.composition.diagnostics import GLOBAL, walk
-from nmt.composition.paths import configs
+from nmt.composition.diagnostics import GLOBAL_HEADER, list_dotted_keys
+from nmt.composition.paths import find_config_folder
 from nmt.errors import ConfigError
 from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
 
 GROUP = "experiment"
 
 
-def recipe_path(words: Sequence[str]) -> Path | None:
+def find_recipe_path(words: Sequence[str]) -> Path | None:
     """The file that `experiment=` names by its path, which has a slash in it or ends in .yaml; None without one."""
     for word in words:
         key, _, value = word.partition("=")
@@ -29,12 +29,12 @@ def recipe_path(words: Sequence[str]) -> Path | None:
 
 
 @contextmanager
-def own_recipe(words: Sequence[str]) -> Iterator[list[str]]:
+def prepare_recipe(words: Sequence[str]) -> Iterator[list[str]]:
     """The words as Hydra can compose them while this lasts: a recipe's path becomes a name in a folder of its own.
 
     Raises ConfigError where the file is missing or holds no settings.
     """
-    path = recipe_path(words)
+    path = find_recipe_path(words)
     if path is None:
         yield list(words)
         return
@@ -43,8 +43,8 @@ def own_recipe(words: Sequence[str]) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="nmt-recipe-") as folder:
         (Path(folder) / GROUP).mkdir()
         (Path(folder) / GROUP / f"{name}.yaml").write_text(text, encoding="utf-8")
-        spelled = [f"{GROUP}={name}" if recipe_path([word]) else word for word in words]
-        yield [*spelled, f"hydra.searchpath=[file://{folder}]"]
+        hydra_words = [f"{GROUP}={name}" if find_recipe_path([word]) else word for word in words]
+        yield [*hydra_words, f"hydra.searchpath=[file://{folder}]"]
 
 
 def read_recipe_text(path: Path) -> str:
@@ -53,7 +53,7 @@ def read_recipe_text(path: Path) -> str:
         raise ConfigError(f"{GROUP}={path} is no regular file. Write the settings into one.")
     if not path.is_file():
         near = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        near += sorted(other.stem for other in (Path(configs()) / GROUP).glob("*.yaml"))
+        near += sorted(other.stem for other in (Path(find_config_folder()) / GROUP).glob("*.yaml"))
         close = difflib.get_close_matches(str(path), near, n=1) or difflib.get_close_matches(path.stem, near, n=1)
         raise ConfigError(
             f"{GROUP}={path}: there is no such file. " + (f"Did you mean {close[0]}?" if close else "Check the path.")
@@ -65,22 +65,22 @@ def read_recipe_text(path: Path) -> str:
         raise ConfigError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no settings. It is written as those in configs/{GROUP}, key: value.")
-    if twice := list(find_repeated_keys(node)):
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in twice))
-    return text if text.startswith(GLOBAL) else f"{GLOBAL}\n{text}"
+    if repeated_keys := list(find_repeated_keys(node)):
+        raise ConfigError("\n".join(f"{path}: {problem}" for problem in repeated_keys))
+    return text if text.startswith(GLOBAL_HEADER) else f"{GLOBAL_HEADER}\n{text}"
 
 
 @contextmanager
-def named_recipe(words: Sequence[str]) -> Iterator[None]:
+def name_recipe_in_errors(words: Sequence[str]) -> Iterator[None]:
     """Names the recipe's file in what is wrong with settings that stand in it."""
     try:
         yield
     except ConfigError as problem:
-        path = recipe_path(words)
+        path = find_recipe_path(words)
         if path is None:
             raise
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        keys = set(walk(content)) - {word.partition("=")[0] for word in words}
+        keys = set(list_dotted_keys(content)) - {word.partition("=")[0] for word in words}
         lines = [
             f"{path}: {line}" if re.split(r"[ =]", line, maxsplit=1)[0] in keys else line
             for line in str(problem).split("\n")

@@ -10,24 +10,24 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.encoded import Ids, Tokenized, resample
+from nmt.data.encoded import RaggedIds, TokenizedBitext, resegment
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
-from nmt.special_tokens import END, PAD, START
+from nmt.special_tokens import BOS, EOS, PAD
 
 
 class Batch(NamedTuple):
     """Pairs of sentences side by side, padded with PAD; all of them int64."""
 
     source: Int[Tensor, "row source"]  # x1 .. xn </s>
-    read: Int[Tensor, "row target"]  # <s> y1 .. yn
-    wanted: Int[Tensor, "row target"]  # y1 .. yn </s>
+    target_input: Int[Tensor, "row target"]  # <s> y1 .. yn
+    target_output: Int[Tensor, "row target"]  # y1 .. yn </s>
     source_lengths: Int[Tensor, " row"]  # </s> counted
     lines: Int[Tensor, " row"]  # where each pair was read, the first line of its file being 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batching:
+class BatchSettings:
     """How training pairs are put together.
 
     tokens: the most positions, padding counted, that either side of a batch may have.
@@ -53,7 +53,7 @@ class Batching:
 class Epoch:
     """One pass over the training pairs: every pair in exactly one of `len(epoch)` batches."""
 
-    def __init__(self, tokenized: Tokenized, rows: Sequence[NDArray[np.int64]], width_multiple: int) -> None:
+    def __init__(self, tokenized: TokenizedBitext, rows: Sequence[NDArray[np.int64]], width_multiple: int) -> None:
         self.tokenized = tokenized
         self.rows = rows
         self.width_multiple = width_multiple
@@ -61,13 +61,13 @@ class Epoch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, index: int) -> Batch:
+    def get_batch(self, index: int) -> Batch:
         return collate(self.tokenized, self.rows[index], self.width_multiple)
 
-    def batches(self, first: int, *, pinned: bool = False) -> Iterator[Batch]:
+    def iterate_batches(self, first: int, *, pinned: bool = False) -> Iterator[Batch]:
         """Those from `first` on; `pinned` in memory from which a GPU copies without being waited for."""
         for index in range(first, len(self)):
-            batch = self.batch(index)
+            batch = self.get_batch(index)
             yield Batch(*(tensor.pin_memory() for tensor in batch)) if pinned else batch
 
 
@@ -79,36 +79,36 @@ class Batches:
     sentence does not fit into the budget.
     """
 
-    def __init__(self, train: Tokenized, tokenizers: Tokenizers, settings: Batching, *, seed: int) -> None:
+    def __init__(self, train: TokenizedBitext, tokenizers: Tokenizers, settings: BatchSettings, *, seed: int) -> None:
         self.train = train
         self.tokenizers = tokenizers
         self.settings = settings
         self.seed = seed
-        longest = int(_widths(train, settings.width_multiple).max())
+        longest = int(_compute_widths(train, settings.width_multiple).max())
         if longest > settings.tokens:
             raise ConfigError(
                 f"batching.tokens={settings.tokens} has no room for the longest training sentence: {longest} tokens "
                 "with </s> and padding. Raise batching.tokens or lower filters.max_length."
             )
 
-    def epoch(self, number: int, pause: Callable[[], None] = lambda: None) -> Epoch:
-        """Epoch `number`; `pause` is called now and then while it is made, and may end that by raising."""
+    def make_epoch(self, number: int, check_cancelled: Callable[[], None] = lambda: None) -> Epoch:
+        """Epoch `number`; `check_cancelled` is called now and then while it is made, and may end that by raising."""
         train = self.train
         if any(tokenizer.sampling for tokenizer in self.tokenizers):
-            train = resample(train, self.tokenizers, [self.seed, number], pause)
+            train = resegment(train, self.tokenizers, [self.seed, number], check_cancelled)
         return self._cut(train, number)
 
     def count(self) -> int:
         """How many batches the first epoch has without sampling; others may have a few more or fewer."""
         return len(self._cut(self.train, 0))
 
-    def _cut(self, train: Tokenized, number: int) -> Epoch:
+    def _cut(self, train: TokenizedBitext, number: int) -> Epoch:
         draw = np.random.default_rng([self.seed, number])
         order = draw.permutation(train.pairs)
         source, target, widths = (
             train.source.lengths,
             train.target.lengths,
-            _widths(train, self.settings.width_multiple),
+            _compute_widths(train, self.settings.width_multiple),
         )
         rows: list[NDArray[np.int64]] = []
         for start in range(0, train.pairs, self.settings.pool):
@@ -117,68 +117,70 @@ class Batches:
             # longer; chance has ordered pairs that are equal in both.
             snake = np.where(target[pool] % 2, source[pool], -source[pool])
             pool = pool[np.lexsort((snake, target[pool]))]
-            rows += [pool[cut] for cut in _cuts(widths[pool], self.settings.tokens, self.settings.max_sentences)]
+            rows += [
+                pool[cut] for cut in _slice_by_budget(widths[pool], self.settings.tokens, self.settings.max_sentences)
+            ]
         return Epoch(train, [rows[place] for place in draw.permutation(len(rows))], self.settings.width_multiple)
 
 
-def in_order(tokenized: Tokenized, tokens: int) -> Iterator[Batch]:
+def iterate_validation_batches(tokenized: TokenizedBitext, tokens: int) -> Iterator[Batch]:
     """Every pair once, in batches of like lengths and the given budget; for losses over a validation set."""
-    for rows in by_length(_widths(tokenized, 1), tokens):
+    for rows in bucket_by_length(_compute_widths(tokenized, 1), tokens):
         yield collate(tokenized, rows)
 
 
-def by_length(lengths: Sequence[int] | NDArray[Any], tokens: int) -> list[NDArray[np.int64]]:
+def bucket_by_length(lengths: Sequence[int] | NDArray[Any], tokens: int) -> list[NDArray[np.int64]]:
     """Indices of sentences in batches of like lengths, the longest first, with rows x longest <= tokens.
 
     A sentence longer than the budget has a batch of its own.
     """
     widths = np.asarray(lengths, dtype=np.int64)
     order = np.argsort(-widths, kind="stable")
-    return [order[cut] for cut in _cuts(widths[order], tokens, None)]
+    return [order[cut] for cut in _slice_by_budget(widths[order], tokens, None)]
 
 
-def collate(tokenized: Tokenized, rows: NDArray[np.int64], width_multiple: int = 1) -> Batch:
+def collate(tokenized: TokenizedBitext, rows: NDArray[np.int64], width_multiple: int = 1) -> Batch:
     """The pairs at `rows` as one batch."""
-    source, source_lengths = _padded(tokenized.source, rows, width_multiple)
-    wanted, _ = _padded(tokenized.target, rows, width_multiple)
+    source, source_lengths = _pad_rows(tokenized.source, rows, width_multiple)
+    target_output, _ = _pad_rows(tokenized.target, rows, width_multiple)
     # read is wanted moved one to the right, with </s> left out: x y </s> pad -> <s> x y pad
-    read = np.full_like(wanted, START)
-    read[:, 1:] = np.where(wanted[:, :-1] == END, PAD, wanted[:, :-1])
-    arrays = (source, read, wanted, source_lengths, tokenized.lines[rows])
+    target_input = np.full_like(target_output, BOS)
+    target_input[:, 1:] = np.where(target_output[:, :-1] == EOS, PAD, target_output[:, :-1])
+    arrays = (source, target_input, target_output, source_lengths, tokenized.lines[rows])
     return Batch(*(torch.from_numpy(array) for array in arrays))
 
 
 def pad(sentences: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row source"], Int[Tensor, " row"]]:
-    """Sentences (ids without END) as a source: END is added, then padding; also their lengths, END counted."""
-    ids, lengths = _padded(Ids.of(sentences), np.arange(len(sentences)), 1)
+    """Sentences (ids without EOS) as a source: EOS is added, then padding; also their lengths, EOS counted."""
+    ids, lengths = _pad_rows(RaggedIds.from_sentences(sentences), np.arange(len(sentences)), 1)
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def _padded(ids: Ids, rows: NDArray[np.int64], multiple: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pad_rows(ids: RaggedIds, rows: NDArray[np.int64], multiple: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     starts = ids.offsets[rows]
     lengths = (ids.offsets[rows + 1] - starts)[:, None]
-    places = np.arange(_rounded(int(lengths.max(initial=0)) + 1, multiple))
+    places = np.arange(_round_up(int(lengths.max(initial=0)) + 1, multiple))
     # Positions past the end read any id at all, which is then overwritten; an array without ids has none to read.
     flat = ids.flat[np.minimum(starts[:, None] + places, len(ids.flat) - 1)] if len(ids.flat) else np.zeros((1, 1))
-    padded = np.where(places < lengths, flat, np.where(places == lengths, END, PAD))
+    padded = np.where(places < lengths, flat, np.where(places == lengths, EOS, PAD))
     return padded.astype(np.int64), lengths[:, 0] + 1
 
 
-def _widths(tokenized: Tokenized, multiple: int) -> NDArray[np.int64]:
-    return _rounded(np.maximum(tokenized.source.lengths, tokenized.target.lengths) + 1, multiple)  # type: ignore[no-any-return]
+def _compute_widths(tokenized: TokenizedBitext, multiple: int) -> NDArray[np.int64]:
+    return _round_up(np.maximum(tokenized.source.lengths, tokenized.target.lengths) + 1, multiple)  # type: ignore[no-any-return]
 
 
-def _rounded(widths: Any, multiple: int) -> Any:
+def _round_up(widths: Any, multiple: int) -> Any:
     return -(-widths // multiple) * multiple
 
 
-def _cuts(widths: NDArray[np.int64], tokens: int, most: int | None) -> Iterator[slice]:
+def _slice_by_budget(widths: NDArray[np.int64], tokens: int, max_rows: int | None) -> Iterator[slice]:
     """Runs of neighbours, each as long as rows x widest <= tokens (and rows <= most) allows, but never empty."""
     start = 0
     while start < len(widths):
         # No run has more rows than the budget has room for at the width of its first row.
         limit = max(1, tokens // max(1, int(widths[start])))
-        widest = np.maximum.accumulate(widths[start : start + (limit if most is None else min(limit, most))])
+        widest = np.maximum.accumulate(widths[start : start + (limit if max_rows is None else min(limit, max_rows))])
         rows = int(np.searchsorted(widest * np.arange(1, len(widest) + 1), tokens, side="right"))
         stop = start + max(1, rows)
         yield slice(start, stop)

@@ -13,7 +13,7 @@ Split = Literal["train", "validation", "test"]
 
 
 class Bitext(NamedTuple):
-    """Line n of `target` translates line n of `source`; `links`, where known, holds gold alignments of the words.
+    """Line n of `target` translates line n of `source`; `alignments`, where known, holds gold alignments of the words.
 
     Links are Pharaoh strings, one a line: space-separated `i-j` (sure) or `ipj` (possible), where i counts the
     whitespace-separated words of the source line and j those of the target line, both from 0.
@@ -21,7 +21,7 @@ class Bitext(NamedTuple):
 
     source: Sequence[str]
     target: Sequence[str]
-    links: Sequence[str] | None = None
+    alignments: Sequence[str] | None = None
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class Corpus(Protocol):
     def check(self) -> None:
         """Whether the corpus can be there at all, in well under a second; raises DataError."""
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         """All that shapes the text, as JSON: two corpora of one identity load the same text."""
 
     def load(self, split: Split) -> Bitext | None:
@@ -42,34 +42,34 @@ class Corpus(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
-    """The files of one split; `links` may name a file of gold alignments, in the form that `Bitext` says."""
+class SplitFiles:
+    """The files of one split; `alignments` may name a file of gold alignments, in the form that `Bitext` says."""
 
     source: str
     target: str
     links: str | None = None
 
-    def paths(self) -> dict[str, str]:
+    def get_paths(self) -> dict[str, str]:
         named = {"source": self.source, "target": self.target, "links": self.links}
         return {name: path for name, path in named.items() if path is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestSides:
+class OptionalSplitFiles:
     """The files of the test split, which may be left out."""
 
     source: str | None = None
     target: str | None = None
     links: str | None = None
 
-    def sides(self) -> Sides | None:
+    def to_split_files(self) -> SplitFiles | None:
         """The files as those of any split; None if there is no test split. Raises ConfigError if a side is missing."""
         if self.source is None and self.target is None and self.links is None:
             return None
         if self.source is None or self.target is None:
             missing = " and ".join(f"data.test.{side}" for side in ("source", "target") if getattr(self, side) is None)
             raise ConfigError(f"A test split needs both sides; write {missing}=... too, or leave the test split out.")
-        return Sides(source=self.source, target=self.target, links=self.links)
+        return SplitFiles(source=self.source, target=self.target, links=self.links)
 
 
 class Files:
@@ -87,70 +87,70 @@ class Files:
         *,
         source_language: str,
         target_language: str,
-        train: Sides,
-        validation: Sides | int,
-        test: TestSides | None = None,
+        train: SplitFiles,
+        validation: SplitFiles | int,
+        test: OptionalSplitFiles | None = None,
         errors: lines.Errors = "strict",
     ) -> None:
         self.source_language = source_language
         self.target_language = target_language
         self.errors = errors
-        self.splits: dict[Split, Sides] = {"train": train}
-        self.held_out: int | None = None
+        self.splits: dict[Split, SplitFiles] = {"train": train}
+        self.validation_pairs: int | None = None
         """How many pairs of the training text are for validation; None where validation has files of its own."""
-        if isinstance(validation, Sides):
+        if isinstance(validation, SplitFiles):
             self.splits["validation"] = validation
         else:
             held_out.check_pairs(validation, setting="data.validation")
-            self.held_out = validation
-        test_sides = test.sides() if test is not None else None
+            self.validation_pairs = validation
+        test_sides = test.to_split_files() if test is not None else None
         if test_sides is not None:
             self.splits["test"] = test_sides
 
     def check(self) -> None:
         for split, sides in self.splits.items():
-            for name, path in sides.paths().items():
-                lines.check(path, asked=f"data.{split}.{name}", errors=self.errors, regular=True)
+            for name, path in sides.get_paths().items():
+                lines.check(path, setting=f"data.{split}.{name}", errors=self.errors, regular=True)
                 if Path(path).expanduser().stat().st_size == 0:
                     raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
-        hashes: dict[str, Any] = {split: _hashes(sides) for split, sides in self.splits.items()}
-        if self.held_out is not None:
-            hashes["validation"] = {"pairs": self.held_out}
+        hashes: dict[str, Any] = {split: _hash_files(sides) for split, sides in self.splits.items()}
+        if self.validation_pairs is not None:
+            hashes["validation"] = {"pairs": self.validation_pairs}
         return {"corpus": "files", "errors": self.errors} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        if self.held_out is None or split == "test":
+        if self.validation_pairs is None or split == "test":
             return self._read(split)
         train = self._read("train")
         assert train is not None
-        return held_out.split_off(train, self.held_out, setting="data.validation")[split == "validation"]
+        return held_out.split_off(train, self.validation_pairs, setting="data.validation")[split == "validation"]
 
     def _read(self, split: Split) -> Bitext | None:
         sides = self.splits.get(split)
         if sides is None:
             return None
-        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in sides.paths().items()}
-        for name, path in sides.paths().items():
+        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in sides.get_paths().items()}
+        for name, path in sides.get_paths().items():
             if not found[name]:
                 raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
             if len(found[name]) != len(found["source"]):
-                raise DataError(_unequal(sides.source, found["source"], path, found[name]))
+                raise DataError(_explain_unequal_lengths(sides.source, found["source"], path, found[name]))
         return Bitext(found["source"], found["target"], found.get("links"))
 
 
-def _hashes(sides: Sides) -> dict[str, str]:
+def _hash_files(sides: SplitFiles) -> dict[str, str]:
     found = {}
-    for name, path in sides.paths().items():
+    for name, path in sides.get_paths().items():
         lines.check(path, regular=True)
         with Path(path).expanduser().open("rb") as opened:
             found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return found
 
 
-def _unequal(first_path: str, first: Sequence[str], second_path: str, second: Sequence[str]) -> str:
+def _explain_unequal_lengths(first_path: str, first: Sequence[str], second_path: str, second: Sequence[str]) -> str:
     shorter, longer = sorted([(first, first_path), (second, second_path)], key=lambda side: len(side[0]))
     line = longer[0][len(shorter[0])]
     message = (

@@ -5,30 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from nmt.data.encoded import Tokenized
-from nmt.data.lines import one_line
+from nmt.data.encoded import TokenizedBitext
+from nmt.data.lines import replace_line_ends
 
-LONG = 1000
+LENGTH_WARNING_PIECES = 1000
 """A validation pair of more pieces is worth a warning; sentences have a tenth of them."""
 
-MANY_COPIES = 0.1
+COPY_WARNING_SHARE = 0.1
 """From this share on, targets that repeat their sources are worth a warning; names and numbers make a few percent."""
 
-MUCH_OVERLAP = 0.01
+OVERLAP_WARNING_SHARE = 0.01
 """From this share on, held-out pairs in the training text are worth a warning rather than a note."""
 
 logger = logging.getLogger(__name__)
 
 
-def left_out(counts: dict[str, int]) -> str:
+def format_dropped(counts: dict[str, int]) -> str:
     """How many pairs the filters left out, by their reasons; empty where they left out none."""
     reasons = (reason for reason, count in counts.items() if count and reason not in ("read", "kept"))
     return ", ".join(f"{counts[reason]} {reason}" for reason in reasons)
 
 
-def tell(report: dict[str, Any]) -> None:
+def log_report(report: dict[str, Any]) -> None:
     """Logs how many pairs are used, and how long and how well known they are."""
-    pairs, dropped = report["pairs"], left_out(report["pairs"])
+    pairs, dropped = report["pairs"], format_dropped(report["pairs"])
     logger.info(
         "training pairs: %d of %d kept%s", pairs["kept"], pairs["read"], f" (left out: {dropped})" if dropped else ""
     )
@@ -42,7 +42,7 @@ def tell(report: dict[str, Any]) -> None:
 
 def warn_of_copies(copies: dict[str, Any], split: str) -> None:
     """A source given twice would be learnt to be copied, with a BLEU that pleases."""
-    if copies["share"] >= MANY_COPIES:
+    if copies["share"] >= COPY_WARNING_SHARE:
         logger.warning(
             "%d of %d %s pairs (%.3g %%) say the same on both sides: is the target what it should be?",
             *(copies["pairs"], copies["read"], split, 100 * copies["share"]),
@@ -67,8 +67,8 @@ def warn_of_overlap(overlap: dict[str, Any], split: str) -> None:
     """What was trained on is translated from memory, and scores of it say nothing of other text."""
     if not overlap["sources"]:
         return
-    worth = max(overlap["pairs"], overlap["sources"]) >= MUCH_OVERLAP * overlap["read"]
-    examples = "; ".join(" ||| ".join(one_line(side)[:80] for side in pair) for pair in overlap["examples"])
+    worth = max(overlap["pairs"], overlap["sources"]) >= OVERLAP_WARNING_SHARE * overlap["read"]
+    examples = "; ".join(" ||| ".join(replace_line_ends(side)[:80] for side in pair) for pair in overlap["examples"])
     logger.log(
         logging.WARNING if worth else logging.INFO,
         "%d of %d %s pairs (%.3g %%) occur in the training text, and %d (%.3g %%) of their sources, such as: %s",
@@ -77,13 +77,18 @@ def warn_of_overlap(overlap: dict[str, Any], split: str) -> None:
     )
 
 
-def warn_of_long(validation: Tokenized) -> None:
+def warn_of_long(validation: TokenizedBitext) -> None:
     """No pair of a validation set is left out for its length, and one such line can outlast training."""
     lengths = np.maximum(validation.source.lengths, validation.target.lengths)
     longest = int(lengths.argmax())
-    if lengths[longest] > LONG:
+    if lengths[longest] > LENGTH_WARNING_PIECES:
         logger.warning(
             "validation pairs of more than %d pieces: %d, and line %d has %d. Time and memory of attention grow "
             "with its square, at every validation, and a signal may have to wait. Cut such lines, or leave them out.",
-            *(LONG, int((lengths > LONG).sum()), validation.lines[longest] + 1, lengths[longest]),
+            *(
+                LENGTH_WARNING_PIECES,
+                int((lengths > LENGTH_WARNING_PIECES).sum()),
+                validation.lines[longest] + 1,
+                lengths[longest],
+            ),
         )

@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.progress import make_bar
 
-CHUNK = 65_536
+LINES_PER_CHUNK = 65_536
 """Lines that are Python objects at one time."""
 
-SAMPLED = 8_192
+LINES_PER_SEED = 8_192
 """Lines that are sampled together, each time with a seed of their own."""
 
 
-class Ids(NamedTuple):
-    """The ids of many sentences, without START and END: sentence n is `flat[offsets[n]:offsets[n + 1]]`."""
+class RaggedIds(NamedTuple):
+    """The ids of many sentences, without BOS and EOS: sentence n is `flat[offsets[n]:offsets[n + 1]]`."""
 
     flat: NDArray[np.int32]
     offsets: NDArray[np.int64]
 
     @classmethod
-    def of(cls, sentences: Sequence[Sequence[int]]) -> "Ids":
+    def from_sentences(cls, sentences: Sequence[Sequence[int]]) -> "RaggedIds":
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return cls(np.fromiter(itertools.chain.from_iterable(sentences), np.int32, int(offsets[-1])), offsets)
 
     @classmethod
-    def joined(cls, parts: Sequence["Ids"]) -> "Ids":
+    def concatenate(cls, parts: Sequence["RaggedIds"]) -> "RaggedIds":
         """One after the other."""
         ends = np.cumsum([0] + [part.offsets[-1] for part in parts])
         offsets = [part.offsets[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
@@ -44,17 +44,17 @@ class Ids(NamedTuple):
     def lengths(self) -> NDArray[np.int64]:
         return np.diff(self.offsets)
 
-    def sentence(self, index: int) -> list[int]:
+    def get_sentence(self, index: int) -> list[int]:
         return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
 
-    def kept(self, mask: NDArray[np.bool_]) -> "Ids":
+    def select(self, mask: NDArray[np.bool_]) -> "RaggedIds":
         """The sentences at which `mask` is True."""
         lengths = self.lengths
         offsets = np.concatenate([[0], np.cumsum(lengths[mask])]).astype(np.int64)
-        return Ids(self.flat[np.repeat(mask, lengths)], offsets)
+        return RaggedIds(self.flat[np.repeat(mask, lengths)], offsets)
 
 
-class Text(Sequence[str]):
+class PackedLines(Sequence[str]):
     """Lines in one flat array of UTF-8 bytes, each ended by a line feed; line n begins at `offsets[n]`."""
 
     def __init__(self, flat: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
@@ -62,9 +62,9 @@ class Text(Sequence[str]):
         self.offsets = offsets
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> "Text":
+    def from_lines(cls, lines: Iterable[str]) -> "PackedLines":
         flat, sizes, left = [], [], iter(lines)
-        while encoded := [line.encode() + b"\n" for line in itertools.islice(left, CHUNK)]:
+        while encoded := [line.encode() + b"\n" for line in itertools.islice(left, LINES_PER_CHUNK)]:
             flat.append(np.frombuffer(b"".join(encoded), np.uint8))
             sizes.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), *sizes]).cumsum()
@@ -82,19 +82,19 @@ class Text(Sequence[str]):
             start, stop, step = index.indices(len(self))
             if step != 1:
                 return [self[place] for place in range(start, stop, step)]
-            return self._between(start, stop).split("\n")[:-1] if start < stop else []
+            return self._decode_range(start, stop).split("\n")[:-1] if start < stop else []
         place = range(len(self))[index]
-        return self._between(place, place + 1)[:-1]
+        return self._decode_range(place, place + 1)[:-1]
 
-    def _between(self, start: int, stop: int) -> str:
+    def _decode_range(self, start: int, stop: int) -> str:
         return self.flat[self.offsets[start] : self.offsets[stop]].tobytes().decode()
 
 
-class Tokenized(NamedTuple):
+class TokenizedBitext(NamedTuple):
     """Pairs of sentences as ids, beside their text; `lines` are their places in the split as it was read, from 0."""
 
-    source: Ids
-    target: Ids
+    source: RaggedIds
+    target: RaggedIds
     source_text: Sequence[str]
     target_text: Sequence[str]
     lines: NDArray[np.int64]
@@ -104,26 +104,29 @@ class Tokenized(NamedTuple):
         return self.source.sentences
 
 
-def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> Tokenized:
+def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> TokenizedBitext:
     """The best segmentation of every line; a progress bar on a terminal's standard error while there is much to do."""
     ids = encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target")
-    return Tokenized(*ids, source, target, np.arange(len(source)))
+    return TokenizedBitext(*ids, source, target, np.arange(len(source)))
 
 
-def resample(
-    tokenized: Tokenized, tokenizers: Tokenizers, seed: Sequence[int], pause: Callable[[], None] = lambda: None
-) -> Tokenized:
+def resegment(
+    tokenized: TokenizedBitext,
+    tokenizers: Tokenizers,
+    seed: Sequence[int],
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> TokenizedBitext:
     """The same pairs in segmentations drawn anew: a pure function of the text and the seed (numbers from 0).
 
     A sentence whose sample is longer than every best segmentation of its side keeps its best one, so that the lengths
     that filters and budgets rely on stay true. `pause` is called now and then, and may end the work by raising.
     """
-    source = _sampled(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0], pause)
-    target = _sampled(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1], pause)
+    source = _sample_lines(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0], check_cancelled)
+    target = _sample_lines(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1], check_cancelled)
     return tokenized._replace(source=source, target=target)
 
 
-def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> Ids:
+def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> RaggedIds:
     """The best segmentation of every line."""
     # disable=None shows the bar on terminals only
     with make_bar(
@@ -131,30 +134,36 @@ def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> Ids:
         desc=f"encoding {side}",
         unit=" lines",
         leave=False,
-        disable=None if len(lines) > CHUNK else True,
+        disable=None if len(lines) > LINES_PER_CHUNK else True,
     ) as bar:
         parts = []
-        for _, chunk in _chunks(lines, CHUNK):
-            parts.append(Ids.of(tokenizer.encode(chunk)))
+        for _, chunk in _iterate_chunks(lines, LINES_PER_CHUNK):
+            parts.append(RaggedIds.from_sentences(tokenizer.encode(chunk)))
             bar.update(len(chunk))
-    return Ids.joined(parts or [Ids.of([])])
+    return RaggedIds.concatenate(parts or [RaggedIds.from_sentences([])])
 
 
-def _sampled(
-    tokenizer: Tokenizer, lines: Sequence[str], best: Ids, seed: Sequence[int], pause: Callable[[], None]
-) -> Ids:
+def _sample_lines(
+    tokenizer: Tokenizer,
+    lines: Sequence[str],
+    best: RaggedIds,
+    seed: Sequence[int],
+    check_cancelled: Callable[[], None],
+) -> RaggedIds:
     longest = int(best.lengths.max())
     parts = []
-    for start, chunk in _chunks(lines, SAMPLED):
-        pause()
+    for start, chunk in _iterate_chunks(lines, LINES_PER_SEED):
+        check_cancelled()
         number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
         drawn = tokenizer.sample(chunk, seed=number)
         parts.append(
-            Ids.of([ids if len(ids) <= longest else best.sentence(start + at) for at, ids in enumerate(drawn)])
+            RaggedIds.from_sentences(
+                [ids if len(ids) <= longest else best.get_sentence(start + at) for at, ids in enumerate(drawn)]
+            )
         )
-    return Ids.joined(parts)
+    return RaggedIds.concatenate(parts)
 
 
-def _chunks(lines: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
+def _iterate_chunks(lines: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
     for start in range(0, len(lines), size):
         yield start, lines[start : start + size]

@@ -13,22 +13,30 @@ import re
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from nmt.data.unpack import Unpacked
+from nmt.data.unpack import DecompressedStream
 from nmt.errors import DataError
 from nmt.printable import shorten
 
-_CONVERTED = "Export its sentences as plain text in UTF-8, one a line, with one file for each language."
-_UNPACKED = "Unpack it first ({}), and name the text files that were in it."
+_CONVERT_ADVICE = "Export its sentences as plain text in UTF-8, one a line, with one file for each language."
+_UNPACK_ADVICE = "Unpack it first ({}), and name the text files that were in it."
 
-COMPRESSED: tuple[tuple[bytes, str, Any], ...] = (
+COMPRESSIONS: tuple[tuple[bytes, str, Any], ...] = (
     (b"\x1f\x8b", "gzip", lambda packed: gzip.GzipFile(fileobj=packed, mode="rb")),
-    (b"BZh", "bzip2", lambda packed: Unpacked(packed, bz2.BZ2Decompressor)),
-    (b"\xfd7zXZ\x00", "xz", lambda packed: Unpacked(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), padding=4)),
-    (b"\x5d\x00\x00", "lzma", lambda packed: Unpacked(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE))),
+    (b"BZh", "bzip2", lambda packed: DecompressedStream(packed, bz2.BZ2Decompressor)),
+    (
+        b"\xfd7zXZ\x00",
+        "xz",
+        lambda packed: DecompressedStream(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), padding=4),
+    ),
+    (
+        b"\x5d\x00\x00",
+        "lzma",
+        lambda packed: DecompressedStream(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE)),
+    ),
 )
 """First bytes, name, and what unpacks it as it is read."""
 
-MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -37,28 +45,28 @@ MARKS = (
 """Byte order marks other than that of UTF-8; UTF-32 comes first, because its mark begins with that of UTF-16."""
 
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x28\xb5\x2f\xfd", "a zstd file", _UNPACKED.format("`zstd -d`")),
-    (b"\x04\x22\x4d\x18", "an lz4 file", _UNPACKED.format("`lz4 -d`")),
-    (b"LZIP", "an lzip file", _UNPACKED.format("`lzip -d`")),
-    (b"\x1f\x9d", "a file of `compress`", _UNPACKED.format("`gzip -d`")),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACKED.format("`7z x`")),
-    (b"Rar!\x1a\x07", "a RAR archive", _UNPACKED.format("`unrar x`")),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", _UNPACK_ADVICE.format("`zstd -d`")),
+    (b"\x04\x22\x4d\x18", "an lz4 file", _UNPACK_ADVICE.format("`lz4 -d`")),
+    (b"LZIP", "an lzip file", _UNPACK_ADVICE.format("`lzip -d`")),
+    (b"\x1f\x9d", "a file of `compress`", _UNPACK_ADVICE.format("`gzip -d`")),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK_ADVICE.format("`7z x`")),
+    (b"Rar!\x1a\x07", "a RAR archive", _UNPACK_ADVICE.format("`unrar x`")),
     (b"%PDF-", "a PDF document", "Extract its text first, for example with `pdftotext`."),
-    (b"%!PS", "a PostScript document", _CONVERTED),
-    (b"{\\rtf", "an RTF document", _CONVERTED),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word, Excel or PowerPoint file", _CONVERTED),
+    (b"%!PS", "a PostScript document", _CONVERT_ADVICE),
+    (b"{\\rtf", "an RTF document", _CONVERT_ADVICE),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word, Excel or PowerPoint file", _CONVERT_ADVICE),
     (b"PAR1", "a Parquet file", "Give it with data=hub data.path=parquet 'data.data_files={train: FILE}'."),
     (b"ARROW1", "an Arrow file", "Give it with data=hub data.path=arrow 'data.data_files={train: FILE}'."),
     (b"SQLite format 3\x00", "an SQLite database", "Export its two columns of text, for example with `sqlite3 -csv`."),
-    (b"\x93NUMPY", "a NumPy array", _CONVERTED),
-    (b"\x89HDF\r\n", "an HDF5 file", _CONVERTED),
-    (b"\x89PNG\r\n", "a PNG image", _CONVERTED),
-    (b"\xff\xd8\xff", "a JPEG image", _CONVERTED),
-    (b"\x7fELF", "a program", _CONVERTED),
+    (b"\x93NUMPY", "a NumPy array", _CONVERT_ADVICE),
+    (b"\x89HDF\r\n", "an HDF5 file", _CONVERT_ADVICE),
+    (b"\x89PNG\r\n", "a PNG image", _CONVERT_ADVICE),
+    (b"\xff\xd8\xff", "a JPEG image", _CONVERT_ADVICE),
+    (b"\x7fELF", "a program", _CONVERT_ADVICE),
 )
 """First bytes, what the file is, and what to do."""
 
-_ZIPPED = (
+_ZIP_CONTENTS = (
     (b"word/", "a Word document (.docx)"),
     (b"xl/", "an Excel workbook (.xlsx)"),
     (b"ppt/", "a PowerPoint file (.pptx)"),
@@ -79,17 +87,17 @@ _LANGUAGES_OF_MARKUP = (
     ("<srcset", "a file of mteval (SGML)"),
     ("<refset", "a file of mteval (SGML)"),
 )
-BINARY_BYTES = 64
+MIN_BINARY_BYTES = 64
 """Fewer bytes do not tell binary data from a text with a stray NUL, which is a character as others are."""
 
-WIDE_BYTES = 16
+MIN_WIDE_BYTES = 16
 """Fewer bytes do not tell UTF-16 or UTF-32 without a mark from a text with a stray NUL."""
 
-_ROWS = 5
+_MIN_TABLE_ROWS = 5
 """So many lines with equally many tabs, and no line without, are a table."""
 
 
-class Decoded(io.RawIOBase):
+class Utf8Stream(io.RawIOBase):
     """A stream of UTF-16 or UTF-32 that begins with its mark, as UTF-8."""
 
     def __init__(self, binary: Any, encoding: str, errors: str, name: str) -> None:
@@ -97,16 +105,16 @@ class Decoded(io.RawIOBase):
         self.decoder = codecs.getincrementaldecoder(encoding)(errors)
         self.encoding = encoding
         self.name = name
-        self.left = b""
+        self.pending = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self.left:
+        while not self.pending:
             read = self.binary.read1(io.DEFAULT_BUFFER_SIZE)
             try:
-                self.left = self.decoder.decode(read, final=not read).encode()
+                self.pending = self.decoder.decode(read, final=not read).encode()
             except UnicodeDecodeError as problem:
                 raise DataError(
                     f"{self.name} begins with the mark of {self.encoding.upper()} but is not valid ({problem.reason}). "
@@ -114,8 +122,8 @@ class Decoded(io.RawIOBase):
                 ) from None
             if not read:
                 break
-        size = min(len(buffer), len(self.left))
-        buffer[:size], self.left = self.left[:size], self.left[size:]
+        size = min(len(buffer), len(self.pending))
+        buffer[:size], self.pending = self.pending[:size], self.pending[size:]
         return size
 
 
@@ -126,16 +134,16 @@ def open_text(binary: io.IOBase | BinaryIO, *, name: str, errors: str = "strict"
     stream in messages. Raises DataError for what is no text: an archive, a document, binary data, and, unless `tables`
     is set, JSON and tables of columns.
     """
-    buffered = _buffered(binary)
-    if (found := compression(buffered.peek(8))) is not None:
+    buffered = _ensure_buffered(binary)
+    if (found := detect_compression(buffered.peek(8))) is not None:
         # Each is a raw stream as far as a buffered reader uses it.
         buffered = io.BufferedReader(cast(io.RawIOBase, found[1](buffered)))
-        if (twice := compression(buffered.peek(8))) is not None:
+        if (twice := detect_compression(buffered.peek(8))) is not None:
             raise DataError(f"{name} is a {found[0]} file inside which is a {twice[0]} file. Unpack it once first.")
     head = buffered.peek(8)
-    for mark, encoding in MARKS:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
-            buffered = io.BufferedReader(Decoded(buffered, encoding, errors, name))
+            buffered = io.BufferedReader(Utf8Stream(buffered, encoding, errors, name))
             break
     if (kind := recognize(buffered.peek(8), strict=errors == "strict", tables=tables)) is not None:
         what, advice = kind
@@ -143,9 +151,9 @@ def open_text(binary: io.IOBase | BinaryIO, *, name: str, errors: str = "strict"
     return buffered
 
 
-def compression(head: bytes) -> tuple[str, Any] | None:
+def detect_compression(head: bytes) -> tuple[str, Any] | None:
     """The name of the compression that a stream begins with, and what unpacks it; None where it has none."""
-    return next(((name, unpacks) for first, name, unpacks in COMPRESSED if _begins(head, first)), None)
+    return next(((name, unpacks) for first, name, unpacks in COMPRESSIONS if _has_signature(head, first)), None)
 
 
 def recognize(head: bytes, *, strict: bool = True, tables: bool = False) -> tuple[str, str] | None:
@@ -157,35 +165,35 @@ def recognize(head: bytes, *, strict: bool = True, tables: bool = False) -> tupl
         if head.startswith(first):
             return what, advice
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _zip(head)
+        return _describe_zip(head)
     if head[257:262] == b"ustar":
-        return "a tar archive", _UNPACKED.format("`tar xf`")
-    if b"\0" in head and (found := _binary(head, strict)) is not None:
+        return "a tar archive", _UNPACK_ADVICE.format("`tar xf`")
+    if b"\0" in head and (found := _describe_binary(head, strict)) is not None:
         return found
     whole = len(head) < io.DEFAULT_BUFFER_SIZE
-    return _structured(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace"), whole, tables)
+    return _describe_structured(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace"), whole, tables)
 
 
-def _begins(head: bytes, first: bytes) -> bool:
+def _has_signature(head: bytes, first: bytes) -> bool:
     if first == b"BZh":  # three letters might be text
         return re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", head) is not None
     return head.startswith(first)
 
 
-def _zip(head: bytes) -> tuple[str, str]:
+def _describe_zip(head: bytes) -> tuple[str, str]:
     start = head[30:110]
-    for inside, what in _ZIPPED:
+    for inside, what in _ZIP_CONTENTS:
         if inside in (head if inside.endswith(b"/") else start):
-            return what, _CONVERTED
+            return what, _CONVERT_ADVICE
     if b"[Content_Types].xml" in start:
-        return "an Office document", _CONVERTED
+        return "an Office document", _CONVERT_ADVICE
     size = int.from_bytes(head[26:28], "little")
     first = shorten(head[30 : 30 + size].decode("utf-8", errors="replace"), 60)
     inside_it = f" that begins with {first}" if first.isprintable() and first else ""
-    return f"a zip archive{inside_it}", _UNPACKED.format("`unzip`")
+    return f"a zip archive{inside_it}", _UNPACK_ADVICE.format("`unzip`")
 
 
-def _binary(head: bytes, strict: bool) -> tuple[str, str] | None:
+def _describe_binary(head: bytes, strict: bool) -> tuple[str, str] | None:
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if _may_be_wide(head) else ():
         width = 4 if "32" in encoding else 2
         try:
@@ -196,7 +204,7 @@ def _binary(head: bytes, strict: bool) -> tuple[str, str] | None:
         if len(text) > 1 and "\0" not in text and plain >= 0.97 * len(text) and re.search(r"[ \n]", text):
             asked = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
             return f"{asked} text without a byte order mark", f"Convert it: `iconv -f {asked} -t UTF-8`."
-    many = len(head) >= BINARY_BYTES and head.count(b"\0") > len(head) / 10
+    many = len(head) >= MIN_BINARY_BYTES and head.count(b"\0") > len(head) / 10
     if strict and (many or not _is_utf8(head)):
         return "binary data (it has NUL bytes)", "Give a text file in UTF-8."
     return None
@@ -206,7 +214,7 @@ def _may_be_wide(head: bytes) -> bool:
     """Whether the NUL bytes of a head may be those of UTF-16 or UTF-32: enough, or nearly all at every other place, and
     not strewn over a text that is plain without them."""
     nuls = head.count(b"\0")
-    if len(head) < WIDE_BYTES:
+    if len(head) < MIN_WIDE_BYTES:
         return False
     if nuls >= len(head) / 2:
         return True
@@ -224,12 +232,12 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-def _structured(text: str, whole: bool, tables: bool) -> tuple[str, str] | None:
+def _describe_structured(text: str, whole: bool, tables: bool) -> tuple[str, str] | None:
     """Markup, JSON, a table, or lines that end as those of an old Mac."""
     if _MARKUP.match(text):
         start = text[:2000].lower()
         what = next((what for tag, what in _LANGUAGES_OF_MARKUP if tag in start), "an XML or HTML file")
-        return what, f"{_CONVERTED} OPUS tools and `xmlstarlet sel -t -v //seg -n` do this."
+        return what, f"{_CONVERT_ADVICE} OPUS tools and `xmlstarlet sel -t -v //seg -n` do this."
     if "\n" not in text and len(re.findall(r"[^\r]\r(?=[^\r])", text)) > 1:
         return "text whose lines end in CR alone, as on an old Mac", "Convert it: `tr '\\r' '\\n'`."
     if tables:
@@ -239,7 +247,7 @@ def _structured(text: str, whole: bool, tables: bool) -> tuple[str, str] | None:
     if text.startswith(("{", "[")) and _is_json(rows):
         return "JSON", "Give it with data=hub data.path=json 'data.data_files={train: FILE}'."
     tabs = {row.count("\t") for row in rows}
-    if len(rows) >= _ROWS and len(tabs) == 1 and (columns := tabs.pop() + 1) > 1:
+    if len(rows) >= _MIN_TABLE_ROWS and len(tabs) == 1 and (columns := tabs.pop() + 1) > 1:
         return f"a table of {columns} columns (TSV)", (
             "Give it with data=hub data.path=csv 'data.data_files={train: FILE}' data.source_column=1 "
             "data.target_column=2, or cut out one column: `cut -f1`."
@@ -257,6 +265,6 @@ def _is_json(rows: list[str]) -> bool:
         return False
 
 
-def _buffered(binary: io.IOBase | BinaryIO) -> Any:
+def _ensure_buffered(binary: io.IOBase | BinaryIO) -> Any:
     # peek() leaves the bytes in the buffer.
     return binary if hasattr(binary, "peek") else io.BufferedReader(cast(io.RawIOBase, binary))

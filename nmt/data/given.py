@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from nmt.data.tokenizer import SentencePiece, Tokenizer, Tokenizers
+from nmt.data.tokenizer import SentencePieceTrainer, Tokenizer, Tokenizers
 
 
-class Given(SentencePiece):
+class PretrainedTokenizers(SentencePieceTrainer):
     """Stands where a vocabulary would be learnt, and has these `tokenizers`."""
 
     def __init__(self, tokenizers: Tokenizers, *, sampling: float) -> None:
@@ -17,7 +17,7 @@ class Given(SentencePiece):
         made = [Tokenizer(model, sampling=sampling) for model in models]
         self.tokenizers = Tokenizers(made[0], made[-1])
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         models = [tokenizer.serialized for tokenizer in self.tokenizers[: 1 if self.joint else 2]]
         return {"given": [hashlib.sha256(model).hexdigest() for model in models]}
 

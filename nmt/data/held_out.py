@@ -56,14 +56,14 @@ def split_off(text: "Bitext", pairs: int, *, setting: str) -> "tuple[Bitext, Bit
         "%s: %d pairs are split off for validation; %d more with the same sources leave the training text",
         *(setting, pairs, len(keys) - len(left) - pairs),
     )
-    return choose(text, left), choose(text, chosen)
+    return select_pairs(text, left), select_pairs(text, chosen)
 
 
-def choose(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "Bitext":
+def select_pairs(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "Bitext":
     """The pairs at these places, in that order."""
 
     def take(side: Sequence[str]) -> list[str]:
         return [side[int(place)] for place in places]
 
-    links = None if text.links is None else take(text.links)
-    return text._replace(source=take(text.source), target=take(text.target), links=links)
+    links = None if text.alignments is None else take(text.alignments)
+    return text._replace(source=take(text.source), target=take(text.target), alignments=links)

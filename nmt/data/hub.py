@@ -14,9 +14,9 @@ from typing import Any
 
 from nmt.data import held_out, lines
 from nmt.data.corpus import Bitext, Split
-from nmt.data.local import READ_HERE, check_files, read_split
+from nmt.data.local import NATIVE_FORMATS, check_files, read_split
 from nmt.data.rows import read_rows
-from nmt.data.tables import Column, Header, Pair, Wanted
+from nmt.data.tables import Column, ColumnSpec, Header, TextPair
 from nmt.errors import ConfigError, DataError
 
 FORMATS = ("json", "csv", "parquet", "arrow")
@@ -25,10 +25,10 @@ FORMATS = ("json", "csv", "parquet", "arrow")
 AUTO = "auto"
 """The test split that a dataset has or has not."""
 
-_ROWS = 10_000
+_ROWS_PER_PIECE = 10_000
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk leaves
-_WITHOUT_NETWORK = (
+_SAVED_FILES = ("dataset_dict.json", "state.json")  # what save_to_disk leaves
+_OFFLINE_HINT = (
     "Without a network, give local data: data=files with text files, or data.path=json (csv, parquet) and "
     "data.data_files, or data.path with a folder that save_to_disk wrote."
 )
@@ -66,8 +66,8 @@ class Hub:
     TSV (told by the name of the file) has no quoting, so that a lone quotation mark is text. Line ends inside a text
     become spaces, texts that are null become empty, and both are counted in the log. A row without a text, or with
     something else in its place, is an error that names its file and line. All methods raise DataError. Local CSV, TSV
-    and JSON lines are read by `nmt.data.tables`; for all else `load` and `identity` import `datasets`, which may use
-    the network.
+    and JSON lines are read by `nmt.data.tables`; for all else `load` and `get_identity` import `datasets`, which may
+    use the network.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Hub:
         target_column: Column | None = None,
         header: Header = "auto",
     ) -> None:
-        columns = _both(source_column, target_column)
+        columns = _check_columns(source_column, target_column)
         if header is False and not (columns and all(isinstance(column, int) for column in columns)):
             raise ConfigError(
                 "data.header=false: columns without names are chosen by number, from 1, such as data.source_column=1 "
@@ -101,37 +101,37 @@ class Hub:
         self.data_files = data_files
         if isinstance(self.splits.validation, int):
             held_out.check_pairs(self.splits.validation, setting="data.splits.validation")
-        self.wanted = Wanted((source_language, target_language), columns, header)
-        self._is_local = path in READ_HERE and not any("://" in file for file in (data_files or {}).values())
-        self._opened: dict[str, Dataset] = {}
-        self._reported: set[Split] = set()
+        self.column_spec = ColumnSpec((source_language, target_language), columns, header)
+        self._is_local = path in NATIVE_FORMATS and not any("://" in file for file in (data_files or {}).values())
+        self._datasets: dict[str, Dataset] = {}
+        self._reported_splits: set[Split] = set()
 
     def check(self) -> None:
         """That local data are there, and that their first rows have what is asked for; what the hub has is only known
         on loading."""
         if self.path in FORMATS:
-            check_files(self.path, self.data_files or {}, self.wanted)
+            check_files(self.path, self.data_files or {}, self.column_spec)
         elif not Path(self.path).expanduser().is_dir() and not _HUB_NAME.fullmatch(self.path):
             raise DataError(
                 f"data.path={self.path} is neither a folder, nor one of {', '.join(FORMATS)} with data.data_files, nor "
                 "a name on the hub such as wmt/wmt14."
             )
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         """Hashes of the text, since what a name stands for can change."""
         hashes: dict[str, Any] = {}
-        for split in self._splits():
+        for split in self._list_splits():
             if split == "validation" and isinstance(self.splits.validation, int):
                 hashes[split] = {"pairs": self.splits.validation}
                 continue
             found = hashlib.sha256()
-            for source, target in self._pairs(split):
+            for source, target in self._iterate_pairs(split):
                 found.update("\n".join((*source, *target, "")).encode("utf-8"))
             hashes[split] = found.hexdigest()
         return {"corpus": "hub"} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        if split not in self._splits():
+        if split not in self._list_splits():
             return None
         if split == "test" or not isinstance(self.splits.validation, int):
             return self._read(split)
@@ -142,20 +142,20 @@ class Hub:
     def _read(self, split: Split) -> Bitext:
         source: list[str] = []
         target: list[str] = []
-        for sources, targets in self._pairs(split):
+        for sources, targets in self._iterate_pairs(split):
             source += sources
             target += targets
         if not source:
-            raise DataError(f"{self._asked(split)} has no rows.")
+            raise DataError(f"{self._describe_split(split)} has no rows.")
         return Bitext(source, target)
 
-    def _name(self, split: Split) -> str | None:
+    def _get_split_name(self, split: Split) -> str | None:
         """What the dataset calls a split, where it has one."""
         name: str | None = getattr(self.splits, split)
         assert not isinstance(name, int)  # split off from the training split
         return "test" if split == "test" and name == AUTO else name
 
-    def _splits(self) -> list[Split]:
+    def _list_splits(self) -> list[Split]:
         """The splits that there are."""
         required: list[Split] = ["train", "validation"]
         there = self.splits.test is not None and (self.splits.test != AUTO or self._has_test)
@@ -178,41 +178,43 @@ class Hub:
             logger.info("data.path=%s has no split called test, so there is no test set", self.path)
         return there
 
-    def _asked(self, split: Split) -> str:
+    def _describe_split(self, split: Split) -> str:
         """The split in the words of the person who asked for it."""
         config = f", config {self.config}" if self.config else ""
         revision = f", revision {self.revision}" if self.revision else ""
-        name = self._name(split)
+        name = self._get_split_name(split)
         file = (self.data_files or {}).get(str(name)) if self.path in FORMATS else None
         return f"data.path={self.path}{config}{revision}, split {name}{f' ({file})' if file else ''}"
 
-    def _pairs(self, split: Split) -> Iterator[tuple[list[str], list[str]]]:
+    def _iterate_pairs(self, split: Split) -> Iterator[tuple[list[str], list[str]]]:
         """The text in pieces of equal size, one line a sentence; what had to be changed for that is logged once."""
-        rows = self._rows(split)
+        rows = self._iterate_rows(split)
         cleaned = missing = 0
-        while piece := list(islice(rows, _ROWS)):
+        while piece := list(islice(rows, _ROWS_PER_PIECE)):
             sides: list[list[str]] = []
             for texts in zip(*piece, strict=True):
-                sides.append([lines.one_line(text or "") for text in texts])
+                sides.append([lines.replace_line_ends(text or "") for text in texts])
                 missing += sum(text is None for text in texts)
                 cleaned += sum(text != line for text, line in zip(texts, sides[-1], strict=True) if text is not None)
             yield sides[0], sides[1]
-        if (cleaned or missing) and split not in self._reported:
-            self._reported.add(split)
+        if (cleaned or missing) and split not in self._reported_splits:
+            self._reported_splits.add(split)
             logger.warning(
                 "%s: %d texts had line ends inside, now spaces; %d were missing, now empty",
-                *(self._asked(split), cleaned, missing),
+                *(self._describe_split(split), cleaned, missing),
             )
 
-    def _rows(self, split: Split) -> Iterator[Pair]:
+    def _iterate_rows(self, split: Split) -> Iterator[TextPair]:
         if self._is_local:
-            return read_split(str(self._name(split)), self.path, self.data_files or {}, self.wanted, split=split)
-        return read_rows(self._open(split), self.wanted, asked=self._asked(split))
+            return read_split(
+                str(self._get_split_name(split)), self.path, self.data_files or {}, self.column_spec, split=split
+            )
+        return read_rows(self._open(split), self.column_spec, dataset_name=self._describe_split(split))
 
     def _open(self, split: Split) -> Dataset:
-        name = self._name(split)
+        name = self._get_split_name(split)
         assert name is not None
-        if name not in self._opened:
+        if name not in self._datasets:
             import datasets
 
             if not sys.stderr.isatty():
@@ -220,26 +222,26 @@ class Hub:
             # What `datasets` raises comes from the network, the hub, the file system, and the reader of each format.
             problems = (OSError, ValueError, RuntimeError, KeyError, TypeError, datasets.exceptions.DatasetsError)
             try:
-                self._opened[name] = self._saved(name) if self._is_saved() else self._fetched(name)
+                self._datasets[name] = self._load_saved(name) if self._is_saved() else self._download(name)
             except problems as problem:
                 reason = " ".join(str(problem).split())[:300].rstrip(".")
                 unknown = _is_unknown_split(problem)
-                hint = f"Set data.splits.{split} to what the dataset calls it." if unknown else self._hint()
-                raise DataError(f"{self._asked(split)} could not be loaded: {reason}. {hint}") from problem
-        return self._opened[name]
+                hint = f"Set data.splits.{split} to what the dataset calls it." if unknown else self._suggest_fix()
+                raise DataError(f"{self._describe_split(split)} could not be loaded: {reason}. {hint}") from problem
+        return self._datasets[name]
 
-    def _hint(self) -> str:
+    def _suggest_fix(self) -> str:
         """What may help where data cannot be opened."""
         files = [file for file in (self.data_files or {}).values() if "://" not in file]
         if self.path in FORMATS and files:
             return f"Look whether {', '.join(files)} can be read as data.path={self.path}."
         folder = Path(self.path).expanduser().is_dir()
-        return f"Look whether the folder {self.path} is whole." if folder else _WITHOUT_NETWORK
+        return f"Look whether the folder {self.path} is whole." if folder else _OFFLINE_HINT
 
     def _is_saved(self) -> bool:
-        return any((Path(self.path).expanduser() / file).is_file() for file in _SAVED)
+        return any((Path(self.path).expanduser() / file).is_file() for file in _SAVED_FILES)
 
-    def _saved(self, name: str) -> Dataset:
+    def _load_saved(self, name: str) -> Dataset:
         from datasets import DatasetDict, ReadInstruction, concatenate_datasets, load_from_disk
 
         found = load_from_disk(str(Path(self.path).expanduser()))
@@ -248,7 +250,7 @@ class Hub:
         chosen = ReadInstruction.from_spec(name).to_absolute({part: len(rows) for part, rows in parts.items()})
         return concatenate_datasets([parts[one.splitname].select(range(one.from_, one.to)) for one in chosen])
 
-    def _fetched(self, name: str) -> Dataset:
+    def _download(self, name: str) -> Dataset:
         from datasets import load_dataset
 
         options: dict[str, Any] = {}
@@ -268,7 +270,7 @@ def _is_unknown_split(problem: BaseException | None) -> bool:
     return isinstance(problem, ValueError) and str(problem).startswith("Unknown split")
 
 
-def _both(source: Column | None, target: Column | None) -> tuple[Column, Column] | None:
+def _check_columns(source: Column | None, target: Column | None) -> tuple[Column, Column] | None:
     """Both columns, or none. Raises ConfigError for one alone, and for a number that is none."""
     if source is None and target is None:
         return None

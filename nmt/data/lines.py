@@ -26,7 +26,7 @@ Errors = Literal["strict", "replace"]
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """Every character at which `str.splitlines`, or some other tool, ends a line."""
 
-LONGEST = 1 << 24
+MAX_LINE_BYTES = 1 << 24
 """The most bytes of a line: a longer one is no sentence, and what unpacks to one could fill the memory."""
 
 _TO_SPACES = str.maketrans(dict.fromkeys(LINE_ENDS, " "))
@@ -34,7 +34,7 @@ _TO_SPACES = str.maketrans(dict.fromkeys(LINE_ENDS, " "))
 logger = logging.getLogger(__name__)
 
 
-def one_line(text: str) -> str:
+def replace_line_ends(text: str) -> str:
     """The text as one line for every tool: each character of `LINE_ENDS` becomes a space."""
     return text.translate(_TO_SPACES)
 
@@ -70,16 +70,16 @@ def decode(
 
     `name` stands for the stream in messages. With errors="replace", every bad byte becomes U+FFFD, and how many lines
     had one is logged at the end. Raises DataError for bytes that are not UTF-8, for lines of more than
-    `LONGEST` bytes, for what is no text, and for a damaged compressed stream.
+    `MAX_LINE_BYTES` bytes, for what is no text, and for a damaged compressed stream.
     """
     bad_lines: list[int] = []
     number = 0
-    with _damage_reported(name, lambda: number):
+    with _report_damage(name, lambda: number):
         opened = formats.open_text(binary, name=name, errors=errors, tables=tables)
-        for number, line in enumerate(iter(lambda: opened.readline(LONGEST + 1), b""), 1):
-            if len(line) > LONGEST:
+        for number, line in enumerate(iter(lambda: opened.readline(MAX_LINE_BYTES + 1), b""), 1):
+            if len(line) > MAX_LINE_BYTES:
                 raise DataError(
-                    f"{name}, line {number} has more than {LONGEST >> 20} MiB. Is it text, one sentence a line?"
+                    f"{name}, line {number} has more than {MAX_LINE_BYTES >> 20} MiB. Is it text, one sentence a line?"
                 )
             if number == 1 and line.startswith(codecs.BOM_UTF8):
                 line = line.removeprefix(codecs.BOM_UTF8)
@@ -90,7 +90,7 @@ def decode(
                 text = line.decode("utf-8")
             except UnicodeDecodeError as problem:
                 if errors == "strict":
-                    raise DataError(_not_utf8(name, number, problem, setting)) from None
+                    raise DataError(_explain_not_utf8(name, number, problem, setting)) from None
                 bad_lines.append(number)
                 text = line.decode("utf-8", errors="replace")
             yield text
@@ -102,7 +102,7 @@ def decode(
 def check(
     path: str | Path,
     *,
-    asked: str = "",
+    setting: str = "",
     errors: Errors = "replace",
     text: bool = True,
     tables: bool = False,
@@ -114,12 +114,12 @@ def check(
     with many NUL bytes only if `errors` is "replace", and JSON or columns only with `tables`. `regular`: whether pipes
     and devices are refused, because the file is read more than once; otherwise they are not opened here.
     """
-    file, name = Path(path).expanduser(), f"{path} ({asked})" if asked else path
+    file, name = Path(path).expanduser(), f"{path} ({setting})" if setting else path
     try:
         if file.is_dir():
             raise DataError(f"{name} is a folder; a text file is needed here.")
         if not file.exists():
-            raise DataError(f"There is no file {name}. {_nearest(file)}")
+            raise DataError(f"There is no file {name}. {_suggest_name(file)}")
         if not file.is_file():  # what is read from a pipe is gone, and one without a writer keeps its reader waiting
             if regular or file.is_socket():
                 raise DataError(
@@ -130,14 +130,14 @@ def check(
             return
         with file.open("rb") as opened:
             if text:
-                with _damage_reported(str(name), lambda: 0):
+                with _report_damage(str(name), lambda: 0):
                     formats.open_text(opened, name=str(name), errors=errors, tables=tables)
     except OSError as problem:
         raise DataError(f"{name} cannot be read: {problem.strerror}. Check its permissions.") from None
 
 
 @contextlib.contextmanager
-def _damage_reported(name: str, number: Callable[[], int]) -> Iterator[None]:
+def _report_damage(name: str, number: Callable[[], int]) -> Iterator[None]:
     """Raises DataError for what the unpacking of a damaged stream raises; `number` counts the lines before."""
     try:
         yield
@@ -150,7 +150,7 @@ def _damage_reported(name: str, number: Callable[[], int]) -> Iterator[None]:
         ) from None
 
 
-def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str) -> str:
+def _explain_not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str) -> str:
     return (
         f"{name}, line {number}: byte 0x{problem.object[problem.start]:02x} (byte {problem.start + 1} of the line) is "
         f"not UTF-8. Convert the text (for example `iconv -f LATIN1 -t UTF-8`), or set {setting}=replace to read what "
@@ -158,7 +158,7 @@ def _not_utf8(name: str, number: int, problem: UnicodeDecodeError, setting: str)
     )
 
 
-def _nearest(file: Path) -> str:
+def _suggest_name(file: Path) -> str:
     folder = file.parent
     if not folder.is_dir():
         existing = next(parent for parent in folder.absolute().parents if parent.is_dir())

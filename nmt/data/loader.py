@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from nmt.data.batching import Batch, Batches, Epoch
-from nmt.data.prefetch import Pause, ahead
+from nmt.data.prefetch import CheckCancelled, prefetch
 
-BATCHES = 3
+MAX_READY_BATCHES = 3
 """How many batches are ready at most."""
 
 
-class Feed:
+class BatchLoader:
     """The batches of `batches` from number `batch` of epoch `epoch` on (both from 0), epoch after epoch, without end.
 
     It is a pure function of these, as if each batch were made when it is taken: whoever remembers how many were taken
@@ -24,14 +24,14 @@ class Feed:
         self.epoch = epoch
         self.batch = batch
         self.pinned = pinned
-        self.size = 0
+        self.epoch_size = 0
         self._epoch: Epoch | None = None
         self._all = ExitStack()
         self._current = ExitStack()
         self._epochs: Iterator[Epoch] | None = None
         self._batches: Iterator[Batch] = iter(())
 
-    def __enter__(self) -> "Feed":
+    def __enter__(self) -> "BatchLoader":
         return self
 
     def __exit__(
@@ -40,18 +40,18 @@ class Feed:
         with self._all:
             self._current.close()
 
-    def take(self, most: int) -> list[Batch]:
-        """The next batches, `most` or as many as are left in their epoch (but one at least).
+    def take(self, limit: int) -> list[Batch]:
+        """The next batches, `limit` or as many as are left in their epoch (but one at least).
 
-        Afterwards `size` is the number of batches in that epoch.
+        Afterwards `epoch_size` is the number of batches in that epoch.
         """
-        taken = list(itertools.islice(self._batches, most))
+        taken = list(itertools.islice(self._batches, limit))
         if not taken:
             self._begin()
-            taken = list(itertools.islice(self._batches, most))
+            taken = list(itertools.islice(self._batches, limit))
         return taken
 
-    def current(self) -> Epoch:
+    def get_epoch(self) -> Epoch:
         """The epoch that the next batch is of, before any batch of it is taken."""
         if self._epoch is None:
             self._begin()
@@ -60,14 +60,14 @@ class Feed:
 
     def _begin(self) -> None:
         if self._epochs is None:
-            self._epochs = self._all.enter_context(ahead(self._made, 1))
+            self._epochs = self._all.enter_context(prefetch(self._make_epochs, 1))
         self._current.close()
         self._epoch = epoch = next(self._epochs)
-        self.size = len(epoch)
+        self.epoch_size = len(epoch)
         first, self.batch = self.batch, 0
         self._batches = self._current.enter_context(
-            ahead(lambda pause: epoch.batches(first, pinned=self.pinned), BATCHES)
+            prefetch(lambda pause: epoch.iterate_batches(first, pinned=self.pinned), MAX_READY_BATCHES)
         )
 
-    def _made(self, pause: Pause) -> Iterator[Epoch]:
-        return (self.source.epoch(number, pause) for number in itertools.count(self.epoch))
+    def _make_epochs(self, check_cancelled: CheckCancelled) -> Iterator[Epoch]:
+        return (self.source.make_epoch(number, check_cancelled) for number in itertools.count(self.epoch))

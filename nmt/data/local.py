@@ -7,14 +7,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 from nmt.data import lines
-from nmt.data.tables import Pair, Wanted, read_pairs
+from nmt.data.tables import ColumnSpec, TextPair, read_pairs
 from nmt.errors import DataError
 
-READ_HERE = ("json", "csv")
+NATIVE_FORMATS = ("json", "csv")
 """The formats whose local files are read without `datasets`, so that a mistake is said with its file and line."""
 
 
-def expand(pattern: str) -> list[str]:
+def expand_glob(pattern: str) -> list[str]:
     """The files that a path or a glob names, in the order of their names. Raises DataError if there are none."""
     path = str(Path(pattern).expanduser())
     if not set("*?[") & set(path) or Path(path).exists():
@@ -24,38 +24,40 @@ def expand(pattern: str) -> list[str]:
     return found
 
 
-def check_files(kind: str, data_files: Mapping[str, str], wanted: Wanted) -> None:
+def check_files(kind: str, data_files: Mapping[str, str], spec: ColumnSpec) -> None:
     """Raises DataError where a local file is missing, is of another kind, or lacks what is wanted in its first row."""
     for split, pattern in data_files.items():
-        for file in [] if "://" in pattern else expand(pattern):
-            asked = f"data.data_files.{split}"
-            lines.check(file, asked=asked, text=kind in READ_HERE, tables=True, regular=True)
-            if kind in READ_HERE:
-                next(read_pairs(file, kind, wanted), None)
+        for file in [] if "://" in pattern else expand_glob(pattern):
+            setting = f"data.data_files.{split}"
+            lines.check(file, setting=setting, text=kind in NATIVE_FORMATS, tables=True, regular=True)
+            if kind in NATIVE_FORMATS:
+                next(read_pairs(file, kind, spec), None)
             elif kind == "parquet":
                 with Path(file).open("rb") as opened:
                     if opened.read(4) != b"PAR1":
-                        raise DataError(f"{file} ({asked}) is not a Parquet file: it does not begin with PAR1.")
+                        raise DataError(f"{file} ({setting}) is not a Parquet file: it does not begin with PAR1.")
 
 
-def read_split(name: str, kind: str, data_files: Mapping[str, str], wanted: Wanted, *, split: str) -> Iterator[Pair]:
+def read_split(
+    name: str, kind: str, data_files: Mapping[str, str], spec: ColumnSpec, *, split: str
+) -> Iterator[TextPair]:
     """The rows of the files that `name` stands for, or of slices such as "train[:90%]". `split` is what asked for it.
 
     Raises DataError where there is no such split, and as `read_pairs` does.
     """
 
-    def read(part: str) -> Iterator[Pair]:
-        return chain.from_iterable(read_pairs(file, kind, wanted) for file in expand(data_files[part]))
+    def read(part: str) -> Iterator[TextPair]:
+        return chain.from_iterable(read_pairs(file, kind, spec) for file in expand_glob(data_files[part]))
 
     if name in data_files:
         yield from read(name)
         return
     sizes = {} if re.fullmatch(r"[\w.]+", name) else {part: sum(1 for _ in read(part)) for part in data_files}
-    for part, start, stop in _slices(name, sizes, kind, split, known=", ".join(data_files)):
+    for part, start, stop in _parse_slices(name, sizes, kind, split, known=", ".join(data_files)):
         yield from islice(read(part), start, stop)
 
 
-def _slices(name: str, sizes: dict[str, int], kind: str, split: str, *, known: str) -> list[tuple[str, int, int]]:
+def _parse_slices(name: str, sizes: dict[str, int], kind: str, split: str, *, known: str) -> list[tuple[str, int, int]]:
     """Parts, each with its first row and the one after its last."""
     problem: Exception | None = None
     if sizes:

@@ -29,11 +29,11 @@ NUMBER, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 
 class Field(NamedTuple):
-    """A field of a message. `value` is what it holds; `whole` is all of it, key and length included."""
+    """A field of a message. `value` is what it holds; `message` is all of it, key and length included."""
 
     number: int
     value: int | bytes
-    whole: bytes
+    message: bytes
 
 
 def read_fields(message: bytes) -> Iterator[Field]:
@@ -89,7 +89,7 @@ def read_pieces(model: bytes) -> list[Piece]:
 
 def retype(piece: Piece, kind: int) -> bytes:
     """The message of a piece with another type."""
-    kept = b"".join(part.whole for part in read_fields(piece.message) if part.number != TYPE)
+    kept = b"".join(part.message for part in read_fields(piece.message) if part.number != TYPE)
     return kept + write_field(TYPE, kind)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.data import model_proto
-from nmt.data.given import Given
+from nmt.data.given import PretrainedTokenizers
 from nmt.data.model_proto import (
     CONTROL,
     PIECES,
@@ -21,16 +21,16 @@ from nmt.data.model_proto import (
 )
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 
-BYTES = 2**23
+MAX_MODEL_BYTES = 2**23
 """Twenty times what a model has; parsing what is larger would take seconds."""
 
-IDS = {"pad": PAD, "unk": UNKNOWN, "bos": START, "eos": END}
+SPECIAL_TOKEN_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 """Our ids of the symbols."""
 
 
-def read_given(source: str, target: str | None, *, joint: bool, sampling: float) -> Given:
+def read_pretrained(source: str, target: str | None, *, joint: bool, sampling: float) -> PretrainedTokenizers:
     """The vocabularies in the files that `tokenizer.model` and `tokenizer.target_model` name.
 
     Raises ConfigError where `joint` does not fit their number, and DataError where one cannot be used.
@@ -43,7 +43,7 @@ def read_given(source: str, target: str | None, *, joint: bool, sampling: float)
         )
     first = read_tokenizer(source, "tokenizer.model")
     second = first if target is None else read_tokenizer(target, "tokenizer.target_model")
-    return Given(Tokenizers(first, second), sampling=sampling)
+    return PretrainedTokenizers(Tokenizers(first, second), sampling=sampling)
 
 
 def read_tokenizer(name: str, setting: str) -> Tokenizer:
@@ -53,8 +53,8 @@ def read_tokenizer(name: str, setting: str) -> Tokenizer:
         if not path.is_file():
             found = "it is no regular file" if path.exists() else "there is no such file"
             raise DataError(f"{setting}={name}: {found}. Give a SentencePiece model, such as spm.model.")
-        if (size := path.stat().st_size) > BYTES:
-            raise DataError(f"{setting}={name} has {size} bytes; a SentencePiece model has at most {BYTES}.")
+        if (size := path.stat().st_size) > MAX_MODEL_BYTES:
+            raise DataError(f"{setting}={name} has {size} bytes; a SentencePiece model has at most {MAX_MODEL_BYTES}.")
         serialized = path.read_bytes()
     except OSError as problem:
         raise DataError(f"{setting}={name} cannot be read: {problem.strerror}.") from None
@@ -79,25 +79,27 @@ def move_symbols(serialized: bytes) -> bytes:
         raise DataError("It is not a SentencePiece model: it has no piece for what is unknown, or several.")
     trainer = b"".join(f.value for f in fields if f.number == TRAINER and isinstance(f.value, bytes))
     held = {part.number: part.value for part in read_fields(trainer)}
-    names = {symbol: _name(held.get(SYMBOL_PIECES[symbol]), symbol) for symbol in IDS} | {"unk": unknown[0].text}
+    names = {symbol: _get_symbol_text(held.get(SYMBOL_PIECES[symbol]), symbol) for symbol in SPECIAL_TOKEN_IDS} | {
+        "unk": unknown[0].text
+    }
     by_text = {piece.text: piece for piece in pieces}
     moved = []
-    for symbol in sorted(IDS, key=lambda symbol: IDS[symbol]):
+    for symbol in sorted(SPECIAL_TOKEN_IDS, key=lambda symbol: SPECIAL_TOKEN_IDS[symbol]):
         text = names[symbol]
         piece = by_text.get(text, Piece(text, 0, write_field(TEXT, text.encode())))
         moved.append(retype(piece, model_proto.UNKNOWN if symbol == "unk" else CONTROL))
     rest = [piece.message for piece in pieces if piece.text not in names.values()]
     own: dict[int, int | bytes] = {
-        **{SYMBOL_IDS[symbol]: id for symbol, id in IDS.items()},
+        **{SYMBOL_IDS[symbol]: id for symbol, id in SPECIAL_TOKEN_IDS.items()},
         VOCAB_SIZE: len(moved) + len(rest),
     }
     own_names: dict[int, int | bytes] = {SYMBOL_PIECES[symbol]: text.encode() for symbol, text in names.items()}
-    settings = b"".join(part.whole for part in read_fields(trainer) if part.number not in {*own, *own_names})
+    settings = b"".join(part.message for part in read_fields(trainer) if part.number not in {*own, *own_names})
     settings += b"".join(write_field(number, value) for number, value in sorted({**own, **own_names}.items()))
-    others = b"".join(field.whole for field in fields if field.number not in (PIECES, TRAINER))
+    others = b"".join(field.message for field in fields if field.number not in (PIECES, TRAINER))
     return b"".join(write_field(PIECES, piece) for piece in [*moved, *rest]) + write_field(TRAINER, settings) + others
 
 
-def _name(held: int | bytes | None, symbol: str) -> str:
+def _get_symbol_text(held: int | bytes | None, symbol: str) -> str:
     """What a model calls a symbol."""
     return held.decode(errors="replace") if isinstance(held, bytes) and held else SYMBOL_NAMES[symbol]

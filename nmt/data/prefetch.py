@@ -8,15 +8,15 @@ from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-Pause = Callable[[], None]
+CheckCancelled = Callable[[], None]
 """To be called now and then in long work: raises AbandonedError where nobody waits for it any more."""
 
 
-class AbandonedError(Exception):
+class PrefetchCancelledError(Exception):
     """Ends work that nobody waits for; it is never seen outside the thread that does the work."""
 
 
-class _Failed(NamedTuple):
+class _Failure(NamedTuple):
     problem: BaseException
 
 
@@ -25,7 +25,7 @@ class _End:
 
 
 @contextmanager
-def ahead(work: Callable[[Pause], Iterable[T]], depth: int) -> Iterator[Iterator[T]]:
+def prefetch(work: Callable[[CheckCancelled], Iterable[T]], depth: int) -> Iterator[Iterator[T]]:
     """The items of `work(pause)`, in their order, while a thread already makes the next ones.
 
         with ahead(lambda pause: map(read, paths), 2) as texts:
@@ -37,46 +37,46 @@ def ahead(work: Callable[[Pause], Iterable[T]], depth: int) -> Iterator[Iterator
     the thread never outlives the block. It is a thread and no process because arrays need not be copied to be handed
     over; the work should spend most of its time in calls that release the interpreter's lock, such as those of numpy.
     """
-    left = threading.Event()
+    cancelled = threading.Event()
     free = threading.Semaphore(depth)
-    made: SimpleQueue[T | _Failed | _End] = SimpleQueue()
+    items_queue: SimpleQueue[T | _Failure | _End] = SimpleQueue()
 
-    def pause() -> None:
-        if left.is_set():
-            raise AbandonedError
+    def check_cancelled() -> None:
+        if cancelled.is_set():
+            raise PrefetchCancelledError
 
     def make() -> None:
         try:
-            pause()
-            items = iter(work(pause))
+            check_cancelled()
+            items = iter(work(check_cancelled))
             while True:
                 free.acquire()
-                pause()
-                made.put(next(items))
+                check_cancelled()
+                items_queue.put(next(items))
         except StopIteration:
-            made.put(_End())
+            items_queue.put(_End())
         except BaseException as problem:
-            made.put(_Failed(problem))
+            items_queue.put(_Failure(problem))
 
     # A daemon, for the one case in which nobody waits for it: a second interruption while the first is waiting.
     thread = threading.Thread(target=make, name="ahead", daemon=True)
     try:
         thread.start()  # within, because an interruption may come as soon as the thread runs
-        yield _taken(made, free)
+        yield _take_items(items_queue, free)
     finally:
-        left.set()
+        cancelled.set()
         free.release()
         if thread.is_alive():  # it is not if the interruption came before it ran
             thread.join()
 
 
-def _taken(made: "SimpleQueue[T | _Failed | _End]", free: threading.Semaphore) -> Iterator[T]:
+def _take_items(made: "SimpleQueue[T | _Failure | _End]", free: threading.Semaphore) -> Iterator[T]:
     """What has been made, as it is asked for; each makes room for another."""
     while True:
         item = made.get()
         free.release()
         if isinstance(item, _End):
             return
-        if isinstance(item, _Failed):
+        if isinstance(item, _Failure):
             raise item.problem
         yield item

@@ -21,29 +21,29 @@ from numpy.typing import NDArray
 
 from nmt.data import data_report
 from nmt.data.corpus import Bitext, Corpus, Split
-from nmt.data.encoded import Ids, Text, Tokenized, encode, tokenize
+from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode, tokenize
 from nmt.data.prepared_files import read_about, remove, seal_folder
-from nmt.data.quality import Keys, count_blank, find_overlap, leave_out_blank
-from nmt.data.tokenizer import SentencePiece, Tokenizers
+from nmt.data.quality import TextHashes, count_blank, find_overlap, leave_out_blank
+from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import ConfigError, DataError
 from nmt.progress import report_time
-from nmt.special_tokens import UNKNOWN
+from nmt.special_tokens import UNK
 from nmt.storage.locks import lock_file
 
-FORMAT = 3
+FORMAT_VERSION = 3
 """To be raised whenever what is kept, or how it comes about, changes."""
 
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
-_LINES = "lines.npy"
-_KEYS = "keys.npy"
-_LEFT = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
+_LINES_FILE = "lines.npy"
+_KEYS_FILE = "keys.npy"
+_UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Which training pairs are used, by their lengths in pieces (START and END not counted).
+    """Which training pairs are used, by their lengths in pieces (BOS and EOS not counted).
 
     Both sides must have `min_length` to `max_length` pieces, and the longer no more than `max_ratio` times the shorter.
     by_heart: to see whether a model can learn at all, only the first so many of these are used, and validation is on
@@ -85,16 +85,16 @@ class Filters:
         return kept, counts | {"kept": int(kept.sum())}
 
 
-class _Kept(NamedTuple):
+class _CachedData(NamedTuple):
     """What lies in a folder of the cache; `keys` are those of the pairs in `train`."""
 
     tokenizers: Tokenizers
-    train: Tokenized
+    train: TokenizedBitext
     report: dict[str, Any]
-    keys: Keys
+    keys: TextHashes
 
 
-class Prepared(NamedTuple):
+class PreparedData(NamedTuple):
     """All that training needs to know of its data.
 
     train: the pairs that passed the filters. validation: every pair with text on both sides, whatever its length; its
@@ -103,14 +103,14 @@ class Prepared(NamedTuple):
     """
 
     tokenizers: Tokenizers
-    train: Tokenized
-    validation: Tokenized
+    train: TokenizedBitext
+    validation: TokenizedBitext
     validation_text: Bitext
     test: Bitext | None
     report: dict[str, Any]
 
 
-def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: str | Path) -> Prepared:
+def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, cache: str | Path) -> PreparedData:
     """The corpus ready for training; from `cache` where an earlier run with the same text and settings left it.
 
     A folder in `cache` is named by a hash of all that shapes its content, is written under another name and then
@@ -119,45 +119,45 @@ def prepare(corpus: Corpus, settings: SentencePiece, filters: Filters, cache: st
     """
     corpus.check()
     # First, so that what is wrong with them is told before a vocabulary is learnt.
-    text, test = _split(corpus, "validation"), corpus.load("test")
+    text, test = _load_split(corpus, "validation"), corpus.load("test")
     text, places, about = _inspect(text, test)
     identity = {
-        "format": FORMAT,
-        "corpus": corpus.identity(),
-        "tokenizer": settings.identity(),
+        "format": FORMAT_VERSION,
+        "corpus": corpus.get_identity(),
+        "tokenizer": settings.get_identity(),
         "filters": asdict(filters),
     }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     folder = Path(cache).expanduser() / name
-    found, training = _opened(folder, settings), None
+    found, training = _open_cached(folder, settings), None
     if found is None:
-        training = _split(corpus, "train")
-        data_report.warn_of_copies(Keys.of(training.source, training.target).copies(), "training")
-        tokenizers, train, report = _made(training, settings, filters)
-        keys = Keys.of(train.source_text, train.target_text)
+        training = _load_split(corpus, "train")
+        data_report.warn_of_copies(TextHashes.from_text(training.source, training.target).count_copies(), "training")
+        tokenizers, train, report = _build_training_data(training, settings, filters)
+        keys = TextHashes.from_text(train.source_text, train.target_text)
         try:
-            _save(folder, identity, _Kept(tokenizers, train, report, keys))
+            _save(folder, identity, _CachedData(tokenizers, train, report, keys))
         except OSError as problem:
             raise DataError(
                 f"Prepared data cannot be written to {folder}: {problem.strerror}. Choose another folder for the cache."
             ) from None
-        found = _opened(folder, settings) or _Kept(tokenizers, train, report, keys)
+        found = _open_cached(folder, settings) or _CachedData(tokenizers, train, report, keys)
     else:
         logger.info("prepared data: %s", folder)
     cached = training is None
     tokenizers, train, report, keys = found
-    data_report.tell(report)
-    about["copies"]["train"] = keys.copies()
+    data_report.log_report(report)
+    about["copies"]["train"] = keys.count_copies()
     if cached:
         data_report.warn_of_copies(about["copies"]["train"], "training")
     if filters.by_heart is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
         places, about["overlap"] = range(train.pairs), {}
     else:
-        about["overlap"] = _overlap({"validation": text, "test": test}, keys)
+        about["overlap"] = _find_overlaps({"validation": text, "test": test}, keys)
     validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
     data_report.warn_of_long(validation)
-    return Prepared(tokenizers, train, validation, text, test, {**report, **about})
+    return PreparedData(tokenizers, train, validation, text, test, {**report, **about})
 
 
 def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], dict[str, Any]]:
@@ -171,13 +171,13 @@ def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], 
         if held is not None:
             used = kept if split == "validation" else leave_out_blank(held, "test")[0]
             about["blank"][split] = count_blank(held)
-            about["copies"][split] = Keys.of(used.source, used.target).copies()
+            about["copies"][split] = TextHashes.from_text(used.source, used.target).count_copies()
             data_report.warn_of_blank(about["blank"][split], split)
             data_report.warn_of_copies(about["copies"][split], split)
     return kept, places, about
 
 
-def _overlap(held: dict[Split, Bitext | None], keys: Keys) -> dict[str, Any]:
+def _find_overlaps(held: dict[Split, Bitext | None], keys: TextHashes) -> dict[str, Any]:
     """What of the held-out text is in the training text."""
     found: dict[str, Any] = {}
     for split, text in held.items():
@@ -187,52 +187,57 @@ def _overlap(held: dict[Split, Bitext | None], keys: Keys) -> dict[str, Any]:
     return found
 
 
-def _split(corpus: Corpus, split: Any) -> Bitext:
+def _load_split(corpus: Corpus, split: Any) -> Bitext:
     text = corpus.load(split)
     if text is None or len(text.source) == 0:
         raise DataError(f"The corpus has no pairs in its {split} split, which training needs.")
     return text
 
 
-def _made(text: Bitext, settings: SentencePiece, filters: Filters) -> tuple[Tokenizers, Tokenized, dict[str, Any]]:
+def _build_training_data(
+    text: Bitext, settings: SentencePieceTrainer, filters: Filters
+) -> tuple[Tokenizers, TokenizedBitext, dict[str, Any]]:
     # From here on lines are bytes in one array, half of what they need as strings.
-    text = Bitext(Text.of(text.source), Text.of(text.target))
+    text = Bitext(PackedLines.from_lines(text.source), PackedLines.from_lines(text.target))
     with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
         tokenizers = settings.train(text.source, text.target)
     source, target = encode(tokenizers.source, text.source, "source"), encode(tokenizers.target, text.target, "target")
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters ({data_report.left_out(counts)}). Lengths are "
+            f"None of the {len(kept)} training pairs passed the filters ({data_report.format_dropped(counts)}). "
+            "Lengths are "
             f"in pieces; widen filters.min_length={filters.min_length}, filters.max_length={filters.max_length} or "
             f"filters.max_ratio={filters.max_ratio}, or look at the training files."
         )
-    source, target = source.kept(kept), target.kept(kept)
+    source, target = source.select(kept), target.select(kept)
     report = {
         "pairs": counts,
-        "source": _about(source, tokenizers.source.vocab_size),
-        "target": _about(target, tokenizers.target.vocab_size),
+        "source": _describe_side(source, tokenizers.source.vocab_size),
+        "target": _describe_side(target, tokenizers.target.vocab_size),
     }
     rows = np.flatnonzero(kept)
-    source_text, target_text = (Text.of(side[int(row)] for row in rows) for side in (text.source, text.target))
-    return tokenizers, Tokenized(source, target, source_text, target_text, rows), report
+    source_text, target_text = (
+        PackedLines.from_lines(side[int(row)] for row in rows) for side in (text.source, text.target)
+    )
+    return tokenizers, TokenizedBitext(source, target, source_text, target_text, rows), report
 
 
-def _about(ids: Ids, vocab_size: int) -> dict[str, Any]:
+def _describe_side(ids: RaggedIds, vocab_size: int) -> dict[str, Any]:
     return {
         "vocab_size": vocab_size,
         "tokens": len(ids.flat),
         "longest": int(ids.lengths.max()),
-        "unknown_share": float((ids.flat == UNKNOWN).mean()),
+        "unknown_share": float((ids.flat == UNK).mean()),
     }
 
 
-def _save(folder: Path, identity: Any, kept: _Kept) -> None:
+def _save(folder: Path, identity: Any, kept: _CachedData) -> None:
     """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
     tokenizers, train = kept.tokenizers, kept.train
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(folder.parent)
-    with _unfinished(folder) as written:
+    _remove_unfinished(folder.parent)
+    with _open_unfinished(folder) as written:
         (written / "source.spm").write_bytes(tokenizers.source.serialized)
         if tokenizers.target is not tokenizers.source:
             (written / "target.spm").write_bytes(tokenizers.target.serialized)
@@ -240,25 +245,25 @@ def _save(folder: Path, identity: Any, kept: _Kept) -> None:
             ("source", train.source, train.source_text),
             ("target", train.target, train.target_text),
         ):
-            assert isinstance(text, Text)
+            assert isinstance(text, PackedLines)
             arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
             for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(written / f"{side}.{name}.npy", array)
-        np.save(written / _LINES, train.lines)
-        np.save(written / _KEYS, np.stack(kept.keys))
+        np.save(written / _LINES_FILE, train.lines)
+        np.save(written / _KEYS_FILE, np.stack(kept.keys))
         seal_folder(written, {"identity": identity, "report": kept.report})
-        _put(written, folder)
+        _move_into_place(written, folder)
 
 
 @contextlib.contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
+def _open_unfinished(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` to fill, locked by this process while it lives; what is left of it is removed."""
     with contextlib.ExitStack() as opened:
         while True:
             written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
             written.mkdir()
             with contextlib.suppress(OSError):  # without locks, nobody will tidy either
-                opened.enter_context(_locked(written))
+                opened.enter_context(_lock_folder(written))
             if written.exists():  # or another process tidied before it was locked
                 break
         try:
@@ -267,16 +272,16 @@ def _unfinished(folder: Path) -> Iterator[Path]:
             shutil.rmtree(written, ignore_errors=True)
 
 
-def _tidy(cache: Path) -> None:
+def _remove_unfinished(cache: Path) -> None:
     """Removes what processes that were killed left unfinished."""
     for path in cache.iterdir():
-        if _LEFT.fullmatch(path.name) and path.is_dir():
-            with contextlib.suppress(OSError), _locked(path):
+        if _UNFINISHED_NAME.fullmatch(path.name) and path.is_dir():
+            with contextlib.suppress(OSError), _lock_folder(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Inside, no other process has this lock, which a dead one gives back. Raises OSError where one has it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -286,7 +291,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _put(written: Path, folder: Path) -> None:
+def _move_into_place(written: Path, folder: Path) -> None:
     if folder.exists() and read_about(folder) is None:
         # Damaged. Moved away first, because a rename never replaces a folder that holds something.
         with contextlib.suppress(OSError):
@@ -300,7 +305,7 @@ def _put(written: Path, folder: Path) -> None:
             raise
 
 
-def _opened(folder: Path, settings: SentencePiece) -> _Kept | None:
+def _open_cached(folder: Path, settings: SentencePieceTrainer) -> _CachedData | None:
     about = read_about(folder)
     if about is None:
         if folder.exists():
@@ -311,7 +316,9 @@ def _opened(folder: Path, settings: SentencePiece) -> _Kept | None:
     sides: list[Sequence[Any]] = [
         [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
     ]
-    (source, source_text), (target_ids, target_text) = ((Ids(*side[:2]), Text(*side[2:])) for side in sides)
-    lines = np.load(folder / _LINES, mmap_mode="r")
-    train = Tokenized(source, target_ids, source_text, target_text, lines)
-    return _Kept(tokenizers, train, about["report"], Keys(*np.load(folder / _KEYS, mmap_mode="r")))
+    (source, source_text), (target_ids, target_text) = (
+        (RaggedIds(*side[:2]), PackedLines(*side[2:])) for side in sides
+    )
+    lines = np.load(folder / _LINES_FILE, mmap_mode="r")
+    train = TokenizedBitext(source, target_ids, source_text, target_text, lines)
+    return _CachedData(tokenizers, train, about["report"], TextHashes(*np.load(folder / _KEYS_FILE, mmap_mode="r")))

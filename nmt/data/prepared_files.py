@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-ABOUT = "about.json"
+ABOUT_FILE = "about.json"
 
-SEAL = "seal"
+SEAL_KEY = "seal"
 """The hash of the rest of ABOUT, so that damage to it is seen as well."""
 
 
@@ -16,8 +16,8 @@ def seal_folder(folder: Path, about: dict[str, Any]) -> None:
     """Writes ABOUT last: `about`, the size and SHA-256 of every other file of the folder, and its own hash."""
     files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
     content = json.loads(json.dumps({**about, "files": files}))  # as it will be read
-    text = json.dumps({**content, SEAL: _hash_of(content)}, indent=1)
-    (folder / ABOUT).write_text(text, encoding="utf-8")
+    text = json.dumps({**content, SEAL_KEY: _hash_content(content)}, indent=1)
+    (folder / ABOUT_FILE).write_text(text, encoding="utf-8")
 
 
 def read_about(folder: Path) -> dict[str, Any] | None:
@@ -25,13 +25,15 @@ def read_about(folder: Path) -> dict[str, Any] | None:
 
     Nothing but regular files is opened: a pipe would keep us waiting.
     """
-    path = folder / ABOUT
+    path = folder / ABOUT_FILE
     try:
         if not path.is_file():
             return None
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        seal = about.pop(SEAL)
-        sound = seal == _hash_of(about) and all(_is_as(folder / name, file) for name, file in about["files"].items())
+        seal = about.pop(SEAL_KEY)
+        sound = seal == _hash_content(about) and all(
+            _is_unchanged(folder / name, file) for name, file in about["files"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return about if sound else None
@@ -45,7 +47,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_as(path: Path, described: dict[str, Any]) -> bool:
+def _is_unchanged(path: Path, described: dict[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == described["size"] and _describe(path) == described
 
 
@@ -54,5 +56,5 @@ def _describe(path: Path) -> dict[str, Any]:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _hash_of(content: dict[str, Any]) -> str:
+def _hash_content(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.corpus import Bitext, Split
-from nmt.data.held_out import choose, hash_lines
+from nmt.data.held_out import hash_lines, select_pairs
 from nmt.errors import DataError
 
-EXAMPLES = 3
+MAX_EXAMPLES = 3
 """So many pairs are shown of those that occur in the training text."""
 
 
-def complete(*sides: Sequence[str]) -> list[int]:
+def find_complete(*sides: Sequence[str]) -> list[int]:
     """The places of the lines that are blank on no side, from 0."""
     return [place for place, parts in enumerate(zip(*sides, strict=True)) if all(part.strip() for part in parts)]
 
@@ -38,17 +38,17 @@ def count_blank(text: Bitext) -> dict[str, int]:
 
 def leave_out_blank(text: Bitext, split: Split) -> tuple[Bitext, list[int]]:
     """The pairs with text on both sides, and their places. Raises DataError if there are none."""
-    places = complete(text.source, text.target)
+    places = find_complete(text.source, text.target)
     if not places:
         advice = "Give other files." if split == "validation" else "Give other files, or leave the test split out."
         raise DataError(
             f"There is nothing to score in the {split} split: none of its {len(text.source)} pairs has text on both "
             f"sides. {advice}"
         )
-    return (text if len(places) == len(text.source) else choose(text, places)), places
+    return (text if len(places) == len(text.source) else select_pairs(text, places)), places
 
 
-class Keys(NamedTuple):
+class TextHashes(NamedTuple):
     """64-bit hashes of the sources, targets and pairs of a text, in its order."""
 
     source: NDArray[np.uint64]
@@ -56,24 +56,24 @@ class Keys(NamedTuple):
     pair: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, source: Sequence[str], target: Sequence[str]) -> "Keys":
+    def from_text(cls, source: Sequence[str], target: Sequence[str]) -> "TextHashes":
         return cls(hash_lines(source), hash_lines(target), hash_lines(source, target))
 
-    def copies(self) -> dict[str, Any]:
+    def count_copies(self) -> dict[str, Any]:
         """How many pairs say the same on both sides."""
         alike = int((self.source == self.target).sum())
         return {"read": len(self.pair), "pairs": alike, "share": alike / max(1, len(self.pair))}
 
 
-def find_overlap(text: Bitext, train: Keys) -> dict[str, Any]:
+def find_overlap(text: Bitext, train: TextHashes) -> dict[str, Any]:
     """How many pairs of a held-out text, and how many of its sources, occur in the training text.
 
     `share` is that of the pairs. Space between words makes no difference. `examples`: the first such pairs, else the
     first with such a source.
     """
-    keys = Keys.of(text.source, text.target)
+    keys = TextHashes.from_text(text.source, text.target)
     pairs, sources = np.isin(keys.pair, train.pair), np.isin(keys.source, train.source)
-    shown = np.flatnonzero(pairs if pairs.any() else sources)[:EXAMPLES]
+    shown = np.flatnonzero(pairs if pairs.any() else sources)[:MAX_EXAMPLES]
     return {
         "read": len(pairs),
         "pairs": int(pairs.sum()),

@@ -15,100 +15,107 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-REMEMBERED = 2**26
+MAX_TABLE_BYTES = 2**26
 """Bytes that the table of known words may have before it is begun anew."""
 
 UNIT = 2**36
 """Probabilities of a unigram model are whole multiples of 1 / UNIT. Sums of whole numbers are exact, so that a draw
 does not depend on where in the table a word lies, which depends on the words that were met before."""
 
-IMPOSSIBLE = np.iinfo(np.int32).max
+UNMERGEABLE_RANK = np.iinfo(np.int32).max
 """The rank of a pair that cannot be merged."""
 
 
-class Piece(NamedTuple):
+class ScoredPiece(NamedTuple):
     """score: its log-probability in a unigram model; the higher, the earlier it is merged in BPE."""
 
     id: int
     score: float
 
 
-class Drawn(NamedTuple):
+class SampledPieces(NamedTuple):
     """Ids of pieces, each with the word (an index) that it is a part of and its place there; in any order."""
 
     words: NDArray[np.int64]
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     ids: NDArray[np.int32]
 
 
-class Sampler(ABC):
+class SubwordSampler(ABC):
     """Draws segmentations into `pieces`, whose scores are those of the model.
 
-    `otherwise` gives the ids of words that the pieces cannot spell.
+    `fallback` gives the ids of words that the pieces cannot spell.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
+    def __init__(
+        self, pieces: Mapping[str, ScoredPiece], alpha: float, fallback: Callable[[str], Sequence[int]]
+    ) -> None:
         self.pieces = pieces
-        self.strength = strength
-        self.otherwise = otherwise
+        self.alpha = alpha
+        self.fallback = fallback
         self.longest = max(map(len, pieces), default=0)
-        self.known = _Known(self._learn)
+        self.word_table = _WordTable(self._learn)
 
-    def draw(self, words: Sequence[str], draw: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def draw(self, words: Sequence[str], generator: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The ids of one segmentation of each word (not ""), one after the other, and how many each word has.
 
-        A pure function of the words and the state of `draw`.
+        A pure function of the words and the state of `generator`.
         """
-        if self._remembered() > REMEMBERED:
-            self.known.clear()
-            self._forget()
-        entries = np.fromiter(map(self.known.__getitem__, words), np.int64, len(words))
+        if self._count_bytes() > MAX_TABLE_BYTES:
+            self.word_table.clear()
+            self._clear()
+        entries = np.fromiter(map(self.word_table.__getitem__, words), np.int64, len(words))
         spelled = np.flatnonzero(entries >= 0)
         sizes = np.fromiter(map(len, words), np.int64, len(words))[spelled]
-        parts = [part._replace(words=spelled[part.words]) for part in self._drawn(entries[spelled], sizes, draw)]
+        parts = [
+            part._replace(words=spelled[part.words])
+            for part in self._draw_segmentations(entries[spelled], sizes, generator)
+        ]
         for word in np.flatnonzero(entries < 0).tolist():
-            ids = np.array(self.otherwise(words[word]), dtype=np.int32)
-            parts.append(Drawn(np.full(len(ids), word), np.arange(len(ids)), ids))
-        return _in_order(parts, len(words))
+            ids = np.array(self.fallback(words[word]), dtype=np.int32)
+            parts.append(SampledPieces(np.full(len(ids), word), np.arange(len(ids)), ids))
+        return _order_by_word(parts, len(words))
 
     @abstractmethod
     def _learn(self, word: str) -> int | None:
         """Puts a word into the table and returns where; None if the pieces cannot spell it."""
 
     @abstractmethod
-    def _drawn(
-        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[Drawn]:
+    def _draw_segmentations(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], generator: np.random.Generator
+    ) -> Iterator[SampledPieces]:
         """Segmentations of the words that lie at `entries` and have `sizes` characters."""
 
     @abstractmethod
-    def _remembered(self) -> int:
+    def _count_bytes(self) -> int:
         """How many bytes the table has."""
 
     @abstractmethod
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         """Makes the table empty."""
 
 
-class UnigramSampler(Sampler):
+class UnigramSampler(SubwordSampler):
     """p(x_1 .. x_n) ~ prod_i p(x_i) ^ strength, over all segmentations of the word   (Kudo 2018, equation 7)
 
     Filtering from the end of the word, then sampling from its beginning: exact, and without a list of the best
     segmentations. A state is a word with a place in it where a piece may start; what may be drawn there are its arcs.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
-        super().__init__(pieces, strength, otherwise)
-        self.scaled = {text: (piece.id, self.strength * piece.score) for text, piece in self.pieces.items()}
-        self._forget()
+    def __init__(
+        self, pieces: Mapping[str, ScoredPiece], alpha: float, fallback: Callable[[str], Sequence[int]]
+    ) -> None:
+        super().__init__(pieces, alpha, fallback)
+        self.scaled_scores = {text: (piece.id, self.alpha * piece.score) for text, piece in self.pieces.items()}
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.states = 0
         # For each arc: its state * UNIT + the sum of the probabilities of the arcs of its state up to it, its piece,
         # and the state after it, -1 at the end of a word.
         self.bounds, self.ids, self.next = array("q"), array("i"), array("i")
 
-    def _remembered(self) -> int:
+    def _count_bytes(self) -> int:
         return 16 * len(self.ids)
 
     def _learn(self, word: str) -> int | None:
@@ -119,7 +126,7 @@ class UnigramSampler(Sampler):
             ways = [
                 (total + found[1], end, found[0])
                 for end in range(start + 1, min(start + self.longest, size) + 1)
-                if (found := self.scaled.get(word[start:end])) is not None and (total := totals[end]) is not None
+                if (found := self.scaled_scores.get(word[start:end])) is not None and (total := totals[end]) is not None
             ]
             arcs.append(ways)
             if ways:
@@ -139,40 +146,42 @@ class UnigramSampler(Sampler):
         self.states += size
         return first
 
-    def _drawn(
-        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[Drawn]:
+    def _draw_segmentations(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], generator: np.random.Generator
+    ) -> Iterator[SampledPieces]:
         bounds, ids, following = np.array(self.bounds), np.array(self.ids), np.array(self.next)
         words, states, place = np.arange(len(entries)), entries, 0
         while len(words):
-            arcs = np.searchsorted(bounds, states * UNIT + draw.integers(UNIT, size=len(states)), side="right")
-            yield Drawn(words, np.full(len(words), place), ids[arcs])
+            arcs = np.searchsorted(bounds, states * UNIT + generator.integers(UNIT, size=len(states)), side="right")
+            yield SampledPieces(words, np.full(len(words), place), ids[arcs])
             states = following[arcs].astype(np.int64)
             going_on = states >= 0
             words, states, place = words[going_on], states[going_on], place + 1
 
 
-class BpeSampler(Sampler):
-    """Merges as BPE does, but at each step leaves out every possible merge with probability `strength`
+class BpeSampler(SubwordSampler):
+    """Merges as BPE does, but at each step leaves out every possible merge with probability `alpha`
 
     (BPE-dropout: Provilkov, Emelianenko and Voita 2020, algorithm 1.) It ends where all that is possible is left out.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], strength: float, otherwise: Callable[[str], Sequence[int]]) -> None:
-        super().__init__(pieces, strength, otherwise)
+    def __init__(
+        self, pieces: Mapping[str, ScoredPiece], alpha: float, fallback: Callable[[str], Sequence[int]]
+    ) -> None:
+        super().__init__(pieces, alpha, fallback)
         by_score = sorted(self.pieces.values(), key=lambda piece: -piece.score)
         # The last one is for -1, which is no piece.
-        self.ranks = np.full(max((piece.id for piece in by_score), default=0) + 2, IMPOSSIBLE, dtype=np.int32)
+        self.ranks = np.full(max((piece.id for piece in by_score), default=0) + 2, UNMERGEABLE_RANK, dtype=np.int32)
         self.ranks[[piece.id for piece in by_score]] = np.arange(len(by_score))
         self.numbers = {text: piece.id for text, piece in self.pieces.items()}
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         # For each character of a word and each length from 0 to the longest there can be: the piece that begins there,
         # or -1.
         self.spans = array("i")
 
-    def _remembered(self) -> int:
+    def _count_bytes(self) -> int:
         return 4 * len(self.spans)
 
     def _learn(self, word: str) -> int | None:
@@ -189,12 +198,12 @@ class BpeSampler(Sampler):
         self.spans.extend(table)
         return found
 
-    def _drawn(
-        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[Drawn]:
+    def _draw_segmentations(
+        self, entries: NDArray[np.int64], sizes: NDArray[np.int64], generator: np.random.Generator
+    ) -> Iterator[SampledPieces]:
         spans, widths = np.array(self.spans), np.minimum(sizes, self.longest) + 1
 
-        def between(cuts: NDArray[np.int64], words: NDArray[np.int64], apart: int) -> NDArray[np.int32]:
+        def look_up_pieces(cuts: NDArray[np.int64], words: NDArray[np.int64], apart: int) -> NDArray[np.int32]:
             lengths = cuts[apart:] - cuts[:-apart]
             lengths[lengths > self.longest] = 0
             found: NDArray[np.int32] = spans[entries[words] + cuts[:-apart] * widths[words] + lengths]
@@ -212,15 +221,15 @@ class BpeSampler(Sampler):
             words = np.concatenate([words, begun])
             whole = np.broadcast_to(np.arange(parts + 1)[:, None], (parts + 1, len(begun)))
             cuts = np.concatenate([cuts[: parts + 1], whole], axis=1)
-            left = self._left(self.ranks[between(cuts, words, 2)], draw)
+            left = self._choose_merges(self.ranks[look_up_pieces(cuts, words, 2)], generator)
             ended = left < 0
-            ids = between(cuts[:, ended], words[ended], 1)
+            ids = look_up_pieces(cuts[:, ended], words[ended], 1)
             places = np.broadcast_to(np.arange(parts)[:, None], ids.shape)
-            yield Drawn(np.broadcast_to(words[ended], ids.shape).ravel(), places.ravel(), ids.ravel())
+            yield SampledPieces(np.broadcast_to(words[ended], ids.shape).ravel(), places.ravel(), ids.ravel())
             words, cuts, left = words[~ended], cuts[:, ~ended], left[~ended]
             cuts = np.where(np.arange(parts)[:, None] <= left, cuts[:-1], cuts[1:])
 
-    def _left(self, ranks: NDArray[np.int32], draw: np.random.Generator) -> NDArray[np.int64]:
+    def _choose_merges(self, ranks: NDArray[np.int32], generator: np.random.Generator) -> NDArray[np.int64]:
         """For each word, the place of the merge that is done; -1 if none is. `ranks` has a row for each place."""
         if not len(ranks):
             return np.full(ranks.shape[1], -1)
@@ -229,13 +238,13 @@ class BpeSampler(Sampler):
         first = keys.min(0)
         asked = np.arange(ranks.shape[1])
         while len(asked):
-            asked = asked[(first[asked] >> 32 < IMPOSSIBLE) & (draw.random(len(asked)) < self.strength)]
-            keys[first[asked] & 0xFFFFFFFF, asked] = IMPOSSIBLE << 32
+            asked = asked[(first[asked] >> 32 < UNMERGEABLE_RANK) & (generator.random(len(asked)) < self.alpha)]
+            keys[first[asked] & 0xFFFFFFFF, asked] = UNMERGEABLE_RANK << 32
             first[asked] = keys[:, asked].min(0)
-        return np.where(first >> 32 < IMPOSSIBLE, first & 0xFFFFFFFF, -1)
+        return np.where(first >> 32 < UNMERGEABLE_RANK, first & 0xFFFFFFFF, -1)
 
 
-class _Known(dict[str, int]):
+class _WordTable(dict[str, int]):
     """Where the words met so far lie in a table; -1 for those that are not in it."""
 
     def __init__(self, learn: Callable[[str], int | None]) -> None:
@@ -247,12 +256,12 @@ class _Known(dict[str, int]):
         return self[word]
 
 
-def _in_order(parts: Sequence[Drawn], words: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _order_by_word(parts: Sequence[SampledPieces], words: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     counts = np.zeros(words, dtype=np.int64)
     for part in parts:
         counts += np.bincount(part.words, minlength=words)
     starts = np.cumsum(counts) - counts
     flat = np.empty(int(counts.sum()), dtype=np.int32)
     for part in parts:
-        flat[starts[part.words] + part.places] = part.ids
+        flat[starts[part.words] + part.positions] = part.ids
     return flat, counts

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nmt.config import shown
+from nmt.config import format_value
 from nmt.data import lines
 from nmt.errors import DataError
 from nmt.printable import shorten
@@ -18,16 +18,16 @@ Column = str | int
 Header = Literal["auto"] | bool
 """Whether a table begins with a line of names; "auto" looks whether the names that are asked for stand there."""
 
-Pair = tuple[str | None, str | None]
+TextPair = tuple[str | None, str | None]
 
-_COMMON = {"source", "target", "src", "tgt", "trg"}
+_COMMON_NAMES = {"source", "target", "src", "tgt", "trg"}
 
-_SAID: set[str] = set()
+_REPORTED_PATHS: set[str] = set()
 
 logger = logging.getLogger(__name__)
 
 
-class Wanted(NamedTuple):
+class ColumnSpec(NamedTuple):
     """What makes a pair of a row. languages: of source and target; columns: where they are, None if by language."""
 
     languages: tuple[str, str]
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     def names(self) -> tuple[Column, Column]:
         return self.columns or self.languages
 
-    def pair(self, row: Mapping[str, Any], where: str) -> Pair:
+    def extract_pair(self, row: Mapping[str, Any], where: str) -> TextPair:
         """The texts of a row with names; `where` is its place. Raises DataError for what is missing or no text."""
         if self.columns is None and "translation" in row:
             found = row["translation"]
@@ -46,38 +46,39 @@ class Wanted(NamedTuple):
                 return None, None
             if not isinstance(found, Mapping):
                 raise DataError(
-                    f"{where}: translation is {_short(found)}, where one text a language was expected, such as "
+                    f"{where}: translation is {_format_value(found)}, where one text a language was expected, such as "
                     f"{{{self.languages[0]!r}: ..., {self.languages[1]!r}: ...}}."
                 )
             row, where = found, f"{where}: translation"
-        first, second = (_text(row, str(name), where) for name in self.names)
+        first, second = (_get_text(row, str(name), where) for name in self.names)
         return first, second
 
 
-def read_pairs(path: str, kind: str, wanted: Wanted) -> Iterator[Pair]:
+def read_pairs(path: str, kind: str, spec: ColumnSpec) -> Iterator[TextPair]:
     """The pairs of a file. kind: "csv" (also TSV) or "json".
 
     Raises DataError for a row that is not what the first row, or the feature, promises, with the line it stands in.
     """
-    return _read_json(path, wanted) if kind == "json" else _read_table(path, wanted)
+    return _read_json(path, spec) if kind == "json" else _read_table(path, spec)
 
 
 # Columns ----------------------------------------------------------------------------------------------------------
 
 
-def _read_table(path: str, wanted: Wanted) -> Iterator[Pair]:
-    rows, number = _rows(path), 0
+def _read_table(path: str, spec: ColumnSpec) -> Iterator[TextPair]:
+    rows, number = _iterate_rows(path), 0
     try:
         number, first = next(rows, (0, []))
         if not first:
             return
-        source, target, named = _locate(path, first, wanted)
+        source, target, named = _locate(path, first, spec)
         if not named:
             yield first[source], first[target]
         for number, row in rows:
             if len(row) != len(first):
                 raise DataError(
-                    f"{path}, line {number} has {_columns(row)}, where line 1 has {len(first)}: {_list(row)}. Mend "
+                    f"{path}, line {number} has {_format_column_count(row)}, where line 1 has {len(first)}: "
+                    f"{_format_cells(row)}. Mend "
                     "that line, or leave it out."
                 )
             yield row[source], row[target]
@@ -85,13 +86,13 @@ def _read_table(path: str, wanted: Wanted) -> Iterator[Pair]:
         raise DataError(f"{path}, line {number + 1} or after is not valid CSV ({problem}). Mend its quotes.") from None
 
 
-def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
+def _iterate_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Every row that is not empty, with the number of its last line. TSV has no quotes."""
     text = lines.stream(path, setting="data.errors", tables=True)
     if _has_tabs(path):
         yield from ((number, line.split("\t")) for number, line in enumerate(text, 1) if line)
         return
-    csv.field_size_limit(lines.LONGEST)
+    csv.field_size_limit(lines.MAX_LINE_BYTES)
     reader = csv.reader((line + "\n" for line in text), strict=True)
     yield from ((reader.line_num, row) for row in reader if row)
 
@@ -104,48 +105,51 @@ def _has_tabs(path: str) -> bool:
     return "\t" in next(lines.stream(path, tables=True), "")
 
 
-def _locate(path: str, first: Sequence[str], wanted: Wanted) -> tuple[int, int, bool]:
+def _locate(path: str, first: Sequence[str], spec: ColumnSpec) -> tuple[int, int, bool]:
     """The places of both columns from 0, and whether the first line holds names."""
-    names = wanted.names
+    names = spec.names
     for name in names:
         if (isinstance(name, int) and name > len(first)) or (isinstance(name, str) and name not in first):
             what = f"no column {name}" if isinstance(name, int) else f"no column called {name}"
             raise DataError(
-                f"{path} has {what}. Its first line has {_columns(first)}: {_list(first)}. Columns are chosen by "
+                f"{path} has {what}. Its first line has {_format_column_count(first)}: {_format_cells(first)}. "
+                "Columns are chosen by "
                 "number, from 1, or by a name in the first line: data.source_column=1 data.target_column=2; "
                 "data.header=false says that there are no names."
             )
     places = [name - 1 if isinstance(name, int) else first.index(name) for name in names]
-    named = wanted.header
+    named = spec.header
     if named == "auto":
         cells = [first[place].strip().casefold() for place in places]
-        known = {*_COMMON, *(str(language).casefold() for language in wanted.languages)}
+        known = {*_COMMON_NAMES, *(str(language).casefold() for language in spec.languages)}
         named = any(isinstance(name, str) for name in names) or all(cell in known for cell in cells)
-        if not named and path not in _SAID:
-            _SAID.add(path)  # once, however often it is read
-            logger.info("%s: no line of names (data.header=true if there is one); line 1 is %s", path, _list(first))
+        if not named and path not in _REPORTED_PATHS:
+            _REPORTED_PATHS.add(path)  # once, however often it is read
+            logger.info(
+                "%s: no line of names (data.header=true if there is one); line 1 is %s", path, _format_cells(first)
+            )
     return places[0], places[1], named
 
 
-def _columns(row: Sequence[str]) -> str:
+def _format_column_count(row: Sequence[str]) -> str:
     return f"{len(row)} column{'s' if len(row) != 1 else ''}"
 
 
-def _list(row: Sequence[str]) -> str:
-    return ", ".join(f"{number}: {_short(cell)}" for number, cell in enumerate(row[:8], 1))
+def _format_cells(row: Sequence[str]) -> str:
+    return ", ".join(f"{number}: {_format_value(cell)}" for number, cell in enumerate(row[:8], 1))
 
 
 # Objects ----------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: str, wanted: Wanted) -> Iterator[Pair]:
-    for where, row in _objects(path):
+def _read_json(path: str, spec: ColumnSpec) -> Iterator[TextPair]:
+    for where, row in _iterate_objects(path):
         if not isinstance(row, Mapping):
-            raise DataError(f"{where} is {_short(row)}, where an object was expected: one a line.")
-        yield wanted.pair(row, where)
+            raise DataError(f"{where} is {_format_value(row)}, where an object was expected: one a line.")
+        yield spec.extract_pair(row, where)
 
 
-def _objects(path: str) -> Iterator[tuple[str, Any]]:
+def _iterate_objects(path: str) -> Iterator[tuple[str, Any]]:
     text = enumerate(lines.stream(path, tables=True), 1)
     for number, line in text:
         if not line.strip():
@@ -163,12 +167,12 @@ def _parse(text: str, where: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise DataError(
-            f"{where} is not JSON ({problem}): {_short(text)}. Every line must be one object, such as "
+            f"{where} is not JSON ({problem}): {_format_value(text)}. Every line must be one object, such as "
             '{"translation": {"en": "...", "de": "..."}}.'
         ) from None
 
 
-def _text(row: Mapping[str, Any], name: str, where: str) -> str | None:
+def _get_text(row: Mapping[str, Any], name: str, where: str) -> str | None:
     if name not in row:
         has = f"it has {shorten(', '.join(map(str, row)), 200)}" if row else "it is empty"
         raise DataError(
@@ -179,17 +183,17 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise DataError(f"{where}: {name} is {_short(value)}, where a text was expected.")
+        raise DataError(f"{where}: {name} is {_format_value(value)}, where a text was expected.")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise DataError(
-            f"{where}: {name} has half of a surrogate pair, which is no character: {_short(value)}."
+            f"{where}: {name} has half of a surrogate pair, which is no character: {_format_value(value)}."
         ) from None
     return value
 
 
-def _short(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """A value as a person would write it, cut to what fits in a message."""
-    text = shown(value[:60] if isinstance(value, str) else value)
+    text = format_value(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 70 else f"{text[:66]} ..."

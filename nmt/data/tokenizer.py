@@ -13,34 +13,34 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import sentencepiece
 
-from nmt.data.lines import one_line
-from nmt.data.subword_regularization import BpeSampler, Piece, Sampler, UnigramSampler
+from nmt.data.lines import replace_line_ends
+from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSampler, UnigramSampler
 from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
-from nmt.data.whole import Whole, check_symbols, find_symbols
+from nmt.data.whole import ProtectedSymbols, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 
 logger = logging.getLogger(__name__)
 
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
-LEARNT_FROM = 2_000_000
+MAX_TRAINING_LINES = 2_000_000
 """The most lines that one model is learnt from; of more lines, evenly spaced ones are taken, to bound memory."""
 
-LARGEST = 10_000_000
+MAX_VOCAB_SIZE = 10_000_000
 """The most pieces of a vocabulary; more than any text has."""
 
-WORD = re.compile("▁+[^▁]*|[^▁]+")
+WORD_PATTERN = re.compile("▁+[^▁]*|[^▁]+")
 """A word of a normalized line, in which ▁ marks where words begin."""
 
 sentencepiece.set_min_log_level(2)
 
 
 class Tokenizer:
-    """One SentencePiece model. Ids are those of `nmt.special_tokens`, then pieces; `encode` adds neither START nor END.
+    """One SentencePiece model. Ids are those of `nmt.special_tokens`, then pieces; `encode` adds neither BOS nor EOS.
 
     Text that looks like a control symbol ("</s>") is ordinary text. Characters that the model has not seen become
-    UNKNOWN, which decodes to " ⁇ ". `sampling` is what `sample` does: the dropout probability of BPE (Provilkov et al.
+    UNK, which decodes to " ⁇ ". `sampling` is what `sample` does: the dropout probability of BPE (Provilkov et al.
     2020), the inverse temperature of a unigram model's segmentations (Kudo 2018), or 0 for no sampling.
     """
 
@@ -65,10 +65,10 @@ class Tokenizer:
             raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
         found = tokenizer._model
         ids = [found.pad_id(), found.unk_id(), found.bos_id(), found.eos_id()]
-        if ids != [PAD, UNKNOWN, START, END]:
+        if ids != [PAD, UNK, BOS, EOS]:
             raise DataError(
                 f"{name} a SentencePiece model with pad, unk, bos and eos at ids {ids}; this project needs "
-                f"{[PAD, UNKNOWN, START, END]}: learn it with --pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3."
+                f"{[PAD, UNK, BOS, EOS]}: learn it with --pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3."
             )
         return tokenizer
 
@@ -87,7 +87,9 @@ class Tokenizer:
         """
         if self.sampling == 0.0:
             return self.encode(lines)
-        words = [WORD.findall(self._whole.hide(line)) for line in self._model.normalize(list(lines))]
+        words = [
+            WORD_PATTERN.findall(self._protected_symbols.hide(line)) for line in self._model.normalize(list(lines))
+        ]
         draw = np.random.default_rng([abs(seed), seed < 0])
         flat, counts = self._sampler.draw(list(itertools.chain.from_iterable(words)), draw)
         ends = np.concatenate([[0], np.cumsum(counts)])[np.cumsum([0, *map(len, words)])].tolist()
@@ -95,15 +97,17 @@ class Tokenizer:
         return [ids[start:end] for start, end in itertools.pairwise(ends)]
 
     @cached_property
-    def _whole(self) -> Whole:
-        return Whole(find_symbols(self.serialized))
+    def _protected_symbols(self) -> ProtectedSymbols:
+        return ProtectedSymbols(find_symbols(self.serialized))
 
     @cached_property
-    def _sampler(self) -> Sampler:
+    def _sampler(self) -> SubwordSampler:
         model = self._model
-        ids = [id for id in range(END + 1, self.vocab_size) if not model.is_byte(id)]
-        pieces = self._whole.hide_pieces({model.id_to_piece(id): Piece(id, model.get_score(id)) for id in ids})
-        encode = self._whole.shown(model.encode)
+        ids = [id for id in range(EOS + 1, self.vocab_size) if not model.is_byte(id)]
+        pieces = self._protected_symbols.hide_pieces(
+            {model.id_to_piece(id): ScoredPiece(id, model.get_score(id)) for id in ids}
+        )
+        encode = self._protected_symbols.wrap_encoder(model.encode)
         try:
             model.nbest_encode("a", nbest_size=1)  # the one thing that tells the models apart: BPE refuses
         except RuntimeError:
@@ -111,25 +115,25 @@ class Tokenizer:
         return UnigramSampler(pieces, self.sampling, encode)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each list of ids, one line each for every tool. PAD, START and END leave no trace."""
-        return [one_line(line) for line in self._model.decode([list(line) for line in ids])] if ids else []
+        """The text of each list of ids, one line each for every tool. PAD, BOS and EOS leave no trace."""
+        return [replace_line_ends(line) for line in self._model.decode([list(line) for line in ids])] if ids else []
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def convert_ids_to_pieces(self, ids: Sequence[int]) -> list[str]:
         """The piece behind each id; "▁" marks the beginning of a word."""
         return list(self._model.id_to_piece([int(id) for id in ids]))
 
     def find_pieces(self, text: str) -> list[int]:
         """The ids of the pieces that are spelled like the text, with and without ▁ before it; where there is none,
-        those of the pieces that the text is cut into. UNKNOWN stands for what the vocabulary does not have."""
+        those of the pieces that the text is cut into. UNK stands for what the vocabulary does not have."""
         named = [self._model.piece_to_id(piece) for piece in (text, f"▁{text}")]
-        return [id for id in named if id > END] or self.encode([text])[0] or [UNKNOWN]
+        return [id for id in named if id > EOS] or self.encode([text])[0] or [UNK]
 
-    def unknown(self, line: str) -> list[str]:
+    def find_unknown(self, line: str) -> list[str]:
         """What stands in a line for pieces that the vocabulary does not have, each once, in order."""
         found = zip(self._model.encode(line), self._model.encode(line, out_type=str), strict=True)
-        return list(dict.fromkeys(text for id, text in found if id == UNKNOWN))
+        return list(dict.fromkeys(text for id, text in found if id == UNK))
 
-    def words(self, line: str) -> tuple[list[int], list[int]]:
+    def encode_with_words(self, line: str) -> tuple[list[int], list[int]]:
         """The ids of a line and, for each, the index in `line.split()` of the word that it is a part of.
 
         A piece belongs to the word of the last visible character of the line that it stands for; one that stands for a
@@ -137,16 +141,17 @@ class Tokenizer:
         word has no piece only where normalization deletes it or joins it to the next.
         """
         encoded = self._model.encode(line, return_type="offset_mapping")
-        return encoded["ids"], _owners(line, encoded["offsets"])
+        return encoded["ids"], _assign_words(line, encoded["offsets"])
 
-    def words_of(self, ids: Sequence[int]) -> list[int]:
+    def get_word_indices(self, ids: Sequence[int]) -> list[int]:
         """For each id, the index of its word in `split()` of the text that `decode` makes of them."""
         decoded = self._model.decode([int(id) for id in ids], return_type="offset_mapping")
-        return _owners(decoded["text"], decoded["offsets"])
+        return _assign_words(decoded["text"], decoded["offsets"])
 
 
-def _owners(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """For each piece, by its span of characters, the word of the line that it is a part of: see `Tokenizer.words`."""
+def _assign_words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """For each piece, by its span of characters, the word of the line that it is a part of: see "
+    "`Tokenizer.encode_with_words`."""
     ends = list(itertools.accumulate(len(word) for word in line.split()))
     visible = [place for place, character in enumerate(line) if not character.isspace()]
     words = []
@@ -165,18 +170,18 @@ class Tokenizers(NamedTuple):
     target: Tokenizer
 
 
-class SentencePiece:
+class SentencePieceTrainer:
     """How a vocabulary is learnt. The same lines and settings give the same model, byte for byte.
 
     `vocab_size` counts the four control symbols, and `auto` is `choose_size` of the text, within what SentencePiece can
     make of it. `joint` learns one model from both languages, and otherwise each gets one of that size.
-    `character_coverage` below one leaves the rarest characters to UNKNOWN; with `byte_fallback` unseen characters
+    `character_coverage` below one leaves the rarest characters to UNK; with `byte_fallback` unseen characters
     become bytes instead. `symbols` stay whole. `model` and `target_model` are files of models made elsewhere, in place
     of learnt ones: see `nmt.data.own_model`. `sampling` does not change what is learnt; see `Tokenizer`.
     """
 
     model_type: ClassVar[str]
-    largest_sampling: ClassVar[float]
+    max_sampling: ClassVar[float]
 
     def __init__(
         self,
@@ -198,14 +203,14 @@ class SentencePiece:
             raise ConfigError(
                 "tokenizer.model has its pieces already. Leave tokenizer.vocab_size at auto and tokenizer.symbols out."
             )
-        if vocab_size != "auto" and vocab_size > LARGEST:
-            raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at most {LARGEST}.")
+        if vocab_size != "auto" and vocab_size > MAX_VOCAB_SIZE:
+            raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at most {MAX_VOCAB_SIZE}.")
         if vocab_size != "auto" and vocab_size < 5:
             raise ConfigError(f"tokenizer.vocab_size={vocab_size} must be at least 5: four are control symbols.")
         if not 0.98 <= character_coverage <= 1.0:
             raise ConfigError(f"tokenizer.character_coverage={character_coverage} must lie between 0.98 and 1.")
-        if not 0.0 <= sampling <= self.largest_sampling:
-            raise ConfigError(f"tokenizer.sampling={sampling} must lie between 0 (off) and {self.largest_sampling:g}.")
+        if not 0.0 <= sampling <= self.max_sampling:
+            raise ConfigError(f"tokenizer.sampling={sampling} must lie between 0 (off) and {self.max_sampling:g}.")
         self.joint = joint
         self.sampling = sampling
         self.options: dict[str, Any] = {
@@ -216,20 +221,20 @@ class SentencePiece:
             "normalization_rule_name": normalization,
             "hard_vocab_limit": True,
             "pad_id": PAD,
-            "unk_id": UNKNOWN,
-            "bos_id": START,
-            "eos_id": END,
+            "unk_id": UNK,
+            "bos_id": BOS,
+            "eos_id": EOS,
             "num_threads": 1,  # sums of floating-point numbers, and so the pieces, depend on the number of threads
             "max_sentence_length": 4192,
             **({"user_defined_symbols": symbols} if symbols else {}),
         }
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         """All that shapes the vocabulary, as JSON."""
         return {
             "sentencepiece": sentencepiece.__version__,
             "joint": self.joint,
-            "learnt_from": LEARNT_FROM,
+            "learnt_from": MAX_TRAINING_LINES,
             **self.options,
         }
 
@@ -247,7 +252,7 @@ class SentencePiece:
 
     def _learn(self, sides: Sequence[Sequence[str]], name: str) -> Tokenizer:
         """One model from one side or both, of the size that is set or chosen."""
-        lines = [line for side in sides for line in _spaced(side, LEARNT_FROM // len(sides))]
+        lines = [line for side in sides for line in _subsample(side, MAX_TRAINING_LINES // len(sides))]
         size = self.options["vocab_size"]
         try:
             if size == "auto":
@@ -272,22 +277,22 @@ class SentencePiece:
         return Tokenizer(written.getvalue(), sampling=self.sampling)
 
 
-class Unigram(SentencePiece):
+class Unigram(SentencePieceTrainer):
     """A unigram language model over pieces, pruned from a large vocabulary (Kudo 2018)."""
 
     model_type = "unigram"
-    largest_sampling = 100.0
+    max_sampling = 100.0
 
 
-class Bpe(SentencePiece):
+class Bpe(SentencePieceTrainer):
     """Byte-pair encoding: the most frequent pair is merged until the vocabulary is full (Sennrich et al. 2016)."""
 
     model_type = "bpe"
-    largest_sampling = 1.0
+    max_sampling = 1.0
 
 
-TOKENIZERS: dict[str, type[SentencePiece]] = {"unigram": Unigram, "bpe": Bpe}
+TOKENIZERS: dict[str, type[SentencePieceTrainer]] = {"unigram": Unigram, "bpe": Bpe}
 
 
-def _spaced(lines: Sequence[str], most: int) -> Sequence[str]:
-    return lines if len(lines) <= most else lines[:: -(-len(lines) // most)]
+def _subsample(lines: Sequence[str], limit: int) -> Sequence[str]:
+    return lines if len(lines) <= limit else lines[:: -(-len(lines) // limit)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Unpacked(io.RawIOBase):
+class DecompressedStream(io.RawIOBase):
     """The bytes of compressed streams that follow one another, with zero bytes between and after them where they are
     padded to multiples of `padding`.
 
@@ -19,7 +19,7 @@ class Unpacked(io.RawIOBase):
         self.make_decompressor = make_decompressor
         self.padding = padding
         self.stream = make_decompressor()
-        self.left = b""
+        self.pending = b""
 
     def readable(self) -> bool:
         return True
@@ -28,7 +28,7 @@ class Unpacked(io.RawIOBase):
         while not self.stream.eof or self._begin_next():
             block = b""
             if self.stream.needs_input:
-                block, self.left = self.left or self.packed.read1(io.DEFAULT_BUFFER_SIZE), b""
+                block, self.pending = self.pending or self.packed.read1(io.DEFAULT_BUFFER_SIZE), b""
                 if not block:
                     raise EOFError("it ends within a compressed stream")
             if read := self.stream.decompress(block, len(buffer)):
@@ -40,13 +40,13 @@ class Unpacked(io.RawIOBase):
         """Skips the padding after a stream; whether another stream follows."""
         block, zeros = self.stream.unused_data, 0
         while block := block or self.packed.read1(io.DEFAULT_BUFFER_SIZE):
-            self.left = block.lstrip(b"\0")
-            zeros += len(block) - len(self.left)
-            if self.left:
+            self.pending = block.lstrip(b"\0")
+            zeros += len(block) - len(self.pending)
+            if self.pending:
                 break
             block = b""
         if zeros % self.padding:
             raise lzma.LZMAError(f"{zeros} zero bytes follow a stream, which is no multiple of {self.padding}")
-        if self.left:
+        if self.pending:
             self.stream = self.make_decompressor()
-        return bool(self.left)
+        return bool(self.pending)

@@ -8,20 +8,20 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-ROOT_SHARE = 4
+PIECES_PER_ROOT = 4
 """Pieces for each square root of a running word."""
 
-SMALLEST, LARGEST = 100, 32_000
+MIN_AUTO_SIZE, MAX_AUTO_SIZE = 100, 32_000
 """Bounds of the rule, before SentencePiece has its say."""
 
-SAMPLED = 100_000
+MAX_COUNTED_LINES = 100_000
 """The most lines of a side that are counted; of more lines, evenly spaced ones stand for all."""
 
 TOO_LARGE = re.compile(r"Please set it to a value <= (\d+)")
 TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 """What SentencePiece says of a size that it cannot make, and the size that it names."""
 
-WORD_CHARACTERS = 6
+CHARACTERS_PER_WORD = 6
 """Characters of a word with the space after it."""
 
 IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -36,16 +36,16 @@ def choose_size(*sides: Sequence[str]) -> int:
     3,500, 160,000 pairs of TED talks at about 10,000 and millions of pairs at 32,000, which are sizes of the
     literature. A pure function of the text, rounded to hundreds.
     """
-    size = ROOT_SHARE * math.sqrt(sum(map(count_words, sides)))
-    return min(LARGEST, max(SMALLEST, round(size / 100) * 100))
+    size = PIECES_PER_ROOT * math.sqrt(sum(map(count_words, sides)))
+    return min(MAX_AUTO_SIZE, max(MIN_AUTO_SIZE, round(size / 100) * 100))
 
 
 def count_words(lines: Sequence[str]) -> int:
     """About how many words lines have, in any script: by their characters, because not all scripts have spaces."""
-    step = max(1, -(-len(lines) // SAMPLED))
+    step = max(1, -(-len(lines) // MAX_COUNTED_LINES))
     counted = lines[::step] if step > 1 else lines
     characters = sum(len(line) + 1 + 2 * len(IDEOGRAPH.findall(line)) for line in counted)
-    return step * characters // WORD_CHARACTERS
+    return step * characters // CHARACTERS_PER_WORD
 
 
 def learn_near(learn: Callable[[int], T], size: int) -> T:

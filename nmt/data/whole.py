@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from nmt.data.model_proto import USER_DEFINED, read_pieces
-from nmt.data.subword_regularization import Piece
+from nmt.data.subword_regularization import ScoredPiece
 from nmt.errors import ConfigError
 
 FIRST_STAND_IN = 0xF0000
@@ -28,7 +28,7 @@ def find_symbols(serialized: bytes) -> list[str]:
     return [piece.text for piece in read_pieces(serialized) if piece.type == USER_DEFINED]
 
 
-class Whole:
+class ProtectedSymbols:
     """Symbols as single characters, which nothing can cut, and back."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
@@ -45,10 +45,10 @@ class Whole:
         """The line with the symbols themselves."""
         return "".join(self._symbols.get(character, character) for character in line) if self._pattern else line
 
-    def hide_pieces(self, pieces: Mapping[str, Piece]) -> dict[str, Piece]:
+    def hide_pieces(self, pieces: Mapping[str, ScoredPiece]) -> dict[str, ScoredPiece]:
         """Pieces by their text, the symbols by their stand-ins."""
         return {self.stand_ins.get(text, text): piece for text, piece in pieces.items()}
 
-    def shown(self, encode: Callable[[str], Sequence[int]]) -> Callable[[str], Sequence[int]]:
+    def wrap_encoder(self, encode: Callable[[str], Sequence[int]]) -> Callable[[str], Sequence[int]]:
         """`encode` for text with stand-ins."""
         return lambda text: encode(self.show(text))

@@ -32,15 +32,15 @@ class AlignmentScores(NamedTuple):
 # Pharaoh format: one line per sentence pair -------------------------------------------------------------------------
 
 
-def parse(lines: Iterable[str], *, name: str) -> list[Gold]:
+def parse_pharaoh(lines: Iterable[str], *, name: str) -> list[Gold]:
     """Gold alignments from Pharaoh lines: `i-j` is a sure link, `ipj` a possible one; i source, j target, from 0.
 
     An empty line is a sentence pair without links. Raises DataError with `name` (the file), line number and token.
     """
-    return [parse_line(line, where=f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [parse_pharaoh_line(line, where=f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
-def parse_line(line: str, *, where: str) -> Gold:
+def parse_pharaoh_line(line: str, *, where: str) -> Gold:
     """The gold alignment of one sentence pair; `where` begins the message of a DataError."""
     links: dict[str, set[Link]] = {"-": set(), "p": set()}
     for token in line.split():
@@ -72,7 +72,7 @@ def check_sizes(gold: Sequence[Gold], sizes: Sequence[tuple[int, int]], *, name:
             )
 
 
-def pharaoh(links: Set[Link] | Gold) -> str:
+def format_pharaoh(links: Set[Link] | Gold) -> str:
     """The Pharaoh line of some links, sorted; those of a Gold that are only possible are written ipj."""
     sure, possible = (links.sure, links.possible) if isinstance(links, Gold) else (links, links)
     return " ".join(f"{i}{'-' if (i, j) in sure else 'p'}{j}" for i, j in sorted(possible | sure))
@@ -89,7 +89,7 @@ def to_words(
     """Weights between words: the sum over a source word's pieces, the mean over a target word's pieces.
 
     `target_words[t]` is the word that target piece t belongs to, `source_words[s]` that of source piece s. Rows and
-    columns beyond the lists are dropped: END has no word. A word that owns no piece keeps zero weights; how many words
+    columns beyond the lists are dropped: EOS has no word. A word that owns no piece keeps zero weights; how many words
     there are follows from the highest index. Raises ValueError if there are more pieces than weights.
     """
     rows, columns = np.asarray(target_words, dtype=np.intp), np.asarray(source_words, dtype=np.intp)
@@ -104,7 +104,7 @@ def to_words(
     return (words / np.maximum(pieces, 1)[:, None]).astype(weights.dtype)
 
 
-def extract(weights: Float[np.ndarray, "target source"]) -> set[Link]:
+def extract_argmax_links(weights: Float[np.ndarray, "target source"]) -> set[Link]:
     """One link for every target word: to the source word with the highest weight, the first of several such.
 
     A target word whose weights are all zero (it owns no piece, or its window missed the sentence) has no link.
@@ -112,7 +112,7 @@ def extract(weights: Float[np.ndarray, "target source"]) -> set[Link]:
     return {(int(row.argmax()), target) for target, row in enumerate(weights) if row.size > 0 and row.max() > 0}
 
 
-def extract_above(weights: Float[np.ndarray, "target source"], *, threshold: float) -> set[Link]:
+def extract_threshold_links(weights: Float[np.ndarray, "target source"], *, threshold: float) -> set[Link]:
     """Every link whose weight is greater than `threshold`; so 0 takes the support of a sparse normalizer."""
     return {(int(source), int(target)) for target, source in np.argwhere(weights > threshold)}
 
@@ -139,7 +139,7 @@ NEIGHBOURS: tuple[Link, ...] = ((0, -1), (-1, 0), (0, 1), (1, 0), (-1, -1), (1, 
 """In the order in which symal asks for them, which is of target, then source."""
 
 
-def target_first(link: Link) -> Link:
+def make_sort_key(link: Link) -> Link:
     """The key that sorts links by target, then source word."""
     return link[1], link[0]
 
@@ -163,7 +163,7 @@ def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
     size = -1
     while len(links) > size:
         size = len(links)
-        for i, j in sorted(candidates, key=target_first):
+        for i, j in sorted(candidates, key=make_sort_key):
             # Asked now, not before the sweep: a link that has just joined spreads in the same sweep.
             if (i, j) not in links:
                 continue
@@ -172,7 +172,7 @@ def grow_diag_final_and(forward: Set[Link], backward: Set[Link]) -> set[Link]:
                 if near in candidates and (near[0] not in sources or near[1] not in targets):
                     add(near)
     for direction in (forward, backward):
-        for link in sorted(direction, key=target_first):
+        for link in sorted(direction, key=make_sort_key):
             if link[0] not in sources and link[1] not in targets:
                 add(link)
     return links
@@ -193,7 +193,7 @@ def symmetrize(forward: Set[Link], backward: Set[Link], method: str) -> set[Link
 # Judgement ----------------------------------------------------------------------------------------------------------
 
 
-def error_rate(hypotheses: Sequence[Set[Link]], gold: Sequence[Gold]) -> AlignmentScores:
+def score_alignments(hypotheses: Sequence[Set[Link]], gold: Sequence[Gold]) -> AlignmentScores:
     """AER = 1 - (|A n S| + |A n P|) / (|A| + |S|) over all sentence pairs   (Och and Ney 2003)
 
     A are the links of the hypotheses, S the sure ones and P the possible ones of the gold. Precision is |A n P| / |A|,
@@ -211,13 +211,13 @@ def error_rate(hypotheses: Sequence[Set[Link]], gold: Sequence[Gold]) -> Alignme
     found_sure = sum(len(links & truth.sure) for links, truth in pairs)
     found_possible = sum(len(links & truth.possible) for links, truth in pairs)
     return AlignmentScores(
-        aer=1 - share(found_sure + found_possible, claimed + sure),
-        precision=share(found_possible, claimed),
-        recall=share(found_sure, sure),
+        aer=1 - compute_ratio(found_sure + found_possible, claimed + sure),
+        precision=compute_ratio(found_possible, claimed),
+        recall=compute_ratio(found_sure, sure),
         links=claimed,
     )
 
 
-def share(part: int, whole: int) -> float:
+def compute_ratio(part: int, whole: int) -> float:
     """part / whole, and 1 where there is nothing that could be missing."""
     return part / whole if whole else 1.0

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.errors import DataError
-from nmt.evaluation.bleu_tokens import DEFAULT
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
 
 
-class Score(NamedTuple):
+class CorpusScore(NamedTuple):
     """A corpus score as sacreBLEU calls it, in percent and not rounded, with the settings it was computed under.
     `details`: what BLEU is made of; None for scores that have no parts."""
 
@@ -24,7 +24,7 @@ class Score(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
-def bleu(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT) -> Score:
+def bleu(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT_TOKENIZER) -> CorpusScore:
     """BLEU with sacreBLEU's defaults: cased, exponential smoothing   (Papineni et al. 2002).
 
     `references` has a text for each set of references; `tokenize` is a name that sacreBLEU knows, see `bleu_tokens`.
@@ -34,44 +34,46 @@ def bleu(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = 
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    return measure(BLEU(force=True, tokenize=tokenize), hypotheses, *references)
+    return compute_score(BLEU(force=True, tokenize=tokenize), hypotheses, *references)
 
 
-def chrf(hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+def chrf(hypotheses: Sequence[str], *references: Sequence[str]) -> CorpusScore:
     """chrF2: the F2 score of character n-grams up to order 6   (Popovic 2015). Raises as `bleu` does."""
     from sacrebleu.metrics.chrf import CHRF
 
-    return measure(CHRF(), hypotheses, *references)
+    return compute_score(CHRF(), hypotheses, *references)
 
 
-def ter(hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+def ter(hypotheses: Sequence[str], *references: Sequence[str]) -> CorpusScore:
     """Translation edit rate, lower is better; may exceed 100   (Snover et al. 2006). Raises as `bleu` does.
 
     Its words are what stands between spaces, so that it says little of languages without spaces.
     """
     from sacrebleu.metrics.ter import TER
 
-    return measure(TER(), hypotheses, *references)
+    return compute_score(TER(), hypotheses, *references)
 
 
-METRICS: dict[str, Callable[..., Score]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
+METRICS: dict[str, Callable[..., CorpusScore]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
 
 
-def scores(hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT) -> dict[str, Score]:
+def compute_scores(
+    hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT_TOKENIZER
+) -> dict[str, CorpusScore]:
     """Every score of METRICS under its key; `tokenize` is for BLEU. Raises as `bleu` does."""
     settings = {"bleu": {"tokenize": tokenize}}
     return {key: metric(hypotheses, *references, **settings.get(key, {})) for key, metric in METRICS.items()}
 
 
-def measure(metric: "Metric", hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+def compute_score(metric: "Metric", hypotheses: Sequence[str], *references: Sequence[str]) -> CorpusScore:
     """What `metric` says of the corpus, against one or more references per line. Raises as `bleu` does."""
     for each in references:
         check_lines(hypotheses, each)
     result = metric.corpus_score(hypotheses, references)
-    return Score(result.name, float(result.score), str(metric.get_signature()), components(result))
+    return CorpusScore(result.name, float(result.score), str(metric.get_signature()), get_bleu_components(result))
 
 
-def components(result: Any) -> dict[str, Any] | None:
+def get_bleu_components(result: Any) -> dict[str, Any] | None:
     """BLEU = brevity_penalty * the geometric mean of the precisions of n-grams (in percent, n = 1 to 4).
 
     brevity_penalty = exp(min(0, 1 - 1 / length_ratio)); lengths are in tokens of the signature. None for other scores.

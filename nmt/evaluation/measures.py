@@ -17,10 +17,10 @@ from numpy import ndarray
 from nmt.evaluation.alignment import to_words
 
 
-class Aligned(NamedTuple):
+class PairAttention(NamedTuple):
     """The attention of one sentence pair.
 
-    weights: between pieces, END last on both sides; source_words, target_words: the word of each piece, END left out;
+    weights: between pieces, EOS last on both sides; source_words, target_words: the word of each piece, EOS left out;
     punctuation: for each of these source pieces, whether it is nothing but punctuation.
     """
 
@@ -30,25 +30,25 @@ class Aligned(NamedTuple):
     punctuation: Sequence[bool]
 
 
-def measure(pairs: Iterable[Aligned]) -> dict[str, float]:
+def compute_measures(pairs: Iterable[PairAttention]) -> dict[str, float]:
     """Every measure over a corpus, by name; one without anything to measure is left out.
 
-    Means over target pieces: `entropy`, `largest`, `effective`, `diagonal` (END's row counted), `end`, `punctuation`
-    (END's row left out, as a sentence should end by looking at the end). Over source words: `coverage`. Over sentence
+    Means over target pieces: `entropy`, `largest`, `effective`, `diagonal` (EOS's row counted), `end`, `punctuation`
+    (EOS's row left out, as a sentence should end by looking at the end). Over source words: `coverage`. Over sentence
     pairs: `monotonicity`. Over all weights: `zeros`.
     """
     found: dict[str, list[ndarray]] = {}
     for pair in pairs:
-        for name, values in of_pair(pair).items():
+        for name, values in compute_pair_values(pair).items():
             found.setdefault(name, []).append(values)
     joined = {name: np.concatenate(values) for name, values in found.items()}
     return {name: float(values.mean()) for name, values in joined.items() if values.size}
 
 
-def of_pair(pair: Aligned) -> dict[str, Float[ndarray, " _"]]:
-    """The single values that `measure` averages."""
+def compute_pair_values(pair: PairAttention) -> dict[str, Float[ndarray, " _"]]:
+    """The single values that `compute_measures` averages."""
     weights = pair.weights.astype(np.float64)
-    looks, within = distributions(weights), distributions(weights[:-1])
+    looks, within = normalize_rows(weights), normalize_rows(weights[:-1])
     places = np.arange(weights.shape[1])
     marks = np.array([*pair.punctuation, False])
     surprise = entropy(looks)
@@ -56,17 +56,17 @@ def of_pair(pair: Aligned) -> dict[str, Float[ndarray, " _"]]:
     return {
         "entropy": surprise,
         "effective": np.exp(surprise),
-        "largest": largest(looks),
+        "largest": compute_largest_weight(looks),
         "zeros": (weights == 0).ravel().astype(np.float64),
         "coverage": coverage(to_words(weights, pair.target_words, pair.source_words)),
-        "end": share(within, places == weights.shape[1] - 1),
-        "punctuation": share(within, marks),
+        "end": compute_share(within, places == weights.shape[1] - 1),
+        "punctuation": compute_share(within, marks),
         "monotonicity": np.array([] if order is None else [order]),
-        "diagonal": diagonal(weights),
+        "diagonal": compute_diagonal_distance(weights),
     }
 
 
-def distributions(weights: Float[ndarray, "target source"]) -> Float[ndarray, "looking source"]:
+def normalize_rows(weights: Float[ndarray, "target source"]) -> Float[ndarray, "looking source"]:
     """p = alpha / sum_s alpha for the rows that have mass."""
     mass = weights.sum(-1, keepdims=True)
     rows = mass[:, 0] > 0
@@ -77,29 +77,31 @@ def distributions(weights: Float[ndarray, "target source"]) -> Float[ndarray, "l
 # Sharp or spread --------------------------------------------------------------------------------------------------
 
 
-def entropy(looks: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
+def entropy(probabilities: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
     """H = -sum_s p log p in nats: 0 for one position, log n for n alike   (Shannon 1948; of attention: Ghader and Monz
     2017, Vig and Belinkov 2019)"""
     # Summands of probability zero are zero, the limit of p log p. The sum is at least zero but for rounding.
-    found: ndarray = np.maximum(-(looks * np.log(np.where(looks > 0, looks, 1.0))).sum(-1), 0.0)
+    found: ndarray = np.maximum(-(probabilities * np.log(np.where(probabilities > 0, probabilities, 1.0))).sum(-1), 0.0)
     return found
 
 
-def effective(looks: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
+def compute_effective_positions(probabilities: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
     """exp H, the number of positions that, looked at alike, would be as spread   (Hill 1973, order 1)"""
-    found: ndarray = np.exp(entropy(looks))
+    found: ndarray = np.exp(entropy(probabilities))
     return found
 
 
-def largest(looks: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
+def compute_largest_weight(probabilities: Float[ndarray, "target source"]) -> Float[ndarray, " target"]:
     """max_s p: how much the position that is looked at most gets   ("confidence" of a head: Voita et al. 2019)"""
-    found: ndarray = looks.max(-1, initial=0.0)
+    found: ndarray = probabilities.max(-1, initial=0.0)
     return found
 
 
-def share(looks: Float[ndarray, "target source"], columns: Bool[ndarray, " source"]) -> Float[ndarray, " target"]:
-    """sum of p over some columns, such as END's   (attention to separators and punctuation: Clark et al. 2019)"""
-    found: ndarray = looks[:, columns].sum(-1)
+def compute_share(
+    probabilities: Float[ndarray, "target source"], columns: Bool[ndarray, " source"]
+) -> Float[ndarray, " target"]:
+    """sum of p over some columns, such as EOS's   (attention to separators and punctuation: Clark et al. 2019)"""
+    found: ndarray = probabilities[:, columns].sum(-1)
     return found
 
 
@@ -109,7 +111,7 @@ def share(looks: Float[ndarray, "target source"], columns: Bool[ndarray, " sourc
 def coverage(words: Float[ndarray, "target source"]) -> Float[ndarray, " source"]:
     """|1 - sum_t alpha_ts| for every source word: 0 where exactly one target word's worth of attention went
 
-    From weights between words, END left out. The totals are the coverage of Tu et al. (2016, without fertility);
+    From weights between words, EOS left out. The totals are the coverage of Tu et al. (2016, without fertility);
     Rikters and Fishel (2017) take log(1 + (1 - total)^2) of the same distance for their coverage deviation penalty.
     """
     found: ndarray = np.abs(1.0 - words.sum(0))
@@ -132,7 +134,7 @@ def monotonicity(weights: Float[ndarray, "target source"]) -> float | None:
     return float(signs.sum() / decided) if decided else None
 
 
-def diagonal(weights: Float[ndarray, "target source"]) -> Float[ndarray, " looking"]:
+def compute_diagonal_distance(weights: Float[ndarray, "target source"]) -> Float[ndarray, " looking"]:
     """sum_s p_ts |s / (S - 1) - t / (T - 1)|: how far from the diagonal the mass lies, as a share of the sentence
 
     After the attention distance of Vig and Belinkov (2019), with both sentences stretched to length one. A side of one
@@ -140,7 +142,7 @@ def diagonal(weights: Float[ndarray, "target source"]) -> Float[ndarray, " looki
     """
     rows, columns = (np.arange(size) / max(size - 1, 1) for size in weights.shape)
     distances = np.abs(columns[None, :] - rows[:, None])[weights.sum(-1) > 0]
-    found: ndarray = (distributions(weights) * distances).sum(-1)
+    found: ndarray = (normalize_rows(weights) * distances).sum(-1)
     return found
 
 
@@ -177,7 +179,7 @@ class Disagreement(NamedTuple):
     words: int
 
 
-def disagreement(pairs: Iterable[tuple[Float[ndarray, "_ _"], Float[ndarray, "_ _"]]]) -> Disagreement | None:
+def compute_disagreement(pairs: Iterable[tuple[Float[ndarray, "_ _"], Float[ndarray, "_ _"]]]) -> Disagreement | None:
     """Jensen-Shannon divergence and total variation between the weights of two models, over the rows that have mass in
     both; None where there are none. Raises ValueError where the two are not for the same words."""
     divergence, variation = [], []
@@ -188,7 +190,7 @@ def disagreement(pairs: Iterable[tuple[Float[ndarray, "_ _"], Float[ndarray, "_ 
                 f"{first.shape} and {other.shape}."
             )
         both = (first.sum(-1) > 0) & (other.sum(-1) > 0)
-        one, two = distributions(first[both]), distributions(other[both])
+        one, two = normalize_rows(first[both]), normalize_rows(other[both])
         divergence.append(jensen_shannon(one, two))
         variation.append(total_variation(one, two))
     words = sum(map(len, divergence))

@@ -9,11 +9,11 @@ from jaxtyping import Float
 
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
-from nmt.evaluation.alignment import Gold, pharaoh, to_words
-from nmt.evaluation.measures import Aligned
+from nmt.evaluation.alignment import Gold, format_pharaoh, to_words
+from nmt.evaluation.measures import PairAttention
 from nmt.translation.translator import Translation
 
-END_WORD = "</s>"
+EOS_WORD = "</s>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,13 @@ class Probes:
         return [fit[place] for place in dict.fromkeys(places.tolist())]
 
 
-def picture(
-    tokenizers: Tokenizers, source: str, translation: Translation, reference: str, forced: Aligned, gold: Gold | None
+def make_probe_record(
+    tokenizers: Tokenizers,
+    source: str,
+    translation: Translation,
+    reference: str,
+    forced: PairAttention,
+    gold: Gold | None,
 ) -> dict[str, Any] | None:
     """A hypothesis with its alignment, as JSON: between words and between pieces, </s> last on both sides; `forced` is
     the alignment of the reference in the same form, and `gold` its true links as a Pharaoh line, None where unknown.
@@ -49,38 +54,41 @@ def picture(
     if not translation.hypotheses or translation.hypotheses[0].weights is None:
         return None
     hypothesis = translation.hypotheses[0]
-    source_ids, source_words = tokenizers.source.words(source)
-    target_words = tokenizers.target.words_of(hypothesis.tokens)
+    source_ids, source_words = tokenizers.source.encode_with_words(source)
+    target_words = tokenizers.target.get_word_indices(hypothesis.tokens)
     assert hypothesis.weights is not None
-    found = Aligned(hypothesis.weights, source_words, target_words, forced.punctuation)
+    found = PairAttention(hypothesis.weights, source_words, target_words, forced.punctuation)
     return {
-        "source": [*source.split(), END_WORD],
-        **words(found, source, translation.text),
+        "source": [*source.split(), EOS_WORD],
+        **make_word_record(found, source, translation.text),
         "pieces": {
-            "source": [*tokenizers.source.pieces(source_ids), END_WORD],
-            "target": [*tokenizers.target.pieces(hypothesis.tokens), END_WORD],
-            "weights": rounded(hypothesis.weights),
+            "source": [*tokenizers.source.convert_ids_to_pieces(source_ids), EOS_WORD],
+            "target": [*tokenizers.target.convert_ids_to_pieces(hypothesis.tokens), EOS_WORD],
+            "weights": round_weights(hypothesis.weights),
         },
         "reference": reference,
         "forced": {
-            **words(forced, source, reference),
+            **make_word_record(forced, source, reference),
             "pieces": {
-                "target": [*tokenizers.target.pieces(tokenizers.target.words(reference)[0]), END_WORD],
-                "weights": rounded(forced.weights),
+                "target": [
+                    *tokenizers.target.convert_ids_to_pieces(tokenizers.target.encode_with_words(reference)[0]),
+                    EOS_WORD,
+                ],
+                "weights": round_weights(forced.weights),
             },
         },
-        "gold": None if gold is None else pharaoh(gold),
+        "gold": None if gold is None else format_pharaoh(gold),
     }
 
 
-def words(pair: Aligned, source: str, target: str) -> dict[str, Any]:
-    """The target's words and the weights between words. END is one, so what attention gives to it stays in sight."""
+def make_word_record(pair: PairAttention, source: str, target: str) -> dict[str, Any]:
+    """The target's words and the weights between words. EOS is one, so what attention gives to it stays in sight."""
     columns, rows = len(source.split()), len(target.split())
     between = to_words(pair.weights, [*pair.target_words, rows], [*pair.source_words, columns])
-    return {"target": [*target.split(), END_WORD], "weights": rounded(between)}
+    return {"target": [*target.split(), EOS_WORD], "weights": round_weights(between)}
 
 
-def rounded(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:
+def round_weights(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:
     """Six significant digits, so that the measures of attention can be computed from them: zeros stay zeros, what is
     small stays above zero, and of two weights the larger one stays the larger."""
     return [[float(f"{value:.6g}") for value in row] for row in weights.tolist()]

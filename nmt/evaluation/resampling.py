@@ -9,13 +9,13 @@ from numpy import ndarray
 
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
-from nmt.evaluation.bleu_tokens import DEFAULT
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 
-BLOCK = 512
+SAMPLES_PER_BLOCK = 512
 """Samples drawn at once. A multiple of 32, as numpy makes 32 coins of one number and would start anew at each block."""
 
 
-class Resampled(NamedTuple):
+class ResampledSystem(NamedTuple):
     """One system on other test sets, which are the same for all systems that were resampled together.
 
     bleu: on the test set itself; redrawn: on test sets of as many lines, drawn from its lines with replacement; total:
@@ -23,13 +23,15 @@ class Resampled(NamedTuple):
     """
 
     bleu: float
-    redrawn: Float64[ndarray, " sample"]
+    bootstrap_bleu: Float64[ndarray, " sample"]
     total: Float64[ndarray, " count"]
-    chosen: Float64[ndarray, "sample count"]
+    swap_statistics: Float64[ndarray, "sample count"]
 
 
-def resampled(counted: Sequence[Int[ndarray, "line count"]], *, samples: int, seed: int) -> list[Resampled]:
-    """Systems of one test set, given by their `statistics`, each with as many `samples` of both kinds.
+def resample_systems(
+    counted: Sequence[Int[ndarray, "line count"]], *, samples: int, seed: int
+) -> list[ResampledSystem]:
+    """Systems of one test set, given by their `compute_statistics`, each with as many `samples` of both kinds.
 
     Lines are drawn, and coins thrown, by the generator of sacreBLEU's paired tests with the same seed: what is drawn is
     what those draw. Raises ConfigError if nothing can be drawn.
@@ -45,44 +47,45 @@ def resampled(counted: Sequence[Int[ndarray, "line count"]], *, samples: int, se
     lines, systems, counts = table.shape
     flat = table.reshape(lines, systems * counts)
 
-    def summed(blocks: Iterator[Num[ndarray, "sample line"]]) -> Float64[ndarray, "sample system count"]:
+    def sum_blocks(blocks: Iterator[Num[ndarray, "sample line"]]) -> Float64[ndarray, "sample system count"]:
         sums: ndarray = np.concatenate([block @ flat for block in blocks]).reshape(samples, systems, counts)
         return sums
 
-    redrawn = corpus_bleu(summed(draws(samples, lines, seed)))
-    chosen = summed(coins(samples, lines, seed))
+    bootstrap_bleu = corpus_bleu(sum_blocks(draw_bootstrap_counts(samples, lines, seed)))
+    swap_statistics = sum_blocks(draw_swap_coins(samples, lines, seed))
     totals = table.sum(0)
     return [
-        Resampled(float(corpus_bleu(totals[i])), redrawn[:, i], totals[i], chosen[:, i].copy()) for i in range(systems)
+        ResampledSystem(float(corpus_bleu(totals[i])), bootstrap_bleu[:, i], totals[i], swap_statistics[:, i].copy())
+        for i in range(systems)
     ]
 
 
-def draws(samples: int, lines: int, seed: int) -> Iterator[Int64[ndarray, "sample line"]]:
+def draw_bootstrap_counts(samples: int, lines: int, seed: int) -> Iterator[Int64[ndarray, "sample line"]]:
     """How often each line is drawn in each sample; a row sums to `lines`."""
     chance = np.random.default_rng(seed)
-    for size in blocks(samples):
+    for size in iterate_block_sizes(samples):
         drawn = chance.choice(lines, size=(size, lines), replace=True) + lines * np.arange(size)[:, None]
         yield np.bincount(drawn.ravel(), minlength=size * lines).reshape(size, lines)
 
 
-def coins(samples: int, lines: int, seed: int) -> Iterator[Float64[ndarray, "sample line"]]:
+def draw_swap_coins(samples: int, lines: int, seed: int) -> Iterator[Float64[ndarray, "sample line"]]:
     """A fair coin for each line of each sample, heads 1 and tails 0."""
     chance = np.random.default_rng(seed)
-    for size in blocks(samples):
+    for size in iterate_block_sizes(samples):
         yield chance.integers(2, size=(size, lines), dtype=bool).astype(np.float64)
 
 
-def blocks(samples: int) -> Iterator[int]:
+def iterate_block_sizes(samples: int) -> Iterator[int]:
     """The sizes of blocks that make so many samples."""
-    for start in range(0, samples, BLOCK):
-        yield min(BLOCK, samples - start)
+    for start in range(0, samples, SAMPLES_PER_BLOCK):
+        yield min(SAMPLES_PER_BLOCK, samples - start)
 
 
 # BLEU ---------------------------------------------------------------------------------------------------------------
 
 
-def statistics(
-    systems: Sequence[Sequence[str]], references: Sequence[str], *, tokenize: str = DEFAULT
+def compute_statistics(
+    systems: Sequence[Sequence[str]], references: Sequence[str], *, tokenize: str = DEFAULT_TOKENIZER
 ) -> list[Int64[ndarray, "line count"]]:
     """What BLEU counts in each line of each system: its words, the reference's, n-grams that match, n-grams.
 
@@ -98,7 +101,7 @@ def statistics(
 
 
 def corpus_bleu(sums: Num[ndarray, "*sets count"]) -> Float64[ndarray, "*sets"]:
-    """BLEU of each test set from the sums of its lines' `statistics`, with sacreBLEU's default smoothing.
+    """BLEU of each test set from the sums of its lines' `compute_statistics`, with sacreBLEU's default smoothing.
 
     BLEU = 100 exp(min(0, 1 - r / h)) (p_1 p_2 p_3 p_4)^(1/4), where p_n is the share of n-grams that match; the first
     without a match takes 1/2 a match, the second 1/4 and so on (Papineni et al. 2002; Chen and Cherry 2014, method 3)

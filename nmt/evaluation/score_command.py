@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.config import shown
+from nmt.config import format_value
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from nmt.evaluation.bleu import Score
+    from nmt.evaluation.bleu import CorpusScore
 
-FILES = ("source", "hypotheses", "references")
+FILE_KINDS = ("source", "hypotheses", "references")
 """What may stand in braces in a command, and is replaced by the name of a file with such lines."""
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -39,10 +39,10 @@ class ScoreCommand:
             return
         if not self.words:
             raise ConfigError("score.command is empty. Write score.command='COMMAND {hypotheses} {references}'.")
-        if wrong := [name for name in PLACEHOLDER.findall(self.command) if name not in FILES]:
+        if wrong := [name for name in PLACEHOLDER.findall(self.command) if name not in FILE_KINDS]:
             raise ConfigError(
                 f"score.command has {{{wrong[0]}}}, which stands for no file. What may stand there is "
-                f"{', '.join(f'{{{name}}}' for name in FILES)}."
+                f"{', '.join(f'{{{name}}}' for name in FILE_KINDS)}."
             )
 
     @property
@@ -51,7 +51,7 @@ class ScoreCommand:
         try:
             return shlex.split(self.command or "")
         except ValueError as problem:
-            raise ConfigError(f"score.command={shown(self.command)} cannot be read: {problem}.") from None
+            raise ConfigError(f"score.command={format_value(self.command)} cannot be read: {problem}.") from None
 
     @property
     def needs_source(self) -> bool:
@@ -61,13 +61,13 @@ class ScoreCommand:
 
 def run_score_command(
     score: ScoreCommand, source: Sequence[str] | None, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> "Score":
+) -> "CorpusScore":
     """The last number that the command prints on its last line that has one.
 
     With several references, {references} stands for as many words. Raises ConfigError where the command is not there or
     needs a source that is not given, and DataError where it fails or prints no number.
     """
-    from nmt.evaluation.bleu import Score
+    from nmt.evaluation.bleu import CorpusScore
 
     if score.needs_source and source is None:
         raise ConfigError("score.command needs {source}; give it as source=FILE.")
@@ -76,9 +76,9 @@ def run_score_command(
         texts = {"source": [source or []], "hypotheses": [hypotheses], "references": references}
         files = {
             kind: [_write(Path(folder) / f"{kind}.{n}.txt", text) for n, text in enumerate(texts[kind])]
-            for kind in FILES
+            for kind in FILE_KINDS
         }
-        words = [word for given in score.words for word in _filled(given, files)]
+        words = [word for given in score.words for word in _fill_placeholders(given, files)]
         try:
             done = subprocess.run(
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace", check=False
@@ -89,8 +89,10 @@ def run_score_command(
         raise DataError(f"score.command ended with status {done.returncode}: {shlex.join(score.words)}")
     value = read_number(done.stdout)
     if value is None:
-        raise DataError(f"score.command printed no number: {shlex.join(score.words)} said {shown(done.stdout[-200:])}.")
-    return Score(score.name, value, f"command:{shlex.join(score.words)}")
+        raise DataError(
+            f"score.command printed no number: {shlex.join(score.words)} said {format_value(done.stdout[-200:])}."
+        )
+    return CorpusScore(score.name, value, f"command:{shlex.join(score.words)}")
 
 
 def read_number(text: str) -> float | None:
@@ -107,7 +109,7 @@ def _write(path: Path, lines: Sequence[str]) -> str:
     return str(path)
 
 
-def _filled(word: str, files: dict[str, list[str]]) -> list[str]:
+def _fill_placeholders(word: str, files: dict[str, list[str]]) -> list[str]:
     """A word of the command with the names of files; {references} alone becomes as many words as there are."""
     if (whole := PLACEHOLDER.fullmatch(word)) is not None:
         return files[whole[1]]

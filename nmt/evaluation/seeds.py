@@ -7,19 +7,19 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from nmt.evaluation.resampling import Resampled
+from nmt.evaluation.resampling import ResampledSystem
 
-LEAST = 2
+MIN_SEEDS = 2
 """Seeds of each variant, at least: the variance of one number is unknown."""
 
-TINY = 1e-18
+MIN_VARIANCE = 1e-18
 """Of BLEU squared: a variance below it is none."""
 
-LARGE = 1e6
+MIN_NORMAL_FREEDOM = 1e6
 """Degrees of freedom from which Student's t is the normal distribution, to five digits of p."""
 
 
-def seeds_p_value(first: Sequence[Resampled], other: Sequence[Resampled]) -> float | None:
+def compute_seeds_p_value(first: Sequence[ResampledSystem], other: Sequence[ResampledSystem]) -> float | None:
     """p of the difference of mean BLEU, for which seeds and sentences are random effects; None for too few seeds.
 
     t = d / sqrt(V),  V = s1^2 / k1 + s2^2 / k2 + max(0, c11 + c22 - 2 c12)
@@ -37,28 +37,30 @@ def seeds_p_value(first: Sequence[Resampled], other: Sequence[Resampled]) -> flo
     Sources: Welch 1947; Obuchowski and Rockette 1995 and Hillis 2007 for two random effects (readers and cases, in
     radiology), here with max(0, ...) and degrees of freedom in Satterthwaite's form.
     """
-    if min(len(first), len(other)) < LEAST:
+    if min(len(first), len(other)) < MIN_SEEDS:
         return None
     one, two = (np.array([each.bleu for each in found]) for found in (first, other))
     difference = float(two.mean() - one.mean())
     parts = [float(found.var(ddof=1)) / len(found) for found in (one, two)]
-    total = sum(parts) + max(0.0, shared_variance(first, other))
-    if total <= TINY:
-        return 1.0 if difference**2 <= TINY else None
+    total = sum(parts) + max(0.0, compute_shared_variance(first, other))
+    if total <= MIN_VARIANCE:
+        return 1.0 if difference**2 <= MIN_VARIANCE else None
     below = sum(part**2 / (len(found) - 1) for part, found in zip(parts, (one, two), strict=True))
     freedom = total**2 / below if below > 0 else math.inf
-    return student_p_value(difference / math.sqrt(total), freedom)
+    return compute_student_p_value(difference / math.sqrt(total), freedom)
 
 
-def shared_variance(first: Sequence[Resampled], other: Sequence[Resampled]) -> float:
+def compute_shared_variance(first: Sequence[ResampledSystem], other: Sequence[ResampledSystem]) -> float:
     """c11 + c22 - 2 c12, as above, from systems that were resampled together."""
     count = len(first)
-    covariance = np.cov(np.stack([each.redrawn for each in (*first, *other)]))
-    within = off_diagonal_mean(covariance[:count, :count]) + off_diagonal_mean(covariance[count:, count:])
+    covariance = np.cov(np.stack([each.bootstrap_bleu for each in (*first, *other)]))
+    within = compute_off_diagonal_mean(covariance[:count, :count]) + compute_off_diagonal_mean(
+        covariance[count:, count:]
+    )
     return float(within - 2 * covariance[:count, count:].mean())
 
 
-def off_diagonal_mean(square: Float64[ndarray, "size size"]) -> float:
+def compute_off_diagonal_mean(square: Float64[ndarray, "size size"]) -> float:
     """The mean of what is not on the diagonal."""
     size = len(square)
     return float((square.sum() - np.trace(square)) / (size * (size - 1)))
@@ -67,12 +69,12 @@ def off_diagonal_mean(square: Float64[ndarray, "size size"]) -> float:
 # Student's t ----------------------------------------------------------------------------------------------------------
 
 
-def student_p_value(t: float, freedom: float) -> float:
+def compute_student_p_value(t: float, freedom: float) -> float:
     """The probability that Student's t with so many degrees of freedom is as far from 0 as `t`, on either side.
 
     p = I_x(freedom / 2, 1 / 2) with x = freedom / (freedom + t^2)
     """
-    if freedom > LARGE:
+    if freedom > MIN_NORMAL_FREEDOM:
         return math.erfc(abs(t) / math.sqrt(2))
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 

@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import check_lines
-from nmt.evaluation.bleu_tokens import DEFAULT
-from nmt.evaluation.resampling import Resampled, corpus_bleu
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
+from nmt.evaluation.resampling import ResampledSystem, corpus_bleu
 
 if TYPE_CHECKING:
     from sacrebleu.significance import Result
@@ -22,11 +22,11 @@ SEED_VARIABLE = "SACREBLEU_SEED"
 SAMPLES = 10_000
 """Of a comparison: what sacreBLEU takes for randomization. With fewer no p could be small enough to adjust."""
 
-ROUNDING = 1e-9
+BLEU_TOLERANCE = 1e-9
 """Of BLEU: differences that are closer are the same."""
 
 
-class Comparison(NamedTuple):
+class BootstrapResult(NamedTuple):
     """BLEU of one system, and how it holds up on resampled test sets.
 
     bleu: on the test set itself; mean: over the resamples; ci: half the width of their 95 % interval, so mean +- ci;
@@ -45,8 +45,8 @@ def paired_bootstrap(
     *,
     samples: int = 1000,
     seed: int = 12345,
-    tokenize: str = DEFAULT,
-) -> dict[str, Comparison]:
+    tokenize: str = DEFAULT_TOKENIZER,
+) -> dict[str, BootstrapResult]:
     """Every system against the first, by sacreBLEU's paired bootstrap test   (Koehn 2004)
 
     p = (1 + how often |difference on a resample| - its mean > |difference|) / (samples + 1)
@@ -69,31 +69,31 @@ def paired_bootstrap(
 
     # The metric tokenizes its references once for all systems.
     metrics = {"BLEU": BLEU(references=[references], force=True, tokenize=tokenize)}
-    with sacrebleu_seed(seed):
+    with set_sacrebleu_seed(seed):
         test = PairedTest(list(systems.items()), metrics, None, test_type="bs", n_samples=samples)
     results: list[Result] = test()[1]["BLEU"]  # type: ignore[assignment]  # its table also has a column of names
-    return {name: compared(result, results[0]) for name, result in zip(systems, results, strict=True)}
+    return {name: make_bootstrap_result(result, results[0]) for name, result in zip(systems, results, strict=True)}
 
 
 # Several trainings ----------------------------------------------------------------------------------------------------
 
 
-class Test(NamedTuple):
+class PairedBleuTest(NamedTuple):
     """A paired test. `differences`: of BLEU between two systems, by chance alone or on chance's test sets; `p_value`:
     from the difference that was found and those."""
 
-    differences: Callable[[Resampled, Resampled], Float64[ndarray, " sample"]]
+    differences: Callable[[ResampledSystem, ResampledSystem], Float64[ndarray, " sample"]]
     p_value: Callable[[float, Float64[ndarray, " sample"]], float]
 
 
 class PValues(NamedTuple):
     """By test: of the difference of the means, and of that of each pair alone."""
 
-    together: dict[str, float]
-    alone: list[dict[str, float]]
+    overall: dict[str, float]
+    per_seed: list[dict[str, float]]
 
 
-def p_values(pairs: Sequence[tuple[Resampled, Resampled]]) -> PValues:
+def compute_p_values(pairs: Sequence[tuple[ResampledSystem, ResampledSystem]]) -> PValues:
     """Every test of TESTS on two kinds of system, each trained several times: one pair of systems a seed.
 
     What is tested is the difference of the means of BLEU over the trainings. What chance does to a sentence, it does to
@@ -114,48 +114,54 @@ def p_values(pairs: Sequence[tuple[Resampled, Resampled]]) -> PValues:
     return PValues(together, alone)
 
 
-def redrawn(first: Resampled, other: Resampled) -> Float64[ndarray, " sample"]:
+def compute_bootstrap_differences(first: ResampledSystem, other: ResampledSystem) -> Float64[ndarray, " sample"]:
     """Differences on the same bootstrap samples of the test set."""
-    found: ndarray = other.redrawn - first.redrawn
+    found: ndarray = other.bootstrap_bleu - first.bootstrap_bleu
     return found
 
 
-def swapped(first: Resampled, other: Resampled) -> Float64[ndarray, " sample"]:
+def compute_randomization_differences(first: ResampledSystem, other: ResampledSystem) -> Float64[ndarray, " sample"]:
     """Differences when the two systems exchange their translations of the sentences for which the coin shows tails."""
-    mine, theirs = first.chosen + (other.total - other.chosen), other.chosen + (first.total - first.chosen)
+    mine, theirs = (
+        first.swap_statistics + (other.total - other.swap_statistics),
+        other.swap_statistics + (first.total - first.swap_statistics),
+    )
     found: ndarray = corpus_bleu(theirs) - corpus_bleu(mine)
     return found
 
 
-def beyond_mean(difference: float, chance: Float64[ndarray, " sample"]) -> float:
+def compute_shifted_p_value(difference: float, chance: Float64[ndarray, " sample"]) -> float:
     """p = (1 + #(abs(d) - mean abs(d) > abs(difference))) / (samples + 1)   (Koehn 2004, as in MultEval and sacreBLEU)
 
     No difference has p = 1, as there is none to explain. Where the difference is clear, only one side of the distances
     is ever counted, so that p < 0.05 is found about twice as often as it should be, by chance alone.
     """
-    if abs(difference) <= ROUNDING:
+    if abs(difference) <= BLEU_TOLERANCE:
         return 1.0
     distances = np.abs(chance)
     return float((1 + (distances - distances.mean() > abs(difference)).sum()) / (len(chance) + 1))
 
 
-def as_great(difference: float, chance: Float64[ndarray, " sample"]) -> float:
+def compute_exceedance_p_value(difference: float, chance: Float64[ndarray, " sample"]) -> float:
     """p = (1 + #(abs(d) >= abs(difference))) / (samples + 1)   (Riezler and Maxwell 2005)
 
     sacreBLEU counts only what is greater. Where systems differ in a few sentences, chance often makes the very
     difference that was found, and without those p would be far too small.
     """
-    return float((1 + (np.abs(chance) >= abs(difference) - ROUNDING).sum()) / (len(chance) + 1))
+    return float((1 + (np.abs(chance) >= abs(difference) - BLEU_TOLERANCE).sum()) / (len(chance) + 1))
 
 
-TESTS = {"bootstrap": Test(redrawn, beyond_mean), "randomization": Test(swapped, as_great)}
+TESTS = {
+    "bootstrap": PairedBleuTest(compute_bootstrap_differences, compute_shifted_p_value),
+    "randomization": PairedBleuTest(compute_randomization_differences, compute_exceedance_p_value),
+}
 """Paired bootstrap resampling (Koehn 2004) and paired approximate randomization (Riezler and Maxwell 2005)."""
 
 
 # Several differences --------------------------------------------------------------------------------------------------
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def adjust_holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for being several, in their order   (Holm 1979)
 
     With p_(1) <= ... <= p_(m):   adjusted_(i) = max over j <= i of min(1, (m - j + 1) p_(j))
@@ -173,14 +179,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 # sacreBLEU ------------------------------------------------------------------------------------------------------------
 
 
-def compared(result: "Result", first: "Result") -> Comparison:
+def make_bootstrap_result(result: "Result", first: "Result") -> BootstrapResult:
     """sacreBLEU's result for one system beside its result for the first."""
     p_value = 1.0 if result.p_value is not None and result.score == first.score else result.p_value
-    return Comparison(bleu=result.score, mean=float(result.mean or 0.0), ci=float(result.ci or 0.0), p_value=p_value)
+    return BootstrapResult(
+        bleu=result.score, mean=float(result.mean or 0.0), ci=float(result.ci or 0.0), p_value=p_value
+    )
 
 
 @contextmanager
-def sacrebleu_seed(seed: int) -> Iterator[None]:
+def set_sacrebleu_seed(seed: int) -> Iterator[None]:
     """The seed where sacreBLEU looks for it, for as long as it looks; the environment is then as it was before."""
     before = os.environ.get(SEED_VARIABLE)
     os.environ[SEED_VARIABLE] = str(seed)

@@ -9,28 +9,35 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from nmt.data.batching import in_order
+from nmt.data.batching import iterate_validation_batches
 from nmt.data.corpus import Bitext
-from nmt.data.encoded import Tokenized
-from nmt.evaluation.alignment import AlignmentScores, Gold, error_rate, extract, parse, to_words
-from nmt.evaluation.bleu import Score, bleu, chrf
-from nmt.evaluation.bleu_tokens import DEFAULT
-from nmt.evaluation.measures import Aligned, is_punctuation, measure
-from nmt.evaluation.probes import Probes, picture
+from nmt.data.encoded import TokenizedBitext
+from nmt.evaluation.alignment import (
+    AlignmentScores,
+    Gold,
+    extract_argmax_links,
+    parse_pharaoh,
+    score_alignments,
+    to_words,
+)
+from nmt.evaluation.bleu import CorpusScore, bleu, chrf
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
+from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
+from nmt.evaluation.probes import Probes, make_probe_record
 from nmt.special_tokens import PAD
-from nmt.translation.translator import Position, Translation, Translator, forced
+from nmt.translation.translator import Position, Translation, Translator, force_decode
 from nmt.trees import to_device
 
 
 @dataclass(frozen=True)
-class Report:
+class ValidationResult:
     """What one validation found. `values`: metric -> number; `scores`: those with a signature; `measures`: those of
     attention, by names such as `attention.forced.entropy`."""
 
     values: dict[str, float]
-    scores: dict[str, Score]
+    scores: dict[str, CorpusScore]
     hypotheses: list[str]
-    pictures: list[dict[str, Any]]
+    probe_records: list[dict[str, Any]]
     measures: dict[str, float] = field(default_factory=dict)
 
 
@@ -39,25 +46,25 @@ class Validator:
     """Held-out pairs and how to look at them; the same sentences every time. tokenize: that of BLEU."""
 
     translator: Translator
-    pairs: Tokenized
+    pairs: TokenizedBitext
     text: Bitext
     probes: Probes
     sentences: int | None = None
     tokens: int = 4096
-    tokenize: str = DEFAULT
+    tokenize: str = DEFAULT_TOKENIZER
 
-    def __call__(self) -> Report:
+    def __call__(self) -> ValidationResult:
         """Validates the translator's model as it is now, without dropout; leaves it in the mode in which it was."""
         model = self.translator.model
         training = model.training
         model.eval()
         try:
-            return self._report()
+            return self._validate()
         finally:
             model.train(training)
 
-    def _report(self) -> Report:
-        nll = self.nll()
+    def _validate(self) -> ValidationResult:
+        nll = self.compute_nll()
         source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         translations = self.translator.translate(source, progress=True)
         hypotheses = [translation.text for translation in translations]
@@ -65,17 +72,21 @@ class Validator:
         values = {"loss": nll, "perplexity": perplexity(nll)}
         values |= {name: score.value for name, score in scores.items()}
         if not self.translator.model.has_attention:
-            return Report(values, scores, hypotheses, [])
-        attention = given(self.translator, source, target)
-        measures = measured("forced", attention)
-        measures |= measured("free", chosen(self.translator, source, translations))
-        gold = None if self.text.links is None else parse(self.text.links[: self.sentences], name="the gold links")
+            return ValidationResult(values, scores, hypotheses, [])
+        attention = compute_forced_attention(self.translator, source, target)
+        measures = compute_named_measures("forced", attention)
+        measures |= compute_named_measures("free", collect_search_attention(self.translator, source, translations))
+        gold = (
+            None
+            if self.text.alignments is None
+            else parse_pharaoh(self.text.alignments[: self.sentences], name="the gold links")
+        )
         if gold:
-            values["aer"] = linked(attention, gold, position="predicted").aer
-            measures["attention.forced.aer_read"] = linked(attention, gold, position="read").aer
+            values["aer"] = score_attention_links(attention, gold, position="predicted").aer
+            measures["attention.forced.aer_read"] = score_attention_links(attention, gold, position="read").aer
         shown = self.probes.choose(source)
         pictures = [
-            picture(
+            make_probe_record(
                 self.translator.tokenizers,
                 source[i],
                 translations[i],
@@ -85,19 +96,19 @@ class Validator:
             )
             for i in shown
         ]
-        return Report(values, scores, hypotheses, [found for found in pictures if found], measures)
+        return ValidationResult(values, scores, hypotheses, [found for found in pictures if found], measures)
 
     @torch.inference_mode()
-    def nll(self) -> float:
-        """-log p(word) in nats, averaged over target words, END included; not smoothed."""
+    def compute_nll(self) -> float:
+        """-log p(word) in nats, averaged over target words, EOS included; not smoothed."""
         model = self.translator.model
         total, words = torch.zeros((), dtype=torch.float64), 0
-        for batch in in_order(self.pairs, self.tokens):
+        for batch in iterate_validation_batches(self.pairs, self.tokens):
             on_device = to_device(batch, model.output.weight.device)
-            real = on_device.wanted != PAD
-            readout = model(on_device.source, on_device.source_lengths, on_device.read)[real]
+            real = on_device.target_output != PAD
+            readout = model(on_device.source, on_device.source_lengths, on_device.target_input)[real]
             logits = model.output(readout)
-            found = torch.nn.functional.cross_entropy(logits, on_device.wanted[real], reduction="sum")
+            found = torch.nn.functional.cross_entropy(logits, on_device.target_output[real], reduction="sum")
             total += found.cpu().double()
             words += int(real.sum())
         return float(total) / words
@@ -114,58 +125,71 @@ def perplexity(nll: float) -> float:
 # Attention --------------------------------------------------------------------------------------------------------
 
 
-def given(translator: Translator, source: Sequence[str], target: Sequence[str]) -> list[Aligned]:
+def compute_forced_attention(
+    translator: Translator, source: Sequence[str], target: Sequence[str]
+) -> list[PairAttention]:
     """The attention of a model that is made to produce given translations, in their order."""
     tokenizers = translator.tokenizers
-    sources, targets = ([t.words(line) for line in side] for t, side in zip(tokenizers, (source, target), strict=True))
+    sources, targets = (
+        [t.encode_with_words(line) for line in side] for t, side in zip(tokenizers, (source, target), strict=True)
+    )
     pairs = [(s[0], t[0]) for s, t in zip(sources, targets, strict=True)]
-    weights = forced(translator.model, pairs, position="predicted", tokens=translator.tokens)
-    return [Aligned(w, s[1], t[1], marks(translator, s[0])) for w, s, t in zip(weights, sources, targets, strict=True)]
+    weights = force_decode(translator.model, pairs, position="predicted", tokens=translator.tokens)
+    return [
+        PairAttention(w, s[1], t[1], mask_punctuation(translator, s[0]))
+        for w, s, t in zip(weights, sources, targets, strict=True)
+    ]
 
 
-def chosen(translator: Translator, source: Sequence[str], translations: Sequence[Translation]) -> list[Aligned]:
+def collect_search_attention(
+    translator: Translator, source: Sequence[str], translations: Sequence[Translation]
+) -> list[PairAttention]:
     """The attention of the translations that the search chose, as it was when they were searched; those of empty lines
     and of searches that keep no weights are left out."""
     found = []
     for line, translation in zip(source, translations, strict=True):
         best = translation.hypotheses[0] if translation.hypotheses else None
         if best is not None and best.weights is not None:
-            ids, words = translator.tokenizers.source.words(line)
-            target_words = translator.tokenizers.target.words_of(best.tokens)
-            found.append(Aligned(best.weights, words, target_words, marks(translator, ids)))
+            ids, words = translator.tokenizers.source.encode_with_words(line)
+            target_words = translator.tokenizers.target.get_word_indices(best.tokens)
+            found.append(PairAttention(best.weights, words, target_words, mask_punctuation(translator, ids)))
     return found
 
 
-def marks(translator: Translator, ids: Sequence[int]) -> list[bool]:
+def mask_punctuation(translator: Translator, ids: Sequence[int]) -> list[bool]:
     """Which of a source's pieces are punctuation."""
-    return [is_punctuation(piece) for piece in translator.tokenizers.source.pieces(ids)]
+    return [is_punctuation(piece) for piece in translator.tokenizers.source.convert_ids_to_pieces(ids)]
 
 
-def measured(way: str, attention: Sequence[Aligned]) -> dict[str, float]:
+def compute_named_measures(way: str, attention: Sequence[PairAttention]) -> dict[str, float]:
     """The measures of attention, named for how the translations came about: `forced` or `free`."""
-    return {f"attention.{way}.{name}": value for name, value in measure(attention).items()}
+    return {f"attention.{way}.{name}": value for name, value in compute_measures(attention).items()}
 
 
-def between_words(pair: Aligned, *, position: Position) -> Float[ndarray, "target source"]:
-    """The weights between words, END left out, read where a piece is predicted or one step later, where it is read."""
+def get_word_weights(pair: PairAttention, *, position: Position) -> Float[ndarray, "target source"]:
+    """The weights between words, EOS left out, read where a piece is predicted or one step later, where it is read."""
     first = 0 if position == "predicted" else 1
     return to_words(pair.weights[first : len(pair.target_words) + first], pair.target_words, pair.source_words)
 
 
-def word_alignments(
+def compute_word_alignments(
     translator: Translator, source: Sequence[str], target: Sequence[str], *, position: Position
 ) -> list[Float[ndarray, "target source"]]:
     """Weights between the whitespace words of given pairs, in their order."""
-    return [between_words(pair, position=position) for pair in given(translator, source, target)]
+    return [get_word_weights(pair, position=position) for pair in compute_forced_attention(translator, source, target)]
 
 
-def linked(attention: Sequence[Aligned], gold: Sequence[Gold], *, position: Position) -> AlignmentScores:
+def score_attention_links(
+    attention: Sequence[PairAttention], gold: Sequence[Gold], *, position: Position
+) -> AlignmentScores:
     """How good the links from each target word to the source word with the highest weight are."""
-    return error_rate([extract(between_words(pair, position=position)) for pair in attention], gold)
+    return score_alignments(
+        [extract_argmax_links(get_word_weights(pair, position=position)) for pair in attention], gold
+    )
 
 
-def alignment_scores(
+def score_forced_alignments(
     translator: Translator, source: Sequence[str], target: Sequence[str], gold: Sequence[Gold], *, position: Position
 ) -> AlignmentScores:
     """How good the links of given pairs are, which are force-decoded."""
-    return linked(given(translator, source, target), gold, position=position)
+    return score_attention_links(compute_forced_attention(translator, source, target), gold, position=position)

@@ -8,17 +8,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
-from nmt.storage.untrusted_paths import MOST_THREADS, Device, model_folder
+from nmt.storage.untrusted_paths import MAX_THREADS, Device, find_model_folder
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
     from nmt.kernels.quantized_linear import Precision
-    from nmt.model_folder import Loaded
+    from nmt.model_folder import LoadedModel
     from nmt.translation.translator import Translator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class InferenceSettings:
     """Where a model works, and how much at once.
 
     device: auto takes the GPU if there is one. threads: of the CPU; None leaves the choice to torch. tokens: source
@@ -34,56 +34,56 @@ class Work:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
-        if self.threads is not None and self.threads > MOST_THREADS:
-            raise ConfigError(f"threads must be at most {MOST_THREADS}; got {self.threads}.")
+        if self.threads is not None and self.threads > MAX_THREADS:
+            raise ConfigError(f"threads must be at most {MAX_THREADS}; got {self.threads}.")
 
 
-def models(given: str | Sequence[str]) -> list[str]:
+def find_model_folders(setting: str | Sequence[str]) -> list[str]:
     """The folders that `model=` names: a list, or a text with commas between them.
 
     As names of folders have commas too (those of nmt-compare do), the longest beginning that exists is one folder, and
     so on with the rest. Raises ConfigError where there is none.
     """
-    if not isinstance(given, str):
-        found = list(given)
+    if not isinstance(setting, str):
+        folders = list(setting)
     else:
-        found, parts = [], given.split(",")
+        folders, parts = [], setting.split(",")
         while parts:
-            joined = [",".join(parts[:count]).strip() for count in range(len(parts), 0, -1)]
-            there = next((name for name in joined if Path(name).expanduser().exists()), joined[0])
-            found.append(there)
-            parts = parts[len(parts) - joined.index(there) :]
-    if not found:
+            candidates = [",".join(parts[:count]).strip() for count in range(len(parts), 0, -1)]
+            folder = next((name for name in candidates if Path(name).expanduser().exists()), candidates[0])
+            folders.append(folder)
+            parts = parts[len(parts) - candidates.index(folder) :]
+    if not folders:
         raise ConfigError("model names no folder. Give a run or model folder, or several: model=[outputs/a,outputs/b].")
-    return found
+    return folders
 
 
-def load(model: str, work: Work) -> "Loaded":
+def load(model: str, settings: InferenceSettings) -> "LoadedModel":
     """The model of a run or model folder, where it is to work. Raises ModelError."""
-    folder = model_folder(Path(model).expanduser())  # asked before what takes a second to import
+    folder = find_model_folder(Path(model).expanduser())  # asked before what takes a second to import
     from nmt import build
     from nmt import model_folder as stored
     from nmt.kernels import process_setup
 
-    device = build.device(work.device)
-    process_setup.prepare(work.threads)
+    device = build.build_device(settings.device)
+    process_setup.configure(settings.threads)
     return stored.load(folder, device=device)
 
 
-def load_all(models: Sequence[str], work: Work) -> "list[Loaded]":
+def load_all(models: Sequence[str], settings: InferenceSettings) -> "list[LoadedModel]":
     """Models that can translate together. Raises ModelError, and ConfigError where two have not one vocabulary."""
-    found = [load(model, work) for model in models]
-    for place, other in enumerate(found[1:], start=1):
-        if differences := list(differing(found[0], other)):
+    loaded = [load(model, settings) for model in models]
+    for index, other in enumerate(loaded[1:], start=1):
+        if differences := list(find_vocabulary_differences(loaded[0], other)):
             raise ConfigError(
-                f"An ensemble averages distributions over one vocabulary, but {models[0]} and {models[place]} differ "
+                f"An ensemble averages distributions over one vocabulary, but {models[0]} and {models[index]} differ "
                 f"in {'; and in '.join(differences)}. Runs on the same text with the same settings of the tokenizer "
                 "share their vocabulary; everything else may differ."
             )
-    return found
+    return loaded
 
 
-def differing(first: "Loaded", other: "Loaded") -> Iterator[str]:
+def find_vocabulary_differences(first: "LoadedModel", other: "LoadedModel") -> Iterator[str]:
     """What keeps two models from translating together."""
     for side in ("source", "target"):
         one, two = (loaded.settings[f"{side}_language"] for loaded in (first, other))
@@ -93,26 +93,28 @@ def differing(first: "Loaded", other: "Loaded") -> Iterator[str]:
     pairs = list(zip(first.tokenizers, other.tokenizers, strict=True))
     for name, (mine, theirs) in zip(["the"] if joint else ["the source", "the target"], pairs, strict=False):
         if mine.serialized != theirs.serialized:
-            yield f"{name} vocabulary, {pieces(mine, theirs)}"
+            yield f"{name} vocabulary, {describe_piece_difference(mine, theirs)}"
 
 
-def pieces(first: "Tokenizer", other: "Tokenizer") -> str:
+def describe_piece_difference(first: "Tokenizer", other: "Tokenizer") -> str:
     """How two vocabularies differ that are not the same, byte for byte."""
     if first.vocab_size != other.vocab_size:
         return f"of {first.vocab_size} and {other.vocab_size} pieces"
     ids = range(first.vocab_size)
-    for id, (one, two) in enumerate(zip(first.pieces(ids), other.pieces(ids), strict=True)):
+    for id, (one, two) in enumerate(
+        zip(first.convert_ids_to_pieces(ids), other.convert_ids_to_pieces(ids), strict=True)
+    ):
         if one != two:
             return f"whose piece {id} is {one[:60]!r} in one and {two[:60]!r} in the other"
     return "which has the same pieces, but other scores or rules for cutting words into them"
 
 
-def translator(
-    loaded: "Loaded",
-    work: Work,
+def build_translator(
+    loaded: "LoadedModel",
+    settings: InferenceSettings,
     search: Mapping[str, Any],
     *,
-    others: "Sequence[Loaded]" = (),
+    others: "Sequence[LoadedModel]" = (),
     weights: bool = True,
     precision: "Precision" = "float32",
     shortlist: Mapping[str, Any] = MappingProxyType({"name": "whole"}),
@@ -125,25 +127,27 @@ def translator(
     from nmt import build, config
     from nmt.translation import shortlist_file
     from nmt.translation.ensemble import Ensemble
-    from nmt.translation.shortlist import Lexical
-    from nmt.translation.stepper import Engine
-    from nmt.translation.translator import Listing, Translator
+    from nmt.translation.shortlist import LexicalShortlist
+    from nmt.translation.stepper import InferenceModel
+    from nmt.translation.translator import ShortlistSource, Translator
 
-    chosen = {**({} if "name" in search else loaded.settings["search"]), **search}
+    search_settings = {**({} if "name" in search else loaded.settings["search"]), **search}
     schema = {"search": build.SEARCH, "shortlist": build.SHORTLIST}
-    checked = config.check({"search": chosen, "shortlist": shortlist}, schema)
-    choice = config.make(build.SHORTLIST, checked["shortlist"])
-    engines = [Engine(each.model, precision) for each in (loaded, *others)]
+    checked = config.check({"search": search_settings, "shortlist": shortlist}, schema)
+    choice = config.build_variant(build.SHORTLIST, checked["shortlist"])
+    engines = [InferenceModel(each.model, precision) for each in (loaded, *others)]
     folders = [each.folder for each in (loaded, *others)]
-    learnt = next((folder for folder in folders if os.path.lexists(folder / shortlist_file.NAME)), loaded.folder)
+    lexicon_folder = next(
+        (folder for folder in folders if os.path.lexists(folder / shortlist_file.NAME)), loaded.folder
+    )
     return Translator(
         loaded.model,
         loaded.tokenizers,
-        build.search(checked),
-        work.tokens,
+        build.build_search(checked),
+        settings.tokens,
         weights,
         engine=Ensemble(engines) if others else engines[0],
-        listing=Listing(shortlist_file.load(learnt, loaded.tokenizers), choice)
-        if isinstance(choice, Lexical)
+        shortlist_source=ShortlistSource(shortlist_file.load(lexicon_folder, loaded.tokenizers), choice)
+        if isinstance(choice, LexicalShortlist)
         else None,
     )

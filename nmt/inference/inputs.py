@@ -19,14 +19,14 @@ from nmt.errors import ConfigError, DataError
 STDIN = "-"
 """Stands for standard input."""
 
-Given = str | list[str] | None
+FileNames = str | list[str] | None
 """What may be given for files."""
 
-WINDOW = 0.05
+GATHER_SECONDS = 0.05
 """Seconds for which lines of a pipe are gathered after the first: all that arrive later are translated later."""
 
 
-def find_files(given: Given, *, setting: str) -> list[str]:
+def find_files(given: FileNames, *, setting: str) -> list[str]:
     """The files that a setting names, in their order; those of a pattern such as dir/*.txt are sorted. None is STDIN.
 
     A name with * ? or [ that is there is that file. Raises DataError where a pattern matches nothing, and ConfigError
@@ -57,8 +57,8 @@ def read_files(files: Sequence[str], errors: lines.Errors, *, setting: str, tabl
     """
     for file in files:
         if file != STDIN:
-            lines.check(file, asked=setting, errors=errors, tables=tables)
-    return _lines(files, errors, tables)
+            lines.check(file, setting=setting, errors=errors, tables=tables)
+    return _read_lines(files, errors, tables)
 
 
 def read_lines(file: str, errors: lines.Errors, *, setting: str) -> list[str]:
@@ -66,7 +66,7 @@ def read_lines(file: str, errors: lines.Errors, *, setting: str) -> list[str]:
     return list(read_files([file], errors, setting=setting))
 
 
-def _lines(files: Sequence[str], errors: lines.Errors, tables: bool) -> Iterator[str]:
+def _read_lines(files: Sequence[str], errors: lines.Errors, tables: bool) -> Iterator[str]:
     for file in files:
         if file == STDIN:
             yield from lines.decode(open_stdin(), name="standard input", errors=errors, tables=tables)
@@ -100,7 +100,7 @@ def _may_wait(file: str) -> bool:
             os.close(number)
 
 
-def has_left(stream: TextIO) -> bool:
+def is_reader_gone(stream: TextIO) -> bool:
     """Whether nobody reads the pipe that a stream writes to any more, as `head` does once it has its lines."""
     try:
         poll = select.poll()
@@ -110,28 +110,28 @@ def has_left(stream: TextIO) -> bool:
         return False
 
 
-def gather(text: Iterable[str], most: int, *, characters: int) -> Iterator[list[str]]:
+def gather_lines(text: Iterable[str], max_lines: int, *, characters: int) -> Iterator[list[str]]:
     """Runs of up to `most` lines, and of about so many `characters`, as they arrive; an empty one where none is there.
 
     A thread reads ahead, so that lines which arrive while others are translated make up the next run: the slower the
     model, the longer the runs. An empty run says that all lines before it shall be answered now.
     """
-    held: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=most)
-    threading.Thread(target=_put_all, args=(text, held), daemon=True).start()
+    line_queue: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=max_lines)
+    threading.Thread(target=_put_all, args=(text, line_queue), daemon=True).start()
     while True:
         try:
-            line = held.get(timeout=WINDOW)
+            line = line_queue.get(timeout=GATHER_SECONDS)
         except queue.Empty:
             yield []
-            line = held.get()
-        run, size, last = list[str](), 0, time.monotonic() + WINDOW
+            line = line_queue.get()
+        run, size, deadline = list[str](), 0, time.monotonic() + GATHER_SECONDS
         while isinstance(line, str):
             run.append(line)
             size += len(line)
-            if len(run) >= most or size >= characters:
+            if len(run) >= max_lines or size >= characters:
                 break
             try:
-                line = held.get(timeout=max(0.0, last - time.monotonic()))
+                line = line_queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
         if run:
@@ -142,12 +142,12 @@ def gather(text: Iterable[str], most: int, *, characters: int) -> Iterator[list[
             return
 
 
-def _put_all(text: Iterable[str], held: "queue.Queue[str | BaseException | None]") -> None:
+def _put_all(text: Iterable[str], line_queue: "queue.Queue[str | BaseException | None]") -> None:
     """Puts every line, and then None; or what reading them raised."""
     try:
         for line in text:
-            held.put(line)
+            line_queue.put(line)
     except BaseException as problem:
-        held.put(problem)
+        line_queue.put(problem)
     else:
-        held.put(None)
+        line_queue.put(None)

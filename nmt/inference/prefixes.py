@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nmt.data import lines
 from nmt.errors import DataError
 from nmt.inference.inputs import read_files
-from nmt.special_tokens import UNKNOWN
+from nmt.special_tokens import UNK
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
@@ -28,7 +28,7 @@ def read_input(files: Sequence[str], prefix: str | None, errors: lines.Errors) -
     text = read_files(files, errors, setting="input", tables=prefix == COLUMN)
     if prefix is None or prefix == COLUMN:
         return text
-    lines.check(prefix, asked="prefix")
+    lines.check(prefix, setting="prefix")
     return join_prefixes(text, lines.stream(prefix, errors), name=prefix)
 
 
@@ -58,7 +58,7 @@ def split_prefixes(chunk: Sequence[str], prefix: str | None) -> tuple[list[str],
 
 
 def encode_prefixes(
-    tokenizer: "Tokenizer", prefixes: Sequence[str] | None, *, first: int, most: int | None
+    tokenizer: "Tokenizer", prefixes: Sequence[str] | None, *, first: int, max_pieces: int | None
 ) -> list[list[int]] | None:
     """The pieces of prefixes, with a warning for what the vocabulary does not have. `first` lines came before.
 
@@ -68,11 +68,11 @@ def encode_prefixes(
         return None
     ids = tokenizer.encode(prefixes)
     for number, prefix in enumerate(ids, start=first + 1):
-        if most is not None and len(prefix) > most:
+        if max_pieces is not None and len(prefix) > max_pieces:
             raise DataError(
-                f"line {number}: the prefix has {len(prefix)} pieces, and may have {most} at most (max_source). "
+                f"line {number}: the prefix has {len(prefix)} pieces, and may have {max_pieces} at most (max_source). "
                 "Shorten it, or set max_source higher."
             )
-        if UNKNOWN in prefix:
+        if UNK in prefix:
             logger.warning("line %d: the prefix has characters that the vocabulary does not have", number)
     return ids

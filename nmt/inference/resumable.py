@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from nmt.errors import DataError, NmtError
-from nmt.inference.streams import WRITING, encoded, opened
+from nmt.inference.streams import PART_PREFIX, encode_lines, open_file
 from nmt.storage.locks import lock_file
-from nmt.storage.untrusted_paths import LEXICON, LEXICON_BYTES, list_model_files, ordinary
+from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file, list_model_files
 
 logger = logging.getLogger(__name__)
 
-NOTE = ".json"
+PROGRESS_SUFFIX = ".json"
 """Ends the name of the note on an output that is not yet whole."""
 
 
-class Note(NamedTuple):
+class TranslationProgress(NamedTuple):
     """How far an output is: lines of the input that are answered in it, their SHA-256, and the bytes of the answers."""
 
     lines: int
@@ -29,14 +29,14 @@ class Note(NamedTuple):
     bytes: int
 
 
-class Reading:
+class LineHash:
     """Which lines have been read, and how many."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self.lines = 0
 
-    def take(self, lines: Iterable[str]) -> str:
+    def update(self, lines: Iterable[str]) -> str:
         """The SHA-256 of all lines so far, and of these."""
         for line in lines:
             self._hash.update(line.encode() + b"\n")
@@ -44,17 +44,17 @@ class Reading:
         return self._hash.hexdigest()
 
 
-class Output(NamedTuple):
-    """A place for answers. `text` is what is still to be translated, and `done` lines came before."""
+class ResumableOutput(NamedTuple):
+    """A place for answers. `text` is what is still to be translated, and `lines_done` lines came before."""
 
     text: Iterator[str]
-    done: int
-    put: Callable[[list[str], Iterable[str]], None]
+    lines_done: int
+    write: Callable[[list[str], Iterable[str]], None]
     """Takes lines of the input and what is written for them."""
 
 
 @contextmanager
-def resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterator[str]]) -> Iterator[Output]:
+def open_resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterator[str]]) -> Iterator[ResumableOutput]:
     """An output file that appears when it is whole, and is begun where an earlier command with the same job stopped.
 
     `read` gives the lines of the input from their start. An earlier command's part is used if its note has the same
@@ -62,76 +62,78 @@ def resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterator[str
     kept. Raises DataError if the file cannot be written, or is being written.
     """
     final = Path(path).expanduser().resolve()
-    written, note = (final.with_name(f"{WRITING}{final.name}{end}") for end in ("", NOTE))
-    text, reading = read(), Reading()
-    with opened(written, path, "ab") as file:
-        alone(file, path)
-        kept = found(note, job)
-        if kept is not None and (kept.bytes > written.stat().st_size or skipped(text, reading, kept) != kept.read):
-            text, reading, kept = read(), Reading(), None
-        file.truncate(0 if kept is None else kept.bytes)
-        first = reading.lines
+    part_path, progress_path = (final.with_name(f"{PART_PREFIX}{final.name}{end}") for end in ("", PROGRESS_SUFFIX))
+    text, line_hash = read(), LineHash()
+    with open_file(part_path, path, "ab") as file:
+        lock_or_raise(file, path)
+        progress = read_progress(progress_path, job)
+        if progress is not None and (
+            progress.bytes > part_path.stat().st_size or hash_answered_lines(text, line_hash, progress) != progress.read
+        ):
+            text, line_hash, progress = read(), LineHash(), None
+        file.truncate(0 if progress is None else progress.bytes)
+        first = line_hash.lines
 
-        def put(lines: list[str], answers: Iterable[str]) -> None:
-            file.write(encoded(answers))
+        def write_answers(lines: list[str], answers: Iterable[str]) -> None:
+            file.write(encode_lines(answers))
             file.flush()
             os.fsync(file.fileno())
-            now = Note(read=reading.take(lines), lines=reading.lines, bytes=file.tell())
-            temporary = note.with_name(f"{note.name}.new")
+            now = TranslationProgress(read=line_hash.update(lines), lines=line_hash.lines, bytes=file.tell())
+            temporary = progress_path.with_name(f"{progress_path.name}.new")
             temporary.write_text(json.dumps({"job": job, **now._asdict()}), encoding="utf-8")
-            temporary.replace(note)
+            temporary.replace(progress_path)
 
         try:
-            yield Output(text, first, put)
+            yield ResumableOutput(text, first, write_answers)
         except NmtError:
-            written.unlink(missing_ok=True)
-            note.unlink(missing_ok=True)
+            part_path.unlink(missing_ok=True)
+            progress_path.unlink(missing_ok=True)
             raise
         except KeyboardInterrupt:
-            logger.warning("interrupted after line %d; the same command goes on there", reading.lines)
+            logger.warning("interrupted after line %d; the same command goes on there", line_hash.lines)
             raise
-        written.replace(final)
-        note.unlink(missing_ok=True)
+        part_path.replace(final)
+        progress_path.unlink(missing_ok=True)
 
 
-def alone(file: BinaryIO, asked: str) -> None:
+def lock_or_raise(file: BinaryIO, display_path: str) -> None:
     """Raises DataError if another process writes this file."""
     try:
         lock_file(file.fileno())
     except BlockingIOError:
         raise DataError(
-            f"{asked} is being written by another command. Wait for it, or choose another output."
+            f"{display_path} is being written by another command. Wait for it, or choose another output."
         ) from None
     except OSError as problem:
-        logger.warning("%s cannot be locked (%s): see to it that no second command writes it", asked, problem)
+        logger.warning("%s cannot be locked (%s): see to it that no second command writes it", display_path, problem)
 
 
-def found(note: Path, job: Mapping[str, Any]) -> Note | None:
+def read_progress(path: Path, job: Mapping[str, Any]) -> TranslationProgress | None:
     """What an earlier command with the same job noted; None if there is nothing that can be used."""
     try:
-        kept = json.loads(note.read_text(encoding="utf-8"))
-        if kept.pop("job") == json.loads(json.dumps(job)):
-            return Note(int(kept["lines"]), str(kept["read"]), int(kept["bytes"]))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("job") == json.loads(json.dumps(job)):
+            return TranslationProgress(int(content["lines"]), str(content["read"]), int(content["bytes"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return None
 
 
-def skipped(text: Iterator[str], reading: Reading, note: Note) -> str:
+def hash_answered_lines(text: Iterator[str], line_hash: LineHash, progress: TranslationProgress) -> str:
     """The SHA-256 of as many lines as were answered."""
-    return reading.take(islice(text, note.lines))
+    return line_hash.update(islice(text, progress.lines))
 
 
-def fingerprint(folder: Path, *, lexicon: bool = False) -> str:
+def hash_model_folder(folder: Path, *, lexicon: bool = False) -> str:
     """What names the model in a folder: a SHA-256 over its files, and over its lexicon where that is used.
 
     Raises ModelError if one is missing, or is no regular file in the folder.
     """
     paths = list_model_files(folder)
     if lexicon and os.path.lexists(folder / LEXICON):
-        paths.append(ordinary(folder, LEXICON, most=LEXICON_BYTES))
-    found = hashlib.sha256()
+        paths.append(find_regular_file(folder, LEXICON, max_bytes=MAX_LEXICON_BYTES))
+    digest = hashlib.sha256()
     for path in sorted(paths):
         with path.open("rb") as file:
-            found.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -4,23 +4,23 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-OPENING = "\"'“‘„‚«‹¿¡([{「『（【《〈"
-CLOSING = "\"'”’“‘»›)]}」』）】》〉"
+OPENING_MARKS = "\"'“‘„‚«‹¿¡([{「『（【《〈"
+CLOSING_MARKS = "\"'”’“‘»›)]}」』）】》〉"
 
-SPACED = ".!?…؟۔։।॥።"
+SPACED_MARKS = ".!?…؟۔։।॥።"
 """Marks that end a sentence where a space follows."""
 
-UNSPACED = "。！？｡．။។"
+UNSPACED_MARKS = "。！？｡．။។"
 """Marks that end a sentence also where none does."""
 
-END = re.compile(
-    rf"(?P<mark>[{SPACED}]+)[{re.escape(CLOSING)}]*(?P<space>\s+)(?=[{re.escape(OPENING)}]*(?P<next>\w))"
-    rf"|[{UNSPACED}]+(?P<closing>[{re.escape(CLOSING)}]*)\s*(?=(?P<after>\S))"
+SENTENCE_END = re.compile(
+    rf"(?P<mark>[{SPACED_MARKS}]+)[{re.escape(CLOSING_MARKS)}]*(?P<space>\s+)(?=[{re.escape(OPENING_MARKS)}]*(?P<next>\w))"
+    rf"|[{UNSPACED_MARKS}]+(?P<closing>[{re.escape(CLOSING_MARKS)}]*)\s*(?=(?P<after>\S))"
 )
 """What may end a sentence within a line."""
 
-NUMERIC_ONLY = " #NUMERIC_ONLY#"
-HIRAGANA = ("\u3041", "\u309f")
+NUMERIC_ONLY_SUFFIX = " #NUMERIC_ONLY#"
+HIRAGANA_RANGE = ("\u3041", "\u309f")
 
 
 def split_sentences(line: str, language: str | None = None) -> list[str]:
@@ -33,18 +33,18 @@ def split_sentences(line: str, language: str | None = None) -> list[str]:
     that of English where it has none, nor after a number alone   (Koehn et al. 2007)
     """
     found, start = [], 0
-    for match in END.finditer(line):
-        if ends(line, match, language) and not line[start : match.start()].strip().isdigit():
+    for match in SENTENCE_END.finditer(line):
+        if is_sentence_end(line, match, language) and not line[start : match.start()].strip().isdigit():
             found.append(line[start : match.end()].rstrip())
             start = match.end()
     rest = line[start:]
     return [*found, rest] if rest.strip() or not found else found
 
 
-def ends(line: str, match: "re.Match[str]", language: str | None) -> bool:
-    """Whether a sentence ends where END matches."""
+def is_sentence_end(line: str, match: "re.Match[str]", language: str | None) -> bool:
+    """Whether a sentence ends where SENTENCE_END matches."""
     if match["mark"] is None:
-        low, high = HIRAGANA
+        low, high = HIRAGANA_RANGE
         return not (match["closing"] and low <= match["after"] <= high)
     following = match["next"]
     if following.islower() or following == "_":
@@ -52,17 +52,17 @@ def ends(line: str, match: "re.Match[str]", language: str | None) -> bool:
     if match["mark"] != ".":
         return not following.isdigit() or "." not in match["mark"]
     word = line[: match.start()].split()[-1:] or [""]
-    return not abbreviates(word[0].lstrip(OPENING), following, language)
+    return not is_abbreviation(word[0].lstrip(OPENING_MARKS), following, language)
 
 
-def abbreviates(word: str, following: str, language: str | None) -> bool:
+def is_abbreviation(word: str, following: str, language: str | None) -> bool:
     """Whether the full stop after a word is that of an abbreviation; `following` is the character that comes next."""
     if len(word) == 1 and word.isalpha() and word.upper() != word.lower():
         return True  # an initial
     if re.fullmatch(r"(\w\.)+\w", word):
         return True  # an acronym, or such as z.B
     prefixes = list_abbreviations((language or "").split("_")[0].split("-")[0].lower())
-    return word in prefixes or (following.isdigit() and f"{word}{NUMERIC_ONLY}" in prefixes)
+    return word in prefixes or (following.isdigit() and f"{word}{NUMERIC_ONLY_SUFFIX}" in prefixes)
 
 
 @cache
@@ -73,7 +73,7 @@ def list_abbreviations(language: str) -> frozenset[str]:
     return frozenset(NonbreakingPrefixes().words(language))
 
 
-def looks_like_several(line: str, language: str | None = None) -> bool:
+def has_several_sentences(line: str, language: str | None = None) -> bool:
     """Whether a line has several sentences."""
     return len(split_sentences(line, language)) > 1
 

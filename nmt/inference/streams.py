@@ -12,20 +12,20 @@ from nmt.data import lines
 from nmt.errors import DataError
 from nmt.printable import escape_controls
 
-WRITING = ".writing-"
+PART_PREFIX = ".writing-"
 """Begins the name of a file that is not yet whole."""
 
 FIRST_CHUNK = 32
 CHUNK_CHARACTERS = 500_000
 
-Put = Callable[[Iterable[str]], None]
+WriteFn = Callable[[Iterable[str]], None]
 """Writes lines, each with its line end, and sees to it that a reader gets them now."""
 
 
-def pairs(source: str, target: str, errors: lines.Errors) -> tuple[list[str], list[str]]:
+def read_parallel_lines(source: str, target: str, errors: lines.Errors) -> tuple[list[str], list[str]]:
     """The lines of two files that belong together. Raises DataError if one has more than the other."""
-    lines.check(source, asked="source")
-    lines.check(target, asked="target")
+    lines.check(source, setting="source")
+    lines.check(target, setting="target")
     first, second = lines.read(source, errors), lines.read(target, errors)
     if len(first) != len(second):
         raise DataError(
@@ -35,24 +35,24 @@ def pairs(source: str, target: str, errors: lines.Errors) -> tuple[list[str], li
     return first, second
 
 
-def chunks(text: Iterable[str], most: int) -> Iterator[list[str]]:
+def split_chunks(text: Iterable[str], max_lines: int) -> Iterator[list[str]]:
     """Runs of up to `most` lines, and of about CHUNK_CHARACTERS at most, so that memory is bounded.
 
     The first is short and every next one up to twice as long, so that the first results come soon.
     """
-    size, held, characters = min(FIRST_CHUNK, most), list[str](), 0
+    size, chunk, characters = min(FIRST_CHUNK, max_lines), list[str](), 0
     for line in text:
-        held.append(line)
+        chunk.append(line)
         characters += len(line)
-        if len(held) >= size or characters >= CHUNK_CHARACTERS:
-            yield held
-            size, held, characters = min(2 * size, most), [], 0
-    if held:
-        yield held
+        if len(chunk) >= size or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            size, chunk, characters = min(2 * size, max_lines), [], 0
+    if chunk:
+        yield chunk
 
 
 @contextmanager
-def outgoing(path: str | None) -> Iterator[Put]:
+def open_writer(path: str | None) -> Iterator[WriteFn]:
     """A place for lines: a file, which appears only when all of them are in it, or standard output for None.
 
     What is no regular file (a pipe, /dev/null) is written as it comes. On a terminal, what would steer it is escaped;
@@ -60,21 +60,21 @@ def outgoing(path: str | None) -> Iterator[Put]:
     """
     if path is None:
         escape = partial(escape_controls, keep="\t") if sys.stdout.isatty() else str
-        yield lambda text: put(sys.stdout.buffer, map(escape, text))
+        yield lambda text: write_lines(sys.stdout.buffer, map(escape, text))
         return
     final = Path(path).expanduser().resolve()
-    direct = is_special(path)
-    written = final if direct else final.with_name(f"{WRITING}{final.name}")
+    is_direct = is_special(path)
+    part_path = final if is_direct else final.with_name(f"{PART_PREFIX}{final.name}")
     try:
-        with opened(written, path) as file:
-            yield lambda text: put(file, text)
-            if not direct:
+        with open_file(part_path, path) as file:
+            yield lambda text: write_lines(file, text)
+            if not is_direct:
                 os.fsync(file.fileno())
-        if not direct:
-            written.replace(final)
+        if not is_direct:
+            part_path.replace(final)
     finally:
-        if not direct:
-            written.unlink(missing_ok=True)
+        if not is_direct:
+            part_path.unlink(missing_ok=True)
 
 
 def is_same(first: str, second: str) -> bool:
@@ -89,20 +89,22 @@ def is_special(path: str) -> bool:
     return final.exists() and not final.is_file()
 
 
-def opened(file: Path, asked: str, mode: Literal["wb", "ab"] = "wb") -> BinaryIO:
+def open_file(file: Path, display_path: str, mode: Literal["wb", "ab"] = "wb") -> BinaryIO:
     """A file to write; raises DataError with the name that was asked for."""
     try:
         return file.open(mode)
     except OSError as problem:
-        raise DataError(f"{asked} cannot be written: {problem.strerror}. Choose a file in a folder that can.") from None
+        raise DataError(
+            f"{display_path} cannot be written: {problem.strerror}. Choose a file in a folder that can."
+        ) from None
 
 
-def put(stream: BinaryIO, text: Iterable[str]) -> None:
+def write_lines(stream: BinaryIO, text: Iterable[str]) -> None:
     """Writes lines as UTF-8."""
-    stream.write(encoded(text))
+    stream.write(encode_lines(text))
     stream.flush()
 
 
-def encoded(text: Iterable[str]) -> bytes:
+def encode_lines(text: Iterable[str]) -> bytes:
     """Lines as UTF-8, each with its line end."""
     return "".join(f"{line}\n" for line in text).encode()

@@ -6,22 +6,22 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.inference.sentences import looks_like_several
+from nmt.inference.sentences import has_several_sentences
 from nmt.printable import escape_controls, print_text
-from nmt.special_tokens import UNKNOWN
+from nmt.special_tokens import UNK
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-SHOUTED = 8
+MIN_CAPITALS = 8
 """Letters that a line in capitals has at least, so that it is no abbreviation."""
 
-DEARER = 1.5
+MIN_CAPITALS_RATIO = 1.5
 """Pieces that capitals take, to those of the same line in small letters, where the vocabulary hardly has them."""
 
-SHOWN = 5
+MAX_NAMED_CHARACTERS = 5
 """Unknown characters that a warning names."""
 
 KINDS = {
@@ -33,7 +33,7 @@ KINDS = {
 """What is counted, and how the summary says so."""
 
 
-class Tally(NamedTuple):
+class LineTally(NamedTuple):
     """Of some lines: how many are of each kind, and what is to be said of the first of a kind that is warned of."""
 
     lines: int
@@ -47,9 +47,9 @@ def count_lines(
     parts: Sequence[Sequence[Sequence[int]]],
     *,
     first: int,
-    most: int | None,
+    max_pieces: int | None,
     language: str | None,
-) -> Tally:
+) -> LineTally:
     """The tally of lines, given as text and as the pieces of the parts that are translated by themselves.
 
     `first` lines came before, and of a part `most` pieces are translated.
@@ -60,17 +60,18 @@ def count_lines(
         pieces = [piece for part in own for piece in part]
         small = count_lowercase(tokenizer, line, pieces)
         kinds = {
-            "truncated": most is not None and any(len(part) > most for part in own),
-            "unknown": UNKNOWN in pieces,
+            "truncated": max_pieces is not None and any(len(part) > max_pieces for part in own),
+            "unknown": UNK in pieces,
             "capitals": small is not None,
-            "several": looks_like_several(line, language),
+            "several": has_several_sentences(line, language),
         }
         for kind, holds in kinds.items():
             counts[kind] += holds
         if kinds["unknown"] and "unknown" not in warnings:
             warnings["unknown"] = (
                 f"line {number} has characters that the vocabulary does not have "
-                f"({show_characters(tokenizer.unknown(line))}), so the model cannot tell them apart. Further such "
+                f"({format_characters(tokenizer.find_unknown(line))}), so the model cannot tell them apart. "
+                "Further such "
                 "lines are only counted."
             )
         if small is not None and "capitals" not in warnings:
@@ -78,28 +79,30 @@ def count_lines(
                 f"line {number} is in capitals, which the vocabulary hardly has: {len(pieces)} pieces, and {small} in "
                 "small letters. It may be translated badly. Further lines in capitals are only counted."
             )
-    return Tally(len(lines), counts, warnings)
+    return LineTally(len(lines), counts, warnings)
 
 
-def show_characters(texts: Iterable[str]) -> str:
+def format_characters(texts: Iterable[str]) -> str:
     """The first distinct characters of some texts, safe to print, and dots where there are more of them.
 
     A mark that would combine with what stands before it stands on a dotted circle.
     """
     distinct = dict.fromkeys(character for text in texts for character in text)
     shown = [f"\u25cc{each}" if unicodedata.category(each).startswith("M") else each for each in distinct]
-    return escape_controls(", ".join([*shown[:SHOWN], *(["..."] if len(shown) > SHOWN else [])]))
+    return escape_controls(
+        ", ".join([*shown[:MAX_NAMED_CHARACTERS], *(["..."] if len(shown) > MAX_NAMED_CHARACTERS else [])])
+    )
 
 
 def count_lowercase(tokenizer: "Tokenizer", line: str, pieces: Sequence[int]) -> int | None:
     """How many pieces a line in capitals has in small letters, if its capitals are rare or unknown; else None."""
-    if not line.isupper() or sum(letter.isupper() for letter in line) < SHOUTED:
+    if not line.isupper() or sum(letter.isupper() for letter in line) < MIN_CAPITALS:
         return None
     (small,) = tokenizer.encode([line.lower()])
-    return len(small) if len(pieces) > DEARER * len(small) or pieces.count(UNKNOWN) > small.count(UNKNOWN) else None
+    return len(small) if len(pieces) > MIN_CAPITALS_RATIO * len(small) or pieces.count(UNK) > small.count(UNK) else None
 
 
-class Summary:
+class TranslationSummary:
     """The sum of tallies. The first line of a kind is warned of; the seconds run from `start`.
 
     hint: how lines of several sentences can be translated, if they were not.
@@ -109,22 +112,22 @@ class Summary:
         self.hint = hint
         self.lines = 0
         self.counts = dict.fromkeys(KINDS, 0)
-        self._warned: set[str] = set()
+        self._warned_kinds: set[str] = set()
         self._start = time.perf_counter()
 
     def start(self) -> None:
         """Begins to count seconds."""
         self._start = time.perf_counter()
 
-    def add(self, tally: Tally) -> None:
+    def add(self, tally: LineTally) -> None:
         """Adds the tally of the next lines."""
         self.lines += tally.lines
         for kind, count in tally.counts.items():
             self.counts[kind] += count
         for kind, text in tally.warnings.items():
-            if kind not in self._warned:
+            if kind not in self._warned_kinds:
                 logger.warning("%s", text)
-                self._warned.add(kind)
+                self._warned_kinds.add(kind)
 
     def __str__(self) -> str:
         seconds = time.perf_counter() - self._start

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
-Chunk = list[str]
+LineChunk = list[str]
 T = TypeVar("T")
 
-Answer = Callable[[int, Chunk], T]
+ChunkFn = Callable[[int, LineChunk], T]
 """What is made of a chunk of lines; the number of lines before it comes first."""
 
 
-def spread(
-    chunks: Iterable[tuple[int, Chunk]], processes: int, begin: Callable[..., Answer[T]], *given: Any
-) -> Iterator[tuple[Chunk, T]]:
+def map_in_order(
+    chunks: Iterable[tuple[int, LineChunk]], processes: int, make_fn: Callable[..., ChunkFn[T]], *arguments: Any
+) -> Iterator[tuple[LineChunk, T]]:
     """Every chunk with its answer, in order. Each process makes its own answerer with `begin(*given)`.
 
     An empty chunk is not answered; it says that all before it shall be, before the next is asked for.
@@ -32,34 +32,34 @@ def spread(
     """
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
     free: queue.Queue[Connection] = queue.Queue()
-    crew = []
+    workers = []
     for _ in range(processes):
-        ours, theirs = context.Pipe()
-        crew.append(context.Process(target=_serve, args=(theirs, begin, given), daemon=True))
-        crew[-1].start()
-        theirs.close()
-        free.put(ours)
+        parent_end, child_end = context.Pipe()
+        workers.append(context.Process(target=_serve, args=(child_end, make_fn, arguments), daemon=True))
+        workers[-1].start()
+        child_end.close()
+        free.put(parent_end)
     with ThreadPoolExecutor(processes) as threads:
-        waiting: deque[tuple[Chunk, Future[T]]] = deque()
+        waiting: deque[tuple[LineChunk, Future[T]]] = deque()
         try:
             for first, chunk in chunks:
                 if chunk:
-                    waiting.append((chunk, threads.submit(_asked, free, first, chunk)))
+                    waiting.append((chunk, threads.submit(_request_answer, free, first, chunk)))
                 while waiting and (not chunk or len(waiting) >= 2 * processes):
-                    asked, answer = waiting.popleft()
-                    yield asked, answer.result()
-            for asked, answer in waiting:
-                yield asked, answer.result()
+                    answered_chunk, answer = waiting.popleft()
+                    yield answered_chunk, answer.result()
+            for answered_chunk, answer in waiting:
+                yield answered_chunk, answer.result()
         finally:
             for _, answer in waiting:
                 answer.cancel()
-            for process in crew:
+            for process in workers:
                 process.terminate()
-            for process in crew:
+            for process in workers:
                 process.join()
 
 
-def _asked(free: "queue.Queue[Connection]", first: int, chunk: Chunk) -> Any:
+def _request_answer(free: "queue.Queue[Connection]", first: int, chunk: LineChunk) -> Any:
     """What a process that is free answers."""
     connection = free.get()
     try:
@@ -84,12 +84,12 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(connection: Connection, begin: Callable[..., Answer[Any]], given: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, make_fn: Callable[..., ChunkFn[Any]], arguments: tuple[Any, ...]) -> None:
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        answer = begin(*given)
+        answer = make_fn(*arguments)
     except NmtError as problem:
         connection.recv()
         connection.send(problem)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-STEPS = 2**16
+PROBABILITY_STEPS = 2**16
 """A probability is rounded to a multiple of 1 / STEPS."""
 
-EACH = 4
+NUMBERS_PER_DRAW = 4
 """Numbers of 16 bits in a draw of 64."""
 
 
@@ -22,7 +22,7 @@ class Dropout(nn.Dropout):
         if not self.training or self.p in (0.0, 1.0) or input.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(input)
         size = input.numel()
-        draws = torch.empty(-(-size // EACH), dtype=torch.int64).random_(-(2**63), None)
-        least = min(round(self.p * STEPS), STEPS - 1) - STEPS // 2
-        kept = draws.view(torch.int16)[:size].view(input.shape) >= least
-        return input * kept.to(input.dtype).mul_(1.0 / (1.0 - self.p))
+        draws = torch.empty(-(-size // NUMBERS_PER_DRAW), dtype=torch.int64).random_(-(2**63), None)
+        threshold = min(round(self.p * PROBABILITY_STEPS), PROBABILITY_STEPS - 1) - PROBABILITY_STEPS // 2
+        mask = draws.view(torch.int16)[:size].view(input.shape) >= threshold
+        return input * mask.to(input.dtype).mul_(1.0 / (1.0 - self.p))

@@ -16,33 +16,33 @@ from torch import Tensor
 
 from nmt.errors import ConfigError
 
-products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+mkldnn_matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 
-def lowered(tensor: Tensor) -> Tensor:
+def to_autocast_dtype(tensor: Tensor) -> Tensor:
     """The tensor in the format of products: that of `torch.autocast` inside one, its own otherwise."""
-    return tensor.to(torch.get_autocast_dtype(tensor.device.type)) if is_lowering(tensor) else tensor
+    return tensor.to(torch.get_autocast_dtype(tensor.device.type)) if is_autocast_on(tensor) else tensor
 
 
-def is_lowering(tensor: Tensor) -> bool:
+def is_autocast_on(tensor: Tensor) -> bool:
     """Whether products with the tensor are now taken of tensors in a shorter format."""
-    kind = tensor.device.type
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    device_type = tensor.device.type
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
-def can_round(kind: str) -> bool:
+def has_amx(device_type: str) -> bool:
     """Whether products on a device of this kind can round what they multiply: on a CPU that has AMX."""
-    return kind == "cpu" and torch.cpu._is_amx_tile_supported()
+    return device_type == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
-def can_lower(kind: str) -> bool:
+def supports_bfloat16(device_type: str) -> bool:
     """Whether a device of this kind has products of bfloat16; a CPU without them takes number after number."""
-    return kind != "cpu" or (torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+    return device_type != "cpu" or (torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
-def check(precision: str, kind: str) -> None:
+def check_precision(precision: str, device_type: str) -> None:
     """Raises ConfigError where training in this precision, on a device of this kind, would take fifty times as long."""
-    if precision == "bfloat16" and not can_lower(kind):
+    if precision == "bfloat16" and not supports_bfloat16(device_type):
         raise ConfigError(
             "training.precision=bfloat16 needs a GPU, or a CPU with AMX or AVX512-BF16 (lscpu lists amx_bf16 or "
             "avx512_bf16); this one has no products of bfloat16. Choose training.precision=float32."
@@ -51,42 +51,42 @@ def check(precision: str, kind: str) -> None:
 
 def use_onednn(is_on: bool) -> None:
     """Has the products of this process, on a CPU, taken by oneDNN, which rounds them where there is AMX, or by MKL."""
-    products.fp32_precision = "bf16" if is_on else "ieee"
+    mkldnn_matmul.fp32_precision = "bf16" if is_on else "ieee"
 
 
 def is_onednn() -> bool:
     """Whether products on a CPU are now oneDNN's."""
-    return bool(products.fp32_precision == "bf16")
+    return bool(mkldnn_matmul.fp32_precision == "bf16")
 
 
 @contextmanager
-def _taken(by_onednn: bool) -> Iterator[None]:
-    before = products.fp32_precision
+def _matmul_backend(by_onednn: bool) -> Iterator[None]:
+    before = mkldnn_matmul.fp32_precision
     use_onednn(by_onednn)
     try:
         yield
     finally:
-        products.fp32_precision = before
+        mkldnn_matmul.fp32_precision = before
 
 
 @contextmanager
-def rounding(is_on: bool = True) -> Iterator[None]:
+def amx_bfloat16(is_on: bool = True) -> Iterator[None]:
     """Inside, products on a CPU round what they multiply to bfloat16, 8 binary digits, and sum in single precision.
 
     It holds for the whole process, and for backward passes that run inside. Without AMX products stay as they are.
     """
-    with _taken(by_onednn=True) if is_on else nullcontext():
+    with _matmul_backend(by_onednn=True) if is_on else nullcontext():
         yield
 
 
-def multiplied(left: Tensor, right: Tensor) -> Tensor:
+def batched_matmul(left: Tensor, right: Tensor) -> Tensor:
     """left @ right in the format that they are in.
 
     Batches of small products are MKL's on a CPU, and so not rounded, unless they are compiled: they are as fast as
     memory is, since each number is read once. Rounding would come on top, and oneDNN's writing of code for every new
     number of rows and positions; and so would the copy that `torch.autocast` makes of keys and values at each position.
     """
-    if left.ndim == 2 or torch.compiler.is_compiling() or not (is_onednn() or is_lowering(left)):
+    if left.ndim == 2 or torch.compiler.is_compiling() or not (is_onednn() or is_autocast_on(left)):
         return left @ right
-    with _taken(by_onednn=False), torch.autocast(left.device.type, enabled=False):
+    with _matmul_backend(by_onednn=False), torch.autocast(left.device.type, enabled=False):
         return left @ right

@@ -14,21 +14,21 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt(3)."""
 
 
-def prepare(threads: int | None) -> None:
+def configure(threads: int | None) -> None:
     """To be called before the first tensor is computed, since the threads of a pool keep what they began with.
 
     threads: of torch on the CPU; None leaves the choice to it.
     """
-    keep_memory()
+    keep_heap()
     use_large_pages()
     flush_denormals()
     if threads is not None:
         torch.set_num_threads(threads)
-    choose_library()
+    choose_matmul_backend()
 
 
 @cache
-def keep_memory() -> bool:
+def keep_heap() -> bool:
     """Tells glibc to serve large tensors from its heap and never to shrink it; returns whether it took that.
 
     Every training step frees and allocates the same large tensors. By default each becomes a mapping of its own, whose
@@ -37,8 +37,8 @@ def keep_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28}
-    return all(mallopt(ctypes.c_int(parameter), ctypes.c_int(value)) for parameter, value in wanted.items())
+    malloc_settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28}
+    return all(mallopt(ctypes.c_int(parameter), ctypes.c_int(value)) for parameter, value in malloc_settings.items())
 
 
 def use_large_pages() -> None:
@@ -59,14 +59,14 @@ def flush_denormals() -> bool:
     return torch.set_flush_denormal(True)
 
 
-def choose_library() -> bool:
+def choose_matmul_backend() -> bool:
     """Has oneDNN take products in single precision on processors that MKL is not written for; returns whether it does.
 
     MKL keeps its newest kernels, those of AVX-512, for Intel's processors: on an AMD EPYC of 2022 oneDNN is 1.3 times
     as fast, and on one of 2021, which has AVX2 alone, no faster. Torch uses it where products may be rounded to
     bfloat16, which it does with AMX only, so that a product is tried that tells.
     """
-    if maker() in ("", "GenuineIntel") or not torch.cpu._is_avx512_supported():
+    if cpu_vendor() in ("", "GenuineIntel") or not torch.cpu._is_avx512_supported():
         return False
     use_onednn(True)
     near_one = torch.full((64, 64), 1 + 2**-10)  # 1 in bfloat16
@@ -76,8 +76,8 @@ def choose_library() -> bool:
 
 
 @cache
-def maker() -> str:
+def cpu_vendor() -> str:
     """Who made the processor, in its own word for it; empty where the system does not tell in the way of Linux."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")

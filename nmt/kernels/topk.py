@@ -10,29 +10,31 @@ from torch import Tensor
 
 from nmt.masks import NEG_INF
 
-_WIDTH = 256
+_BLOCK_WIDTH = 256
 """Of a block."""
-_FINER = 16
+_FINE_WIDTH = 16
 """Of a block within what is left of the first cut."""
 
 
-class Best(NamedTuple):
+class TopK(NamedTuple):
     """The largest first: what they are, and which group and which of its values each stands at."""
 
     value: Float[Tensor, "*row best"]
     group: Int[Tensor, "*row best"]
-    place: Int[Tensor, "*row best"]
+    position: Int[Tensor, "*row best"]
 
 
-def best(values: Float[Tensor, "*row all"], count: int) -> tuple[Float[Tensor, "*row best"], Int[Tensor, "*row best"]]:
+def stable_topk(
+    values: Float[Tensor, "*row all"], count: int
+) -> tuple[Float[Tensor, "*row best"], Int[Tensor, "*row best"]]:
     """The `count` largest values of each row, largest first, and where they stand; the first wins a tie."""
-    alone = values.unsqueeze(-2)
-    found = best_sums(alone.new_zeros(alone.shape[:-1]), alone, count)
-    return found.value, found.place
+    single_group = values.unsqueeze(-2)
+    top = stable_topk_sums(single_group.new_zeros(single_group.shape[:-1]), single_group, count)
+    return top.value, top.position
 
 
-def best_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row group all"], count: int) -> Best:
-    """The `count` largest of base + added over all groups of a row; ties as in `best`, the first group before all.
+def stable_topk_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row group all"], count: int) -> TopK:
+    """The `count` largest of base + added over all groups of a row; ties as in `stable_topk`, then by group.
 
     Rows are cut into blocks, and what is left of them into finer ones. All but the `count` blocks with the largest
     maxima can be dropped unread, because each of these holds a value that comes before any dropped one. A sum is formed
@@ -41,53 +43,57 @@ def best_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*row grou
     """
     *rows, groups, size = added.shape
     count = min(count, groups * size)
-    width = _fitting(size)
+    width = _block_width(size)
     if groups * size <= width * count:
-        found, places = (base.unsqueeze(-1) + added).flatten(-2), torch.arange(groups * size, device=added.device)
-        first = _order(found, places).topk(count).indices
-        return Best(found.gather(-1, first), first // size, first % size)
+        sums, positions = (base.unsqueeze(-1) + added).flatten(-2), torch.arange(groups * size, device=added.device)
+        order = _sortable(sums, positions).topk(count).indices
+        return TopK(sums.gather(-1, order), order // size, order % size)
     if size % width:
         added = F.pad(added, (0, -size % width), value=NEG_INF)
     padded = added.shape[-1]
     blocks = added.reshape(-1, groups * padded // width, width)
     starts = torch.arange(0, groups * padded, width, device=added.device).expand(blocks.shape[:2])
-    lifted = base.reshape(-1, groups).repeat_interleave(padded // width, -1)
-    kept = _leading(blocks.amax(-1) + lifted, starts, count)
-    values = _of_each(blocks, kept).add_(lifted.gather(1, kept).unsqueeze(-1))
-    starts = starts.gather(1, kept).unsqueeze(-1) + torch.arange(0, width, _FINER, device=added.device)
-    blocks, starts = values.view(len(values), -1, _FINER), starts.flatten(1)
-    kept = _leading(blocks.amax(-1), starts, count)
-    values = _of_each(blocks, kept).flatten(1)
-    places = (starts.gather(1, kept).unsqueeze(-1) + torch.arange(_FINER, device=added.device)).flatten(1)
-    first = _order(values, places).topk(count).indices
-    values, places = (part.gather(1, first).view(*rows, count) for part in (values, places))
-    return Best(values, places // padded, (places % padded).clamp_(max=size - 1))
+    block_base = base.reshape(-1, groups).repeat_interleave(padded // width, -1)
+    top_blocks = _top_blocks(blocks.amax(-1) + block_base, starts, count)
+    values = _gather_blocks(blocks, top_blocks).add_(block_base.gather(1, top_blocks).unsqueeze(-1))
+    starts = starts.gather(1, top_blocks).unsqueeze(-1) + torch.arange(0, width, _FINE_WIDTH, device=added.device)
+    blocks, starts = values.view(len(values), -1, _FINE_WIDTH), starts.flatten(1)
+    top_blocks = _top_blocks(blocks.amax(-1), starts, count)
+    values = _gather_blocks(blocks, top_blocks).flatten(1)
+    positions = (starts.gather(1, top_blocks).unsqueeze(-1) + torch.arange(_FINE_WIDTH, device=added.device)).flatten(1)
+    order = _sortable(values, positions).topk(count).indices
+    values, positions = (part.gather(1, order).view(*rows, count) for part in (values, positions))
+    return TopK(values, positions // padded, (positions % padded).clamp_(max=size - 1))
 
 
-def _leading(
+def _top_blocks(
     peaks: Float[Tensor, "row block"], starts: Int[Tensor, "row block"], count: int
 ) -> Int[Tensor, "row best"]:
     """Which blocks have the largest maxima, in no order; of equal ones those that start first."""
-    return _order(peaks, starts).topk(min(count, peaks.shape[1]), sorted=False).indices
+    return _sortable(peaks, starts).topk(min(count, peaks.shape[1]), sorted=False).indices
 
 
-def _of_each(
-    blocks: Float[Tensor, "row block width"], kept: Int[Tensor, "row best"]
+def _gather_blocks(
+    blocks: Float[Tensor, "row block width"], indices: Int[Tensor, "row best"]
 ) -> Float[Tensor, "row best width"]:
     """A copy of those blocks of each row."""
     rows, count, width = blocks.shape
-    firsts = torch.arange(0, rows * count, count, device=kept.device).unsqueeze(1)
-    return blocks.view(-1, width).index_select(0, (kept + firsts).flatten()).view(rows, -1, width)
+    firsts = torch.arange(0, rows * count, count, device=indices.device).unsqueeze(1)
+    return blocks.view(-1, width).index_select(0, (indices + firsts).flatten()).view(rows, -1, width)
 
 
 @cache
-def _fitting(size: int) -> int:
+def _block_width(size: int) -> int:
     """The width next to the usual one that cuts `size` without a rest, or the usual one; finer blocks cut all."""
-    near = range(_WIDTH // 2, 2 * _WIDTH + 1, _FINER)
-    return min((width for width in near if size % width == 0), key=lambda width: abs(width - _WIDTH), default=_WIDTH)
+    near = range(_BLOCK_WIDTH // 2, 2 * _BLOCK_WIDTH + 1, _FINE_WIDTH)
+    return min(
+        (width for width in near if size % width == 0),
+        key=lambda width: abs(width - _BLOCK_WIDTH),
+        default=_BLOCK_WIDTH,
+    )
 
 
-def _order(values: Float[Tensor, "*row all"], places: Int[Tensor, "*#row all"]) -> Int[Tensor, "*row all"]:
+def _sortable(values: Float[Tensor, "*row all"], positions: Int[Tensor, "*#row all"]) -> Int[Tensor, "*row all"]:
     """Integers in the order of values, and where these are equal in the reverse order of places.
 
     No two are alike, so that what the largest are is not left to the algorithm that seeks them; `topk` alone settles
@@ -95,4 +101,4 @@ def _order(values: Float[Tensor, "*row all"], places: Int[Tensor, "*#row all"]) 
     order of numbers, and those of a negative one are when they are inverted.
     """
     bits = values.view(torch.int32)
-    return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32) - places
+    return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32) - positions

@@ -52,11 +52,11 @@ class Copy(Bridge):
             encoder_layers=encoder_layers,
             encoder_parts=encoder_parts,
         )
-        asked, found = (layers, parts, hidden_size), (encoder_layers, encoder_parts, memory_size)
-        if asked != found:
+        wanted, actual = (layers, parts, hidden_size), (encoder_layers, encoder_parts, memory_size)
+        if wanted != actual:
             raise ConfigError(
                 "model/bridge=copy needs an encoder and a decoder of the same layers, the same kind of cell and the "
-                f"same size: the decoder has (layers, tensors a cell, size) = {asked}, the encoder {found} with its "
+                f"same size: the decoder has (layers, tensors a cell, size) = {wanted}, the encoder {actual} with its "
                 "directions side by side. Choose model/bridge=dense, which learns the map between them."
             )
 
@@ -64,7 +64,7 @@ class Copy(Bridge):
         return encoded.final
 
 
-class Learned(Bridge):
+class ProjectedBridge(Bridge):
     """s_0 = tanh(W x + b), a W for every tensor of every layer; subclasses say what x is."""
 
     def __init__(
@@ -80,24 +80,24 @@ class Learned(Bridge):
         )
         self.map = nn.Linear(memory_size, layers * parts * hidden_size)
 
-    def spread(self, summary: Float[Tensor, "row memory"]) -> tuple[Carry, ...]:
+    def project(self, summary: Float[Tensor, "row memory"]) -> tuple[Carry, ...]:
         """tanh(W x + b), cut into layers and parts."""
         pieces = torch.tanh(self.map(summary)).chunk(self.layers * self.parts, 1)
         return tuple(tuple(pieces[i : i + self.parts]) for i in range(0, len(pieces), self.parts))
 
 
-class Dense(Learned):
+class Dense(ProjectedBridge):
     """x = the last hidden states of the encoder's top layer   (Bahdanau et al. 2015, who use the backward one alone)"""
 
     def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
-        return self.spread(encoded.final[-1][0])
+        return self.project(encoded.final[-1][0])
 
 
-class Mean(Learned):
+class Mean(ProjectedBridge):
     """x = the mean of the encoder's states over the sentence   (Sennrich et al. 2017, Nematus)"""
 
     def forward(self, encoded: Encoded, mask: Bool[Tensor, "row source"]) -> tuple[Carry, ...]:
-        return self.spread(encoded.states.sum(1) / mask.sum(1, keepdim=True))
+        return self.project(encoded.states.sum(1) / mask.sum(1, keepdim=True))
 
 
 BRIDGES: dict[str, type[Bridge]] = {"zero": Zero, "copy": Copy, "dense": Dense, "mean": Mean}

@@ -15,20 +15,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import Product, shared
-from nmt.kernels.precision import is_lowering
-from nmt.kernels.recurrence import Joint, is_differentiating
+from nmt.kernels.deferred_grad import DeferredLinearFn, deferred_linear
+from nmt.kernels.precision import is_autocast_on
+from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 
 Carry = tuple[Float[Tensor, "row hidden"], ...]
-Projected = Float[Tensor, "row gates"]
+GateInputs = Float[Tensor, "row gates"]
 
-Known = Float[Tensor, "time row gates"]
+ProjectedInputs = Float[Tensor, "time row gates"]
 """The projection of what was known of each position before the recurrence."""
 
-FedStep = Callable[[Float[Tensor, "row feed"], Carry], Carry]
+StepFn = Callable[[Float[Tensor, "row feed"], Carry], Carry]
 """(what is fed, carry) -> the next carry, for one position after another"""
 
-HOLD = 1e4
+SATURATE = 1e4
 """A gate's pre-activation that saturates a sigmoid to exactly 0 or 1 in single precision."""
 
 
@@ -36,7 +36,7 @@ class Cell(nn.Module, ABC):
     """A recurrent transition. `gates` blocks of `hidden_size` are projected from the input."""
 
     gates: int
-    parts: int
+    state_tensors: int
     """How many tensors make a carry."""
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
@@ -55,61 +55,61 @@ class Cell(nn.Module, ABC):
         for block in self.weight_hidden.data.chunk(self.gates):
             nn.init.orthogonal_(block)
 
-    def start(self, like: Tensor, rows: int) -> Carry:
+    def initial_state(self, like: Tensor, rows: int) -> Carry:
         """The carry of all zeros."""
-        return tuple(like.new_zeros(rows, self.hidden_size) for _ in range(self.parts))
+        return tuple(like.new_zeros(rows, self.hidden_size) for _ in range(self.state_tensors))
 
     def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
         """W x + b, for as many positions as are known."""
         return F.linear(inputs, self.weight_input, self.bias)
 
-    def offset(self, time: int, rows: int) -> Known | None:
+    def step_bias(self, time: int, rows: int) -> ProjectedInputs | None:
         """The b of `project`, for inputs that are projected position by position."""
         return self.bias.expand(time, rows, -1)
 
-    def recurrent(self) -> Product:
+    def bind_recurrent(self) -> DeferredLinearFn:
         """U h for the positions of one batch."""
-        return shared(self.weight_hidden)
+        return deferred_linear(self.weight_hidden)
 
     @abstractmethod
-    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
-        """The next carry; `recurrent` is what the method of that name gives, asked once a batch."""
+    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
+        """The next carry; `recurrent` is what `bind_recurrent` gives, once a batch."""
 
-    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
+    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
         """What makes of each carry of one batch the next, for one position after another."""
-        recurrent, known = self.recurrent(), iter(projected.unbind(0))
-        return lambda carry: self.step(next(known), carry, recurrent)
+        recurrent, inputs = self.bind_recurrent(), iter(projected.unbind(0))
+        return lambda carry: self.step(next(inputs), carry, recurrent)
 
-    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
-        """As `steps`, with an input that only the recurrence itself brings and `weight` projects."""
-        feed, recurrent = shared(weight), self.recurrent()
+    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
+        """As `bind`, with an input that only the recurrence itself brings and `weight` projects."""
+        feed, recurrent = deferred_linear(weight), self.bind_recurrent()
         # Unlike slices, what `unbind` gives has its gradient put together once, and not a whole one for each position.
-        known = repeat(None) if projected is None else iter(projected.unbind(0))
-        return lambda fed, carry: self.step(feed(fed, next(known)), carry, recurrent)
+        inputs = repeat(None) if projected is None else iter(projected.unbind(0))
+        return lambda fed, carry: self.step(feed(fed, next(inputs)), carry, recurrent)
 
     def run(
-        self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
+        self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         """Outputs of every position and the carry after the last real one. Padding must follow what is real."""
-        step = self.steps(self.project(inputs.transpose(0, 1)))
+        step = self.bind(self.project(inputs.transpose(0, 1)))
         outputs = []
         for time in range(inputs.shape[1]):
-            following = step(carry)
-            if real is not None:
-                keep = real[:, time].unsqueeze(-1)
-                following = tuple(torch.where(keep, new, old) for new, old in zip(following, carry, strict=True))
-            carry = following
+            next_carry = step(carry)
+            if mask is not None:
+                keep = mask[:, time].unsqueeze(-1)
+                next_carry = tuple(torch.where(keep, new, old) for new, old in zip(next_carry, carry, strict=True))
+            carry = next_carry
             outputs.append(carry[0])
         return torch.stack(outputs, 1), carry
 
-    def _held(
-        self, inputs: Float[Tensor, "row time input"], real: Bool[Tensor, "row time"] | None, *holds: float
+    def _masking_inputs(
+        self, inputs: Float[Tensor, "row time input"], mask: Bool[Tensor, "row time"] | None, *holds: float
     ) -> tuple[Float[Tensor, "row time wider"], Float[Tensor, "gates wider"]]:
         """Inputs with a feature more, 1 on padding, and input weights by which it adds its `hold` to each gate."""
-        if real is None:
+        if mask is None:
             return inputs, self.weight_input
         column = torch.cat([self.bias.new_full((self.hidden_size,), hold) for hold in holds])
-        flag = (~real).unsqueeze(-1).to(inputs.dtype)
+        flag = (~mask).unsqueeze(-1).to(inputs.dtype)
         return torch.cat([inputs, flag], -1), torch.cat([self.weight_input, column.unsqueeze(1)], 1)
 
 
@@ -121,51 +121,53 @@ class LSTM(Cell):
     """
 
     gates = 4
-    parts = 2
+    state_tensors = 2
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias.data[hidden_size : 2 * hidden_size] = 1.0
 
-    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
         hidden, cell = carry
         i, f, g, o = recurrent(hidden, projected).chunk(4, 1)
         cell = torch.addcmul(torch.sigmoid(f) * cell, torch.sigmoid(i), torch.tanh(g))
         return torch.sigmoid(o) * torch.tanh(cell), cell
 
-    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
-        if not is_differentiating():
-            return super().steps(projected)
-        joint = Joint(self.weight_hidden, projected.shape[0], projected.shape[1], projected)
-        return lambda carry: joint.lstm(carry[1], carry[0])
+    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
+        if not wants_custom_backward():
+            return super().bind(projected)
+        recurrence = FusedRecurrence(self.weight_hidden, projected.shape[0], projected.shape[1], projected)
+        return lambda carry: recurrence.lstm(carry[1], carry[0])
 
-    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
-        if not is_differentiating() or projected is None:
-            return super().fed(weight, projected)
+    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
+        if not wants_custom_backward() or projected is None:
+            return super().bind_with_feed(weight, projected)
         # All that enters the gates is a sum, so that one product serves what is fed and the state.
-        joint = Joint(torch.cat([weight, self.weight_hidden], 1), projected.shape[0], projected.shape[1], projected)
-        return lambda fed, carry: joint.lstm(carry[1], fed, carry[0])
+        recurrence = FusedRecurrence(
+            torch.cat([weight, self.weight_hidden], 1), projected.shape[0], projected.shape[1], projected
+        )
+        return lambda fed, carry: recurrence.lstm(carry[1], fed, carry[0])
 
     def run(
-        self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
+        self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        inputs, weight = self._held(inputs, real, -HOLD, HOLD, 0.0, 0.0)
-        if inputs.device.type == "cpu" and is_lowering(inputs):
-            outputs, hidden, cell = self._unrolled(inputs, weight, carry)
+        inputs, weight = self._masking_inputs(inputs, mask, -SATURATE, SATURATE, 0.0, 0.0)
+        if inputs.device.type == "cpu" and is_autocast_on(inputs):
+            outputs, hidden, cell = self._run_stepwise(inputs, weight, carry)
         else:
             weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
             start = [part.unsqueeze(0) for part in carry]
             outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, self.training, False, True)
             hidden, cell = hidden[0], cell[0]
         # The fused kernel holds c on padding but not h, which is read off at the last real position.
-        last = hidden if real is None else outputs[torch.arange(len(outputs), device=outputs.device), real.sum(1) - 1]
+        last = hidden if mask is None else outputs[torch.arange(len(outputs), device=outputs.device), mask.sum(1) - 1]
         return outputs, (last, cell)
 
-    def _unrolled(
+    def _run_stepwise(
         self, inputs: Float[Tensor, "row time input"], weight: Float[Tensor, "gates input"], carry: Carry
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `torch.lstm`, whose kernel for bfloat16 on a CPU takes three times as long."""
-        step = self.steps(F.linear(inputs.transpose(0, 1), weight, self.bias))
+        step = self.bind(F.linear(inputs.transpose(0, 1), weight, self.bias))
         outputs = []
         for _ in range(inputs.shape[1]):
             carry = step(carry)
@@ -181,40 +183,40 @@ class GRU(Cell):
     """
 
     gates = 3
-    parts = 1
+    state_tensors = 1
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias_hidden = nn.Parameter(torch.zeros(3 * hidden_size))
 
-    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
         (hidden,) = carry
         gates = recurrent(hidden, self.bias_hidden.expand(len(hidden), -1))
         reset, update = torch.sigmoid(projected[:, : -self.hidden_size] + gates[:, : -self.hidden_size]).chunk(2, 1)
         new = torch.tanh(projected[:, -self.hidden_size :] + reset * gates[:, -self.hidden_size :])
         return (torch.lerp(new, hidden, update),)
 
-    def steps(self, projected: Known) -> Callable[[Carry], Carry]:
-        if not is_differentiating():
-            return super().steps(projected)
-        joint, known = self._joint(*projected.shape[:2]), iter(projected.unbind(0))
-        return lambda carry: (joint.gru(next(known), carry[0]),)
+    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
+        if not wants_custom_backward():
+            return super().bind(projected)
+        recurrence, inputs = self._fuse_recurrence(*projected.shape[:2]), iter(projected.unbind(0))
+        return lambda carry: (recurrence.gru(next(inputs), carry[0]),)
 
-    def fed(self, weight: Float[Tensor, "gates feed"], projected: Known | None) -> FedStep:
-        if not is_differentiating() or projected is None:
-            return super().fed(weight, projected)
+    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
+        if not wants_custom_backward() or projected is None:
+            return super().bind_with_feed(weight, projected)
         # The reset gate tells what is fed from the state, so that each has its own product.
         time, rows, _ = projected.shape
-        feed, joint = Joint(weight, time, rows, projected), self._joint(time, rows)
-        return lambda fed, carry: (joint.gru(feed.product(fed), carry[0]),)
+        feed, recurrence = FusedRecurrence(weight, time, rows, projected), self._fuse_recurrence(time, rows)
+        return lambda fed, carry: (recurrence.gru(feed.linear(fed), carry[0]),)
 
-    def _joint(self, time: int, rows: int) -> Joint:
-        return Joint(self.weight_hidden, time, rows, self.bias_hidden)
+    def _fuse_recurrence(self, time: int, rows: int) -> FusedRecurrence:
+        return FusedRecurrence(self.weight_hidden, time, rows, self.bias_hidden)
 
     def run(
-        self, inputs: Float[Tensor, "row time input"], carry: Carry, real: Bool[Tensor, "row time"] | None = None
+        self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        inputs, weight = self._held(inputs, real, 0.0, HOLD, 0.0)
+        inputs, weight = self._masking_inputs(inputs, mask, 0.0, SATURATE, 0.0)
         weights = [weight, self.weight_hidden, self.bias, self.bias_hidden]
         start = carry[0].unsqueeze(0)
         outputs, hidden = torch.gru(inputs, start, weights, True, 1, 0.0, self.training, False, True)
@@ -228,7 +230,7 @@ class LayerNormLSTM(Cell):
     """
 
     gates = 4
-    parts = 2
+    state_tensors = 2
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
@@ -241,10 +243,10 @@ class LayerNormLSTM(Cell):
         # What else joins the input (input feeding, context) must be normalized with it, so the norm waits for `step`.
         return F.linear(inputs, self.weight_input)
 
-    def offset(self, time: int, rows: int) -> None:
+    def step_bias(self, time: int, rows: int) -> None:
         return None
 
-    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
         hidden, cell = carry
         gates = self.norm_input(projected) + self.norm_hidden(recurrent(hidden, None)) + self.bias
         i, f, g, o = gates.chunk(4, 1)
@@ -256,7 +258,7 @@ class LayerNormGRU(Cell):
     """The GRU with LN(W x) + LN(U h) in place of W x + U h   (Ba, Kiros and Hinton 2016, supplement)"""
 
     gates = 3
-    parts = 1
+    state_tensors = 1
 
     def __init__(self, *, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
@@ -266,10 +268,10 @@ class LayerNormGRU(Cell):
     def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
         return F.linear(inputs, self.weight_input)
 
-    def offset(self, time: int, rows: int) -> None:
+    def step_bias(self, time: int, rows: int) -> None:
         return None
 
-    def step(self, projected: Projected, carry: Carry, recurrent: Product) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
         (hidden,) = carry
         reset_x, update_x, new_x = (self.norm_input(projected) + self.bias).chunk(3, 1)
         reset_h, update_h, new_h = self.norm_hidden(recurrent(hidden, None)).chunk(3, 1)

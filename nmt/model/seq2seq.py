@@ -17,11 +17,11 @@ from nmt.model.decoders.decoder import Decoder, DecoderState
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.special_tokens import PAD
 
-Tied = Literal["none", "target", "all"]
+WeightTying = Literal["none", "target", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropout:
+class DropoutRates:
     """Probabilities of dropping: features of embeddings, features of the readout, and whole words of either side."""
 
     embedding: float = 0.0
@@ -35,7 +35,7 @@ class Dropout:
                 raise ConfigError(f"model.dropout.{name} must be at least 0 and below 1; got {value}.")
 
 
-class Step(NamedTuple):
+class StepOutput(NamedTuple):
     """What search gets for each row: the next token's distribution, the state after it, and where attention looked."""
 
     log_probs: Float[Tensor, "row vocab"]
@@ -60,7 +60,7 @@ class Embedding(nn.Module):
         return dropped
 
 
-def embedding_table(vocab_size: int, size: int) -> nn.Embedding:
+def build_embedding_table(vocab_size: int, size: int) -> nn.Embedding:
     """Normal with variance 1 / size, so that the product with a unit-variance readout starts near variance one."""
     table = nn.Embedding(vocab_size, size)
     nn.init.normal_(table.weight, std=size**-0.5)
@@ -80,15 +80,15 @@ class Seq2Seq(nn.Module):
         source_vocab: int,
         target_vocab: int,
         embedding_size: int,
-        tied: Tied,
-        dropout: Dropout,
+        tied: WeightTying,
+        dropout: DropoutRates,
         encoder: RecurrentEncoder,
         bridge: Bridge,
         decoder: Decoder,
     ) -> None:
         super().__init__()
-        target_table = embedding_table(target_vocab, embedding_size)
-        source_table = target_table if tied == "all" else embedding_table(source_vocab, embedding_size)
+        target_table = build_embedding_table(target_vocab, embedding_size)
+        source_table = target_table if tied == "all" else build_embedding_table(source_vocab, embedding_size)
         self.source = Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding)
         self.target = Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding)
         self.encoder = encoder
@@ -114,30 +114,30 @@ class Seq2Seq(nn.Module):
         return memory, self.decoder.start(self.bridge(encoded, mask))
 
     def forward(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], read: Int[Tensor, "row target"]
+        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
     ) -> Float[Tensor, "row target readout"]:
         """The readout at every target position, given the words before it; `output` makes logits of it."""
         memory, state = self.encode(source, lengths)
-        readout: Tensor = self.readout(self.decoder(self.target(read), state, memory).readout)
+        readout: Tensor = self.readout(self.decoder(self.target(target_input), state, memory).readout)
         return readout
 
     def align(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], read: Int[Tensor, "row target"]
+        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
     ) -> Float[Tensor, "row target source"]:
         """Attention weights when the target is given: row t is where the model looked to predict the t-th word.
 
         Raises ModelError for a model without attention.
         """
         memory, state = self.encode(source, lengths)
-        weights: Tensor | None = self.decoder(self.target(read), state, memory, keep_weights=True).weights
+        weights: Tensor | None = self.decoder(self.target(target_input), state, memory, keep_weights=True).weights
         if weights is None:
             raise ModelError("This model has no attention (attention=none), so it has no alignment.")
         return weights
 
-    def step(self, tokens: Int[Tensor, " row"], state: DecoderState, memory: Memory) -> Step:
+    def step(self, tokens: Int[Tensor, " row"], state: DecoderState, memory: Memory) -> StepOutput:
         """Read one token a row and give the distribution of the next; rows may be a beam of each sentence."""
         decoded = self.decoder(self.target(tokens.unsqueeze(1)), state, memory, keep_weights=True)
         logits = self.output(self.readout(decoded.readout.squeeze(1)))
         logits[:, PAD] = torch.finfo(logits.dtype).min  # padding is never a word, and must not be chosen by a wide beam
         weights = decoded.weights
-        return Step(F.log_softmax(logits, -1), decoded.state, None if weights is None else weights.squeeze(1))
+        return StepOutput(F.log_softmax(logits, -1), decoded.state, None if weights is None else weights.squeeze(1))

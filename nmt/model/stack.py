@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
-from nmt.model.cells import CELLS, Carry, Cell, Known
+from nmt.model.cells import CELLS, Carry, Cell, ProjectedInputs
 
 Carries = tuple[Carry, ...]
 """One a layer."""
 
-Stepped = tuple[Float[Tensor, "row hidden"], Carries]
+StackOutput = tuple[Float[Tensor, "row hidden"], Carries]
 
-Step = Callable[[Float[Tensor, "row feed"], Carries], Stepped]
+StackStep = Callable[[Float[Tensor, "row feed"], Carries], StackOutput]
 """(what is fed, carries) -> (output of the top layer, carries), for one position after another"""
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
 
-def dropout_of(where: str, probability: float) -> Dropout:
+def checked_dropout(where: str, probability: float) -> Dropout:
     """Dropout with a checked probability; `where` names the setting in the error."""
     if not 0.0 <= probability < 1.0:
         raise ConfigError(f"{where} must be at least 0 and below 1; got {probability}.")
@@ -39,31 +39,33 @@ class Stack(nn.Module):
             raise ConfigError(f"model.decoder.layers must be at least 1; got {layers}.")
         sizes = [input_size, *[hidden_size] * (layers - 1)]
         self.cells = nn.ModuleList(CELLS[cell](input_size=size, hidden_size=hidden_size) for size in sizes)
-        self.dropout = dropout_of("model.decoder.dropout", dropout)
+        self.dropout = checked_dropout("model.decoder.dropout", dropout)
         self.residual = residual
 
-    def cell(self, layer: int) -> Cell:
+    def get_cell(self, layer: int) -> Cell:
         """The cell of a layer, counted from 0."""
         cell = self.cells[layer]
         assert isinstance(cell, Cell)
         return cell
 
-    def unrolled(self, feed: Float[Tensor, "gates feed"], projected: Known | None, time: int, rows: int) -> Step:
+    def bind(
+        self, feed: Float[Tensor, "gates feed"], projected: ProjectedInputs | None, time: int, rows: int
+    ) -> StackStep:
         """What takes one position after another of one batch of `time` positions and `rows` rows.
 
         projected: the first layer's input; `feed` projects another input of that layer.
         """
-        first, *above = (self.cell(layer) for layer in range(len(self.cells)))
-        enter = first.fed(feed, projected)
-        ascend = [cell.fed(cell.weight_input, cell.offset(time, rows)) for cell in above]
+        first_cell, *upper_cells = (self.get_cell(layer) for layer in range(len(self.cells)))
+        first_step = first_cell.bind_with_feed(feed, projected)
+        upper_steps = [cell.bind_with_feed(cell.weight_input, cell.step_bias(time, rows)) for cell in upper_cells]
 
-        def step(fed: Tensor, carries: Carries) -> Stepped:
-            following = [enter(fed, carries[0])]
-            output = following[0][0]
-            for ascended, carry in zip(ascend, carries[1:], strict=True):
-                following.append(ascended(self.dropout(output), carry))
-                output = following[-1][0] + output if self.residual else following[-1][0]
-            return output, tuple(following)
+        def step(fed: Tensor, carries: Carries) -> StackOutput:
+            next_carries = [first_step(fed, carries[0])]
+            output = next_carries[0][0]
+            for upper_step, carry in zip(upper_steps, carries[1:], strict=True):
+                next_carries.append(upper_step(self.dropout(output), carry))
+                output = next_carries[-1][0] + output if self.residual else next_carries[-1][0]
+            return output, tuple(next_carries)
 
         return step
 
@@ -71,13 +73,13 @@ class Stack(nn.Module):
         self,
         inputs: Float[Tensor, "row time input"],
         carries: tuple[Carry, ...],
-        real: Bool[Tensor, "row time"] | None = None,
+        mask: Bool[Tensor, "row time"] | None = None,
     ) -> tuple[Float[Tensor, "row time hidden"], tuple[Carry, ...]]:
         """All positions, layer by layer. Returns the top outputs and the last carry of each layer."""
-        output, last = self.cell(0).run(inputs, carries[0], real)
-        following = [last]
+        output, last = self.get_cell(0).run(inputs, carries[0], mask)
+        next_carries = [last]
         for layer in range(1, len(self.cells)):
-            above, last = self.cell(layer).run(self.dropout(output), carries[layer], real)
-            following.append(last)
-            output = above + output if self.residual else above
-        return output, tuple(following)
+            layer_output, last = self.get_cell(layer).run(self.dropout(output), carries[layer], mask)
+            next_carries.append(last)
+            output = layer_output + output if self.residual else layer_output
+        return output, tuple(next_carries)

@@ -6,72 +6,76 @@ from typing import Any
 
 Group = tuple[str, list[tuple[str, str]]]
 
-DIFFERENT = "differs between the runs"
+DIFFERENT_VALUES = "differs between the runs"
 
-ROOM = 100
+MAX_VALUES_LENGTH = 100
 """Characters that different values of several runs may take."""
 
 
 def describe_run(about: Mapping[str, Any], settings: Mapping[str, Any], *, reason: str | None = None) -> list[Group]:
     """Groups of names and values. `about` is what run.json holds, `settings` those of config.yaml; what one of them
     lacks, as those of an older version may, is left out. `reason`: why training ended."""
-    model, attention, training = (part(settings, key) for key in ("model", "attention", "training"))
+    model, attention, training = (get_mapping(settings, key) for key in ("model", "attention", "training"))
     shown = {key: value for key, value in training.items() if key not in ("log_every", "keep")}
-    steps = [*entries(settings, "optimizer", "schedule", "batching", "average"), *entries(shown)]
+    steps = [*list_entries(settings, "optimizer", "schedule", "batching", "average"), *list_entries(shown)]
     groups = [
-        ("Data", data(about, settings)),
-        ("Model", [*entries(about, "parameters"), *entries(model)]),
-        ("Attention", entries(attention, "score", "scope", "normalizer", "heads")),
+        ("Data", describe_data(about, settings)),
+        ("Model", [*list_entries(about, "parameters"), *list_entries(model)]),
+        ("Attention", list_entries(attention, "score", "scope", "normalizer", "heads")),
         ("Training", [*steps, *([("ended by", reason)] if reason else [])]),
-        ("Search", entries(settings, "search")),
-        ("Made with", made_with(about)),
+        ("Search", list_entries(settings, "search")),
+        ("Made with", describe_environment(about)),
     ]
     return [(name, found) for name, found in groups if found]
 
 
-def data(about: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def describe_data(about: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The corpus and its languages, the vocabulary, and what the filters counted."""
-    corpus = part(settings, "data")
+    corpus = get_mapping(settings, "data")
     languages = [str(corpus[side]) for side in ("source_language", "target_language") if corpus.get(side)]
     rest = {key: value for key, value in corpus.items() if key not in ("source_language", "target_language")}
     found = [("languages", " to ".join(languages))] if len(languages) == 2 else []
-    found += [("corpus", phrase(rest))] if rest else []
-    found += entries(settings, "tokenizer", "filters")
-    return found + [(f"training {name}", phrase(value)) for name, value in part(about, "data").items()]
+    found += [("corpus", format_setting(rest))] if rest else []
+    found += list_entries(settings, "tokenizer", "filters")
+    return found + [(f"training {name}", format_setting(value)) for name, value in get_mapping(about, "data").items()]
 
 
-def made_with(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def describe_environment(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Machine, seed, versions and commit."""
-    found = entries(about, "device", "threads", "seed", "machine", "python")
-    found += [(name, str(version)) for name, version in part(about, "versions").items() if version is not None]
-    found += entries(about, "commit", "started")
-    return found + [(name.replace("_", " "), number(value)) for name, value in part(about, "costs").items()]
+    found = list_entries(about, "device", "threads", "seed", "machine", "python")
+    found += [(name, str(version)) for name, version in get_mapping(about, "versions").items() if version is not None]
+    found += list_entries(about, "commit", "started")
+    return found + [
+        (name.replace("_", " "), format_number(value)) for name, value in get_mapping(about, "costs").items()
+    ]
 
 
-def part(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def get_mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """A mapping inside another; an empty one where there is none."""
     found = values.get(key)
     return found if isinstance(found, Mapping) else {}
 
 
-def entries(values: Mapping[str, Any], *keys: str) -> list[tuple[str, str]]:
+def list_entries(values: Mapping[str, Any], *keys: str) -> list[tuple[str, str]]:
     """Names and values of some keys, or of all; what is missing or null is left out."""
-    return [(key.replace("_", " "), phrase(values[key])) for key in keys or values if values.get(key) is not None]
+    return [
+        (key.replace("_", " "), format_setting(values[key])) for key in keys or values if values.get(key) is not None
+    ]
 
 
-def phrase(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A value in one line: a group of settings by its name, with its settings in brackets."""
     if isinstance(value, Mapping):
-        inside = [f"{key}={phrase(each)}" for key, each in value.items() if key != "name" and each is not None]
+        inside = [f"{key}={format_setting(each)}" for key, each in value.items() if key != "name" and each is not None]
         if "name" not in value:
             return ", ".join(inside)
         return f"{value['name']} ({', '.join(inside)})" if inside else str(value["name"])
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(map(phrase, value))}]"
-    return number(value)
+        return f"[{', '.join(map(format_setting, value))}]"
+    return format_number(value)
 
 
-def number(value: Any) -> str:
+def format_number(value: Any) -> str:
     """Large counts with commas, fractions with four digits, true and false as in settings."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -80,14 +84,16 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def shared(runs: Sequence[Sequence[Group]]) -> list[Group]:
+def merge_descriptions(runs: Sequence[Sequence[Group]]) -> list[Group]:
     """What several runs are: a value that all have, or the different ones with bars between, where there is room."""
     flat = [{(group, name): value for group, found in run for name, value in found} for run in runs]
     found: dict[str, list[tuple[str, str]]] = {}
     for key in dict.fromkeys(key for each in flat for key in each):
         values = " | ".join(dict.fromkeys(each.get(key, "none") for each in flat))
         alike = len({each.get(key) for each in flat}) == 1
-        found.setdefault(key[0], []).append((key[1], values if alike or len(values) <= ROOM else DIFFERENT))
+        found.setdefault(key[0], []).append(
+            (key[1], values if alike or len(values) <= MAX_VALUES_LENGTH else DIFFERENT_VALUES)
+        )
     return list(found.items())
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.report.fonts import families, legible
-from nmt.report.panels import LEARNING, MEASURES, Panel, points
+from nmt.report.fonts import choose_families, make_legible
+from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS, Panel, select_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,8 +15,8 @@ INKS = ("#1d66b0", "#c9420c", "#237a36", "#9333a0", "#806300", "#b81f56", "#0b6c
 """Told apart by most colour-blind readers, and in print by the dashes and by their labels."""
 
 TEXT_INK, FAINT_INK, GRID_INK = "#1f2430", "#5d6572", "#e3e6eb"
-COLUMNS = 3
-WIDTH = 40
+MAX_COLUMNS = 3
+LEGEND_CHARACTERS = 40
 """Letters of a legend that have room above a chart."""
 
 Curve = tuple[list[int], list[float]]
@@ -36,61 +36,68 @@ class Chart(NamedTuple):
 CHART = Chart()
 
 
-def figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
+def build_figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
     """All figures that a report has numbers for, by name; `report` is what `nmt.report.html.page` takes."""
     variants = report["variants"]
-    found = {"curves": curves(LEARNING, variants), "measures": curves(MEASURES, variants)}
-    found |= {"lengths": lengths(variants), "costs": costs(report.get("costs", ()), variants)}
+    found = {"curves": draw_curves(LEARNING_PANELS, variants), "measures": draw_curves(MEASURE_PANELS, variants)}
+    found |= {"lengths": draw_lengths(variants), "costs": draw_costs(report.get("costs", ()), variants)}
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def panel_figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
+def build_panel_figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
     """Every chart of `curves`, `measures` and `costs` as a figure of its own, by the name of what it shows."""
     variants = report["variants"]
-    found = {file_name(panel.lines[0].key): curves([panel], variants) for panel in (*LEARNING, *MEASURES)}
-    found |= {f"cost-{file_name(cost['name'])}": costs([cost], variants) for cost in report.get("costs", ())}
+    found = {
+        format_file_name(panel.lines[0].key): draw_curves([panel], variants)
+        for panel in (*LEARNING_PANELS, *MEASURE_PANELS)
+    }
+    found |= {
+        f"cost-{format_file_name(cost['name'])}": draw_costs([cost], variants) for cost in report.get("costs", ())
+    }
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def file_name(key: str) -> str:
+def format_file_name(key: str) -> str:
     """attention.forced.entropy is entropy, learning_rate is learning-rate."""
     return key.rsplit(".", 1)[-1].replace("_", "-")
 
 
-def curves(panels: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+def draw_curves(panels: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
     """A chart for every panel that has a number. Variants are told apart by colour, their seeds drawn thin under the
     mean; a single variant has all lines of a panel, several have the first. None where there is no number at all."""
-    drawn = [panel for panel in panels if any(lines(panel, variants))]
+    drawn = [panel for panel in panels if any(iterate_lines(panel, variants))]
     if not drawn:
         return None
-    figure, grid = empty(len(drawn))
+    figure, grid = make_figure(len(drawn))
     for axes, panel in zip(grid, drawn, strict=True):
-        style(axes, panel.title, "step")
-        for label, ink, dashed, runs in lines(panel, variants):
+        style_axes(axes, panel.title, "step")
+        for label, ink, dashed, runs in iterate_lines(panel, variants):
             plot(axes, runs, label, ink, dashed)
         if panel.zero:
-            axes.set_ylim(bottom=min(0.0, *(min(values) for *_, runs in lines(panel, variants) for _, values in runs)))
-    legend(figure, grid, variants)
+            axes.set_ylim(
+                bottom=min(0.0, *(min(values) for *_, runs in iterate_lines(panel, variants) for _, values in runs))
+            )
+    draw_legend(figure, grid, variants)
     return figure
 
 
-def lines(panel: Panel, variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, bool, list[Curve]]]:
+def iterate_lines(panel: Panel, variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, bool, list[Curve]]]:
     """Label, colour, whether dashed, and the curves of all seeds, for each line of a panel that has a number."""
     for place, line in enumerate(panel.lines[:1] if len(variants) > 1 else panel.lines):
         for number, variant in enumerate(variants):
-            runs = [found for run in variant["runs"] if (found := points(run["metrics"], line))[0]]
+            runs = [found for run in variant["runs"] if (found := select_points(run["metrics"], line))[0]]
             ink = INKS[(number or place) % len(INKS)]
             if runs:
                 yield (variant["label"] if len(variants) > 1 else line.label), ink, place > 0, runs
 
 
-def lengths(variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+def draw_lengths(variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
     """BLEU over source lengths, the mean over seeds; None where no run has it."""
     having = [variant for variant in variants if any(run.get("lengths") for run in variant["runs"])]
     if not having:
         return None
-    figure, (axes,) = empty(1)
-    style(axes, "BLEU by source length", "source words")
+    figure, (axes,) = make_figure(1)
+    style_axes(axes, "BLEU by source length", "source words")
     first = next(run["lengths"] for run in having[0]["runs"] if run.get("lengths"))
     for number, variant in enumerate(variants):
         runs = [
@@ -103,35 +110,42 @@ def lengths(variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
     names = [f"{b['from']}" if b["from"] == b["to"] else f"{b['from']}–{b['to']}" for b in first]
     axes.set_xticks(range(len(first)), names)
     axes.set_ylim(bottom=0)
-    legend(figure, [axes], variants)
+    draw_legend(figure, [axes], variants)
     return figure
 
 
-def costs(wanted: Sequence[Mapping[str, Any]], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
+def draw_costs(wanted: Sequence[Mapping[str, Any]], variants: Sequence[Mapping[str, Any]]) -> "Figure | None":
     """BLEU against every cost: a point for each run, named by its variant; None where there is nothing to draw."""
     charts = []
     for cost in wanted:
-        pairs = [[pair for run in v["runs"] if (pair := both(run.get("values", {}), cost["name"]))] for v in variants]
+        pairs = [
+            [pair for run in v["runs"] if (pair := get_cost_and_bleu(run.get("values", {}), cost["name"]))]
+            for v in variants
+        ]
         if any(pairs):
             charts.append((cost["head"], pairs))
     if not charts:
         return None
-    figure, grid = empty(len(charts))
+    figure, grid = make_figure(len(charts))
     for axes, (head, pairs) in zip(grid, charts, strict=True):
-        style(axes, "test BLEU", head)
+        style_axes(axes, "test BLEU", head)
         for number, (variant, own) in enumerate(zip(variants, pairs, strict=True)):
             ink = INKS[number % len(INKS)]
             if own:
                 axes.scatter(
-                    [cost for cost, _ in own], [bleu for _, bleu in own], s=22, color=ink, label=name(variant["label"])
+                    [cost for cost, _ in own],
+                    [bleu for _, bleu in own],
+                    s=22,
+                    color=ink,
+                    label=format_label(variant["label"]),
                 )
         axes.ticklabel_format(style="sci", axis="x", scilimits=(-3, 5))
         axes.xaxis.get_offset_text().set(fontsize=7, color=FAINT_INK)
-    legend(figure, grid, variants)
+    draw_legend(figure, grid, variants)
     return figure
 
 
-def both(values: Mapping[str, float], cost: str) -> tuple[float, float] | None:
+def get_cost_and_bleu(values: Mapping[str, float], cost: str) -> tuple[float, float] | None:
     """A run's cost and its BLEU; None where one is not known."""
     return (values[cost], values["BLEU"]) if {cost, "BLEU"} <= values.keys() else None
 
@@ -139,11 +153,11 @@ def both(values: Mapping[str, float], cost: str) -> tuple[float, float] | None:
 # Parts --------------------------------------------------------------------------------------------------------------
 
 
-def empty(count: int) -> "tuple[Figure, list[Axes]]":
+def make_figure(count: int) -> "tuple[Figure, list[Axes]]":
     """A figure with so many charts, three in a row."""
     from matplotlib.figure import Figure
 
-    columns, rows = min(count, COLUMNS), math.ceil(count / COLUMNS)
+    columns, rows = min(count, MAX_COLUMNS), math.ceil(count / MAX_COLUMNS)
     figure = Figure(figsize=(CHART.width * columns, CHART.height * rows), facecolor="white")
     grid = [figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(place)) for place in range(count)]
     arrange(figure, grid, above=0.0)
@@ -153,7 +167,7 @@ def empty(count: int) -> "tuple[Figure, list[Axes]]":
 def arrange(figure: "Figure", grid: "Sequence[Axes]", *, above: float) -> None:
     """Place the charts below `above` inches that are kept for a legend. Fixed margins take no time to compute, and make
     charts of the same size from figure to figure."""
-    columns, rows = min(len(grid), COLUMNS), math.ceil(len(grid) / COLUMNS)
+    columns, rows = min(len(grid), MAX_COLUMNS), math.ceil(len(grid) / MAX_COLUMNS)
     width, height = CHART.width * columns, CHART.height * rows + above
     figure.set_size_inches(width, height)
     for place, axes in enumerate(grid):
@@ -173,38 +187,50 @@ def plot(axes: "Axes", runs: Sequence[Curve], label: str, ink: str, dashed: bool
     middle = [sum(values[steps.index(step)] for steps, values in runs) / len(runs) for step in shared]
     marker = "o" if len(shared) <= 40 else None
     axes.plot(
-        shared, middle, color=ink, label=name(label), linewidth=1.4, linestyle=shape, marker=marker, markersize=2.2
+        shared,
+        middle,
+        color=ink,
+        label=format_label(label),
+        linewidth=1.4,
+        linestyle=shape,
+        marker=marker,
+        markersize=2.2,
     )
 
 
-def name(label: str) -> str:
+def format_label(label: str) -> str:
     """A label that matplotlib can draw, in no formula, and that a legend does not pass over."""
-    return "\u200b" * label.startswith("_") + legible(label, longest=40).replace("$", r"\$")
+    return "\u200b" * label.startswith("_") + make_legible(label, longest=40).replace("$", r"\$")
 
 
-def legend(figure: "Figure", grid: "Sequence[Axes]", variants: Sequence[Mapping[str, Any]]) -> None:
+def draw_legend(figure: "Figure", grid: "Sequence[Axes]", variants: Sequence[Mapping[str, Any]]) -> None:
     """What the lines are: of several variants once, above all charts, and else in every chart that has several."""
     found = [axes.get_legend_handles_labels() for axes in grid]
     if len(variants) > 1:
         named = {label: handle for handles, labels in found for label, handle in zip(labels, handles, strict=True)}
-        columns = max(1, min(len(named), WIDTH * min(len(grid), COLUMNS) // max(map(len, named))))
-        ncols = min(columns, 2 * COLUMNS)
-        style: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, 1.0), "ncols": ncols, **printed(named)}
+        columns = max(1, min(len(named), LEGEND_CHARACTERS * min(len(grid), MAX_COLUMNS) // max(map(len, named))))
+        ncols = min(columns, 2 * MAX_COLUMNS)
+        style: dict[str, Any] = {
+            "loc": "upper left",
+            "bbox_to_anchor": (0.0, 1.0),
+            "ncols": ncols,
+            **get_legend_style(named),
+        }
         shown = figure.legend(list(named.values()), list(named), **style)
         arrange(figure, grid, above=shown.get_window_extent().height / figure.dpi)
         return
     for axes, (_, labels) in zip(grid, found, strict=True):
         if len(labels) > 1:
-            axes.legend(**printed(labels))
+            axes.legend(**get_legend_style(labels))
 
 
-def printed(labels: Iterable[str]) -> dict[str, Any]:
+def get_legend_style(labels: Iterable[str]) -> dict[str, Any]:
     """How a legend of these labels looks."""
-    font = {"size": 7, "family": families(list(labels))}
+    font = {"size": 7, "family": choose_families(list(labels))}
     return {"frameon": False, "prop": font, "labelcolor": TEXT_INK, "handlelength": 1.4}
 
 
-def style(axes: "Axes", title: str, across: str) -> None:
+def style_axes(axes: "Axes", title: str, across: str) -> None:
     """A quiet frame, so that the lines are what is seen."""
     axes.set_title(title, loc="left", fontsize=9, color=TEXT_INK)
     axes.set_xlabel(across, fontsize=8, color=FAINT_INK)

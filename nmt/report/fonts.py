@@ -16,22 +16,22 @@ KINDS = {"LETTER", "VOWEL", "SIGN", "DIGIT", "CHARACTER", "SYLLABLE", "NUMBER", 
 """Words in Unicode names that come after the name of the script."""
 
 
-def legible(word: str, *, longest: int = 22) -> str:
+def make_legible(word: str, *, longest: int = 22) -> str:
     """`word` with what no font can draw as an open square, cut to `longest` characters that end in an ellipsis."""
     shown = word if len(word) <= longest else word[: longest - 1] + ELLIPSIS
     for character in shown:
-        if family_of(character) is None and unicodedata.category(character)[0] in "LMN":
-            warn_undrawable(script(character))
-    return "".join(character if family_of(character) is not None else UNDRAWABLE for character in shown)
+        if find_family(character) is None and unicodedata.category(character)[0] in "LMN":
+            warn_undrawable(name_script(character))
+    return "".join(character if find_family(character) is not None else UNDRAWABLE for character in shown)
 
 
-def families(words: Iterable[str]) -> list[str]:
+def choose_families(words: Iterable[str]) -> list[str]:
     """The fewest font families, matplotlib's own first, in which all characters of legible `words` can be drawn."""
-    found = {family_of(character) for word in words for character in word} - {None, DEFAULT_FAMILY}
+    found = {find_family(character) for word in words for character in word} - {None, DEFAULT_FAMILY}
     return [DEFAULT_FAMILY, *sorted(family for family in found if family is not None)]
 
 
-def script(character: str) -> str:
+def name_script(character: str) -> str:
     """What people call the script of a letter: Thai, Devanagari; those of East Asia, which fonts draw together, are
     one."""
     words = unicodedata.name(character, "").split()
@@ -59,15 +59,15 @@ def warn_undrawable(name: str) -> None:
 
 
 @lru_cache(maxsize=65536)
-def family_of(character: str) -> str | None:
+def find_family(character: str) -> str | None:
     """A font family that can draw `character`; None for a control character or where no font of this computer can."""
     if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
         return None
-    return next((family for family in installed() if ord(character) in characters(family)), None)
+    return next((family for family in list_installed() if ord(character) in list_characters(family)), None)
 
 
 @lru_cache
-def installed() -> dict[str, str]:
+def list_installed() -> dict[str, str]:
     """Font family -> file of its regular face: the default first; Noto, which draws most scripts, before the others."""
     from matplotlib.font_manager import fontManager
 
@@ -82,11 +82,11 @@ def installed() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def characters(family: str) -> frozenset[int]:
+def list_characters(family: str) -> frozenset[int]:
     """The code points that the regular face of `family` has glyphs for; none if its file cannot be read."""
     from matplotlib.font_manager import get_font
 
     try:
-        return frozenset(get_font(installed()[family]).get_charmap())
+        return frozenset(get_font(list_installed()[family]).get_charmap())
     except (OSError, RuntimeError, ValueError):
         return frozenset()

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nmt.evaluation.alignment import Gold
-from nmt.report.fonts import families, legible
+from nmt.report.fonts import choose_families, make_legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ FAINT_INK = "#6b7280"
 GRID_INK = "#e3e6eb"
 DASHES = (0.0, (2.0, 1.4))
 MARGIN = 0.12  # inches, around and between
-NARROWEST = 2.6  # inches, so that a title has room over the shortest sentence
+MIN_WIDTH = 2.6  # inches, so that a title has room over the shortest sentence
 
 
 class Scale(NamedTuple):
@@ -33,7 +33,7 @@ class Scale(NamedTuple):
     font: float
 
 
-PAGE, FRAME = Scale(cell=0.27, font=9.5), Scale(cell=0.15, font=6.0)
+PAGE_SCALE, FRAME_SCALE = Scale(cell=0.27, font=9.5), Scale(cell=0.15, font=6.0)
 
 
 class Frame(NamedTuple):
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
     target: Sequence[str]
 
 
-def heatmap(
+def draw_heatmap(
     alignment: Float[np.ndarray, "target source"],
     source: Sequence[str],
     target: Sequence[str],
@@ -58,49 +58,49 @@ def heatmap(
     they are sure and dashed where they are only possible. The figure grows with the sentences. Raises ValueError unless
     there is a word for each row and column.
     """
-    figure, axes = empty_figure(1)
-    draw(axes[0], alignment, source, target, scale=PAGE)
+    figure, axes = make_figure(1)
+    draw(axes[0], alignment, source, target, scale=PAGE_SCALE)
     if gold is not None:
         outline(axes[0], gold)
     bottom = 0.2 if gold is not None else 0.0
-    arrange(figure, axes, columns=1, scale=PAGE, title=title, right=0.55, bottom=bottom)
-    colour_bar(figure, axes[0])
+    arrange(figure, axes, columns=1, scale=PAGE_SCALE, title=title, right=0.55, bottom=bottom)
+    add_colour_bar(figure, axes[0])
     if gold is not None:
-        key_to_gold(figure, axes[0])
+        add_gold_legend(figure, axes[0])
     return figure
 
 
-def film(
+def draw_checkpoint_grid(
     frames: Sequence[Frame],
     source: Sequence[str],
     *,
     columns: int = 4,
     title: str | None = None,
 ) -> "Figure":
-    """One source sentence at several checkpoints, side by side and in reading order, in the colours of `heatmap`.
+    """One source sentence at several checkpoints, side by side and in reading order, in the colours of `draw_heatmap`.
 
     Each frame has its own target words, so the translation is seen to change with its alignment. The source words stand
     over the first row. Raises ValueError if there is no frame, or a frame's words and weights differ in number.
     """
     if not frames or columns < 1:
         raise ValueError(f"a film needs at least 1 frame and 1 column; got {len(frames)} frames, {columns} columns.")
-    figure, axes = empty_figure(len(frames))
+    figure, axes = make_figure(len(frames))
     for index, (panel, frame) in enumerate(zip(axes, frames, strict=True)):
-        draw(panel, frame.alignment, source, frame.target, scale=FRAME)
+        draw(panel, frame.alignment, source, frame.target, scale=FRAME_SCALE)
         if index >= columns:
             panel.tick_params(top=False, labeltop=False)
-        words = legible(frame.label, longest=60)
-        panel.set_xlabel(words, fontsize=FRAME.font + 1, color=TEXT_INK, labelpad=3, parse_math=False)
-        panel.xaxis.label.set_fontfamily(families([words]))
-    arrange(figure, axes, columns=columns, scale=FRAME, title=title, right=0.45, bottom=0.0)
-    colour_bar(figure, axes[min(columns, len(axes)) - 1])
+        words = make_legible(frame.label, longest=60)
+        panel.set_xlabel(words, fontsize=FRAME_SCALE.font + 1, color=TEXT_INK, labelpad=3, parse_math=False)
+        panel.xaxis.label.set_fontfamily(choose_families([words]))
+    arrange(figure, axes, columns=columns, scale=FRAME_SCALE, title=title, right=0.45, bottom=0.0)
+    add_colour_bar(figure, axes[min(columns, len(axes)) - 1])
     return figure
 
 
 # Parts --------------------------------------------------------------------------------------------------------------
 
 
-def empty_figure(panels: int) -> "tuple[Figure, list[Axes]]":
+def make_figure(panels: int) -> "tuple[Figure, list[Axes]]":
     """A figure with axes that `arrange` will place."""
     from matplotlib.figure import Figure
 
@@ -108,7 +108,7 @@ def empty_figure(panels: int) -> "tuple[Figure, list[Axes]]":
     return figure, [figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(panel)) for panel in range(panels)]
 
 
-def inks() -> "Colormap":
+def make_colour_map() -> "Colormap":
     """The colour map of all alignments."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -130,15 +130,15 @@ def draw(
             f"source words (with </s> where its weights are drawn); got weights of shape {alignment.shape}."
         )
     if alignment.size > 0:
-        axes.pcolormesh(alignment, cmap=inks(), vmin=0.0, vmax=1.0, edgecolors=GRID_INK, linewidth=0.5)
+        axes.pcolormesh(alignment, cmap=make_colour_map(), vmin=0.0, vmax=1.0, edgecolors=GRID_INK, linewidth=0.5)
     axes.set(xlim=(0, max(len(source), 1)), ylim=(max(len(target), 1), 0))
     axes.spines[:].set(color=GRID_INK, linewidth=0.8)
     axes.tick_params(length=0, pad=3, top=True, labeltop=True, bottom=False, labelbottom=False)
-    above, beside = [legible(word) for word in source], [legible(word) for word in target]
+    above, beside = [make_legible(word) for word in source], [make_legible(word) for word in target]
     style: dict[str, Any] = {"fontsize": scale.font, "color": TEXT_INK, "parse_math": False}
     slanted: dict[str, Any] = {"rotation": 60, "rotation_mode": "anchor", "ha": "left", "va": "center"}
-    axes.set_xticks(np.arange(len(source)) + 0.5, above, fontfamily=families(above), **slanted, **style)
-    axes.set_yticks(np.arange(len(target)) + 0.5, beside, fontfamily=families(beside), **style)
+    axes.set_xticks(np.arange(len(source)) + 0.5, above, fontfamily=choose_families(above), **slanted, **style)
+    axes.set_yticks(np.arange(len(target)) + 0.5, beside, fontfamily=choose_families(beside), **style)
 
 
 def outline(axes: "Axes", gold: Gold) -> None:
@@ -163,7 +163,7 @@ def arrange(
     """Make cells square and of one size, and the figure as large as its words need, with `right` and `bottom` inches
     kept free for what is added later."""
     sizes = [(panel.get_xlim()[1] * scale.cell, panel.get_ylim()[0] * scale.cell) for panel in axes]
-    around = overhangs(figure, axes, sizes)
+    around = measure_label_margins(figure, axes, sizes)
     rows = [range(start, min(start + columns, len(axes))) for start in range(0, len(axes), columns)]
     left = max(margins[0] for margins in around)
     step = left + sizes[0][0] + MARGIN
@@ -172,15 +172,15 @@ def arrange(
         for row in rows
     ]
     width = MARGIN + len(rows[0]) * step + max(right, *(margins[2] for margins in around))
-    width = max(width, NARROWEST)
-    heading = [] if title is None else textwrap.wrap(legible(title, longest=400), width=int(width * 11))
+    width = max(width, MIN_WIDTH)
+    heading = [] if title is None else textwrap.wrap(make_legible(title, longest=400), width=int(width * 11))
     top = MARGIN + 0.2 * len(heading) + (0.08 if heading else 0.0)
     height = top + sum(heights) + MARGIN * len(rows) + bottom
     figure.set_size_inches(width, height)
     for line, text in enumerate(heading):
         style: dict[str, Any] = {"fontsize": 11, "color": TEXT_INK, "parse_math": False}
         place = MARGIN / width, 1 - (MARGIN + 0.2 * line) / height
-        figure.text(*place, text, va="top", fontfamily=families([text]), **style)
+        figure.text(*place, text, va="top", fontfamily=choose_families([text]), **style)
     down = top
     for row, tall in zip(rows, heights, strict=True):
         over = max(around[panel][1] for panel in row)
@@ -190,7 +190,7 @@ def arrange(
         down += tall + MARGIN
 
 
-def overhangs(
+def measure_label_margins(
     figure: "Figure", axes: "Sequence[Axes]", sizes: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float, float, float]]:
     """Inches that the words of each axes reach beyond its cells: left, above, right and below."""
@@ -210,7 +210,7 @@ def overhangs(
     return measured
 
 
-def colour_bar(figure: "Figure", axes: "Axes") -> None:
+def add_colour_bar(figure: "Figure", axes: "Axes") -> None:
     """A small scale of weights to the right of `axes`, at their foot."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -218,13 +218,13 @@ def colour_bar(figure: "Figure", axes: "Axes") -> None:
     (width, height), place = figure.get_size_inches(), axes.get_position()
     tall = min(1.1, place.height * height)
     bar = figure.add_axes((place.x1 + MARGIN / width, place.y0, 0.09 / width, tall / height), label="weight")
-    scale = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), inks()), cax=bar, ticks=[0.0, 0.5, 1.0])
+    scale = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), make_colour_map()), cax=bar, ticks=[0.0, 0.5, 1.0])
     scale.outline.set(edgecolor=GRID_INK, linewidth=0.8)
     bar.tick_params(length=0, pad=3, labelsize=7, labelcolor=FAINT_INK)
     bar.set_yticks([0.0, 0.5, 1.0], ["0", ".5", "1"])
 
 
-def key_to_gold(figure: "Figure", axes: "Axes") -> None:
+def add_gold_legend(figure: "Figure", axes: "Axes") -> None:
     """What the outlines mean, under `axes`."""
     from matplotlib.lines import Line2D
 

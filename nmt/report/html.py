@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from nmt.report.escaping import escaped
+from nmt.report.escaping import escape_html
 from nmt.report.heatmap import INKS
-from nmt.report.packing import packed, thinned
-from nmt.report.panels import LEARNING, MEASURES, Panel, points
-from nmt.report.passages import about_section, link_section, passage_section
+from nmt.report.packing import pack_probes, thin
+from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS, Panel, select_points
+from nmt.report.passages import render_about_section, render_link_section, render_passage_section
 
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
@@ -24,17 +24,17 @@ SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js", "page.js")
 HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}
 """Names in the style sheet, as the page allows no styles but those."""
 
-MANY, LONG = 8, 14
+MAX_NAMED_COLUMNS, MAX_HEAD_LENGTH = 8, 14
 """With more variants than this, or longer names, the columns of each against each have numbers for heads."""
 
-WIDE = 6
+MAX_PORTRAIT_COLUMNS = 6
 """With more columns than this a table gets a sheet of paper that is wider than high."""
 
-MOST_POINTS = 300
+MAX_POINTS = 300
 """Points of a curve, more than a screen shows."""
 
 
-def page(report: Mapping[str, Any]) -> str:
+def render_page(report: Mapping[str, Any]) -> str:
     """The report of a run or a comparison. `report` is a plain dictionary; what is marked ? may be left out.
 
     title, created: str
@@ -61,57 +61,57 @@ def page(report: Mapping[str, Any]) -> str:
     but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
     """
     fields = {
-        "title": escaped(report["title"]),
-        "created": escaped(report["created"]),
-        "facts": facts(report["facts"]),
+        "title": escape_html(report["title"]),
+        "created": escape_html(report["created"]),
+        "facts": render_facts(report["facts"]),
         "failures": "".join(
-            f'<p class="failure"><bdi>{escaped(line)}</bdi></p>' for line in report.get("failures", ())
+            f'<p class="failure"><bdi>{escape_html(line)}</bdi></p>' for line in report.get("failures", ())
         ),
-        "scores": score_table(report["scores"]),
-        "pairs": pair_section(report.get("pairs")),
-        "about": about_section(report.get("about", ()), "What this is"),
-        "passages": passage_section(report.get("passages")),
-        "links": link_section(report.get("links", ())),
-        "signatures": definitions(report["signatures"]),
-        "commands": definitions(report["commands"][:1]),
-        "further": definitions(report["commands"][1:]),
+        "scores": render_score_table(report["scores"]),
+        "pairs": render_pair_section(report.get("pairs")),
+        "about": render_about_section(report.get("about", ()), "What this is"),
+        "passages": render_passage_section(report.get("passages")),
+        "links": render_link_section(report.get("links", ())),
+        "signatures": render_definitions(report["signatures"]),
+        "commands": render_definitions(report["commands"][:1]),
+        "further": render_definitions(report["commands"][1:]),
     }
-    return filled("page.html", fields, SCRIPTS, content(report))
+    return render_template("page.html", fields, SCRIPTS, collect_data(report))
 
 
-def filled(template: str, fields: Mapping[str, str], scripts: Sequence[str], data: object) -> str:
+def render_template(template: str, fields: Mapping[str, str], scripts: Sequence[str], data: object) -> str:
     """A page whose {{fields}} are HTML, with the style, the scripts and the data that they read; it loads nothing."""
-    script = "\n".join(['"use strict";', *map(resource, scripts)])
-    style = resource("page.css").replace("/* inks */", inks())
+    script = "\n".join(['"use strict";', *map(read_resource, scripts)])
+    style = read_resource("page.css").replace("/* inks */", render_inks())
     every = {
         **fields,
-        "data": embedded(data),
+        "data": embed_json(data),
         "style": style,
         "script": script,
-        "style_hash": fingerprint(style),
-        "script_hash": fingerprint(script),
+        "style_hash": hash_for_csp(style),
+        "script_hash": hash_for_csp(script),
     }
     # One pass: braces in a title or a word are never taken for a field.
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: every[match[1]], resource(template))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: every[match[1]], read_resource(template))
     return text.encode("utf-8", "replace").decode()  # half a surrogate pair, as in odd names of files, is no text
 
 
-def facts(entries: Iterable[tuple[str, str]]) -> str:
+def render_facts(entries: Iterable[tuple[str, str]]) -> str:
     """What a reader should know first: names and values."""
-    return "".join(f"<div><dt>{escaped(n)}</dt><dd>{escaped(v)}</dd></div>" for n, v in entries)
+    return "".join(f"<div><dt>{escape_html(n)}</dt><dd>{escape_html(v)}</dd></div>" for n, v in entries)
 
 
-def resource(name: str) -> str:
+def read_resource(name: str) -> str:
     """The text of a file that is installed beside this module."""
     return (files("nmt.report") / name).read_text(encoding="utf-8")
 
 
-def fingerprint(text: str) -> str:
+def hash_for_csp(text: str) -> str:
     """What lets the browser run this script, or use this style, and no other (Content Security Policy)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def inks() -> str:
+def render_inks() -> str:
     """The style sheet's names for the steps of the colour scale, on light screens and on paper, and on dark ones."""
     light, dark = (" ".join(f"--ink-{n}: {ink};" for n, ink in enumerate(each)) for each in (INKS, DARK_INKS))
     return f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
@@ -120,20 +120,20 @@ def inks() -> str:
 # Static parts -------------------------------------------------------------------------------------------------------
 
 
-def score_table(scores: Mapping[str, Any]) -> str:
+def render_score_table(scores: Mapping[str, Any]) -> str:
     """An HTML table with a row for each variant or score."""
     if not scores["rows"]:
         return '<p class="hint">There are no scores yet.</p>'
     heads = "".join(
-        f'<th scope="col" title="{escaped(column.get("note", ""))}">{escaped(column["head"])}</th>'
+        f'<th scope="col" title="{escape_html(column.get("note", ""))}">{escape_html(column["head"])}</th>'
         for column in scores["columns"]
     )
     rows = "\n".join(
-        f'<tr><th scope="row"><bdi>{escaped(row["label"])}</bdi></th>{"".join(map(cell, row["cells"]))}</tr>'
+        f'<tr><th scope="row"><bdi>{escape_html(row["label"])}</bdi></th>{"".join(map(render_cell, row["cells"]))}</tr>'
         for row in scores["rows"]
     )
-    notes = "".join(f"<li>{escaped(note)}</li>" for note in [*scores["notes"], *column_notes(scores)])
-    kind = "scores wide" if len(scores["columns"]) > WIDE else "scores"
+    notes = "".join(f"<li>{escape_html(note)}</li>" for note in [*scores["notes"], *list_column_notes(scores)])
+    kind = "scores wide" if len(scores["columns"]) > MAX_PORTRAIT_COLUMNS else "scores"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="scores"><table class="{kind}">\n'
         f"<thead><tr><td></td>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n"
@@ -141,7 +141,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
     )
 
 
-def column_notes(scores: Mapping[str, Any]) -> list[str]:
+def list_column_notes(scores: Mapping[str, Any]) -> list[str]:
     """What the heads of columns mean, where no note says so: paper and touch screens have no pointer that could ask."""
     return [
         f"{column['head']}: {column['note']}."
@@ -150,54 +150,58 @@ def column_notes(scores: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def pair_section(pairs: Mapping[str, Any] | None) -> str:
+def render_pair_section(pairs: Mapping[str, Any] | None) -> str:
     """The section with everything against everything else, coloured by how sure the difference is; nothing for None."""
     if pairs is None:
         return ""
-    names = short(pairs["labels"])
-    numbered = len(names) > MANY or max(map(len, names)) > LONG
+    names = shorten_labels(pairs["labels"])
+    numbered = len(names) > MAX_NAMED_COLUMNS or max(map(len, names)) > MAX_HEAD_LENGTH
     columns = [str(number) for number in range(1, len(names) + 1)] if numbered else names
     heads = "".join(
-        f'<th scope="col" title="{escaped(name)}"><bdi>{escaped(column)}</bdi></th>'
+        f'<th scope="col" title="{escape_html(name)}"><bdi>{escape_html(column)}</bdi></th>'
         for column, name in zip(columns, names, strict=True)
     )
     rows = "\n".join(
-        f'<tr><th scope="row">{escaped(column) + " " if numbered else ""}<bdi>{escaped(name)}</bdi></th>'
-        f"{''.join(map(cell, row))}</tr>"
+        f'<tr><th scope="row">{escape_html(column) + " " if numbered else ""}<bdi>{escape_html(name)}</bdi></th>'
+        f"{''.join(map(render_cell, row))}</tr>"
         for column, name, row in zip(columns, names, pairs["rows"], strict=True)
     )
     return (
         f'<section id="pairs" aria-labelledby="head-pairs">\n<h2 id="head-pairs">Each against each</h2>\n'
-        f'<p class="hint">{escaped(pairs["note"])}</p>\n'
+        f'<p class="hint">{escape_html(pairs["note"])}</p>\n'
         f'<div class="scroll" tabindex="0" role="region" aria-label="each against each"><table class="scores heat">\n'
         f"<thead><tr><td></td>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n</section>"
     )
 
 
-def cell(value: Mapping[str, Any] | None) -> str:
+def render_cell(value: Mapping[str, Any] | None) -> str:
     """A number with its stars, and its interval below; a dash for None."""
     if value is None:
         return "<td>–</td>"
-    stars = f'<sup class="stars">{escaped(value["stars"])}</sup>' if value.get("stars") else '<sup class="stars"></sup>'
-    interval = f'<span class="interval">{escaped(value["interval"])}</span>' if value.get("interval") else ""
+    stars = (
+        f'<sup class="stars">{escape_html(value["stars"])}</sup>' if value.get("stars") else '<sup class="stars"></sup>'
+    )
+    interval = f'<span class="interval">{escape_html(value["interval"])}</span>' if value.get("interval") else ""
     kind = "best" if value.get("best") else HEATS.get(value.get("heat", 0), "")
     opening = f'<td class="{kind}">' if kind else "<td>"
-    return f"{opening}{escaped(value['text'])}{stars}{interval}</td>"
+    return f"{opening}{escape_html(value['text'])}{stars}{interval}</td>"
 
 
-def definitions(entries: Iterable[tuple[str, str]]) -> str:
+def render_definitions(entries: Iterable[tuple[str, str]]) -> str:
     """Names with code below."""
-    return "\n".join(f"<dt><bdi>{escaped(n)}</bdi></dt><dd><code>{escaped(code)}</code></dd>" for n, code in entries)
+    return "\n".join(
+        f"<dt><bdi>{escape_html(n)}</bdi></dt><dd><code>{escape_html(code)}</code></dd>" for n, code in entries
+    )
 
 
 # What the script draws ------------------------------------------------------------------------------------------------
 
 
-def content(report: Mapping[str, Any]) -> dict[str, Any]:
+def collect_data(report: Mapping[str, Any]) -> dict[str, Any]:
     """All that the page's script reads, as JSON."""
-    labels = short([variant["label"] for variant in report["variants"]])
+    labels = shorten_labels([variant["label"] for variant in report["variants"]])
     runs = [run for variant in report["variants"] for run in variant["runs"]]
-    probes, every = packed([run["probes"] for run in runs])
+    probes, every = pack_probes([run["probes"] for run in runs])
     return {
         "inks": len(INKS),
         "variants": [
@@ -211,8 +215,8 @@ def content(report: Mapping[str, Any]) -> dict[str, Any]:
             }
             for variant, label in zip(report["variants"], labels, strict=True)
         ],
-        "learning": panels(LEARNING, report["variants"]),
-        "measures": panels(MEASURES, report["variants"]),
+        "learning": collect_panels(LEARNING_PANELS, report["variants"]),
+        "measures": collect_panels(MEASURE_PANELS, report["variants"]),
         "costs": report.get("costs", []),
         "disagreement": report.get("disagreement"),
         "probes": probes,
@@ -220,13 +224,15 @@ def content(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def panels(wanted: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def collect_panels(wanted: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The panels that have a number, each line with the curves of all variants' runs: [[steps, numbers]]."""
     found = []
     for panel in wanted:
         lines = []
         for line in panel.lines:
-            curves = [[curve(points(run["metrics"], line)) for run in variant["runs"]] for variant in variants]
+            curves = [
+                [thin_curve(select_points(run["metrics"], line)) for run in variant["runs"]] for variant in variants
+            ]
             if any(steps for each in curves for steps, _ in each):
                 lines.append({"label": line.label, "curves": curves})
         if lines:
@@ -234,13 +240,13 @@ def panels(wanted: Sequence[Panel], variants: Sequence[Mapping[str, Any]]) -> li
     return found
 
 
-def curve(numbers: tuple[list[int], list[float]]) -> tuple[list[int], list[float]]:
+def thin_curve(numbers: tuple[list[int], list[float]]) -> tuple[list[int], list[float]]:
     """No more points than can be seen, with five digits each."""
-    every = math.ceil(max(len(numbers[0]), 1) / MOST_POINTS)
-    return thinned(numbers[0], every), [float(f"{value:.5g}") for value in thinned(numbers[1], every)]
+    every = math.ceil(max(len(numbers[0]), 1) / MAX_POINTS)
+    return thin(numbers[0], every), [float(f"{value:.5g}") for value in thin(numbers[1], every)]
 
 
-def short(labels: Sequence[str]) -> list[str]:
+def shorten_labels(labels: Sequence[str]) -> list[str]:
     """Labels without what they all begin with, up to a mark: attention=dot, attention=cosine are dot, cosine."""
     if len(labels) < 2:
         return list(labels)
@@ -251,7 +257,7 @@ def short(labels: Sequence[str]) -> list[str]:
     return [label[marked:] or label for label in labels]
 
 
-def embedded(value: object) -> str:
+def embed_json(value: object) -> str:
     """JSON that cannot end the <script> element it stands in, whatever its strings hold."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

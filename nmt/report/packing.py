@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-BUDGET = 8_000_000
+MAX_CHARACTERS = 8_000_000
 """Characters that all alignments of a page may take; beyond, checkpoints are left out."""
 
 
-def packed(runs: Sequence[Sequence[Mapping[str, Any]]], *, budget: int = BUDGET) -> tuple[list[dict[str, Any]], int]:
+def pack_probes(
+    runs: Sequence[Sequence[Mapping[str, Any]]], *, budget: int = MAX_CHARACTERS
+) -> tuple[list[dict[str, Any]], int]:
     """The probes of all runs, sentence by sentence, for the page's script; and of how many frames one was kept.
 
     A run's probes are {"source": words, "reference": str, "gold": Pharaoh line (or left out), "frames": [{"step": int,
@@ -25,14 +27,14 @@ def packed(runs: Sequence[Sequence[Mapping[str, Any]]], *, budget: int = BUDGET)
     """
     every = 1
     while True:
-        films = [film(probes, every) for probes in merged(runs)]
+        films = [pack_sentence(probes, every) for probes in merge_probes(runs)]
         longest = max((len(probe["frames"]) for run in runs for probe in run), default=0)
         if every >= longest or sum(len(each["data"]) for each in films) <= budget:
             return films, every
         every *= 2
 
 
-def merged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[Mapping[str, Any] | None]]:
+def merge_probes(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[Mapping[str, Any] | None]]:
     """Probe by probe, that of each run; None where a run has none for this source and reference."""
     found: dict[tuple[str, str], list[Mapping[str, Any] | None]] = {}
     for number, probes in enumerate(runs):
@@ -43,31 +45,31 @@ def merged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[Mapping[str
     return list(found.values())
 
 
-def film(probes: Sequence[Mapping[str, Any] | None], every: int) -> dict[str, Any]:
+def pack_sentence(probes: Sequence[Mapping[str, Any] | None], every: int) -> dict[str, Any]:
     """One sentence with the frames of all runs."""
     first = next(probe for probe in probes if probe is not None)
     frames = [
-        [] if probe is None else [frame(probe, each) for each in thinned(probe["frames"], every)] for probe in probes
+        [] if probe is None else [pack_frame(probe, each) for each in thin(probe["frames"], every)] for probe in probes
     ]
     text = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
     data = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode()
     return {"source": first["source"], "reference": first["reference"], "gold": first.get("gold"), "data": data}
 
 
-def thinned(frames: Sequence[Any], every: int) -> list[Any]:
+def thin(frames: Sequence[Any], every: int) -> list[Any]:
     """One of so many, the first and the last always."""
     return [each for place, each in enumerate(frames) if place % every == 0 or place == len(frames) - 1]
 
 
-def frame(probe: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
+def pack_frame(probe: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
     """A frame as the script reads it."""
     source, forced = probe["source"], shown.get("forced")
-    given = None if forced is None else digits(forced["weights"], forced["target"], source, shown["step"])
-    weights = digits(shown["weights"], shown["target"], source, shown["step"])
+    given = None if forced is None else encode_weights(forced["weights"], forced["target"], source, shown["step"])
+    weights = encode_weights(shown["weights"], shown["target"], source, shown["step"])
     return [int(shown["step"]), list(shown["target"]), weights, given]
 
 
-def digits(weights: Any, target: Sequence[str], source: Sequence[str], step: int) -> str:
+def encode_weights(weights: Any, target: Sequence[str], source: Sequence[str], step: int) -> str:
     """Weights as two hexadecimal digits each, rows one after another; what is no number is 0."""
     numbers = np.asarray(weights, dtype=float)
     if target and numbers.shape != (len(target), len(source)):

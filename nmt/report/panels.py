@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 
-class Line(NamedTuple):
+class PanelLine(NamedTuple):
     """One number of the rows of one kind."""
 
     label: str
@@ -19,62 +19,71 @@ class Panel(NamedTuple):
 
     title: str
     note: str
-    lines: tuple[Line, ...]
+    lines: tuple[PanelLine, ...]
     best: Literal["min", "max"] | None = None
     digits: int = 2
     zero: bool = False
 
 
-LEARNING = (
+LEARNING_PANELS = (
     Panel(
         "loss",
         "nats per target piece; lower is better",
-        (Line("validation", "validation", "loss"), Line("training", "train", "nll")),
+        (PanelLine("validation", "validation", "loss"), PanelLine("training", "train", "nll")),
         best="min",
         digits=3,
     ),
-    Panel("BLEU", "of the validation sentences", (Line("BLEU", "validation", "bleu"),), "max", 1, True),
-    Panel("chrF", "of the validation sentences", (Line("chrF", "validation", "chrf"),), "max", 1, True),
-    Panel("learning rate", "", (Line("learning rate", "train", "learning_rate"),), digits=5, zero=True),
+    Panel("BLEU", "of the validation sentences", (PanelLine("BLEU", "validation", "bleu"),), "max", 1, True),
+    Panel("chrF", "of the validation sentences", (PanelLine("chrF", "validation", "chrf"),), "max", 1, True),
+    Panel("learning rate", "", (PanelLine("learning rate", "train", "learning_rate"),), digits=5, zero=True),
     Panel(
-        "speed", "target pieces per second of training", (Line("speed", "train", "tokens_per_second"),), None, 0, True
+        "speed",
+        "target pieces per second of training",
+        (PanelLine("speed", "train", "tokens_per_second"),),
+        None,
+        0,
+        True,
     ),
 )
 """How training went."""
 
 
-def attention(title: str, note: str, key: str, digits: int = 2, zero: bool = True) -> Panel:
+def make_attention_panel(title: str, note: str, key: str, digits: int = 2, zero: bool = True) -> Panel:
     """The panel of a measure of attention."""
     lines = (
-        Line("forced", "validation", f"attention.forced.{key}"),
-        Line("free", "validation", f"attention.free.{key}"),
+        PanelLine("forced", "validation", f"attention.forced.{key}"),
+        PanelLine("free", "validation", f"attention.free.{key}"),
     )
     return Panel(title, note, lines, None, digits, zero)
 
 
-MEASURES = (
+MEASURE_PANELS = (
     Panel(
         "alignment error (AER)",
         "against gold links, by the step that predicts a word, or the next one, which reads it",
-        (Line("predicted", "validation", "aer"), Line("read", "validation", "attention.forced.aer_read")),
+        (PanelLine("predicted", "validation", "aer"), PanelLine("read", "validation", "attention.forced.aer_read")),
         "min",
         3,
         True,
     ),
-    attention("entropy", "nats; 0 looks at one place, more is more spread", "entropy"),
-    attention("effective positions", "how many places a target piece looks at", "effective"),
-    attention("largest weight", "what the most looked-at place gets", "largest"),
-    attention("coverage error", "how far a source word's total strays from one", "coverage"),
-    attention("monotonicity", "1 follows the order of the source, −1 reverses it", "monotonicity", zero=False),
-    attention("distance from the diagonal", "as a share of the sentence", "diagonal"),
-    attention("mass on </s>", "share of attention parked on the end", "end", 3),
-    attention("mass on punctuation", "share of attention on commas, full stops and the like", "punctuation", 3),
-    attention("exact zeros", "share of weights that are 0; softmax has them by underflow only", "zeros"),
+    make_attention_panel("entropy", "nats; 0 looks at one place, more is more spread", "entropy"),
+    make_attention_panel("effective positions", "how many places a target piece looks at", "effective"),
+    make_attention_panel("largest weight", "what the most looked-at place gets", "largest"),
+    make_attention_panel("coverage error", "how far a source word's total strays from one", "coverage"),
+    make_attention_panel(
+        "monotonicity", "1 follows the order of the source, −1 reverses it", "monotonicity", zero=False
+    ),
+    make_attention_panel("distance from the diagonal", "as a share of the sentence", "diagonal"),
+    make_attention_panel("mass on </s>", "share of attention parked on the end", "end", 3),
+    make_attention_panel(
+        "mass on punctuation", "share of attention on commas, full stops and the like", "punctuation", 3
+    ),
+    make_attention_panel("exact zeros", "share of weights that are 0; softmax has them by underflow only", "zeros"),
 )
 """What attention did."""
 
 
-def points(metrics: Sequence[Mapping[str, Any]], line: Line) -> tuple[list[int], list[float]]:
+def select_points(metrics: Sequence[Mapping[str, Any]], line: PanelLine) -> tuple[list[int], list[float]]:
     """Steps and finite numbers of one line, in the order of the rows."""
     found = [
         (row["step"], float(row[line.key]))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def aligned(rows: Sequence[Sequence[str]], between: str, edge: str) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], between: str, edge: str) -> list[str]:
     """Rows as lines with straight columns: the first to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []

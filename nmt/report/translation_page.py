@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from nmt.report.escaping import escaped
+from nmt.report.escaping import escape_html
 from nmt.report.heatmap import INKS
-from nmt.report.html import facts, filled
-from nmt.report.packing import digits
+from nmt.report.html import render_facts, render_template
+from nmt.report.packing import encode_weights
 
 SCRIPTS = ("charts.js", "grid.js", "sentences.js", "page.js")
 
@@ -23,23 +23,26 @@ class Picture(NamedTuple):
     weights: Float[np.ndarray, "target source"]
 
 
-def page(pictures: Sequence[Picture], *, title: str, created: str, told: Sequence[tuple[str, str]]) -> str:
+def render_page(pictures: Sequence[Picture], *, title: str, created: str, entries: Sequence[tuple[str, str]]) -> str:
     """A page to go through the pictures; `told` are names and values that a reader should know first.
 
     It loads nothing and runs no script but its own, as the pages of `nmt.report.html`. Raises ValueError if there is
     not a word for each row and column.
     """
-    fields = {"title": escaped(title), "created": escaped(created), "facts": facts(told)}
-    return filled(
-        "sentences.html", fields, SCRIPTS, {"inks": len(INKS), "sentences": [plain(each) for each in pictures]}
+    fields = {"title": escape_html(title), "created": escape_html(created), "facts": render_facts(entries)}
+    return render_template(
+        "sentences.html",
+        fields,
+        SCRIPTS,
+        {"inks": len(INKS), "sentences": [convert_picture(each) for each in pictures]},
     )
 
 
-def plain(picture: Picture) -> dict[str, Any]:
+def convert_picture(picture: Picture) -> dict[str, Any]:
     """A picture as the page's script reads it."""
     return {
         "number": picture.number,
         "source": list(picture.source),
         "target": list(picture.target),
-        "weights": digits(picture.weights, picture.target, picture.source, picture.number),
+        "weights": encode_weights(picture.weights, picture.target, picture.source, picture.number),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.config import shown
+from nmt.config import format_value
 from nmt.runs import run_files
 
 logger = logging.getLogger(__name__)
@@ -18,14 +18,14 @@ def keep_choices(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     Without a run there, they are as they were. Runs of version 0.1 have fixed numbers where the default is open now;
     the same command goes on with them.
     """
-    kept = copy.deepcopy(dict(settings))
+    choices = copy.deepcopy(dict(settings))
     config = folder / run_files.CONFIG
-    if not (run_files.is_ours(folder) and config.exists()):
-        return kept
-    before, now = run_files.flat(run_files.read_settings(config)), run_files.flat(settings)
-    for key, choice in run_files.OPEN.items():
+    if not (run_files.is_run_folder(folder) and config.exists()):
+        return choices
+    before, now = run_files.flatten(run_files.read_settings(config)), run_files.flatten(settings)
+    for key, choice in run_files.AUTOMATIC_SETTINGS.items():
         if key in before and key in now and now[key] == choice != before[key]:
             group, _, name = key.partition(".")
-            kept[group][name] = before[key]
-            logger.info("%s=%s, with which the run began", key, shown(before[key]))
-    return kept
+            choices[group][name] = before[key]
+            logger.info("%s=%s, with which the run began", key, format_value(before[key]))
+    return choices

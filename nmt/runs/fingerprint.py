@@ -10,7 +10,7 @@ from typing import Any
 from nmt.data.corpus import Corpus
 from nmt.errors import CheckpointError
 from nmt.storage.json_files import read_json
-from nmt.storage.untrusted_paths import VOCABULARY_BYTES, ordinary
+from nmt.storage.untrusted_paths import MAX_VOCABULARY_BYTES, find_regular_file
 
 DATA = "data.json"
 """A checkpoint's file that names the text it was made from."""
@@ -18,17 +18,17 @@ DATA = "data.json"
 
 def fingerprint(corpus: Corpus) -> bytes:
     """What names the text of a corpus: with another, neither vocabulary nor position would mean anything."""
-    identity = corpus.identity()
+    identity = corpus.get_identity()
     parts = {key: _hash(value) for key, value in identity.items()}
     return json.dumps({"corpus": _hash(identity), "parts": parts}).encode()
 
 
-def same_text(checkpoint: Path, corpus: Corpus) -> None:
+def check_same_text(checkpoint: Path, corpus: Corpus) -> None:
     """Raises CheckpointError if a checkpoint was made from other text than the corpus has now."""
-    kept = checkpoint / DATA
-    if not os.path.lexists(kept):
+    path = checkpoint / DATA
+    if not os.path.lexists(path):
         return
-    before, now = read_json(kept), json.loads(fingerprint(corpus))
+    before, now = read_json(path), json.loads(fingerprint(corpus))
     before = before if isinstance(before, dict) else {}
     if before.get("corpus") != now["corpus"]:
         parts = before.get("parts")
@@ -47,16 +47,16 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def same_vocabulary(checkpoint: Path, stored: Mapping[str, bytes]) -> None:
+def check_same_vocabulary(checkpoint: Path, model_files: Mapping[str, bytes]) -> None:
     """Raises CheckpointError if the vocabularies of a checkpoint are not those in `stored`: rows would change meaning.
 
     `stored`: name -> content of the files that make a model folder.
     """
-    models = {name: content for name, content in stored.items() if name.endswith(".model")}
+    models = {name: content for name, content in model_files.items() if name.endswith(".model")}
     if other := [
         name
         for name, content in models.items()
-        if ordinary(checkpoint, name, most=VOCABULARY_BYTES).read_bytes() != content
+        if find_regular_file(checkpoint, name, max_bytes=MAX_VOCABULARY_BYTES).read_bytes() != content
     ]:
         raise CheckpointError(
             f"The vocabulary learnt now is not that of {checkpoint}: {', '.join(other)} differs, as it may with "

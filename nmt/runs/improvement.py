@@ -6,7 +6,7 @@ from pathlib import Path
 from nmt.runs import run_folder
 from nmt.storage.yaml_files import parse_yaml
 from nmt.training.loop import rank
-from nmt.training.metrics_logger import METRICS, rows
+from nmt.training.metrics_logger import METRICS, read_rows
 
 ADVICE = "the best checkpoint is the last one, so that training longer (training.stop) may give a better model"
 
@@ -16,7 +16,7 @@ def is_still_improving(folder: Path) -> bool:
 
     False for a run that was never validated, and where its folder does not say by what the best is chosen.
     """
-    found = [row for row in rows(folder / METRICS) if row["kind"] == "validation"]
+    found = [row for row in read_rows(folder / METRICS) if row["kind"] == "validation"]
     metric = read_metric(folder / run_folder.CONFIG)
     if not found or metric is None or metric not in found[-1]:
         return False

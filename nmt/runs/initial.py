@@ -7,22 +7,22 @@ from typing import Any
 import torch
 
 from nmt import model_folder as stored
-from nmt.config import Plain, shown
-from nmt.data.given import Given
+from nmt.config import ConfigDict, format_value
+from nmt.data.given import PretrainedTokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model_folder import Loaded
-from nmt.runs.run_folder import CHECKPOINTS, flat
-from nmt.storage.untrusted_paths import model_folder
-from nmt.training.state import put_weights, weights
+from nmt.model_folder import LoadedModel
+from nmt.runs.run_folder import CHECKPOINTS, flatten
+from nmt.storage.untrusted_paths import find_model_folder
+from nmt.training.state import get_weights, load_weights
 
 logger = logging.getLogger(__name__)
 
-UNLEARNT = ("model.dropout", "model.encoder.dropout", "model.decoder.dropout")
+DROPOUT_SETTINGS = ("model.dropout", "model.encoder.dropout", "model.decoder.dropout")
 """Settings of a model that change none of its weights."""
 
 
-def load_initial(settings: Plain, folder: Path) -> Loaded | None:
+def load_initial(settings: ConfigDict, folder: Path) -> LoadedModel | None:
     """The model that a run in `folder` begins with; None where `init` is null.
 
     Once the run has a checkpoint, that is the one: the folder that `init` names is not needed any more. Raises
@@ -32,7 +32,7 @@ def load_initial(settings: Plain, folder: Path) -> Loaded | None:
         return None
     try:
         own = folder / CHECKPOINTS / "last"
-        found = own if (own / "config.json").exists() else model_folder(Path(settings["init"]).expanduser())
+        found = own if (own / "config.json").exists() else find_model_folder(Path(settings["init"]).expanduser())
         loaded = stored.load(found, device=torch.device("cpu"))
     except ModelError as problem:
         raise ModelError(str(problem).replace("model=", "init=", 1)) from problem
@@ -42,15 +42,15 @@ def load_initial(settings: Plain, folder: Path) -> Loaded | None:
     return loaded
 
 
-def check_sizes(settings: Plain, loaded: Loaded) -> None:
+def check_sizes(settings: ConfigDict, loaded: LoadedModel) -> None:
     """Raises ConfigError where the settings describe a model other than the one that was loaded."""
     wanted, there = (
-        flat({part: chosen[part] for part in ("model", "attention")}) for chosen in (settings, loaded.settings)
+        flatten({part: chosen[part] for part in ("model", "attention")}) for chosen in (settings, loaded.settings)
     )
     differing = [
-        f"{key}: {shown(there.get(key, 'absent'))} there, {shown(wanted.get(key, 'absent'))} here"
+        f"{key}: {format_value(there.get(key, 'absent'))} there, {format_value(wanted.get(key, 'absent'))} here"
         for key in sorted({*wanted, *there})
-        if wanted.get(key) != there.get(key) and not key.startswith(UNLEARNT)
+        if wanted.get(key) != there.get(key) and not key.startswith(DROPOUT_SETTINGS)
     ]
     if differing:
         raise ConfigError(
@@ -60,18 +60,18 @@ def check_sizes(settings: Plain, loaded: Loaded) -> None:
         )
 
 
-def adapt_settings(settings: Plain, loaded: Loaded) -> Plain:
+def adapt_settings(settings: ConfigDict, loaded: LoadedModel) -> ConfigDict:
     """The settings, with a joint vocabulary or two as the model has it."""
     joint = loaded.tokenizers.source is loaded.tokenizers.target
     return {**settings, "tokenizer": {**settings["tokenizer"], "joint": joint}}
 
 
-def make_tokenizer(settings: Plain, loaded: Loaded) -> Given:
+def make_tokenizer(settings: ConfigDict, loaded: LoadedModel) -> PretrainedTokenizers:
     """The vocabulary of the model, in place of one that would be learnt."""
-    return Given(loaded.tokenizers, sampling=settings["tokenizer"]["sampling"])
+    return PretrainedTokenizers(loaded.tokenizers, sampling=settings["tokenizer"]["sampling"])
 
 
-def begin_with(model: Seq2Seq, loaded: Loaded, name: Any) -> None:
+def copy_weights(model: Seq2Seq, loaded: LoadedModel, name: Any) -> None:
     """Gives a new model the weights of the one that was loaded."""
-    put_weights(model, weights(loaded.model), loaded.folder)
+    load_weights(model, get_weights(loaded.model), loaded.folder)
     logger.info("weights and vocabulary of %s, as init=%s says", loaded.folder, name)

@@ -10,7 +10,7 @@ from nmt.storage import manifest
 from nmt.storage.json_files import read_json
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status;
     `divergence` says that training ended above the loss of guessing, and is empty where it did not."""
 
@@ -22,26 +22,32 @@ class Outcome(NamedTuple):
     divergence: str = ""
 
 
-def read_outcome(folder: Path, settings: Mapping[str, Any]) -> Outcome | None:
+def read_run_result(folder: Path, settings: Mapping[str, Any]) -> RunResult | None:
     """What the finished run in `folder` came to, if these settings are its own and all that it hands on is there.
 
     None where there is something left to do, such as a report that was deleted, or a checkpoint that is damaged.
     """
     best, last = (folder / run_files.CHECKPOINTS / name for name in ("best", "last"))
-    handed_on = (folder / run_files.REPORT, best / "config.json", best / "model.safetensors")
+    required_files = (folder / run_files.REPORT, best / "config.json", best / "model.safetensors")
     scores = folder / run_files.SCORES
-    if settings.get("resume") == "never" or not (run_files.is_ours(folder) and all(map(Path.is_file, handed_on))):
+    if settings.get("resume") == "never" or not (
+        run_files.is_run_folder(folder) and all(map(Path.is_file, required_files))
+    ):
         return None
-    if not scores.is_file() or not run_files.finished(folder, settings):
+    if not scores.is_file() or not run_files.is_finished(folder, settings):
         return None
-    if manifest.problems(best) or (last.resolve() != best.resolve() and manifest.problems(last)):
+    if manifest.find_problems(best) or (last.resolve() != best.resolve() and manifest.find_problems(last)):
         return None
     try:
         read = read_json(scores)
         found = [{key: score[key] for key in score} for score in read["test"]]
         alignment = {str(name): float(value) for name, value in read["alignment"].items()}
-        sound = all({"name", "value", "signature"} <= score.keys() for score in found)
-        told = str(read.get("divergence", ""))
-        return Outcome(folder, str(read["reason"]), found, alignment, divergence=told) if found and sound else None
+        is_complete = all({"name", "value", "signature"} <= score.keys() for score in found)
+        divergence = str(read.get("divergence", ""))
+        return (
+            RunResult(folder, str(read["reason"]), found, alignment, divergence=divergence)
+            if found and is_complete
+            else None
+        )
     except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -10,21 +10,29 @@ import numpy as np
 
 from nmt.errors import CheckpointError
 from nmt.evaluation import floor
-from nmt.evaluation.bleu_by_length import Bucket, by_length
-from nmt.evaluation.bleu_tokens import DEFAULT, read_tokenizer
-from nmt.evaluation.measures import Disagreement, disagreement
+from nmt.evaluation.bleu_by_length import Bucket, score_by_length
+from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER, read_tokenizer
+from nmt.evaluation.measures import Disagreement, compute_disagreement
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.about import format_now
-from nmt.report.comparison import Comparison, Run, Variant, as_dicts, notes, signatures
-from nmt.report.html import page
-from nmt.report.score_table import pair_table, score_table
-from nmt.report.significance_table import DECIDING
+from nmt.report.comparison import Comparison, RunScores, VariantScores, convert_buckets, list_notes, list_signatures
+from nmt.report.html import render_page
+from nmt.report.score_table import build_pair_table, build_score_table
+from nmt.report.significance_table import DECIDING_TEST
 from nmt.runs import run_folder
-from nmt.runs.heatmaps import for_papers
+from nmt.runs.heatmaps import render_for_papers
 from nmt.runs.improvement import ADVICE, is_still_improving
-from nmt.runs.report_texts import choose_furthest, choose_worst, describe, describe_all, link_runs, scored, texts
-from nmt.storage.files import explained, read_json, replace
-from nmt.training.metrics_logger import METRICS, rows
+from nmt.runs.report_texts import (
+    choose_furthest,
+    choose_worst,
+    describe,
+    describe_all,
+    link_runs,
+    read_scored_texts,
+    read_texts,
+)
+from nmt.storage.files import explain_disk_errors, read_json, write_atomically
+from nmt.training.metrics_logger import METRICS, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +44,7 @@ COSTS = [
     {"name": "sentences_per_second", "head": "sentences translated per second", "better": "more"},
 ]
 
-STARRED = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING} over sentences."
+STARS_NOTE = f"Stars: * p < 0.05, ** p < 0.01, *** p < 0.001, of the adjusted p by {DECIDING_TEST} over sentences."
 
 
 def write_run(
@@ -48,18 +56,18 @@ def write_run(
     """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set,
     `reason` is why training ended."""
     best = folder / run_folder.CHECKPOINTS / "best"
-    write(folder, lambda: of_run(folder, scores, alignment, reason), lambda: for_papers(best))
+    write(folder, lambda: build_run_report(folder, scores, alignment, reason), lambda: render_for_papers(best))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
     """The report of a comparison and its figures, as `write` does."""
-    write(folder, lambda: of_comparison(comparison, folder.resolve().name, folder))
+    write(folder, lambda: build_comparison_report(comparison, folder.resolve().name, folder))
 
 
 def write(
     folder: Path,
-    told: Callable[[], Mapping[str, Any]],
-    heatmaps: Callable[[], Iterable[tuple[str, bytes]]] = tuple,
+    read_report: Callable[[], Mapping[str, Any]],
+    draw_heatmaps: Callable[[], Iterable[tuple[str, bytes]]] = tuple,
 ) -> None:
     """Writes report.html and figures/; what cannot be drawn is missing, with a warning, and the runs are as good.
 
@@ -67,51 +75,51 @@ def write(
     written.
     """
     try:
-        report = told()
-        content = page(report)
+        report = read_report()
+        content = render_page(report)
     except Exception as problem:
         logger.warning("%s could not be drawn: %r", run_folder.REPORT, problem)
         return
-    replace(folder / run_folder.REPORT, content)
+    write_atomically(folder / run_folder.REPORT, content)
     try:
-        pictures = dict([*drawn(report), *heatmaps()])
+        pictures = dict([*draw_figures(report), *draw_heatmaps()])
     except Exception as problem:
         logger.warning("%s could not be drawn: %r", run_folder.FIGURES, problem)
         return
     place = folder / run_folder.FIGURES
-    with explained("write", place):
+    with explain_disk_errors("write", place):
         place.mkdir(exist_ok=True)
     for name, picture in pictures.items():
-        replace(place / name, picture)
+        write_atomically(place / name, picture)
 
 
-def drawn(report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def draw_figures(report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Every figure as PNG and PDF, and every panel as PDF: the names of the files and what is in them."""
-    from nmt.report.figures import figures, panel_figures
+    from nmt.report.figures import build_figures, build_panel_figures
     from nmt.report.formats import encode
 
-    for name, figure in figures(report).items():
+    for name, figure in build_figures(report).items():
         yield f"{name}.png", encode(figure, "png")
         yield f"{name}.pdf", encode(figure, "pdf")
-    for name, figure in panel_figures(report).items():
+    for name, figure in build_panel_figures(report).items():
         yield f"{name}.pdf", encode(figure, "pdf")
 
 
 # A run --------------------------------------------------------------------------------------------------------------
 
 
-def of_run(
+def build_run_report(
     folder: Path,
     scores: Sequence[Mapping[str, Any]],
     alignment: Mapping[str, float],
     reason: str | None = None,
 ) -> dict[str, Any]:
     """A run as `nmt.report.html.page` takes it."""
-    text = scored(folder)
+    text = read_scored_texts(folder)
     about = read_json(folder / run_folder.RUN)
     values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
-    tokenize = read_tokenizer(scores[0]["signature"]) if scores else DEFAULT  # the first is BLEU
-    run = shown(folder, about["seed"], values, by_length(*text, tokenize=tokenize) if text else [])
+    tokenize = read_tokenizer(scores[0]["signature"]) if scores else DEFAULT_TOKENIZER  # the first is BLEU
+    run = build_run_record(folder, about["seed"], values, score_by_length(*text, tokenize=tokenize) if text else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     split = scores[0]["name"].split()[0] if scores else "test"
     facts = [
@@ -124,8 +132,8 @@ def of_run(
     ]
     table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
     table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
-    remarks = list(map(made_of, (score for score in scores if score.get("details"))))
-    if scores and text and (found := interval(text, tokenize)):
+    remarks = list(map(describe_bleu, (score for score in scores if score.get("details"))))
+    if scores and text and (found := format_interval(text, tokenize)):
         table[0]["cells"][0]["interval"] = found
         remarks.append(
             "Below BLEU: its 95 % interval, had other sentences been drawn for the test set (bootstrap, 1000 samples)."
@@ -141,29 +149,29 @@ def of_run(
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],
         "about": describe(folder, reason=reason),
-        "passages": choose_worst(whole) if (whole := texts(folder)) else None,
+        "passages": choose_worst(whole) if (whole := read_texts(folder)) else None,
     }
 
 
-def shown(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequence[Bucket]) -> dict[str, Any]:
+def build_run_record(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequence[Bucket]) -> dict[str, Any]:
     """What is drawn of one run folder."""
     return {
         "seed": seed,
-        "metrics": rows(folder / METRICS),
-        "probes": run_folder.probes(folder),
+        "metrics": read_rows(folder / METRICS),
+        "probes": run_folder.read_probes(folder),
         "values": dict(values),
-        "lengths": as_dicts(lengths),
+        "lengths": convert_buckets(lengths),
     }
 
 
-def interval(text: Sequence[Sequence[str]], tokenize: str = DEFAULT) -> str:
+def format_interval(text: Sequence[Sequence[str]], tokenize: str = DEFAULT_TOKENIZER) -> str:
     """The 95 % interval of BLEU over resampled test sets. `text`: as `scored` gives it."""
     _, hypotheses, references = text
     sampled = paired_bootstrap(references, {"run": hypotheses}, tokenize=tokenize)["run"]
     return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
 
 
-def made_of(score: Mapping[str, Any]) -> str:
+def describe_bleu(score: Mapping[str, Any]) -> str:
     """What a BLEU is made of, in a sentence."""
     parts = score["details"]
     precisions = " / ".join(f"{value:.1f}" for value in parts["precisions"])
@@ -177,25 +185,30 @@ def made_of(score: Mapping[str, Any]) -> str:
 # A comparison -------------------------------------------------------------------------------------------------------
 
 
-def of_comparison(comparison: Comparison, title: str, folder: Path | None = None) -> dict[str, Any]:
+def build_comparison_report(comparison: Comparison, title: str, folder: Path | None = None) -> dict[str, Any]:
     """A comparison as `nmt.report.html.page` takes it, with links to its runs where `folder` is its own; ensembles, and
     what has no finished run, are in tables only."""
-    finished = [variant for variant in comparison.variants if variant.finished]
+    finished = [variant for variant in comparison.variants if variant.finished_runs]
     variants = [
         {
             "label": variant.label,
-            "runs": [shown(Path(run.folder), run.seed, run.values, run.lengths) for run in sound(variant)],
+            "runs": [
+                build_run_record(Path(run.folder), run.seed, run.values, run.lengths)
+                for run in list_finished_runs(variant)
+            ],
         }
         for variant in finished
-        if not variant.ensemble
+        if not variant.is_ensemble
     ]
-    *told, _ = notes(comparison)
-    failures = [line for line in told if line.startswith("FAILED")]
+    *note_lines, _ = list_notes(comparison)
+    failures = [line for line in note_lines if line.startswith("FAILED")]
     remarks = [
-        line for line in told if line not in failures and not any(line.endswith(s) for _, s in signatures(comparison))
+        line
+        for line in note_lines
+        if line not in failures and not any(line.endswith(s) for _, s in list_signatures(comparison))
     ]
     seeds = sorted({run.seed for run in comparison.runs})
-    ensembles = sum(variant.ensemble for variant in comparison.variants)
+    ensembles = sum(variant.is_ensemble for variant in comparison.variants)
     return {
         "title": title,
         "created": format_now(),
@@ -205,13 +218,13 @@ def of_comparison(comparison: Comparison, title: str, folder: Path | None = None
             ("seeds", ", ".join(map(str, seeds))),
             ("baseline", comparison.baseline),
         ],
-        "scores": {**score_table(comparison), "notes": [*remarks, STARRED]},
-        "pairs": pair_table(comparison),
-        "signatures": signatures(comparison),
-        "commands": [("This comparison", comparison.command), *commands(finished)],
+        "scores": {**build_score_table(comparison), "notes": [*remarks, STARS_NOTE]},
+        "pairs": build_pair_table(comparison),
+        "signatures": list_signatures(comparison),
+        "commands": [("This comparison", comparison.command), *list_commands(finished)],
         "variants": variants,
         "costs": COSTS,
-        "disagreement": disagreements(variants),
+        "disagreement": tabulate_disagreements(variants),
         "failures": failures,
         "about": describe_all(comparison),
         "passages": choose_furthest(comparison),
@@ -219,16 +232,16 @@ def of_comparison(comparison: Comparison, title: str, folder: Path | None = None
     }
 
 
-def sound(variant: Variant) -> list[Run]:
+def list_finished_runs(variant: VariantScores) -> list[RunScores]:
     """The runs of a variant that came to scores."""
     return [run for run in variant.runs if run.failure is None]
 
 
-def commands(variants: Sequence[Variant]) -> list[tuple[str, str]]:
+def list_commands(variants: Sequence[VariantScores]) -> list[tuple[str, str]]:
     """The command of every finished run."""
     found = []
     for variant in variants:
-        for run in sound(variant):
+        for run in list_finished_runs(variant):
             try:
                 found.append(
                     (f"{variant.label} seed {run.seed}", read_json(Path(run.folder) / run_folder.RUN)["command"])
@@ -238,12 +251,12 @@ def commands(variants: Sequence[Variant]) -> list[tuple[str, str]]:
     return found
 
 
-def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def tabulate_disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Every variant against every other, and against itself between its seeds: means over pairs of runs.
 
     From the forced references of the probes at each run's last checkpoint that drew them.
     """
-    runs = [[forced(run["probes"]) for run in variant["runs"]] for variant in variants]
+    runs = [[read_forced_weights(run["probes"]) for run in variant["runs"]] for variant in variants]
     size, words = len(runs), 0
     tables: dict[str, list[list[float | None]]] = {
         key: [[None] * size for _ in range(size)] for key in ("divergence", "variation")
@@ -251,7 +264,7 @@ def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
     for i in range(size):
         for j in range(i, size):
             pairs = [(a, b) for m, a in enumerate(runs[i]) for n, b in enumerate(runs[j]) if i != j or m < n]
-            found = [each for a, b in pairs if (each := between(a, b)) is not None]
+            found = [each for a, b in pairs if (each := compare_forced_weights(a, b)) is not None]
             if found:
                 words = max(words, *(each.words for each in found))
                 for key, cells in tables.items():
@@ -259,19 +272,19 @@ def disagreements(variants: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
     return {**tables, "words": words} if words else None
 
 
-Forced = dict[tuple[str, str], np.ndarray]
+ForcedWeights = dict[tuple[str, str], np.ndarray]
 
 
-def forced(probes: Sequence[Mapping[str, Any]]) -> Forced:
+def read_forced_weights(probes: Sequence[Mapping[str, Any]]) -> ForcedWeights:
     """The last forced weights of each probe, by its source and reference."""
     found = {}
     for probe in probes:
-        drawn = [frame["forced"] for frame in probe["frames"] if frame.get("forced")]
-        if drawn:
-            found[" ".join(probe["source"]), probe["reference"]] = np.array(drawn[-1]["weights"], dtype=float)
+        frames = [frame["forced"] for frame in probe["frames"] if frame.get("forced")]
+        if frames:
+            found[" ".join(probe["source"]), probe["reference"]] = np.array(frames[-1]["weights"], dtype=float)
     return found
 
 
-def between(first: Forced, other: Forced) -> Disagreement | None:
+def compare_forced_weights(first: ForcedWeights, other: ForcedWeights) -> Disagreement | None:
     """How differently two runs look at the probes that both have."""
-    return disagreement((first[key], other[key]) for key in first if key in other)
+    return compute_disagreement((first[key], other[key]) for key in first if key in other)

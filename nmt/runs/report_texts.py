@@ -5,22 +5,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.data.quality import complete, pick
+from nmt.data.quality import find_complete, pick
 from nmt.errors import CheckpointError
 from nmt.evaluation.examples import find_furthest, find_worst, sentence_chrf
-from nmt.report.about import Group, describe_run, shared
-from nmt.report.comparison import Comparison, Run, Variant
+from nmt.report.about import Group, describe_run, merge_descriptions
+from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.runs import run_folder
 from nmt.storage.files import read_json
 from nmt.storage.yaml_files import parse_yaml
 
-WORST, FURTHEST = 20, 10
+RUN_EXAMPLES, VARIANT_EXAMPLES = 20, 10
 """Sentences that are shown of a run, and of each variant of a comparison."""
 
 CHRF = "chrF2 of single sentences"
 
 
-def texts(folder: Path) -> list[list[str]] | None:
+def read_texts(folder: Path) -> list[list[str]] | None:
     """Source, hypotheses and references of the split that was scored; None where a run kept no text."""
     for split in ("test", "validation"):
         paths = [folder / f"{split}.{kind}.txt" for kind in ("source", "hypotheses", "references")]
@@ -29,11 +29,11 @@ def texts(folder: Path) -> list[list[str]] | None:
     return None
 
 
-def scored(folder: Path) -> list[list[str]] | None:
+def read_scored_texts(folder: Path) -> list[list[str]] | None:
     """The same without the lines that scores leave out, whose source or reference is blank."""
-    if (found := texts(folder)) is None:
+    if (found := read_texts(folder)) is None:
         return None
-    places = complete(found[0], found[2])
+    places = find_complete(found[0], found[2])
     return [pick(side, places) for side in found]
 
 
@@ -63,7 +63,7 @@ def describe_all(comparison: Comparison) -> list[Group]:
                 found.append(describe(Path(run.folder)))
             except CheckpointError:  # copied without it
                 continue
-    return shared(found)
+    return merge_descriptions(found)
 
 
 # Sentences ----------------------------------------------------------------------------------------------------------
@@ -71,9 +71,9 @@ def describe_all(comparison: Comparison) -> list[Group]:
 
 def choose_worst(text: Sequence[Sequence[str]]) -> dict[str, Any] | None:
     """The sentences with the lowest scores, as `nmt.report.html.page` takes them; None where no line is scored. `text`:
-    as `texts` gives it."""
+    as `read_texts` gives it."""
     source, hypotheses, references = text
-    places = complete(source, references)
+    places = find_complete(source, references)
     if not places:
         return None
     scores = sentence_chrf(pick(hypotheses, places), pick(references, places))
@@ -86,7 +86,7 @@ def choose_worst(text: Sequence[Sequence[str]]) -> dict[str, Any] | None:
                 ("translation", hypotheses[places[worst]]),
             ],
         }
-        for worst in find_worst(scores, count=WORST)
+        for worst in find_worst(scores, count=RUN_EXAMPLES)
     ]
     note = f"The {len(examples)} of {len(places):,} sentences that are furthest from their reference, by {CHRF}."
     return {"title": "Translations, the worst first", "note": note, "groups": [{"label": None, "examples": examples}]}
@@ -101,24 +101,25 @@ def choose_furthest(comparison: Comparison) -> dict[str, Any] | None:
     known: dict[str, tuple[list[list[str]], list[float]] | None] = {}
     groups = []
     for variant in comparison.variants:
-        if variant is not baseline and (pair := first_pair(baseline, variant)) is not None:
+        if variant is not baseline and (pair := find_first_pair(baseline, variant)) is not None:
             examples = compare_sentences(pair, (baseline.label, variant.label), known)
             groups.append({"label": f"{variant.label}, seed {pair[0].seed}", "examples": examples})
     note = (
-        f"The {FURTHEST} sentences on which each variant and {comparison.baseline} differ most, by {CHRF}, of the "
+        f"The {VARIANT_EXAMPLES} sentences on which each variant and {comparison.baseline} differ most, by {CHRF}, "
+        "of the "
         "first seed that both have."
     )
     return {"title": "Where the variants differ", "note": note, "groups": groups}
 
 
-def first_pair(first: Variant, other: Variant) -> tuple[Run, Run] | None:
+def find_first_pair(first: VariantScores, other: VariantScores) -> tuple[RunScores, RunScores] | None:
     """The finished runs of two variants with the first seed that both have."""
     runs = {run.seed: run for run in other.runs if run.failure is None}
     return next(((run, runs[run.seed]) for run in first.runs if run.failure is None and run.seed in runs), None)
 
 
 def compare_sentences(
-    pair: tuple[Run, Run],
+    pair: tuple[RunScores, RunScores],
     labels: tuple[str, str],
     known: dict[str, tuple[list[list[str]], list[float]] | None],
 ) -> list[dict[str, Any]]:
@@ -126,7 +127,7 @@ def compare_sentences(
     filled with what was read and scored, by folder."""
     for run in pair:
         if run.folder not in known:
-            text = texts(Path(run.folder))
+            text = read_texts(Path(run.folder))
             known[run.folder] = None if text is None or not text[2] else (text, sentence_chrf(text[1], text[2]))
     first, other = (known[run.folder] for run in pair)
     if first is None or other is None or first[0][2] != other[0][2]:
@@ -144,7 +145,7 @@ def compare_sentences(
                 ),
             ],
         }
-        for place in find_furthest(*scores, count=FURTHEST)
+        for place in find_furthest(*scores, count=VARIANT_EXAMPLES)
     ]
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.config import shown
+from nmt.config import format_value
 from nmt.errors import CheckpointError
-from nmt.evaluation.bleu_tokens import settled
+from nmt.evaluation.bleu_tokens import resolve_tokenizer
 from nmt.storage.json_files import check_kinds, read_json
 from nmt.storage.yaml_files import parse_yaml
 
@@ -19,7 +19,7 @@ FIGURES = "figures"
 LOG = "train.log"
 METRICS = "metrics.jsonl"
 
-OURS = (
+RUN_FILES = (
     *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
     *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
 )
@@ -28,20 +28,20 @@ OURS = (
 FORMAT = 1
 """Of a run folder. A folder whose run.json has no format is none of ours."""
 
-IDLE = ("from", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
+COSMETIC_SETTINGS = ("from", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
 """Settings that shape neither weights nor scores."""
 
-MEANT = {"training.validation.every_epochs": 1}
+NULL_MEANINGS = {"training.validation.every_epochs": 1}
 """What null means, where a setting has a value that means the same: runs of earlier versions have that one."""
 
-OPEN = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
+AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 """Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
 
-FREE = ("training.stop", "search", *IDLE)
+RESUMABLE_SETTINGS = ("training.stop", "search", *COSMETIC_SETTINGS)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
 
-def is_ours(folder: Path) -> bool:
+def is_run_folder(folder: Path) -> bool:
     """Whether a run of this program made the folder: its run.json says so, and is the first file that a run writes."""
     try:
         about = read_json(folder / RUN)
@@ -61,42 +61,44 @@ def read_settings(config: Path) -> dict[str, Any]:
     return found
 
 
-def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
+def is_finished(folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether a folder holds the scores of a run with these settings; what shapes neither may differ."""
     config = folder / CONFIG
-    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
+    check_kinds(folder, RUN_FILES, folders=(FIGURES, CHECKPOINTS))
     if not (folder / SCORES).exists() or not config.exists():
         return False
-    return not drift(read_settings(config), settings, free=IDLE)
+    return not find_changed_settings(read_settings(config), settings, free=COSMETIC_SETTINGS)
 
 
-def drift(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = FREE) -> list[str]:
+def find_changed_settings(
+    before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = RESUMABLE_SETTINGS
+) -> list[str]:
     """The settings that differ and are not free to, one line each; those that shape weights, unless said otherwise."""
-    old, new = _meant(before), _meant(now)
+    old, new = _normalize(before), _normalize(now)
     return [
-        f"{key}: was {_said(old.get(key, 'absent'))}, now {_said(new.get(key, 'absent'))}"
+        f"{key}: was {_format_setting(old.get(key, 'absent'))}, now {_format_setting(new.get(key, 'absent'))}"
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key)
-        and not (key in old and key in OPEN and new.get(key, "absent") == OPEN[key])
+        and not (key in old and key in AUTOMATIC_SETTINGS and new.get(key, "absent") == AUTOMATIC_SETTINGS[key])
         and not any(key == name or key.startswith(f"{name}.") for name in free)
     ]
 
 
-def _meant(settings: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: MEANT.get(key) if value is None else value for key, value in flat(settings).items()}
-    return {**found, "bleu.tokenize": settled(settings)}  # what auto comes to
+def _normalize(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: NULL_MEANINGS.get(key) if value is None else value for key, value in flatten(settings).items()}
+    return {**found, "bleu.tokenize": resolve_tokenizer(settings)}  # what auto comes to
 
 
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else shown(value)
+def _format_setting(value: Any) -> str:
+    return value if isinstance(value, str) else format_value(value)
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level of dotted keys."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
+            found |= flatten(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = value
     return found

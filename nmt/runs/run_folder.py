@@ -16,28 +16,36 @@ import torch
 
 import nmt
 from nmt.errors import CheckpointError
-from nmt.evaluation.validation import Report
+from nmt.evaluation.validation import ValidationResult
 from nmt.printable import Formatter
-from nmt.runs.heatmaps import draw
+from nmt.runs.heatmaps import save_heatmaps
 from nmt.runs.run_files import (
     CHECKPOINTS,
     CONFIG,
     FIGURES,
     FORMAT,
-    FREE,
     LOG,
-    OURS,
     REPORT,
+    RESUMABLE_SETTINGS,
     RUN,
+    RUN_FILES,
     SCORES,
-    drift,
-    finished,
-    flat,
-    is_ours,
+    find_changed_settings,
+    flatten,
+    is_finished,
+    is_run_folder,
     read_settings,
 )
 from nmt.storage.checkpoints import Checkpoints
-from nmt.storage.files import as_json, check_kinds, explained, read_json, replace, tidy, write_json
+from nmt.storage.files import (
+    check_kinds,
+    explain_disk_errors,
+    format_json,
+    read_json,
+    remove_unfinished,
+    write_atomically,
+    write_json,
+)
 from nmt.storage.yaml_files import format_yaml
 from nmt.training.state import TrainingState
 
@@ -49,10 +57,10 @@ __all__ = [
     "REPORT",
     "RUN",
     "SCORES",
-    "drift",
-    "finished",
-    "flat",
-    "is_ours",
+    "find_changed_settings",
+    "flatten",
+    "is_finished",
+    "is_run_folder",
     "read_settings",
 ]
 """What is found here as well, though it is written where torch is not needed."""
@@ -72,7 +80,7 @@ class LogFile(logging.FileHandler):
 
 def open_log(folder: Path) -> list[logging.Handler]:
     """Sends what the program logs to train.log and, without times, to stderr."""
-    with explained("write", folder / LOG):
+    with explain_disk_errors("write", folder / LOG):
         to_file = LogFile(folder / LOG, encoding="utf-8")
     to_file.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_screen = logging.StreamHandler(sys.stderr)
@@ -94,20 +102,20 @@ def close_log(handlers: list[logging.Handler]) -> None:
         handler.close()
 
 
-def claim(folder: Path, settings: Mapping[str, Any], command: str) -> None:
+def initialize(folder: Path, settings: Mapping[str, Any], command: str) -> None:
     """Makes the run folder, or makes sure that the run in it is this one, which from now on is not finished.
 
     What says whose the folder is comes first. Raises CheckpointError as `check` does.
     """
     check(folder, settings)
-    with explained("begin a run in", folder):
+    with explain_disk_errors("begin a run in", folder):
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, folder / FIGURES):
-            tidy(place)
-        if not is_ours(folder):
-            describe(folder, settings, command, {})
+            remove_unfinished(place)
+        if not is_run_folder(folder):
+            write_run_json(folder, settings, command, {})
         (folder / SCORES).unlink(missing_ok=True)
-        replace(folder / CONFIG, format_yaml(dict(settings)))
+        write_atomically(folder / CONFIG, format_yaml(dict(settings)))
 
 
 def check(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -120,14 +128,14 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     if there is not None and not there.is_dir():
         raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
     check_kinds(folder, (RUN,), folders=())
-    if not is_ours(folder):
-        if found := [name for name in OURS if (folder / name).exists()]:
+    if not is_run_folder(folder):
+        if found := [name for name in RUN_FILES if (folder / name).exists()]:
             raise CheckpointError(
                 f"{folder} is no run folder, yet holds {', '.join(found)}, which a run would overwrite. Choose another "
                 "output=..., or move these away."
             )
         return
-    check_kinds(folder, OURS, folders=(FIGURES, CHECKPOINTS))
+    check_kinds(folder, RUN_FILES, folders=(FIGURES, CHECKPOINTS))
     config = folder / CONFIG
     begun = (folder / CHECKPOINTS).is_dir() and config.exists()
     if begun and settings["resume"] == "never":
@@ -135,7 +143,9 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
             f"{folder} already holds a run, and resume=never. Choose another output, or resume=auto to go on with it."
         )
     before = read_settings(config) if begun else settings
-    if changed := drift(before, settings, FREE if "bleu" in before else (*FREE, "bleu")):  # version 0.1 had no bleu
+    if changed := find_changed_settings(
+        before, settings, RESUMABLE_SETTINGS if "bleu" in before else (*RESUMABLE_SETTINGS, "bleu")
+    ):  # version 0.1 had no bleu
         raise CheckpointError(
             f"{folder} holds a run with other settings, which cannot go on with these:\n  "
             + "\n  ".join(changed)
@@ -144,7 +154,7 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:
+def write_run_json(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:
     """Writes run.json: command, versions, commit, device, seed, what the run has cost, and what else is known."""
     packages = ("torch", "sentencepiece", "datasets", "sacrebleu", "hydra-core", "safetensors")
     about = {
@@ -154,37 +164,37 @@ def describe(folder: Path, settings: Mapping[str, Any], command: str, facts: Map
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": torch.get_num_threads(),
-        "versions": {"nmt": nmt.__version__, **{name: version(name) for name in packages}},
-        "commit": commit(),
+        "versions": {"nmt": nmt.__version__, **{name: find_version(name) for name in packages}},
+        "commit": find_commit(),
         "seed": settings["seed"],
-        "costs": costs(folder),
+        "costs": read_costs(folder),
         **facts,
     }
-    replace(folder / RUN, as_json(about))
+    write_atomically(folder / RUN, format_json(about))
 
 
-def costs(folder: Path) -> dict[str, float]:
+def read_costs(folder: Path) -> dict[str, float]:
     """What a run has cost in all its processes, by name; nothing where none was written down."""
-    if not is_ours(folder):
+    if not is_run_folder(folder):
         return {}
     found: dict[str, float] = read_json(folder / RUN).get("costs", {})
     return found
 
 
-def spend(folder: Path, *, memory_mib: float | None, sentences_per_second: float | None = None) -> None:
+def record_costs(folder: Path, *, memory_mib: float | None, sentences_per_second: float | None = None) -> None:
     """Adds to run.json what this process took: its memory, if no earlier one took more, and how fast it translated.
 
     Raises CheckpointError if it cannot be read or written.
     """
-    found = costs(folder)
+    found = read_costs(folder)
     if memory_mib is not None:
         found["memory_mib"] = max(memory_mib, found.get("memory_mib", 0.0))
     if sentences_per_second is not None:
         found["sentences_per_second"] = sentences_per_second
-    replace(folder / RUN, as_json({**read_json(folder / RUN), "costs": found}))
+    write_atomically(folder / RUN, format_json({**read_json(folder / RUN), "costs": found}))
 
 
-def version(package: str) -> str | None:
+def find_version(package: str) -> str | None:
     """The version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
@@ -192,60 +202,62 @@ def version(package: str) -> str | None:
         return None
 
 
-def commit() -> str | None:
+def find_commit() -> str | None:
     """The commit of the checkout that runs, if it is one."""
-    asked = subprocess.run(
+    process = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() or None
+    return process.stdout.strip() or None
 
 
-def saver(
+def make_checkpoint_writer(
     checkpoints: Checkpoints,
     state: TrainingState,
     model_files: Mapping[str, bytes],
-    worth: Callable[[Report], float],
-    heed: Callable[[], object],
-) -> Callable[[Report | None], None]:
+    compute_score: Callable[[ValidationResult], float],
+    on_heatmap: Callable[[], object],
+) -> Callable[[ValidationResult | None], None]:
     """A function that writes a checkpoint: model folder, training state, and what a validation found.
 
     `heed` is called before every picture, and may raise to leave all as it was.
     """
 
-    def save(report: Report | None) -> None:
-        step = state.progress.step + (state.handed_on is not None)  # an average comes after the last step of training
-        with checkpoints.write(step, worth(report) if report else None) as folder:
+    def save(report: ValidationResult | None) -> None:
+        step = state.progress.step + (
+            state.final_weights is not None
+        )  # an average comes after the last step of training
+        with checkpoints.write(step, compute_score(report) if report else None) as folder:
             state.save(folder)
             for name, content in model_files.items():
                 (folder / name).write_bytes(content)
             if report:
-                write_report(folder, report, step, heed)
+                write_validation(folder, report, step, on_heatmap)
 
     return save
 
 
-def write_report(folder: Path, report: Report, step: int, heed: Callable[[], object]) -> None:
+def write_validation(folder: Path, report: ValidationResult, step: int, on_heatmap: Callable[[], object]) -> None:
     """Validation scores with their signatures, the hypotheses, and the pictures of the probes."""
     scores = {score.name: {"value": score.value, "signature": score.signature} for score in report.scores.values()}
-    values = finite(report.values | report.measures)
+    values = replace_infinite(report.values | report.measures)
     write_json(folder / "validation.json", {"step": step, "values": values, "scores": scores})
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
-    if report.pictures:
-        draw(folder / "alignments", report.pictures, step=step, heed=heed)
+    if report.probe_records:
+        save_heatmaps(folder / "alignments", report.probe_records, step=step, on_heatmap=on_heatmap)
 
 
-def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+def replace_infinite(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no infinity: what is not finite becomes null."""
     return {name: value if abs(value) < float("inf") else None for name, value in values.items()}
 
 
-def probes(folder: Path) -> list[dict[str, Any]]:
+def read_probes(folder: Path) -> list[dict[str, Any]]:
     """The probe sentences with a frame for every checkpoint that drew them, as the report's page takes them."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
-        shown = read_json(path)
-        probe = found.setdefault(path.stem, {key: shown.get(key) for key in ("source", "reference", "gold")})
-        frame = {key: shown.get(key) for key in ("step", "target", "weights", "forced")}
+        record = read_json(path)
+        probe = found.setdefault(path.stem, {key: record.get(key) for key in ("source", "reference", "gold")})
+        frame = {key: record.get(key) for key in ("step", "target", "weights", "forced")}
         probe.setdefault("frames", []).append(frame)
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])

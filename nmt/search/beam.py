@@ -10,32 +10,32 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.kernels.topk import Best, best_sums
+from nmt.kernels.topk import TopK, stable_topk_sums
 from nmt.masks import NEG_INF, mask
 from nmt.search.constraints import Constraints, Limits
-from nmt.search.loop import Frontier, Move, explore
+from nmt.search.loop import SearchState, Selection, run_search
 from nmt.search.penalties import LENGTH_PENALTIES, coverage_penalty
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
-from nmt.search.trellis import Ended
-from nmt.special_tokens import END
-from nmt.trees import over
+from nmt.search.trellis import FinishedHypotheses
+from nmt.special_tokens import EOS
+from nmt.trees import tree_map
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beam(Constraints):
     """The `nbest` best complete hypotheses that a beam of `size` comes by.
 
-        score = log_prob / length_penalty(tokens with END) + coverage_penalty        (see penalties.py)
+        score = log_prob / length_penalty(tokens with EOS) + coverage_penalty        (see penalties.py)
 
     A step extends the live hypotheses of a sentence, all of one length, by every token, and orders what results by
-    log_prob. An END among the first `size` finishes a hypothesis, and finished ones are ranked by score; the first
-    `size` that are not END live on, so finished hypotheses take no place in the beam. A tie goes to the
+    log_prob. An EOS among the first `size` finishes a hypothesis, and finished ones are ranked by score; the first
+    `size` that are not EOS live on, so finished hypotheses take no place in the beam. A tie goes to the
     higher-ranked hypothesis, then to the lower token.
 
     A sentence ends when no live hypothesis can enter its `nbest` best any more. log_prob only falls as a hypothesis
     grows, length penalties only rise and coverage penalties are at most 0, so one that ends with n tokens reaches at
-    most log_prob / length_penalty(n). With `stopping` exact n is the maximum with END, and running to the maximum gives
-    the same. With likely n is what it would be if END came next: a live hypothesis that is behind would have to grow
+    most log_prob / length_penalty(n). With `stopping` exact n is the maximum with EOS, and running to the maximum gives
+    the same. With likely n is what it would be if EOS came next: a live hypothesis that is behind would have to grow
     at next to no cost to win by its length. On a trained model that saves a third of all steps and next to never
     changes a translation; with the length penalty none both are the same.
 
@@ -75,20 +75,20 @@ class Beam(Constraints):
         lengths: Int[Tensor, " sentence"],
         request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
-        return explore(
+        return run_search(
             step,
             state,
             memory,
             lengths,
             request,
             constraints=self,
-            copies=1,  # of one hypothesis; more of it would be alike
-            places=self.nbest,
-            choose=partial(self._choose, self._penalties(self.limits(lengths, request))),
+            beams=1,  # of one hypothesis; more of it would be alike
+            slots=self.nbest,
+            choose=partial(self._choose, self._compute_penalties(self.compute_limits(lengths, request))),
         )
 
-    def _penalties(self, limits: Limits) -> Float[Tensor, " length"]:
-        """The length penalty of every number of tokens, END counted, that a hypothesis may have."""
+    def _compute_penalties(self, limits: Limits) -> Float[Tensor, " length"]:
+        """The length penalty of every number of tokens, EOS counted, that a hypothesis may have."""
         longest = max(limits.maximum.tolist(), default=0) + 1
         counts = torch.arange(longest + 1, dtype=torch.float32, device=limits.maximum.device)
         return LENGTH_PENALTIES[self.length_penalty](counts, self.alpha)
@@ -96,42 +96,46 @@ class Beam(Constraints):
     def _choose(
         self,
         penalties: Float[Tensor, " length"],
-        frontier: Frontier,
+        frontier: SearchState,
         log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
-    ) -> Move:
-        sentences, copies, words = log_probs.shape
-        # Each hypothesis has one END, so `size` others are among so many.
-        log_prob, copy, token = self._rank(frontier, log_probs, self.size + copies)
-        chosen = copy + copies * torch.arange(sentences, device=rows.device).unsqueeze(-1)
-        is_end = token == END
+    ) -> Selection:
+        sentences, beams, words = log_probs.shape
+        # Each hypothesis has one EOS, so `size` others are among so many.
+        log_prob, copy, token = self._rank(frontier, log_probs, self.size + beams)
+        chosen = copy + beams * torch.arange(sentences, device=rows.device).unsqueeze(-1)
+        is_end = token == EOS
 
         length = frontier.produced.shape[-1] + 1
         score = log_prob / penalties[length]
-        covered = self._covered(frontier, weights)
+        covered = self._accumulate_coverage(frontier, weights)
         if covered is not None:
             real = mask(frontier.length, covered.shape[-1]).unsqueeze(1)
             score = score + coverage_penalty(covered, real, self.coverage).flatten()[chosen]
         first = slice(self.size)
-        new = Ended(score.where(is_end, NEG_INF)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]])
-        ended = _merge(frontier.ended, new)
+        new = FinishedHypotheses(
+            score.where(is_end, NEG_INF)[:, first], log_prob[:, first], rows.flatten()[chosen[:, first]]
+        )
+        finished = _merge(frontier.finished, new)
 
-        # Of few hypotheses and few tokens there may be fewer than `size` without END.
-        going = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, copies * (words - 1))]
-        token, chosen, log_prob = (part.gather(1, going) for part in (token, chosen, log_prob))
-        most = frontier.limits.maximum + 1
-        attainable = log_prob.amax(-1) / penalties[most if self.stopping == "exact" else most.clamp(max=length + 1)]
-        done = (attainable <= ended.score[:, -1]) | (length > frontier.limits.maximum)
+        # Of few hypotheses and few tokens there may be fewer than `size` without EOS.
+        live = is_end.byte().sort(dim=-1, stable=True).indices[:, : min(self.size, beams * (words - 1))]
+        token, chosen, log_prob = (part.gather(1, live) for part in (token, chosen, log_prob))
+        maximum = frontier.limits.maximum + 1
+        attainable = (
+            log_prob.amax(-1) / penalties[maximum if self.stopping == "exact" else maximum.clamp(max=length + 1)]
+        )
+        done = (attainable <= finished.score[:, -1]) | (length > frontier.limits.maximum)
         past = None if covered is None else covered.flatten(0, 1)[chosen]
-        return Move(token=token, chosen=chosen, log_prob=log_prob, ended=ended, past=past, done=done)
+        return Selection(token=token, row=chosen, log_prob=log_prob, finished=finished, past=past, done=done)
 
-    def _rank(self, frontier: Frontier, log_probs: Float[Tensor, "sentence copy vocab"], count: int) -> Best:
+    def _rank(self, frontier: SearchState, log_probs: Float[Tensor, "sentence copy vocab"], count: int) -> TopK:
         """The `count` first continuations of a sentence, with their log_prob."""
-        return best_sums(frontier.log_prob, log_probs, count)
+        return stable_topk_sums(frontier.log_prob, log_probs, count)
 
-    def _covered(
-        self, frontier: Frontier, weights: Float[Tensor, "row source"] | None
+    def _accumulate_coverage(
+        self, frontier: SearchState, weights: Float[Tensor, "row source"] | None
     ) -> Float[Tensor, "sentence beam source"] | None:
         """The sum of each hypothesis' weights so far, this step's included, where it is asked for."""
         if self.coverage == 0:
@@ -145,8 +149,8 @@ class Beam(Constraints):
         return before + weights.view(*frontier.token.shape, -1)
 
 
-def _merge(old: Ended, new: Ended) -> Ended:
+def _merge(old: FinishedHypotheses, new: FinishedHypotheses) -> FinishedHypotheses:
     """As many as there were, the best of both, best first; the older wins a tie."""
-    joined = Ended(*(torch.cat(parts, 1) for parts in zip(old, new, strict=True)))
+    joined = FinishedHypotheses(*(torch.cat(parts, 1) for parts in zip(old, new, strict=True)))
     order = joined.score.sort(dim=-1, descending=True, stable=True).indices[:, : old.score.shape[-1]]
-    return over(joined, lambda part: part.gather(1, order))
+    return tree_map(joined, lambda part: part.gather(1, order))

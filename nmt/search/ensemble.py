@@ -12,7 +12,7 @@ from nmt.errors import ConfigError
 from nmt.search.protocols import Step
 
 
-def ensemble(steps: Sequence[Step]) -> Step:
+def build_ensemble(steps: Sequence[Step]) -> Step:
     """The step whose distribution is the arithmetic mean of those of `steps`, over one vocabulary.
 
     p(token) = 1/n sum_i p_i(token). State and memory are tuples with one entry a step. The weights are the mean of
@@ -30,7 +30,7 @@ def ensemble(steps: Sequence[Step]) -> Step:
         log_probs, states, weights = zip(*parts, strict=True)
         # Rounding can lift a mean of certainties above 0, and exact stopping needs log-probabilities that are not.
         mean = (torch.stack(log_probs).logsumexp(0) - math.log(len(steps))).clamp(max=0.0)
-        given = [some for some in weights if some is not None]
-        return mean, states, torch.stack(given).mean(0) if given else None
+        step_weights = [some for some in weights if some is not None]
+        return mean, states, torch.stack(step_weights).mean(0) if step_weights else None
 
     return step

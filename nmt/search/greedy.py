@@ -6,9 +6,9 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.kernels.topk import best
+from nmt.kernels.topk import stable_topk
 from nmt.search.constraints import Constraints
-from nmt.search.loop import Frontier, Move, advance, explore
+from nmt.search.loop import SearchState, Selection, advance_independently, run_search
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
 
@@ -27,13 +27,13 @@ class Greedy(Constraints):
         lengths: Int[Tensor, " sentence"],
         request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
-        return explore(step, state, memory, lengths, request, constraints=self, copies=1, places=1, choose=_choose)
+        return run_search(step, state, memory, lengths, request, constraints=self, beams=1, slots=1, choose=_choose)
 
 
 def _choose(
-    frontier: Frontier,
+    frontier: SearchState,
     log_probs: Float[Tensor, "sentence copy vocab"],
     rows: Int[Tensor, "sentence copy"],
     weights: Float[Tensor, "row source"] | None,
-) -> Move:
-    return advance(frontier, log_probs, rows, best(log_probs, 1)[1].squeeze(-1))
+) -> Selection:
+    return advance_independently(frontier, log_probs, rows, stable_topk(log_probs, 1)[1].squeeze(-1))

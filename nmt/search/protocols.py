@@ -12,9 +12,9 @@ from torch import Tensor
 class Hypothesis(NamedTuple):
     """One complete translation.
 
-    `tokens` leaves out START and END; `score` is what the search ranked by (higher is better); `log_prob` is the sum
-    over the tokens and END, in nats, and `log_probs` are those of each; `weights` has one row for each token and one
-    for END, float32, and one column for each source token, END included. It is None where the step gives no weights.
+    `tokens` leaves out BOS and EOS; `score` is what the search ranked by (higher is better); `log_prob` is the sum
+    over the tokens and EOS, in nats, and `log_probs` are those of each; `weights` has one row for each token and one
+    for EOS, float32, and one column for each source token, EOS included. It is None where the step gives no weights.
 
     Where a model gives no translation a probability above 0, the hypothesis is empty and its log_prob minus infinity.
     """
@@ -59,7 +59,7 @@ NO_REQUEST = Request()
 class Search(Protocol):
     """From a step to complete hypotheses, a list for each sentence, best first.
 
-    `state` and `memory` have one entry a sentence; `lengths` are those of the sources, END counted.
+    `state` and `memory` have one entry a sentence; `lengths` are those of the sources, EOS counted.
     """
 
     def __call__(

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.kernels.topk import best
+from nmt.kernels.topk import stable_topk
 from nmt.search.constraints import Constraints
-from nmt.search.loop import Frontier, Move, advance, explore
+from nmt.search.loop import SearchState, Selection, advance_independently, run_search
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
 
@@ -63,42 +63,44 @@ class Sampling(Constraints):
         lengths: Int[Tensor, " sentence"],
         request: Request = NO_REQUEST,
     ) -> list[list[Hypothesis]]:
-        return explore(
+        return run_search(
             step,
             state,
             memory,
             lengths,
             request,
             constraints=self,
-            copies=self.samples,
-            places=self.samples,
-            choose=partial(self._choose, self._uniforms(lengths, request)),
+            beams=self.samples,
+            slots=self.samples,
+            choose=partial(self._choose, self._draw_uniforms(lengths, request)),
         )
 
-    def _uniforms(self, lengths: Int[Tensor, " sentence"], request: Request) -> Float[Tensor, "target sentence copy"]:
+    def _draw_uniforms(
+        self, lengths: Int[Tensor, " sentence"], request: Request
+    ) -> Float[Tensor, "target sentence copy"]:
         """The numbers in [0, 1) that settle every choice, each sentence's in the order in which it needs them."""
         seed = secrets.randbits(64) if self.seed is None else self.seed
-        most = self.limits(lengths, request).maximum.tolist()
-        drawn = np.zeros((max(most, default=0) + 1, len(most), self.samples), np.float32)
-        for sentence, maximum in enumerate(most):
+        maxima = self.compute_limits(lengths, request).maximum.tolist()
+        uniforms = np.zeros((max(maxima, default=0) + 1, len(maxima), self.samples), np.float32)
+        for sentence, maximum in enumerate(maxima):
             generator = np.random.default_rng((seed, sentence))
-            drawn[: maximum + 1, sentence] = generator.random((maximum + 1, self.samples), np.float32)
-        return torch.from_numpy(drawn).to(lengths.device)
+            uniforms[: maximum + 1, sentence] = generator.random((maximum + 1, self.samples), np.float32)
+        return torch.from_numpy(uniforms).to(lengths.device)
 
     def _choose(
         self,
         uniforms: Float[Tensor, "target all_sentences copy"],
-        frontier: Frontier,
+        frontier: SearchState,
         log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
-    ) -> Move:
+    ) -> Selection:
         uniform = uniforms[frontier.produced.shape[-1]][frontier.sentence]
-        token = draw(log_probs / self.temperature, uniform, top_k=self.top_k, top_p=self.top_p)
-        return advance(frontier, log_probs, rows, token)
+        token = draw_tokens(log_probs / self.temperature, uniform, top_k=self.top_k, top_p=self.top_p)
+        return advance_independently(frontier, log_probs, rows, token)
 
 
-def draw(
+def draw_tokens(
     log_probs: Float[Tensor, "*row vocab"],
     uniform: Float[Tensor, "*row"],
     *,
@@ -109,16 +111,16 @@ def draw(
 
     `log_probs` need not be normalized. Where only some tokens are kept, the most probable come first.
     """
-    places: Tensor | None = None
+    order: Tensor | None = None
     if top_k is not None:
-        log_probs, places = best(log_probs, top_k)
+        log_probs, order = stable_topk(log_probs, top_k)
     elif top_p is not None:
-        log_probs, places = log_probs.sort(dim=-1, descending=True, stable=True)
+        log_probs, order = log_probs.sort(dim=-1, descending=True, stable=True)
     probs = log_probs.softmax(-1)
     if top_p is not None:
         probs = probs.masked_fill(probs.cumsum(-1) - probs >= top_p, 0.0)
     cumulative = probs.cumsum(-1)
     # In single precision `uniform` is at most 1 - 2 ** -24, and its product with the total rounds to less than that.
-    drawn = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
-    drawn = drawn.clamp(max=cumulative.shape[-1] - 1)  # a row without a distribution exceeds nothing either
-    return (drawn if places is None else places.gather(-1, drawn)).squeeze(-1)
+    token = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
+    token = token.clamp(max=cumulative.shape[-1] - 1)  # a row without a distribution exceeds nothing either
+    return (token if order is None else order.gather(-1, token)).squeeze(-1)

@@ -14,8 +14,8 @@ from nmt.search.protocols import Hypothesis
 ROOT = -1
 
 
-class Ended(NamedTuple):
-    """Hypotheses that have ended: what they are ranked by, and the trellis row that END followed.
+class FinishedHypotheses(NamedTuple):
+    """Hypotheses that have ended: what they are ranked by, and the trellis row that EOS followed.
 
     A place that is not taken yet has the score NEG_INF and a row of its sentence's first step.
     """
@@ -29,7 +29,7 @@ class Trellis:
     """All rows of all steps, numbered as they are added; each knows the token that it read, the row it grew from, and
     the log-probability of all that was read on the way to it.
 
-    Nothing is copied to the host before `hypotheses`.
+    Nothing is copied to the host before `read_hypotheses`.
     """
 
     def __init__(self) -> None:
@@ -55,29 +55,31 @@ class Trellis:
         first, self._rows = self._rows, self._rows + len(tokens)
         return torch.arange(first, self._rows, device=tokens.device)
 
-    def hypotheses(self, ended: Ended, lengths: list[int]) -> list[list[Hypothesis]]:
+    def read_hypotheses(self, finished: FinishedHypotheses, lengths: list[int]) -> list[list[Hypothesis]]:
         """What ended in each sentence, best first, with weights as wide as the sentence's source is long.
 
         A sentence with places that were not taken has a shorter list; one with none taken has the empty hypothesis.
         """
-        order = ended.score.sort(dim=-1, descending=True, stable=True).indices
-        ranked = [part.gather(1, order).tolist() for part in ended]
-        places = [
+        order = finished.score.sort(dim=-1, descending=True, stable=True).indices
+        ranked = [part.gather(1, order).tolist() for part in finished]
+        slots = [
             (sentence, *place)
             for sentence, columns in enumerate(zip(*ranked, strict=True))
             for rank, place in enumerate(zip(*columns, strict=True))
             if rank == 0 or place[0] != NEG_INF
         ]
         parents = torch.cat(self._parents).tolist()
-        paths = [_path(parents, end) for *_, end in places]
+        paths = [_trace_path(parents, end) for *_, end in slots]
         tokens, sums = torch.cat(self._tokens).tolist(), torch.cat(self._log_probs).float().cpu().numpy()
-        weights = self._read_weights(paths, [lengths[sentence] for sentence, *_ in places])
-        found: list[list[Hypothesis]] = [[] for _ in lengths]
-        for (sentence, score, log_prob, _), path, each in zip(places, paths, weights, strict=True):
+        weights = self._read_weights(paths, [lengths[sentence] for sentence, *_ in slots])
+        hypotheses: list[list[Hypothesis]] = [[] for _ in lengths]
+        for (sentence, score, log_prob, _), path, row_weights in zip(slots, paths, weights, strict=True):
             with np.errstate(invalid="ignore"):  # a hypothesis without probability
                 log_probs = np.diff(sums[path], append=np.float32(log_prob))
-            found[sentence].append(Hypothesis([tokens[row] for row in path[1:]], score, log_prob, each, log_probs))
-        return found
+            hypotheses[sentence].append(
+                Hypothesis([tokens[row] for row in path[1:]], score, log_prob, row_weights, log_probs)
+            )
+        return hypotheses
 
     def _read_weights(
         self, paths: list[list[int]], lengths: list[int]
@@ -91,7 +93,7 @@ class Trellis:
         return [part[:, :length].copy() for part, length in zip(parts, lengths, strict=True)]
 
 
-def _path(parents: list[int], end: int) -> list[int]:
+def _trace_path(parents: list[int], end: int) -> list[int]:
     path = []
     while end != ROOT:
         path.append(end)

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from nmt.errors import CheckpointError, ConfigError
 from nmt.storage import files, manifest
-from nmt.storage.files import WRITING, explained, sync
+from nmt.storage.files import TEMPORARY_PREFIX, explain_disk_errors, fsync
 
 log = logging.getLogger(__name__)
 
-REPLACED = f"{WRITING}replaced-"
+REPLACED_PREFIX = f"{TEMPORARY_PREFIX}replaced-"
 """Begins the name of a checkpoint while another takes its place."""
 
-HEAVY = (
+REMOVABLE_FILES = (
     manifest.NAME,
     "model.safetensors",
     "state.safetensors",
@@ -34,7 +34,7 @@ WEIGHTS_AND_STATE = ("model.safetensors", "state.safetensors")
 """What every complete checkpoint has; a light one has neither."""
 
 
-class Kept(NamedTuple):
+class CheckpointInfo(NamedTuple):
     """A checkpoint that is still complete: what step it holds, and how good that was (None: never measured)."""
 
     step: int
@@ -70,8 +70,8 @@ class Checkpoints:
         with the path, if something cannot be written.
         """
         final = self.folder / f"step-{step:06d}"
-        writing = self.folder / f"{WRITING}{final.name}"
-        with explained("write checkpoint", final):
+        writing = self.folder / f"{TEMPORARY_PREFIX}{final.name}"
+        with explain_disk_errors("write checkpoint", final):
             shutil.rmtree(writing, ignore_errors=True)
             writing.mkdir(parents=True)
             try:
@@ -81,27 +81,27 @@ class Checkpoints:
             except BaseException:
                 shutil.rmtree(writing, ignore_errors=True)
                 raise
-            self._point(final)
+            self._write_pointers(final)
             self._prune()
 
-    def tidy(self) -> None:
+    def recover(self) -> None:
         """Removes what dead runs left unfinished; to be called once, before the first write.
 
-        Nothing is removed where a checkpoint has lost its manifest: `newest` says what to do.
+        Nothing is removed where a checkpoint has lost its manifest: `find_newest` says what to do.
         """
-        with explained("tidy", self.folder):
-            for replaced in self.folder.glob(f"{REPLACED}*"):
-                final = self.folder / replaced.name.removeprefix(REPLACED)
+        with explain_disk_errors("tidy", self.folder):
+            for replaced in self.folder.glob(f"{REPLACED_PREFIX}*"):
+                final = self.folder / replaced.name.removeprefix(REPLACED_PREFIX)
                 if not final.exists():  # the run died before the new one was there
                     replaced.rename(final)
             if self._find_unsealed():
                 return
-            files.tidy(self.folder)
-            for _, folder in self._folders():
+            files.remove_unfinished(self.folder)
+            for _, folder in self._list_folders():
                 if not (folder / manifest.NAME).exists():
-                    _lighten(folder)
+                    _drop_weights(folder)
 
-    def newest(self) -> Path | None:
+    def find_newest(self) -> Path | None:
         """The newest checkpoint that is sound, hashes and all; damaged newer ones are skipped with a warning.
 
         Raises CheckpointError where there are checkpoints and all are damaged: to begin again from nothing is for a
@@ -109,10 +109,10 @@ class Checkpoints:
         """
         complaints: list[str] = []
         unsealed = self._find_unsealed()
-        for _, folder in reversed(self._folders()):
+        for _, folder in reversed(self._list_folders()):
             if not (folder / manifest.NAME).exists() and folder not in unsealed:
                 continue
-            if not (found := manifest.problems(folder)):
+            if not (found := manifest.find_problems(folder)):
                 return folder
             complaints.append(f"{folder}: {'; '.join(found)}")
             self._damaged.add(folder)
@@ -125,25 +125,26 @@ class Checkpoints:
             )
         return None
 
-    def kept(self) -> list[Kept]:
-        """The checkpoints that are complete (judged by sizes) and that `newest` did not skip, in the order of steps."""
+    def list_complete(self) -> list[CheckpointInfo]:
+        """The checkpoints that are complete (judged by sizes) and that `find_newest` did not skip, in the order "
+        "of steps."""
         return [
-            Kept(step, manifest.value(folder), folder)
-            for step, folder in self._folders()
-            if folder not in self._damaged and not manifest.problems(folder, hashes=False)
+            CheckpointInfo(step, manifest.read_value(folder), folder)
+            for step, folder in self._list_folders()
+            if folder not in self._damaged and not manifest.find_problems(folder, hashes=False)
         ]
 
-    def _folders(self) -> list[tuple[int, Path]]:
+    def _list_folders(self) -> list[tuple[int, Path]]:
         found = ((re.fullmatch(r"step-(\d{6,})", path.name), path) for path in self.folder.glob("step-*"))
         return sorted((int(match[1]), path) for match, path in found if match)
 
     def _find_unsealed(self) -> set[Path]:
-        """The checkpoints that lost their manifest otherwise than by `_lighten`, which is damage.
+        """The checkpoints that lost their manifest otherwise than by `_drop_weights`, which is damage.
 
-        `_lighten` leaves what `last` points to, and works only while there is a newer sealed checkpoint.
+        `_drop_weights` leaves what `last` points to, and works only while there is a newer sealed checkpoint.
         """
-        found = {self.folder / os.readlink(self.folder / "last")} if self._points("last") else set()
-        for _, folder in reversed(self._folders()):
+        found = {self.folder / os.readlink(self.folder / "last")} if self._is_pointer("last") else set()
+        for _, folder in reversed(self._list_folders()):
             if (folder / manifest.NAME).exists():
                 break
             if any((folder / name).exists() for name in WEIGHTS_AND_STATE):
@@ -151,7 +152,7 @@ class Checkpoints:
         return {folder for folder in found if folder.is_dir() and not (folder / manifest.NAME).exists()}
 
     def _publish(self, writing: Path, final: Path) -> None:
-        replaced = self.folder / f"{REPLACED}{final.name}"
+        replaced = self.folder / f"{REPLACED_PREFIX}{final.name}"
         if final.exists():  # a folder can only be renamed onto an empty one
             final.rename(replaced)
         try:
@@ -161,50 +162,50 @@ class Checkpoints:
                 replaced.rename(final)
             raise
         self._damaged.discard(final)
-        sync(self.folder)
+        fsync(self.folder)
         shutil.rmtree(replaced, ignore_errors=True)
 
-    def settle(self, newest: Path) -> None:
+    def repair_pointers(self, newest: Path) -> None:
         """Lets `last` and `best` say what is so, as a run may have died, or its disk failed, before it came to that."""
-        with explained("point to", newest):
-            self._point(newest)
+        with explain_disk_errors("point to", newest):
+            self._write_pointers(newest)
 
-    def _point(self, newest: Path) -> None:
+    def _write_pointers(self, newest: Path) -> None:
         """`last` to the newest checkpoint, `best` to the best that is left, if any was measured."""
         pointers = {"last": newest}
-        if best := self._ranked():
+        if best := self._rank():
             pointers["best"] = best[0].folder
         for name, target in pointers.items():
-            temporary = self.folder / f"{WRITING}{name}"
+            temporary = self.folder / f"{TEMPORARY_PREFIX}{name}"
             temporary.unlink(missing_ok=True)
             os.symlink(target.name, temporary)
             os.replace(temporary, self.folder / name)
-        sync(self.folder)
+        fsync(self.folder)
 
-    def _ranked(self) -> list[Kept]:
-        measured = [entry for entry in self.kept() if entry.value is not None]
+    def _rank(self) -> list[CheckpointInfo]:
+        measured = [entry for entry in self.list_complete() if entry.value is not None]
         return sorted(measured, key=lambda entry: (-(entry.value or 0.0), entry.step))
 
     def _prune(self) -> None:
         """Makes light what need not stay. The manifest goes first: from then on the folder is no checkpoint."""
-        kept = self.kept()
+        kept = self.list_complete()
         measured = [entry for entry in kept if entry.value is not None]
         # An interruption's pushes none of these out, and goes when there are enough of them, so that a run that was
         # stopped leaves what one leaves that was not.
         most = 1 if len(measured) >= self.keep_last else self.keep_last
         newest = (*kept[-most:], *measured[-self.keep_last :])
-        stays = {entry.folder for entry in (*newest, *self._ranked()[: self.keep_best])}
-        stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._points(name)}
-        for _, folder in self._folders():
+        stays = {entry.folder for entry in (*newest, *self._rank()[: self.keep_best])}
+        stays |= {self.folder / os.readlink(self.folder / name) for name in ("last", "best") if self._is_pointer(name)}
+        for _, folder in self._list_folders():
             if folder not in stays:
-                _lighten(folder)
+                _drop_weights(folder)
 
-    def _points(self, name: str) -> bool:
+    def _is_pointer(self, name: str) -> bool:
         return (self.folder / name).is_symlink()
 
 
-def _lighten(folder: Path) -> None:
-    for pattern in HEAVY:
+def _drop_weights(folder: Path) -> None:
+    for pattern in REMOVABLE_FILES:
         for path in folder.glob(pattern):
             path.unlink()
     if not any(folder.iterdir()):  # that of an interruption holds nothing that stays

@@ -14,26 +14,26 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nmt.errors import CheckpointError
-from nmt.storage.json_files import JSON_BYTES as JSON_BYTES
-from nmt.storage.json_files import as_json as as_json
+from nmt.storage.json_files import MAX_JSON_BYTES as MAX_JSON_BYTES
 from nmt.storage.json_files import check_kinds as check_kinds
 from nmt.storage.json_files import check_regular
+from nmt.storage.json_files import format_json as format_json
 from nmt.storage.json_files import read_json as read_json
 
-WRITING = ".writing-"
+TEMPORARY_PREFIX = ".writing-"
 """Begins the name of what is not yet whole."""
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 """No space left on the device, or none left to this user."""
 
-FAILING = {*FULL, errno.EIO}
+DISK_ERRORS = {*FULL_DISK_ERRORS, errno.EIO}
 """Where it is worth to know how much space is left: even a disk that fails may do so for lack of it."""
 
-HEADER_BYTES = 2**20
+MAX_HEADER_BYTES = 2**20
 """The most that names and shapes may take: room for thousands of tensors, and parsed in no time."""
 
 
-ELSEWHERE = (
+OTHER_FOLDER_ADVICE = (
     "or choose another folder with output=...; earlier checkpoints are as they were, and the same command goes on from "
     "them."
 )
@@ -41,7 +41,7 @@ ELSEWHERE = (
 
 
 @contextmanager
-def explained(deed: str, path: Path, advice: str = ELSEWHERE) -> Iterator[None]:
+def explain_disk_errors(action: str, path: Path, advice: str = OTHER_FOLDER_ADVICE) -> Iterator[None]:
     """Turns an OSError inside into a CheckpointError that names the path, and the space left if it is the disk's.
 
     advice: ends the message; what else can be done than to mend the problem.
@@ -49,19 +49,19 @@ def explained(deed: str, path: Path, advice: str = ELSEWHERE) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as problem:
-        number = _number(problem)
+        number = _find_errno(problem)
         raise CheckpointError(
-            f"Cannot {deed} {path}: {problem}. {_space(path) if number in FAILING else ''}"
-            f"{'Free some space' if number in FULL else 'Mend that'}, {advice}"
+            f"Cannot {action} {path}: {problem}. {_describe_free_space(path) if number in DISK_ERRORS else ''}"
+            f"{'Free some space' if number in FULL_DISK_ERRORS else 'Mend that'}, {advice}"
         ) from problem
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], advice: str = ELSEWHERE) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], advice: str = OTHER_FOLDER_ADVICE) -> None:
     """Writes named tensors as safetensors; two names may not share memory.
 
     Raises CheckpointError, which ends with `advice`, if the file cannot be written.
     """
-    with explained("write", path, advice):
+    with explain_disk_errors("write", path, advice):
         path.touch()
         mode = path.stat().st_mode  # safetensors would leave a file that only its owner can read
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
@@ -70,7 +70,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], advice: str = ELSEWH
 
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """The named tensors of a safetensors file. Raises CheckpointError if it is missing or damaged."""
-    with _bounded_tensors(path):
+    with _check_tensor_file(path):
         return load_file(path, device)
 
 
@@ -86,19 +86,19 @@ def read_header(path: Path) -> dict[str, Entry]:
 
     Raises CheckpointError if it is missing or damaged.
     """
-    with _bounded_tensors(path), safe_open(path, "pt") as file:
+    with _check_tensor_file(path), safe_open(path, "pt") as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         return {name: Entry(part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
 
 
 @contextmanager
-def _bounded_tensors(path: Path) -> Iterator[None]:
+def _check_tensor_file(path: Path) -> Iterator[None]:
     """Inside, a safetensors file can be read, whose header is of a bearable size; problems are CheckpointErrors."""
     try:
         check_regular(path)
         with path.open("rb") as file:
-            if (size := int.from_bytes(file.read(8), "little")) > HEADER_BYTES:
-                raise OSError(f"its header claims {size} bytes, of at most {HEADER_BYTES}")
+            if (size := int.from_bytes(file.read(8), "little")) > MAX_HEADER_BYTES:
+                raise OSError(f"its header claims {size} bytes, of at most {MAX_HEADER_BYTES}")
         yield
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"Cannot read the tensors of {path}: {problem}. Choose another checkpoint.") from problem
@@ -109,17 +109,17 @@ def write_json(path: Path, value: Any) -> None:
 
     Raises CheckpointError if the file cannot be written.
     """
-    with explained("write", path):
-        path.write_text(as_json(value), encoding="utf-8")
+    with explain_disk_errors("write", path):
+        path.write_text(format_json(value), encoding="utf-8")
 
 
-def replace(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file that at every instant is as it was or as it is to be, whatever kills the program. Text is UTF-8.
 
     Raises CheckpointError if it cannot be written; what was there then stays.
     """
-    written = path.with_name(f"{WRITING}{path.name}")
-    with explained("write", path):
+    written = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+    with explain_disk_errors("write", path):
         try:
             with written.open("wb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
@@ -131,16 +131,16 @@ def replace(path: Path, content: str | bytes) -> None:
             raise
 
 
-def tidy(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Removes what dead runs left unfinished in a folder."""
-    for litter in folder.glob(f"{WRITING}*"):
-        if litter.is_dir() and not litter.is_symlink():
-            shutil.rmtree(litter)
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            litter.unlink()
+            path.unlink()
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Waits until a file, or the list of names in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -149,7 +149,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _number(problem: Exception) -> int | None:
+def _find_errno(problem: Exception) -> int | None:
     """The number of an error of the operating system; safetensors has it in its message alone."""
     if isinstance(problem, OSError):
         return problem.errno
@@ -157,7 +157,7 @@ def _number(problem: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def _space(path: Path) -> str:
+def _describe_free_space(path: Path) -> str:
     for folder in (path, *path.parents):
         with suppress(OSError):  # of a folder that is not there, or of the disk again
             return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there. "

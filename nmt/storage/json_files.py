@@ -9,11 +9,11 @@ from typing import Any
 from nmt.errors import CheckpointError
 from nmt.storage.untrusted_paths import parse_json
 
-JSON_BYTES = 2**22
+MAX_JSON_BYTES = 2**22
 """The most that a JSON file may have: a hundred times what ours do, and parsed in a moment whatever is in it."""
 
 
-def as_json(value: Any) -> str:
+def format_json(value: Any) -> str:
     """The one way in which a value is written: equal values are equal texts."""
     return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
 
@@ -28,8 +28,8 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises CheckpointError if it is missing, no regular file, too large or no JSON."""
     try:
         check_regular(path)
-        if (size := path.stat().st_size) > JSON_BYTES:
-            raise OSError(f"it has {size} bytes, of at most {JSON_BYTES}")
+        if (size := path.stat().st_size) > MAX_JSON_BYTES:
+            raise OSError(f"it has {size} bytes, of at most {MAX_JSON_BYTES}")
         return parse_json(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"Cannot read {path} as JSON: {problem}. Choose another checkpoint.") from problem

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmt.errors import CheckpointError
-from nmt.storage.json_files import JSON_BYTES, as_json, read_json
+from nmt.storage.json_files import MAX_JSON_BYTES, format_json, read_json
 
 NAME = "MANIFEST.json"
 
-BYTES = JSON_BYTES
+MAX_BYTES = MAX_JSON_BYTES
 """More than any manifest has."""
 
 SEAL = "seal"
@@ -23,27 +23,29 @@ def seal(folder: Path, value: float | None = None) -> None:
 
     `value` is what checkpoints are ranked by, larger being better; one that is not finite counts as none.
     """
-    from nmt.storage.files import sync, write_json  # which take torch; what is written can be checked without it
+    from nmt.storage.files import fsync, write_json  # which take torch; what is written can be checked without it
 
     files = {}
     for path in sorted(folder.rglob("*")):
-        sync(path)
+        fsync(path)
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": _sha256(path)}
     ranked = value is not None and math.isfinite(value)
     content = {"files": files, "value": value if ranked else None}
-    write_json(folder / NAME, {**content, SEAL: _hash_of(content)})
-    sync(folder / NAME)
-    sync(folder)
+    write_json(folder / NAME, {**content, SEAL: _hash_content(content)})
+    fsync(folder / NAME)
+    fsync(folder)
 
 
-def problems(folder: Path, *, hashes: bool = True) -> list[str]:
+def find_problems(folder: Path, *, hashes: bool = True) -> list[str]:
     """What is wrong with a checkpoint, file by file; nothing if it is sound. Without `hashes` only sizes count."""
     try:
         files = _read(folder)["files"]
     except CheckpointError as problem:
         return [str(problem)]
-    return [f"{name}: {fault}" for name, wanted in files.items() if (fault := _fault(folder / name, wanted, hashes))]
+    return [
+        f"{name}: {fault}" for name, wanted in files.items() if (fault := _find_problem(folder / name, wanted, hashes))
+    ]
 
 
 def verify(folder: Path, names: Iterable[str]) -> None:
@@ -51,7 +53,9 @@ def verify(folder: Path, names: Iterable[str]) -> None:
     if not (folder / NAME).exists():
         return
     files = _read(folder)["files"]
-    faults = [(name, _fault(folder / name, files[name], True) if name in files else "is not in it") for name in names]
+    faults = [
+        (name, _find_problem(folder / name, files[name], True) if name in files else "is not in it") for name in names
+    ]
     if found := [f"{name} {fault}" for name, fault in faults if fault]:
         raise CheckpointError(
             f"{folder} is not as it was written: {'; '.join(found)}. Take another checkpoint or another copy. Where "
@@ -59,13 +63,13 @@ def verify(folder: Path, names: Iterable[str]) -> None:
         )
 
 
-def value(folder: Path) -> float | None:
+def read_value(folder: Path) -> float | None:
     """The value by which a sealed folder is ranked. Raises CheckpointError if it has no readable manifest."""
     found: float | None = _read(folder)["value"]
     return found
 
 
-def _fault(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
+def _find_problem(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
     try:
         if not path.is_file():
             return "is missing"
@@ -84,13 +88,13 @@ def _read(folder: Path) -> dict[str, Any]:
     files = found.get("files") if isinstance(found, dict) else None
     entries = files if isinstance(files, dict) else {"": None}
     ranked = found.get("value") if isinstance(found, dict) else None
-    complete = all(_entry(name, entry) for name, entry in entries.items())
+    complete = all(_is_entry(name, entry) for name, entry in entries.items())
     if not complete or not isinstance(ranked, float | int | None):
         raise CheckpointError(f"{path} is no manifest of this program. Choose another checkpoint.")
     content = {"files": files, "value": ranked}
     try:
-        sealed = content if found.keys() == content.keys() else {**content, SEAL: _hash_of(content)}
-        same = as_json(sealed).encode() == path.read_bytes()
+        sealed = content if found.keys() == content.keys() else {**content, SEAL: _hash_content(content)}
+        same = format_json(sealed).encode() == path.read_bytes()
     except ValueError:  # a number that this program never writes
         same = False
     if not same:
@@ -98,11 +102,11 @@ def _read(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _hash_of(content: dict[str, Any]) -> str:
-    return hashlib.sha256(as_json(content).encode()).hexdigest()
+def _hash_content(content: dict[str, Any]) -> str:
+    return hashlib.sha256(format_json(content).encode()).hexdigest()
 
 
-def _entry(name: str, entry: Any) -> bool:
+def _is_entry(name: str, entry: Any) -> bool:
     """Whether an entry is one that `seal` may have written: nobody's manifest makes us read files elsewhere."""
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts

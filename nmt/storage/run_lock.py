@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import CheckpointError
-from nmt.storage.files import explained
+from nmt.storage.files import explain_disk_errors
 from nmt.storage.locks import lock_file
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def lock(folder: Path) -> Iterator[None]:
     Raises CheckpointError at once if another process is in it, naming that process. On a file system without locks,
     such as some network drives, it says so and goes on.
     """
-    with explained("begin a run in", folder):
+    with explain_disk_errors("begin a run in", folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -32,12 +32,12 @@ def lock(folder: Path) -> Iterator[None]:
             lock_file(descriptor)
         except BlockingIOError:
             raise CheckpointError(
-                f"{folder} is busy: {_holder(descriptor)} is writing to it. Wait until that ends, stop it, or "
+                f"{folder} is busy: {_read_holder(descriptor)} is writing to it. Wait until that ends, stop it, or "
                 "choose another output=..."
             ) from None
         except OSError as problem:
             logger.warning("%s cannot be locked (%s): see to it that no second run writes to it", folder, problem)
-        with explained("write", folder / NAME):
+        with explain_disk_errors("write", folder / NAME):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
@@ -45,6 +45,6 @@ def lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _holder(descriptor: int) -> str:
+def _read_holder(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
     return os.read(descriptor, 200).decode(errors="replace").strip() or "another process"

@@ -1,6 +1,6 @@
 """Where a model lies and where it works: all that can be asked before torch is imported.
 
-Model folders come from strangers, so nothing in one is opened before `ordinary` has looked at it.
+Model folders come from strangers, so nothing in one is opened before `find_regular_file` has looked at it.
 """
 
 import json
@@ -14,31 +14,31 @@ from nmt.printable import shorten
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 """Of a CPU; what is more would take the memory of the machine for their stacks."""
 
 CONFIG = "config.json"
 
-ANEW = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
+COPY_AGAIN = "Copy the whole folder anew from the run that it comes from, or choose another checkpoint."
 """The way out where a model folder is damaged."""
 
 WEIGHTS = "model.safetensors"
-JOINT = ("spm.model",)
-SEPARATE = ("spm.source.model", "spm.target.model")
+JOINT_VOCABULARY = ("spm.model",)
+SEPARATE_VOCABULARIES = ("spm.source.model", "spm.target.model")
 """Beside CONFIG, the files that a model folder is made of: the vocabulary is in JOINT or in SEPARATE."""
 
 LEXICON = "lexicon.safetensors"
 """What nmt-shortlist adds to it."""
 
-CONFIG_BYTES = 2**16
-VOCABULARY_BYTES = 2**23
+MAX_CONFIG_BYTES = 2**16
+MAX_VOCABULARY_BYTES = 2**23
 """Twenty times what these files have; parsing what is larger would take seconds."""
 
-LEXICON_BYTES = 2**27
+MAX_LEXICON_BYTES = 2**27
 """Four times what the largest vocabularies need; what is larger would take too much memory."""
 
 
-def model_folder(path: Path) -> Path:
+def find_model_folder(path: Path) -> Path:
     """The folder that holds the model: `path` itself, or the best (else the last) checkpoint of the run there.
 
     Raises ModelError where there is none, and where a pointer of the run leads out of `path`.
@@ -47,8 +47,8 @@ def model_folder(path: Path) -> Path:
     try:
         for folder in options:
             if os.path.lexists(folder / CONFIG):
-                return inside(path, folder)
-        found = _listed(path) if path.is_dir() else "a file" if path.exists() else "no such folder"
+                return check_inside(path, folder)
+        found = _describe_folder(path) if path.is_dir() else "a file" if path.exists() else "no such folder"
     except (OSError, ValueError) as problem:
         raise ModelError(
             f"model={shorten(path)} cannot be looked into: {shorten(problem)}. Choose another."
@@ -59,14 +59,14 @@ def model_folder(path: Path) -> Path:
     )
 
 
-def _listed(folder: Path) -> str:
+def _describe_folder(folder: Path) -> str:
     """A folder that holds no model, for a message."""
     names = sorted(entry.name for entry in folder.iterdir())
     shortened = ", ".join(shorten(name, 60) for name in names[:8])
     return f"a folder with {shortened}{', ...' if names[8:] else ''} in it" if names else "an empty folder"
 
 
-def inside(folder: Path, path: Path) -> Path:
+def check_inside(folder: Path, path: Path) -> Path:
     """`path`, which must not lead out of `folder`: a folder from elsewhere must not choose other files of this machine.
 
     Raises ModelError.
@@ -80,21 +80,21 @@ def inside(folder: Path, path: Path) -> Path:
     return path
 
 
-def ordinary(folder: Path, name: str, *, most: int) -> Path:
+def find_regular_file(folder: Path, name: str, *, max_bytes: int) -> Path:
     """The file `name` of a model folder, if that is what it is: a regular file in the folder, of at most `most` bytes.
 
     Raises ModelError for all else, such as a pipe or a device, which is not opened.
     """
     path = folder / name
     if not os.path.lexists(path):
-        raise ModelError(f"{shorten(folder)} is not a complete model folder: it has no {name}. {ANEW}")
+        raise ModelError(f"{shorten(folder)} is not a complete model folder: it has no {name}. {COPY_AGAIN}")
     try:
-        file = inside(folder, path)
+        file = check_inside(folder, path)
         if not file.is_file():
             raise ModelError(f"{shorten(path)} is no regular file. A model folder holds files only.")
-        if (size := file.stat().st_size) > most:
+        if (size := file.stat().st_size) > max_bytes:
             raise ModelError(
-                f"{shorten(path)} has {size} bytes; at most {most} are read here. It is no file of a model."
+                f"{shorten(path)} has {size} bytes; at most {max_bytes} are read here. It is no file of a model."
             )
     except (OSError, RuntimeError) as problem:  # a RuntimeError is a circle of links
         raise ModelError(f"{shorten(path)} cannot be read: {shorten(problem)}.") from problem
@@ -103,12 +103,12 @@ def ordinary(folder: Path, name: str, *, most: int) -> Path:
 
 def read_config(folder: Path) -> Any:
     """What the config.json of a model folder says, unchecked. Raises ModelError if it is no JSON, or ambiguous."""
-    path = ordinary(folder, CONFIG, most=CONFIG_BYTES)
+    path = find_regular_file(folder, CONFIG, max_bytes=MAX_CONFIG_BYTES)
     try:
         return parse_json(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(
-            f"{shorten(path)} is damaged: it is not the JSON that was written there ({shorten(problem)}). {ANEW}"
+            f"{shorten(path)} is damaged: it is not the JSON that was written there ({shorten(problem)}). {COPY_AGAIN}"
         ) from problem
 
 
@@ -119,7 +119,7 @@ def parse_json(content: bytes) -> Any:
     no text and could not be printed or written; RecursionError where it is nested too deeply.
     """
     text = content.decode()
-    value = json.loads(text, object_pairs_hook=_distinct)
+    value = json.loads(text, object_pairs_hook=_check_distinct)
     if re.search(r"\\u[dD][89a-fA-F]", text):  # escapes are the only way to have one
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -136,11 +136,15 @@ def list_model_files(folder: Path) -> list[Path]:
     settings = read_config(folder)
     tokenizer = settings.get("tokenizer") if isinstance(settings, dict) else None
     joint = not isinstance(tokenizer, dict) or tokenizer.get("joint") is not False  # what it may be is checked later
-    most = {CONFIG: CONFIG_BYTES, WEIGHTS: memory(), **dict.fromkeys(JOINT if joint else SEPARATE, VOCABULARY_BYTES)}
-    return [ordinary(folder, name, most=most[name]) for name in sorted(most)]
+    max_bytes = {
+        CONFIG: MAX_CONFIG_BYTES,
+        WEIGHTS: get_physical_memory(),
+        **dict.fromkeys(JOINT_VOCABULARY if joint else SEPARATE_VOCABULARIES, MAX_VOCABULARY_BYTES),
+    }
+    return [find_regular_file(folder, name, max_bytes=max_bytes[name]) for name in sorted(max_bytes)]
 
 
-def memory() -> int:
+def get_physical_memory() -> int:
     """Bytes of memory that this machine has; more weights than that cannot be used here.
 
     A terabyte where the system does not tell, as Windows does not.
@@ -150,7 +154,7 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, which may name nothing twice: readers would differ in what it says."""
     found = dict(pairs)
     if len(found) < len(pairs):

@@ -5,45 +5,45 @@ from typing import Any, NamedTuple
 
 import yaml
 
-LONGEST = 2**20
+MAX_CHARACTERS = 2**20
 """The most characters of a file of settings: a hundred times what any has."""
 
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """How often values may lie in one another: ten times what settings do, and far from what overflows a stack."""
 
-STARTS = (
+START_TOKENS = (
     *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
     *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
 )
-ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+END_TOKENS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
-class Parsed(NamedTuple):
+class YamlDocument(NamedTuple):
     """What a text says: its tree of nodes, which knows lines, and its value."""
 
     node: Any
     value: Any
 
 
-def parse_yaml(text: str) -> Parsed:
+def parse_yaml(text: str) -> YamlDocument:
     """Raises ValueError for what is no YAML, is too long or too deep, or refers to itself.
 
     Aliases (*name) are refused: a few lines of them stand for billions of values, or for a value inside itself.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"it has {len(text)} characters, and settings have at most {LONGEST}")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it has {len(text)} characters, and settings have at most {MAX_CHARACTERS}")
     try:
         depth = 0
         for token in yaml.scan(text, yaml.SafeLoader):
-            depth += isinstance(token, STARTS) - isinstance(token, ENDS)
-            if depth > DEEPEST:
-                raise ValueError(f"its values lie in one another more than {DEEPEST} times")
+            depth += isinstance(token, START_TOKENS) - isinstance(token, END_TOKENS)
+            if depth > MAX_DEPTH:
+                raise ValueError(f"its values lie in one another more than {MAX_DEPTH} times")
             if isinstance(token, yaml.AliasToken):
                 raise ValueError(
                     f"line {token.start_mark.line + 1} refers to another value by *{token.value}; write the value out"
                 )
-        return Parsed(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text))
+        return YamlDocument(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text))
     except yaml.YAMLError as problem:
         raise ValueError(str(problem)) from problem
 

@@ -11,7 +11,7 @@ from nmt.errors import CheckpointError, ConfigError
 from nmt.storage.files import load_tensors
 
 UPDATES = "updates"
-WEIGHT = "weight."
+WEIGHT_PREFIX = "weight."
 
 
 def average(folders: Sequence[Path]) -> dict[str, Tensor]:
@@ -34,7 +34,7 @@ def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     }
 
 
-class Ema:
+class EmaWeights:
     """average <- d * average + (1 - d) * weights, with d = min(decay, (1 + n) / (10 + n)) after n earlier updates
 
     The growing d lets go of the initial weights, of which a fixed d would still hold the share d^n after n updates.
@@ -51,14 +51,14 @@ class Ema:
     def update(self, model: nn.Module) -> None:
         """Takes the model's present weights into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages, weights = self._pairs(model)
+        averages, weights = self._list_pairs(model)
         torch._foreach_lerp_(averages, weights, 1 - decay)
         self.updates += 1
 
     @contextmanager
-    def applied(self, model: nn.Module) -> Iterator[None]:
+    def swap_in(self, model: nn.Module) -> Iterator[None]:
         """Inside, the model has the averaged weights; afterwards its own again, to the bit."""
-        averages, weights = self._pairs(model)
+        averages, weights = self._list_pairs(model)
         own = [weight.detach().clone() for weight in weights]
         try:
             _copy(weights, averages)
@@ -70,7 +70,7 @@ class Ema:
         """All that an exact resume needs, as tensors for a safetensors file."""
         return {
             UPDATES: torch.tensor(self.updates),
-            **{WEIGHT + name: tensor for name, tensor in self._weights.items()},
+            **{WEIGHT_PREFIX + name: tensor for name, tensor in self._weights.items()},
         }
 
     @torch.no_grad()
@@ -84,19 +84,19 @@ class Ema:
             )
         self.updates = int(state[UPDATES])
         for name, tensor in self._weights.items():
-            tensor.copy_(state[WEIGHT + name])
+            tensor.copy_(state[WEIGHT_PREFIX + name])
 
-    def _pairs(self, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    def _list_pairs(self, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         weights = dict(model.named_parameters())
         return list(self._weights.values()), [weights[name] for name in self._weights]
 
 
 @torch.no_grad()
-def _copy(to: list[Tensor], source: list[Tensor]) -> None:
-    torch._foreach_copy_(to, source)
+def _copy(target: list[Tensor], source: list[Tensor]) -> None:
+    torch._foreach_copy_(target, source)
 
 
-def _check_alike(first: dict[str, Tensor], home: Path, other: dict[str, Tensor], folder: Path) -> None:
+def _check_alike(first: dict[str, Tensor], first_folder: Path, other: dict[str, Tensor], folder: Path) -> None:
     def differs(name: str) -> bool:
         if name not in first or name not in other:
             return True
@@ -106,6 +106,7 @@ def _check_alike(first: dict[str, Tensor], home: Path, other: dict[str, Tensor],
 
     if different := [name for name in sorted({*first, *other}) if differs(name)]:
         raise CheckpointError(
-            f"Only checkpoints of one model can be averaged; {home} and {folder} differ in {', '.join(different[:5])}"
+            f"Only checkpoints of one model can be averaged; {first_folder} and {folder} differ in "
+            f"{', '.join(different[:5])}"
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}. Choose steps of one run."
         )

@@ -11,7 +11,7 @@ class NoAverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moving:
+class ExponentialMovingAverage:
     """An exponential moving average over optimizer steps; it is what is validated and saved as the model."""
 
     decay: float = 0.999
@@ -43,6 +43,11 @@ class BestCheckpoints:
             raise ConfigError(f"average.count must be at least 1; got {self.count}.")
 
 
-Average = NoAverage | Moving | LastCheckpoints | BestCheckpoints
+Average = NoAverage | ExponentialMovingAverage | LastCheckpoints | BestCheckpoints
 
-AVERAGES: dict[str, type] = {"none": NoAverage, "ema": Moving, "last": LastCheckpoints, "best": BestCheckpoints}
+AVERAGES: dict[str, type] = {
+    "none": NoAverage,
+    "ema": ExponentialMovingAverage,
+    "last": LastCheckpoints,
+    "best": BestCheckpoints,
+}

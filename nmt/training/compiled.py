@@ -18,13 +18,13 @@ from nmt.model.decoders.decoder import Decoded, DecoderState
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
 from nmt.training.settings import Recurrence
-from nmt.trees import over
+from nmt.trees import tree_map
 
 BLOCK = 8
 """Target positions of one program. It takes as long to compile as it has positions."""
 
-ROWS = 32
-WIDTH = 8
+ROW_MULTIPLE = 32
+WIDTH_MULTIPLE = 8
 """A CUDA graph holds for one shape, so rows and source positions are rounded up to multiples of these."""
 
 
@@ -37,7 +37,7 @@ def check(recurrence: Recurrence, kind: str) -> None:
         )
 
 
-class Compiled:
+class CompiledForward:
     """What `Seq2Seq.forward` gives, and the same gradients, with the decoder compiled; it draws other dropout.
 
     The target is padded to whole blocks, and so are rows and source where blocks are captured as CUDA graphs; what
@@ -54,22 +54,25 @@ class Compiled:
         self.block = torch.compile(model.decoder.forward, fullgraph=True, dynamic=True, backend=backend, mode=mode)
 
     def __call__(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], read: Int[Tensor, "row target"]
+        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
     ) -> Float[Tensor, "row target readout"]:
-        rows, steps = read.shape
+        rows, steps = target_input.shape
         if self.is_captured:
             self._begin()
-            missing = -rows % ROWS
-            source = F.pad(source, (0, -source.shape[1] % WIDTH, 0, missing), value=PAD)
-            lengths, read = F.pad(lengths, (0, missing), value=1), F.pad(read, (0, 0, 0, missing), value=PAD)
+            missing = -rows % ROW_MULTIPLE
+            source = F.pad(source, (0, -source.shape[1] % WIDTH_MULTIPLE, 0, missing), value=PAD)
+            lengths, target_input = (
+                F.pad(lengths, (0, missing), value=1),
+                F.pad(target_input, (0, 0, 0, missing), value=PAD),
+            )
         memory, state = self.model.encode(source, lengths)
-        embedded = self.model.target(F.pad(read, (0, -steps % BLOCK), value=PAD))
+        embedded = self.model.target(F.pad(target_input, (0, -steps % BLOCK), value=PAD))
         # The first state is made like all that follow, with a gradient and in order, so that one program serves them.
         origin = embedded.new_zeros((), requires_grad=True)
-        state = over(state, lambda part: part + origin if part.is_floating_point() else part)
+        state = tree_map(state, lambda part: part + origin if part.is_floating_point() else part)
         readouts = []
         for block in embedded.split(BLOCK, 1):
-            decoded = self._checked(block.contiguous(), state, memory)
+            decoded = self._run_block(block.contiguous(), state, memory)
             state = decoded.state
             readouts.append(decoded.readout)
         readout: Tensor = self.model.readout(torch.cat(readouts, 1)[:rows, :steps])
@@ -82,7 +85,9 @@ class Compiled:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
 
-    def _checked(self, embedded: Float[Tensor, "row block embedding"], state: DecoderState, memory: Memory) -> Decoded:
+    def _run_block(
+        self, embedded: Float[Tensor, "row block embedding"], state: DecoderState, memory: Memory
+    ) -> Decoded:
         try:
             decoded: Decoded = self.block(embedded, state, memory)
         except RuntimeError as problem:
@@ -98,8 +103,8 @@ class Compiled:
         return decoded
 
 
-def forward_of(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def make_forward_fn(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """What gives the model's readouts for (source, lengths, read): the model itself where no positions are stepped."""
-    if recurrence == "eager" or not model.decoder.is_stepping:
+    if recurrence == "eager" or not model.decoder.is_stepwise:
         return model
-    return Compiled(model, is_captured=recurrence == "captured")
+    return CompiledForward(model, is_captured=recurrence == "captured")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 PERIOD = 25
 """Optimizer steps whose mean loss is compared; a whole number of them is above guessing or not."""
 
-ENOUGH = 2 * PERIOD
+WARNING_STEPS = 2 * PERIOD
 """Optimizer steps above guessing, in a row, after which a person is warned."""
 
-SETTLED = 200
+INITIAL_STEPS = 200
 """Optimizer steps in which a model may still be as its weights were drawn, however short the warm-up is."""
 
-UNTRAINED = 1.0
+INITIAL_MARGIN = 1.0
 """Nats above ln V that drawn weights may cost: logits of variance v cost v / 2, and v is at most about one."""
 
 
@@ -37,7 +37,7 @@ class Excess:
     @property
     def is_divergence(self) -> bool:
         """Whether it has lasted long enough to be no chance."""
-        return self.steps >= ENOUGH
+        return self.steps >= WARNING_STEPS
 
     def add(self, nll: float, words: int, *, limit: float) -> bool:
         """Takes in an optimizer step, `nll` nats over `words` tokens; whether it makes a divergence of the excess."""
@@ -47,27 +47,27 @@ class Excess:
         self.cost = self.nll / max(self.words, 1)
         self.steps = self.steps + PERIOD if self.cost > limit else 0
         self.nll, self.words, self.updates = 0.0, 0, 0
-        return self.steps == ENOUGH
+        return self.steps == WARNING_STEPS
 
 
-def guess_cost(vocabulary: int) -> float:
+def compute_guess_cost(vocabulary: int) -> float:
     """What a uniform guess costs: ln V nats a target token."""
     return math.log(vocabulary)
 
 
-def highest_cost(step: int, *, vocabulary: int, warmup: int) -> float:
+def compute_cost_limit(step: int, *, vocabulary: int, warmup: int) -> float:
     """The highest loss at this optimizer step that is no sign of divergence, in nats per target token."""
-    is_settled = step > max(warmup, SETTLED)
-    return guess_cost(vocabulary) + (0.0 if is_settled else UNTRAINED)
+    is_settled = step > max(warmup, INITIAL_STEPS)
+    return compute_guess_cost(vocabulary) + (0.0 if is_settled else INITIAL_MARGIN)
 
 
 def describe_excess(loss: float, vocabulary: int) -> str:
     """What is said of one loss, in nats per target token, that is above that of guessing; empty where it is not."""
-    if loss <= guess_cost(vocabulary):
+    if loss <= compute_guess_cost(vocabulary):
         return ""
     if not math.isfinite(loss):
         return "no finite loss"
-    return f"the loss is above that of a guess: guessing costs {guess_cost(vocabulary):.4g}"
+    return f"the loss is above that of a guess: guessing costs {compute_guess_cost(vocabulary):.4g}"
 
 
 def describe_divergence(excess: Excess, *, vocabulary: int, learning_rate: float, clip_norm: float | None) -> str:
@@ -77,7 +77,7 @@ def describe_divergence(excess: Excess, *, vocabulary: int, learning_rate: float
     clip = "set training.clip_norm, now null" if clip_norm is None else f"lower training.clip_norm, now {clip_norm:g}"
     return (
         f"the training loss has been above that of guessing for {excess.steps} steps: {excess.cost:.4g} nats per "
-        f"target token, where guessing costs {guess_cost(vocabulary):.4g} (ln {vocabulary}). Lower "
+        f"target token, where guessing costs {compute_guess_cost(vocabulary):.4g} (ln {vocabulary}). Lower "
         f"optimizer.learning_rate, now {learning_rate:g}, {clip}, or raise schedule.warmup_steps, for a run in another "
         "output. training.stop.divergence can end such a run."
     )

@@ -15,66 +15,65 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1
 """Windows has no SIGUSR1."""
 
 
-class Interrupted(BaseException):
+class TrainingInterrupt(BaseException):
     """Raised where work can be left as it is because of a signal; no error, so that nothing takes it for one."""
 
 
 class Interruption:
-    """The first signal that came inside `noted`: `caught` is its number, 0 while there is none.
+    """The first signal that came inside `defer_signals`: `signal_number` is its number, 0 while there is none.
 
     A second SIGINT ends the process at once, as the kernel would; other signals may come as often as they like,
     because schedulers and terminals often send one to a process and to its group.
     """
 
     def __init__(self) -> None:
-        self.caught = 0
+        self.signal_number = 0
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Inside, a signal only leaves its number here, and a line that it came; what then ends the work is `heed`, at
-        its end at the latest."""
-        with answered(self._note):
+    def defer_signals(self) -> Iterator[None]:
+        """Records the first signal that comes inside; `raise_if_interrupted` ends the work, at the latest at the end."""
+        with handle_signals(self._record_signal):
             yield
-        self.heed()
+        self.raise_if_interrupted()
 
-    def heed(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """Raises Interrupted if a signal has come. To be called where it does no harm."""
-        if self.caught:
-            raise Interrupted
+        if self.signal_number:
+            raise TrainingInterrupt
 
     @contextmanager
-    def heeded(self, module: nn.Module) -> Iterator[None]:
+    def check_on_forward(self, module: nn.Module) -> Iterator[None]:
         """Inside, every call of a module heeds; so can a search be left that knows nothing of signals."""
-        hook = module.register_forward_pre_hook(lambda *_: self.heed())
+        hook = module.register_forward_pre_hook(lambda *_: self.raise_if_interrupted())
         try:
             yield
         finally:
             hook.remove()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        first, self.caught = not self.caught, self.caught or number
-        if signal.getsignal(signal.SIGINT) == self._note:
+    def _record_signal(self, number: int, frame: FrameType | None) -> None:
+        first, self.signal_number = not self.signal_number, self.signal_number or number
+        if signal.getsignal(signal.SIGINT) == self._record_signal:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         if first:  # last, since it may have to wait for a reader
             again = "; Ctrl-C again ends it now" if number == signal.SIGINT else ""
-            _say(f"{signal.Signals(number).name}: the run ends as soon as it can go on from there{again}")
+            _write_line(f"{signal.Signals(number).name}: the run ends as soon as it can go on from there{again}")
 
 
-def _say(text: str) -> None:
+def _write_line(text: str) -> None:
     """A line on standard error, past its buffer, in which a signal may have interrupted another writer."""
     with suppress(OSError, ValueError):  # nobody may be there to read it
         os.write(sys.stderr.fileno(), f"\n{text}\n".encode())
 
 
 @contextmanager
-def answered(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+def handle_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
     """Inside, signals are answered by `handler`; those that the process was told to ignore stay ignored.
 
     Handlers belong to the main thread: in another one nothing changes.
     """
     main = threading.current_thread() is threading.main_thread()
-    heard = [number for number in SIGNALS if main and signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    numbers = [number for number in SIGNALS if main and signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

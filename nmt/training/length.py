@@ -4,7 +4,7 @@ import logging
 
 from nmt.training.settings import Stop, Training
 
-FEW = 2_000
+MIN_USEFUL_UPDATES = 2_000
 """Fewer optimizer steps teach little of real text, however many pairs are in a batch."""
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def is_open(stop: Stop) -> bool:
     return stop.steps is None and stop.epochs is None
 
 
-def tell_length(training: Training, updates: int | None, batches: int, warmup: int, *, embedded: bool) -> None:
+def log_length(training: Training, updates: int | None, batches: int, warmup: int, *, embedded: bool) -> None:
     """Logs how long a run will be, and what to do where that is short. `embedded`: it learns the embedded corpus."""
     if updates is None:
         logger.info("%d batches an epoch", batches)
@@ -38,10 +38,13 @@ def tell_length(training: Training, updates: int | None, batches: int, warmup: i
             "choose fewer, or train longer.",
             *(warmup, updates),
         )
-    if updates < FEW:
+    if updates < MIN_USEFUL_UPDATES:
         more = "training.stop.steps" if training.stop.steps == updates else "training.stop.epochs"
         logger.info(
             "fewer than %d updates%s: for more, raise %s, lower batching.tokens, or try experiment=small.",
-            *(FEW, " are enough for the embedded corpus, but not for real text" if embedded else " teach little"),
+            *(
+                MIN_USEFUL_UPDATES,
+                " are enough for the embedded corpus, but not for real text" if embedded else " teach little",
+            ),
             more,
         )

@@ -9,37 +9,37 @@ from typing import Any
 import torch
 
 from nmt.data.batching import Batch, Batches
-from nmt.data.loader import Feed
+from nmt.data.loader import BatchLoader
 from nmt.errors import TrainingError
-from nmt.evaluation.validation import Report
-from nmt.kernels.cross_entropy import Loss, real_places, selected, vocabulary_loss
-from nmt.kernels.precision import can_round, rounding
+from nmt.evaluation.validation import ValidationResult
+from nmt.kernels.cross_entropy import Loss, select, vocabulary_loss, word_indices
+from nmt.kernels.precision import amx_bfloat16, has_amx
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
-from nmt.training.compiled import forward_of
-from nmt.training.divergence import describe_divergence, describe_excess, highest_cost
-from nmt.training.interruption import Interrupted
-from nmt.training.memory_check import rehearse
-from nmt.training.metrics_logger import Journal
+from nmt.training.compiled import make_forward_fn
+from nmt.training.divergence import compute_cost_limit, describe_divergence, describe_excess
+from nmt.training.interruption import TrainingInterrupt
+from nmt.training.memory_check import check_largest_batch
+from nmt.training.metrics_logger import MetricsLogger
 from nmt.training.settings import Training
-from nmt.training.state import TrainingState, Window
+from nmt.training.state import RunningSums, TrainingState
 from nmt.trees import to_device
 
 logger = logging.getLogger(__name__)
 
-TIE = 1e-9
-LARGEST_LOSS = 1e3
+TIE_BREAK = 1e-9
+MAX_LOSS = 1e3
 """What the loss counts beside a score: together less than any two scores that differ are apart, so that it decides only
 between equal ones, such as the zeros that BLEU begins with."""
 
 INTERRUPTED = "interrupted"
 
-FAILING = 5
+MAX_BAD_STEPS = 5
 """Steps in a row without finite numbers that end a run: what is skipped now and then is chance, this is not."""
 
 
 class Loop:
-    """Trains `state` on `batches` until a limit of `settings.stop`, or until `interrupted` says so.
+    """Trains `state` on `batches` until a limit of `settings.stop`, or until `is_interrupted` says so.
 
     `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None. Either may
     raise Interrupted: then all is saved as it was before the validation, which the next start repeats.
@@ -53,27 +53,27 @@ class Loop:
         state: TrainingState,
         batches: Batches,
         settings: Training,
-        journal: Journal,
-        validate: Callable[[], Report],
-        save: Callable[[Report | None], None],
-        interrupted: Callable[[], bool],
+        metrics_logger: MetricsLogger,
+        validate: Callable[[], ValidationResult],
+        save: Callable[[ValidationResult | None], None],
+        is_interrupted: Callable[[], bool],
     ) -> None:
         self.model = model
-        self.forward = forward_of(model, settings.recurrence)
+        self.forward = make_forward_fn(model, settings.recurrence)
         self.state = state
         self.batches = batches
         self.settings = settings
-        self.journal = journal
+        self.metrics_logger = metrics_logger
         self.validate = validate
         self.save = save
-        self.interrupted = interrupted
-        self._before = state.progress.seconds
-        self._started = time.monotonic()
-        self._saved = state.progress.step
+        self.is_interrupted = is_interrupted
+        self._earlier_seconds = state.progress.seconds
+        self._start_time = time.monotonic()
+        self._saved_step = state.progress.step
         self._vocabulary = len(model.output.bias)
 
     def run(self) -> str:
-        """Trains, and returns why it ended: the limit that was reached, or `interrupted`.
+        """Trains, and returns why it ended: the limit that was reached, or `is_interrupted`.
 
         Raises TrainingError when no loss or gradient is finite any more, and ConfigError when the largest batch does
         not fit into memory or the recurrence cannot be compiled.
@@ -81,39 +81,41 @@ class Loop:
         self.model.train()
         try:
             reason = self._train()
-        except Interrupted:
+        except TrainingInterrupt:
             reason = INTERRUPTED
-        if self._saved < self.state.progress.step:
+        if self._saved_step < self.state.progress.step:
             self.save(None)
         return reason
 
     def _train(self) -> str:
         progress = self.state.progress
-        if self._due():  # an interrupted validation is repeated
+        if self._is_validation_due():  # an interrupted validation is repeated
             self._validate()
         pinned = self.model.output.weight.is_cuda
-        with Feed(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
-            rehearsed = False
-            while not (reason := self.reason()):
-                if not rehearsed:
-                    rehearse(self.model, self.state.optimizer, feed.current(), self.batches.settings, self._backward)
-                    rehearsed = True
+        with BatchLoader(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
+            is_checked = False
+            while not (reason := self.find_reached_limit()):
+                if not is_checked:
+                    check_largest_batch(
+                        self.model, self.state.optimizer, feed.get_epoch(), self.batches.settings, self._backward
+                    )
+                    is_checked = True
                 self._step(feed)
-                if progress.batch >= feed.size:
+                if progress.batch >= feed.epoch_size:
                     progress.epoch, progress.batch = progress.epoch + 1, 0
                 if progress.step % self.settings.log_every == 0:
-                    self._log(feed.size)
-                if self._due():
+                    self._log(feed.epoch_size)
+                if self._is_validation_due():
                     self._validate()
         if reason != INTERRUPTED and progress.validated < progress.step:
             self._validate()
         return reason
 
-    def reason(self) -> str:
+    def find_reached_limit(self) -> str:
         """The limit that has been reached; empty while there is none."""
         stop, progress = self.settings.stop, self.state.progress
-        self._clock()
-        if self.interrupted():
+        self._update_clock()
+        if self.is_interrupted():
             return INTERRUPTED
         reached = {
             "steps": stop.steps is not None and progress.step >= stop.steps,
@@ -124,30 +126,30 @@ class Loop:
         }
         return next((f"{name} ({getattr(stop, name)})" for name, is_so in reached.items() if is_so), "")
 
-    def _step(self, feed: Feed) -> None:
+    def _step(self, feed: BatchLoader) -> None:
         """One optimizer step over the next `accumulate` batches, their gradients weighed by words."""
         progress = self.state.progress
         started = time.monotonic()
         group = feed.take(self.settings.accumulate)
-        words = sum(int((batch.wanted != PAD).sum()) for batch in group)
+        words = sum(int((batch.target_output != PAD).sum()) for batch in group)
         self.state.optimizer.zero_grad(set_to_none=True)
         losses = [self._backward(batch, words) for batch in group]
-        smoothed, nll = (torch.stack(parts).sum() for parts in zip(*losses, strict=True))
+        objective, nll = (torch.stack(parts).sum() for parts in zip(*losses, strict=True))
         limit = self.settings.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf") if limit is None else limit)
         progress.step += 1
         for settings in self.state.optimizer.param_groups:
             settings.setdefault("peak", settings["lr"])
-            settings["lr"] = settings["peak"] * self.state.schedule.factor(progress.step)
+            settings["lr"] = settings["peak"] * self.state.schedule.compute_factor(progress.step)
         progress.batch += len(group)
         progress.words += words
-        window = self.state.window
-        if torch.isfinite(norm) & torch.isfinite(smoothed):
+        window = self.state.running_sums
+        if torch.isfinite(norm) & torch.isfinite(objective):
             self.state.optimizer.step()
             if self.state.ema:
                 self.state.ema.update(self.model)
             progress.failing = 0
-            window.smoothed, window.nll = window.smoothed + smoothed, window.nll + nll
+            window.objective, window.nll = window.objective + objective, window.nll + nll
             window.words += words
             self._warn_if_diverging(float(nll), words)
         else:
@@ -156,44 +158,47 @@ class Loop:
 
     def _backward(self, batch: Batch, words: int) -> Loss:
         """Adds the gradient of the loss per word to those of the weights; returns the losses in double precision."""
-        here = to_device(batch, self.model.output.weight.device)
+        device_batch = to_device(batch, self.model.output.weight.device)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
-        places = real_places(batch.wanted)
-        if places is not None:
-            places = places.to(here.wanted.device, non_blocking=True)
+        indices = word_indices(batch.target_output)
+        if indices is not None:
+            indices = indices.to(device_batch.target_output.device, non_blocking=True)
         output = self.model.output
-        is_low, kind = self.settings.precision == "bfloat16", here.wanted.device.type
-        with rounding(is_low and can_round(kind)):
-            with torch.autocast(kind, torch.bfloat16, enabled=is_low and not can_round(kind)):
-                readout = self.forward(here.source, here.source_lengths, here.read)
+        is_low, kind = self.settings.precision == "bfloat16", device_batch.target_output.device.type
+        with amx_bfloat16(is_low and has_amx(kind)):
+            with torch.autocast(kind, torch.bfloat16, enabled=is_low and not has_amx(kind)):
+                readout = self.forward(device_batch.source, device_batch.source_lengths, device_batch.target_input)
                 loss = vocabulary_loss(
-                    selected(readout, places),
+                    select(readout, indices),
                     output.weight,
                     output.bias,
-                    selected(here.wanted, places),
+                    select(device_batch.target_output, indices),
                     self.settings.label_smoothing,
                 )
-            (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+            (loss.objective / words).backward()  # type: ignore[no-untyped-call]
         wide = torch.float32 if kind == "mps" else torch.float64  # a Mac's GPU has no double precision
-        return Loss(loss.smoothed.detach().to(wide), loss.nll.to(wide))
+        return Loss(loss.objective.detach().to(wide), loss.nll.to(wide))
 
     def _skip(self, group: Sequence[Batch]) -> None:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""
         progress = self.state.progress
         progress.skipped, progress.failing = progress.skipped + 1, progress.failing + 1
         lines = sorted(int(line) + 1 for batch in group for line in batch.lines)
-        told = f"{', '.join(map(str, lines[:10]))}{f' and {len(lines) - 10} more' if len(lines) > 10 else ''}"
+        line_list = f"{', '.join(map(str, lines[:10]))}{f' and {len(lines) - 10} more' if len(lines) > 10 else ''}"
         logger.warning(
             "step %d: loss or gradient is not finite, so the step is skipped; lines %s of the training data",
             progress.step,
-            told,
+            line_list,
         )
-        self.journal.record({"kind": "skipped", "step": progress.step, "epoch": progress.epoch + 1, "lines": lines})
-        if progress.failing >= FAILING:
+        self.metrics_logger.record(
+            {"kind": "skipped", "step": progress.step, "epoch": progress.epoch + 1, "lines": lines}
+        )
+        if progress.failing >= MAX_BAD_STEPS:
             raise TrainingError(
-                f"The last {FAILING} steps up to step {progress.step} had no finite loss or gradient, and neither "
-                f"would the next. The last of them were lines {told} of the training data (all are in "
+                f"The last {MAX_BAD_STEPS} steps up to step {progress.step} had no finite loss or gradient, and "
+                "neither "
+                f"would the next. The last of them were lines {line_list} of the training data (all are in "
                 "metrics.jsonl). Look at these, lower optimizer.learning_rate, or set training.clip_norm, for a run in "
                 "another output."
             )
@@ -201,7 +206,9 @@ class Loop:
     def _warn_if_diverging(self, nll: float, words: int) -> None:
         """Compares the loss with that of guessing; warns once it has been above for long."""
         step, warmup = self.state.progress.step, self.state.schedule.peak_step
-        if self.state.excess.add(nll, words, limit=highest_cost(step, vocabulary=self._vocabulary, warmup=warmup)):
+        if self.state.excess.add(
+            nll, words, limit=compute_cost_limit(step, vocabulary=self._vocabulary, warmup=warmup)
+        ):
             logger.warning("step %d: %s", step, self.describe_divergence())
 
     def describe_divergence(self) -> str:
@@ -211,29 +218,29 @@ class Loop:
         return describe_divergence(self.state.excess, vocabulary=self._vocabulary, learning_rate=rate, clip_norm=limit)
 
     def _log(self, epoch_batches: int) -> None:
-        progress, window = self.state.progress, self.state.window
+        progress, window = self.state.progress, self.state.running_sums
         if not window.words:  # every step since the last line was skipped, and each has told so
             return
         row: dict[str, Any] = {
             "kind": "train",
             "step": progress.step,
-            "epoch": self._epoch(),
-            "loss": float(window.smoothed) / window.words,
+            "epoch": self._get_epoch(),
+            "loss": float(window.objective) / window.words,
             "nll": float(window.nll) / window.words,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
             "tokens_per_second": window.words / max(window.seconds, 1e-9),
             "minutes": progress.seconds / 60,
         }
-        self.state.window = Window()
+        self.state.running_sums = RunningSums()
         if all(abs(value) < float("inf") for value in row.values() if isinstance(value, float)):
-            self.journal.record(row)
-        self.journal.show(row, self._share(epoch_batches))
+            self.metrics_logger.record(row)
+        self.metrics_logger.show(row, self._compute_fraction_done(epoch_batches))
 
-    def _epoch(self) -> int:
+    def _get_epoch(self) -> int:
         """The epoch that the last step was a part of, the first being 1."""
         return self.state.progress.epoch + (self.state.progress.batch > 0)
 
-    def _share(self, epoch_batches: int) -> float:
+    def _compute_fraction_done(self, epoch_batches: int) -> float:
         """How much of the run is behind, by the limit that is nearest."""
         stop, progress = self.settings.stop, self.state.progress
         shares = [
@@ -243,7 +250,7 @@ class Loop:
         ]
         return max(shares)
 
-    def _due(self) -> bool:
+    def _is_validation_due(self) -> bool:
         validation, progress = self.settings.validation, self.state.progress
         if progress.validated == progress.step:
             return False
@@ -253,38 +260,38 @@ class Loop:
 
     def _validate(self) -> None:
         progress = self.state.progress
-        with self.state.undone_if_interrupted():
-            with self.state.as_saved():
+        with self.state.rollback_on_interrupt():
+            with self.state.swap_in_saved_weights():
                 report = self.validate()
-            value = worth(report, self.settings.validation.metric)
+            value = compute_selection_score(report, self.settings.validation.metric)
             if math.isfinite(value) and (progress.best is None or value > progress.best):
                 progress.best, progress.stale = value, 0
             else:
                 progress.stale += 1
             self.state.schedule.observe(value)
             progress.validated = progress.step
-            self._tell(report)
+            self._log_validation(report)
             self.save(report)
-        self._saved = progress.step
+        self._saved_step = progress.step
 
-    def _tell(self, report: Report) -> None:
+    def _log_validation(self, report: ValidationResult) -> None:
         progress = self.state.progress
-        self._clock()
+        self._update_clock()
         found = report.values | report.measures
         values = {name: number for name, number in found.items() if abs(number) < float("inf")}
-        row = {"kind": "validation", "step": progress.step, "epoch": self._epoch(), **values}
-        self.journal.record({**row, "minutes": progress.seconds / 60})
-        shown = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
+        row = {"kind": "validation", "step": progress.step, "epoch": self._get_epoch(), **values}
+        self.metrics_logger.record({**row, "minutes": progress.seconds / 60})
+        score_list = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
         excess = describe_excess(report.values["loss"], self._vocabulary)
         remarks = [*([] if progress.stale else ["best so far"]), *([excess] if excess else [])]
-        told = f"  ({', but '.join(remarks)})" if remarks else ""
-        logger.info("validation at step %d: %s%s", progress.step, shown, told)
+        remark = f"  ({', but '.join(remarks)})" if remarks else ""
+        logger.info("validation at step %d: %s%s", progress.step, score_list, remark)
 
-    def _clock(self) -> None:
-        self.state.progress.seconds = self._before + time.monotonic() - self._started
+    def _update_clock(self) -> None:
+        self.state.progress.seconds = self._earlier_seconds + time.monotonic() - self._start_time
 
 
-def worth(report: Report, metric: str) -> float:
+def compute_selection_score(report: ValidationResult, metric: str) -> float:
     """A validation result as a number of which more is better; of equal scores, the lower loss is worth more."""
     return rank(report.values, metric)
 
@@ -295,4 +302,4 @@ def rank(values: Mapping[str, float], metric: str) -> float:
     if metric in ("loss", "perplexity"):
         return -value
     loss = values["loss"]
-    return value - TIE * (min(loss, LARGEST_LOSS) if math.isfinite(loss) else LARGEST_LOSS)
+    return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)

@@ -5,34 +5,34 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from nmt.data.batching import Batch, Batching, Epoch
+from nmt.data.batching import Batch, BatchSettings, Epoch
 from nmt.errors import ConfigError
-from nmt.training.state import put_random_state, random_state
+from nmt.training.state import get_rng_state, set_rng_state
 
 
-def rehearse(
+def check_largest_batch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     epoch: Epoch,
-    batching: Batching,
+    batching: BatchSettings,
     backward: Callable[[Batch, int], object],
 ) -> None:
     """Runs `backward` on the largest batch of an epoch, and leaves everything as it was.
 
     Raises ConfigError if memory does not suffice, with the settings that would change that.
     """
-    batch = epoch.batch(largest(epoch))
-    before = random_state()
+    batch = epoch.get_batch(find_largest_batch(epoch))
+    before = get_rng_state()
     try:
         # Beside two moments of every weight, which the first step will make if it has not been taken yet.
         count = 0 if optimizer.state else 2
         moments = [torch.empty_like(weight) for weight in model.parameters() for _ in range(count)]
-        backward(batch, batch.wanted.numel())
+        backward(batch, batch.target_output.numel())
         del moments
     except (MemoryError, RuntimeError) as problem:
-        if not lacks_memory(problem):
+        if not is_out_of_memory(problem):
             raise
-        rows, source, target = len(batch.lines), batch.source.shape[1], batch.wanted.shape[1]
+        rows, source, target = len(batch.lines), batch.source.shape[1], batch.target_output.shape[1]
         raise ConfigError(
             f"The largest batch ({rows} pairs of up to {source} source and {target} target pieces) does not fit into "
             f"memory: {str(problem).splitlines()[0] if str(problem) else type(problem).__name__}. Lower "
@@ -41,16 +41,16 @@ def rehearse(
         ) from problem
     finally:
         model.zero_grad(set_to_none=True)
-        put_random_state(before)
+        set_rng_state(before)
 
 
-def largest(epoch: Epoch) -> int:
+def find_largest_batch(epoch: Epoch) -> int:
     """The index of the batch with the most pairs of positions, source x target, which is what attention's memory is."""
     source, target = epoch.tokenized.source.lengths, epoch.tokenized.target.lengths
     sizes = [len(rows) * (int(source[rows].max()) + 1) * (int(target[rows].max()) + 1) for rows in epoch.rows]
     return sizes.index(max(sizes))
 
 
-def lacks_memory(problem: Exception) -> bool:
+def is_out_of_memory(problem: Exception) -> bool:
     """Whether an error says that there is not enough memory; on the CPU, torch has no class of its own for that."""
     return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(problem)

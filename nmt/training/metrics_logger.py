@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from nmt.progress import make_bar
-from nmt.storage.files import explained, replace
+from nmt.storage.files import explain_disk_errors, write_atomically
 from nmt.storage.untrusted_paths import parse_json
 
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
 
-KINDS = ("train", "validation", "skipped")
+ROW_KINDS = ("train", "validation", "skipped")
 """Of rows."""
 
-SHOWN = 5
+MAX_NAMED_LINES = 5
 """So many damaged lines are named."""
 
 
-class Journal:
+class MetricsLogger:
     """Writes rows of metrics to a run folder; on resuming at `step`, rows of later steps are taken back first.
 
     So are those of validations after `validated`, which may be the same step: what was not saved is done again.
@@ -32,11 +32,11 @@ class Journal:
     def __init__(self, folder: Path, *, step: int, validated: int) -> None:
         self.path = folder / METRICS
         last = {"validation": validated}
-        kept = [row for row in rows(self.path) if row["step"] <= last.get(row["kind"], step)]
-        replace(self.path, "".join(_line(row) for row in kept))
-        with explained("write", self.path):
+        earlier_rows = [row for row in read_rows(self.path) if row["step"] <= last.get(row["kind"], step)]
+        write_atomically(self.path, "".join(_format_row(row) for row in earlier_rows))
+        with explain_disk_errors("write", self.path):
             self._file = self.path.open("a", encoding="utf-8")
-        self._board = _tensorboard(folder, step)
+        self._board = _open_tensorboard(folder, step)
         # A bar needs a terminal that can redraw a line; elsewhere the log's own lines say the same.
         self._bar = make_bar(
             total=100.0,
@@ -48,38 +48,38 @@ class Journal:
 
     def record(self, row: Mapping[str, Any]) -> None:
         """Adds a row: `kind`, `step` and numbers. Raises CheckpointError if it cannot be written."""
-        with explained("write", self.path):
-            self._file.write(_line(row))
+        with explain_disk_errors("write", self.path):
+            self._file.write(_format_row(row))
             self._file.flush()
         if self._board is not None:
             for name, value in row.items():
                 if isinstance(value, int | float) and name != "step":
                     self._board.add_scalar(f"{row['kind']}/{name}", value, row["step"])
 
-    def show(self, row: Mapping[str, Any], share: float) -> None:
-        """Tells a person: `share` of the run is done."""
+    def show(self, row: Mapping[str, Any], fraction: float) -> None:
+        """Tells a person: `fraction` of the run is done."""
         where, speed = f"epoch {row['epoch']} step {row['step']}", f"{row['tokens_per_second']:.0f} target tokens/s"
         text = f"{where} loss {row['loss']:.3f} {speed}"
         if self._bar.disable:
-            done = min(share, 1.0)
+            done = min(fraction, 1.0)
             left = f", {row['minutes'] * (1 - done) / done:.1f} min left" if done > 0 else ""
             logger.info("%s  (%.0f %%%s)", text, 100 * done, left)
         else:
             logger.debug(text)
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.n = min(100.0 * share, 100.0)
+            self._bar.n = min(100.0 * fraction, 100.0)
             self._bar.refresh()
 
     def close(self) -> None:
         """Closes what is open. Raises CheckpointError if what was held back cannot be written."""
         self._bar.close()
-        with explained("write", self.path):
+        with explain_disk_errors("write", self.path):
             self._file.close()
         if self._board is not None:
             self._board.close()
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them.
 
     Other lines that are no rows of this program are damage, and are left out with a warning.
@@ -89,14 +89,16 @@ def rows(path: Path) -> list[dict[str, Any]]:
     *lines, unfinished = path.read_bytes().split(b"\n")
     found = [parse_row(line) for line in lines]
     if damaged := [str(number) for number, row in enumerate(found, 1) if row is None]:
-        shown = ", ".join(damaged[:SHOWN]) + (f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else "")
+        shown = ", ".join(damaged[:MAX_NAMED_LINES]) + (
+            f" and {len(damaged) - MAX_NAMED_LINES} more" if len(damaged) > MAX_NAMED_LINES else ""
+        )
         which = f"line {shown} is" if len(damaged) == 1 else f"lines {shown} are"
         logger.warning("%s is damaged: %s no row of metrics and left out", path, which)
     return [row for row in (*found, parse_row(unfinished)) if row is not None]
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
-    """The row in a line of metrics.jsonl; None where it is none that `Journal` could have written.
+    """The row in a line of metrics.jsonl; None where it is none that `MetricsLogger` could have written.
 
     A row has a kind, a step and finite numbers; one of a skipped step has the lines of its sentences as well.
     """
@@ -104,7 +106,7 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
         row = parse_json(line)
         sound = (
             isinstance(row, dict)
-            and row["kind"] in KINDS
+            and row["kind"] in ROW_KINDS
             and type(row["step"]) is int
             and all(name in ("kind", "lines") or _is_number(value) for name, value in row.items())
         )
@@ -117,11 +119,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _format_row(row: Mapping[str, Any]) -> str:
     return json.dumps(row, allow_nan=False) + "\n"
 
 
-def _tensorboard(folder: Path, step: int) -> Any:
+def _open_tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -25,7 +25,7 @@ class Sgd:
         if not self.weight_decay >= 0:
             raise ConfigError(f"optimizer: weight_decay >= 0 must hold; got {self}.")
 
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters."""
         return torch.optim.SGD(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
 
@@ -48,7 +48,7 @@ class Adadelta:
         if not (0 <= self.rho < 1 and self.eps > 0 and self.weight_decay >= 0):
             raise ConfigError(f"optimizer: 0 <= rho < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
 
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters."""
         return torch.optim.Adadelta(
             model.parameters(), lr=self.learning_rate, rho=self.rho, eps=self.eps, weight_decay=self.weight_decay
@@ -73,11 +73,11 @@ class Adam:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0 and self.weight_decay >= 0):
             raise ConfigError(f"optimizer: 0 <= beta < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
 
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters; one fused kernel updates them all."""
-        return torch.optim.Adam(model.parameters(), **self._arguments())
+        return torch.optim.Adam(model.parameters(), **self._build_arguments())
 
-    def _arguments(self) -> dict[str, Any]:
+    def _build_arguments(self) -> dict[str, Any]:
         return {
             "lr": self.learning_rate,
             "betas": (self.beta1, self.beta2),
@@ -93,8 +93,8 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(model.parameters(), **self._arguments())
+    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(model.parameters(), **self._build_arguments())
 
 
 OPTIMIZERS: dict[str, type[Adam] | type[Sgd] | type[Adadelta]] = {

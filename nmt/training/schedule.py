@@ -18,9 +18,9 @@ class Schedule(ABC):
         _require(warmup_steps >= 0, f"warmup_steps must be 0 or more; got {warmup_steps}.")
         self.peak_step = max(1, warmup_steps)
 
-    def factor(self, step: int) -> float:
+    def compute_factor(self, step: int) -> float:
         """By what the peak learning rate is multiplied at this optimizer step, the first being 1."""
-        return min(1.0, step / self.peak_step) * self._decay(step)
+        return min(1.0, step / self.peak_step) * self._compute_decay(step)
 
     def set_length(self, updates: int | None) -> None:
         """Takes note of how many optimizer steps training makes at most; None where nobody can know. `cosine` does."""
@@ -44,7 +44,7 @@ class Schedule(ABC):
         vars(self).update(state)
 
     @abstractmethod
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         """decay(t)"""
 
 
@@ -54,7 +54,7 @@ class Constant(Schedule):
     def __init__(self, *, warmup_steps: int = 0) -> None:
         super().__init__(warmup_steps=warmup_steps)
 
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         return 1.0
 
 
@@ -67,11 +67,11 @@ class InverseSquareRoot(Schedule):
     def __init__(self, *, warmup_steps: int = 0) -> None:
         super().__init__(warmup_steps=warmup_steps)
 
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         return math.sqrt(self.peak_step / max(self.peak_step, step))
 
 
-class Cosine(Schedule):
+class CosineAnnealing(Schedule):
     """decay(t) = floor + (1 - floor) * (1 + cos(pi * p)) / 2, p = min(1, (t - w) / steps)
 
     Loshchilov and Hutter 2017, without restarts. The decay takes `steps` steps after the warm-up; from then on the
@@ -98,7 +98,7 @@ class Cosine(Schedule):
             assert updates is not None
             self.steps = max(1, updates - self.peak_step)
 
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         if self.steps is None:
             raise ConfigError("The length of a cosine schedule without steps comes from set_length.")
         progress = min(1.0, max(0, step - self.peak_step) / self.steps)
@@ -119,7 +119,7 @@ class Halving(Schedule):
         self.start = max(start, self.peak_step)
         self.every = every
 
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         return math.ldexp(1.0, -max(0, -(-(step - self.start) // self.every)))
 
 
@@ -168,19 +168,19 @@ class Plateau(Schedule):
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited, "cuts": self.cuts}
 
-    def _decay(self, step: int) -> float:
+    def _compute_decay(self, step: int) -> float:
         return max(self.floor, self.shrink**self.cuts)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "inverse_sqrt": InverseSquareRoot,
-    "cosine": Cosine,
+    "cosine": CosineAnnealing,
     "halving": Halving,
     "plateau": Plateau,
 }
 
 
-def _require(fine: bool, message: str) -> None:
-    if not fine:
+def _require(condition: bool, message: str) -> None:
+    if not condition:
         raise ConfigError(message)

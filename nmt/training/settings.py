@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nmt.config import shown
+from nmt.config import format_value
 from nmt.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
@@ -53,14 +53,15 @@ class Validation:
         if len(given) > 1 or any(n < 1 for n in given):
             raise ConfigError(
                 "Give either training.validation.every_steps or training.validation.every_epochs, at least 1, and null "
-                f"for the other; got every_steps={shown(self.every_steps)}, every_epochs={shown(self.every_epochs)}."
+                f"for the other; got every_steps={format_value(self.every_steps)}, "
+                f"every_epochs={format_value(self.every_epochs)}."
             )
         if self.sentences is not None and self.sentences < 1:
             raise ConfigError(f"training.validation.sentences must be at least 1, or null; got {self.sentences}.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keep:
+class Retention:
     """How many checkpoints stay complete: the `last` newest and the `best` best. The others keep scores and pictures.
 
     With best=0 the best one stays all the same, because a run hands it on.
@@ -96,7 +97,7 @@ class Training:
     log_every: int = 20
     stop: Stop = field(default_factory=lambda: Stop(epochs=20))
     validation: Validation = field(default_factory=Validation)
-    keep: Keep = field(default_factory=Keep)
+    keep: Retention = field(default_factory=Retention)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.label_smoothing < 1.0:

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
 from nmt.storage.files import Entry, load_tensors, read_json, save_tensors, write_json
-from nmt.training.average import Ema
+from nmt.training.average import EmaWeights
 from nmt.training.divergence import Excess
-from nmt.training.interruption import Interrupted
+from nmt.training.interruption import TrainingInterrupt
 from nmt.training.schedule import Schedule
 
 MODEL = "model.safetensors"
 TENSORS = "state.safetensors"
-REST = "state.json"
+JSON_STATE = "state.json"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a run is. `epoch` and `batch` name the next batch; counts are of what is behind, `validated` is a step.
 
     skipped: steps that were not taken because their numbers were not finite; failing: those of them since the last
@@ -40,16 +40,16 @@ class Progress:
     validated: int = 0
 
 
-def _nothing() -> Tensor:
+def _make_zero() -> Tensor:
     return torch.zeros((), dtype=torch.float64)
 
 
 @dataclass
-class Window:
+class RunningSums:
     """Sums since the last line of the log; losses are tensors, so that nothing waits for a device before a line."""
 
-    smoothed: Tensor = field(default_factory=_nothing)
-    nll: Tensor = field(default_factory=_nothing)
+    objective: Tensor = field(default_factory=_make_zero)
+    nll: Tensor = field(default_factory=_make_zero)
     words: int = 0
     seconds: float = 0.0
 
@@ -59,38 +59,38 @@ class TrainingState:
     """Model, optimizer, schedule, averaged weights, position in the data, sums for the log, how long the loss has been
     above guessing, and the random state.
 
-    `handed_on` are weights that are saved as the model in place of its own, once training is over.
+    `final_weights` are weights that are saved as the model in place of its own, once training is over.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    ema: Ema | None
-    progress: Progress
-    window: Window = field(default_factory=Window)
+    ema: EmaWeights | None
+    progress: TrainingProgress
+    running_sums: RunningSums = field(default_factory=RunningSums)
     excess: Excess = field(default_factory=Excess)
-    handed_on: Mapping[str, Tensor] | None = None
+    final_weights: Mapping[str, Tensor] | None = None
 
     @contextmanager
-    def as_saved(self) -> Iterator[None]:
+    def swap_in_saved_weights(self) -> Iterator[None]:
         """Inside, the model has the weights that a checkpoint's model folder has: averaged ones, if there are any."""
-        if self.handed_on is not None:
-            shown: AbstractContextManager[None] = _exchanged(self.model, self.handed_on)
+        if self.final_weights is not None:
+            swap: AbstractContextManager[None] = _swap_weights(self.model, self.final_weights)
         else:
-            shown = self.ema.applied(self.model) if self.ema else nullcontext()
-        with shown:
+            swap = self.ema.swap_in(self.model) if self.ema else nullcontext()
+        with swap:
             yield
 
     @contextmanager
-    def undone_if_interrupted(self) -> Iterator[None]:
+    def rollback_on_interrupt(self) -> Iterator[None]:
         """Whatever a block does to all but the weights is undone if Interrupted comes out of it."""
-        before = dict(vars(self.progress)), self.schedule.state_dict(), random_state()
+        before = dict(vars(self.progress)), self.schedule.state_dict(), get_rng_state()
         try:
             yield
-        except Interrupted:
+        except TrainingInterrupt:
             vars(self.progress).update(before[0])
             self.schedule.load_state_dict(before[1])
-            put_random_state(before[2])
+            set_rng_state(before[2])
             raise
 
     def save(self, folder: Path) -> None:
@@ -98,36 +98,36 @@ class TrainingState:
 
         Raises CheckpointError if a number is not finite, or if something cannot be written.
         """
-        with self.as_saved():
-            _write(folder / MODEL, weights(self.model))
+        with self.swap_in_saved_weights():
+            _write(folder / MODEL, get_weights(self.model))
         tensors = {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
         if self.ema:
             tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
-        if self.ema or self.handed_on is not None:
-            tensors |= {f"model.{name}": tensor for name, tensor in weights(self.model).items()}
-        tensors |= {"window.smoothed": self.window.smoothed, "window.nll": self.window.nll}
-        tensors |= {f"random.{device}": tensor for device, tensor in random_state().items()}
+        if self.ema or self.final_weights is not None:
+            tensors |= {f"model.{name}": tensor for name, tensor in get_weights(self.model).items()}
+        tensors |= {"window.smoothed": self.running_sums.objective, "window.nll": self.running_sums.nll}
+        tensors |= {f"random.{device}": tensor for device, tensor in get_rng_state().items()}
         _write(folder / TENSORS, tensors)
-        window = {"words": self.window.words, "seconds": self.window.seconds}
+        window = {"words": self.running_sums.words, "seconds": self.running_sums.seconds}
         rest = {"progress": asdict(self.progress), "schedule": self.schedule.state_dict(), "window": window}
         rest["excess"] = asdict(self.excess)
-        write_json(folder / REST, rest)
+        write_json(folder / JSON_STATE, rest)
 
     def load(self, folder: Path) -> None:
         """Goes on from a checkpoint of the same model and settings. Raises CheckpointError if it is of others."""
         tensors = load_tensors(folder / TENSORS)
-        rest = read_json(folder / REST)
+        rest = read_json(folder / JSON_STATE)
         # Where the model that was saved is an average, the weights that training goes on from lie beside it.
-        put_weights(self.model, part(tensors, "model.") or load_tensors(folder / MODEL), folder)
+        load_weights(self.model, filter_by_prefix(tensors, "model.") or load_tensors(folder / MODEL), folder)
         if self.ema:
-            self.ema.load_state_dict(part(tensors, "ema."))
-        self._put_optimizer(part(tensors, "optimizer."), folder)
+            self.ema.load_state_dict(filter_by_prefix(tensors, "ema."))
+        self._load_optimizer(filter_by_prefix(tensors, "optimizer."), folder)
         try:
             self.schedule.load_state_dict(rest["schedule"])
-            self.progress = Progress(**rest["progress"])
-            self.window = Window(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
+            self.progress = TrainingProgress(**rest["progress"])
+            self.running_sums = RunningSums(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
             self.excess = Excess(**rest.get("excess", {}))  # runs of earlier versions have none
-            put_random_state(part(tensors, "random."))
+            set_rng_state(filter_by_prefix(tensors, "random."))
         except (KeyError, TypeError) as problem:
             raise CheckpointError(
                 f"{folder} holds a training state of another version of this program ({problem}). Its model can be "
@@ -142,44 +142,44 @@ class TrainingState:
             for key, value in entries.items()
         }
 
-    def _put_optimizer(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    def _load_optimizer(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
         parameters = dict(self.model.named_parameters())
         for name, tensor in tensors.items():
-            of, _, key = name.rpartition(".")
-            if of not in parameters:
+            owner, _, key = name.rpartition(".")
+            if owner not in parameters:
                 raise CheckpointError(
-                    f"{folder / TENSORS} has optimizer state of {of}, which this model does not have."
+                    f"{folder / TENSORS} has optimizer state of {owner}, which this model does not have."
                 )
             # The step count too: fused kernels read it where the parameter is.
-            self.optimizer.state[parameters[of]][key] = tensor.to(parameters[of].device)
+            self.optimizer.state[parameters[owner]][key] = tensor.to(parameters[owner].device)
 
 
-def random_state() -> dict[str, Tensor]:
+def get_rng_state() -> dict[str, Tensor]:
     """Where torch's random numbers are, for each kind of device that there is."""
     found = {"cpu": torch.get_rng_state()}
     return {**found, "cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else found
 
 
-def put_random_state(state: Mapping[str, Tensor]) -> None:
+def set_rng_state(state: Mapping[str, Tensor]) -> None:
     """Goes on from where they were; that of a device which is not there is left out."""
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
+def get_weights(model: nn.Module) -> dict[str, Tensor]:
     """A model's parameters by name; one that several modules share is there once, under its first name."""
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def filter_by_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, which is taken off."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def fits(model: nn.Module, tensors: Mapping[str, Tensor] | Mapping[str, Entry], folder: Path) -> None:
+def check_shapes(model: nn.Module, tensors: Mapping[str, Tensor] | Mapping[str, Entry], folder: Path) -> None:
     """Raises CheckpointError unless the tensors have the names and shapes of the model's parameters."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in weights(model).items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in get_weights(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if shapes != found:
         wrong = sorted(name for name in {*shapes, *found} if shapes.get(name) != found.get(name))
@@ -190,9 +190,9 @@ def fits(model: nn.Module, tensors: Mapping[str, Tensor] | Mapping[str, Entry], 
         )
 
 
-def finite(model: nn.Module, file: Path) -> None:
+def check_finite(model: nn.Module, file: Path) -> None:
     """Raises CheckpointError where weights are NaN or infinite: nothing that is made with them has a meaning."""
-    broken = [name for name, tensor in weights(model).items() if not tensor.isfinite().all()]
+    broken = [name for name, tensor in get_weights(model).items() if not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(
             f"The weights in {file} hold NaN or infinity: {'; '.join(broken[:5])}. Choose another checkpoint."
@@ -200,10 +200,10 @@ def finite(model: nn.Module, file: Path) -> None:
 
 
 @torch.no_grad()
-def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Copies tensors into a model's parameters. Raises CheckpointError as `fits` does."""
-    fits(model, tensors, folder)
-    own = weights(model)
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Copies tensors into a model's parameters. Raises CheckpointError as `check_shapes` does."""
+    check_shapes(model, tensors, folder)
+    own = get_weights(model)
     for name, tensor in tensors.items():
         own[name].copy_(tensor)
 
@@ -220,10 +220,10 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 @contextmanager
-def _exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    own = {name: tensor.clone() for name, tensor in weights(model).items()}
+def _swap_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    own = {name: tensor.clone() for name, tensor in get_weights(model).items()}
     try:
-        put_weights(model, tensors, Path(MODEL))
+        load_weights(model, tensors, Path(MODEL))
         yield
     finally:
-        put_weights(model, own, Path(MODEL))
+        load_weights(model, own, Path(MODEL))

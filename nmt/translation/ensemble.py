@@ -7,9 +7,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.search.ensemble import ensemble
+from nmt.search.ensemble import build_ensemble
 from nmt.search.protocols import Step
-from nmt.translation.stepper import Engine, Given, Vocabulary
+from nmt.translation.stepper import InferenceModel, StepInputs, Vocabulary
 
 
 class Ensemble:
@@ -19,18 +19,18 @@ class Ensemble:
     there is no engine.
     """
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
+    def __init__(self, engines: Sequence[InferenceModel]) -> None:
         if not engines:
             raise ConfigError("an ensemble needs at least one model; got none.")
         self.engines = tuple(engines)
 
     def encode(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
-    ) -> tuple[tuple[Given, ...], tuple[Any, ...]]:
+    ) -> tuple[tuple[StepInputs, ...], tuple[Any, ...]]:
         """What each is given to its steps, and the state of each before the first."""
         read = [engine.encode(source, lengths, vocabulary) for engine in self.engines]
         return tuple(given for given, _ in read), tuple(state for _, state in read)
 
     def stepper(self, vocabulary: Vocabulary) -> Step:
         """The mean of all steps over a vocabulary, each renormalized to it before it is averaged."""
-        return ensemble([engine.stepper(vocabulary) for engine in self.engines])
+        return build_ensemble([engine.stepper(vocabulary) for engine in self.engines])

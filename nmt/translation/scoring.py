@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.data.batching import by_length, pad
+from nmt.data.batching import bucket_by_length, pad
 from nmt.model.seq2seq import Seq2Seq
-from nmt.special_tokens import END, PAD, START
+from nmt.special_tokens import BOS, EOS, PAD
 
-POSITIONS = 1024
+MAX_POSITIONS = 1024
 """Target positions whose logits are in memory at once."""
 
 
-class Score(NamedTuple):
-    """log p(token) in nats of each target token, END last: n tokens have n + 1 numbers."""
+class PairScore(NamedTuple):
+    """log p(token) in nats of each target token, EOS last: n tokens have n + 1 numbers."""
 
     log_probs: Float[np.ndarray, " target"]
 
@@ -29,7 +29,7 @@ class Score(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """How many tokens were scored, END counted."""
+        """How many tokens were scored, EOS counted."""
         return len(self.log_probs)
 
     @property
@@ -55,23 +55,23 @@ def score_pairs(
     *,
     tokens: int = 2048,
     report: Callable[[int], object] | None = None,
-) -> list[Score]:
-    """The score of each pair of source and target ids, neither with END, in their order.
+) -> list[PairScore]:
+    """The score of each pair of source and target ids, neither with EOS, in their order.
 
     log p(y | x) = sum_t log p(y_t | y_1 .. y_(t-1), x), with the distribution that search uses: PAD is never a token.
     Of several models it is the mean of their distributions, as in an ensemble. An empty target has the log-probability
-    of END at once, and an empty source is END alone. `tokens` are positions a batch, padding counted. `report` gets how
+    of EOS at once, and an empty source is EOS alone. `tokens` are positions a batch, padding counted. `report` gets how
     many more pairs are scored.
     """
-    scores: list[Score] = [Score(np.zeros(0, np.float32))] * len(pairs)
+    scores: list[PairScore] = [PairScore(np.zeros(0, np.float32))] * len(pairs)
     device = models[0].output.weight.device
-    for rows in by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
+    for rows in bucket_by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
         source, source_lengths = (part.to(device) for part in pad([pairs[row][0] for row in rows]))
         target_output, target_lengths = (part.to(device) for part in pad([pairs[row][1] for row in rows]))
         found = torch.stack([score_batch(model, source, source_lengths, target_output) for model in models])
         mean = (found.logsumexp(0) - math.log(len(models))).clamp(max=0.0) if len(models) > 1 else found[0]
         for row, length, log_probs in zip(rows, target_lengths.tolist(), mean.cpu().numpy(), strict=True):
-            scores[row] = Score(log_probs[:length].copy())
+            scores[row] = PairScore(log_probs[:length].copy())
         if report is not None:
             report(len(rows))
     return scores
@@ -83,14 +83,14 @@ def score_batch(
     lengths: Int[Tensor, " row"],
     target_output: Int[Tensor, "row target"],
 ) -> Float[Tensor, "row target"]:
-    """log p of every target token, with END and then padding at the end; 0 on padding."""
-    target_input = torch.full_like(target_output, START)
-    target_input[:, 1:] = target_output[:, :-1].masked_fill(target_output[:, :-1] == END, PAD)
+    """log p of every target token, with EOS and then padding at the end; 0 on padding."""
+    target_input = torch.full_like(target_output, BOS)
+    target_input[:, 1:] = target_output[:, :-1].masked_fill(target_output[:, :-1] == EOS, PAD)
     real = target_output != PAD
     readouts, wanted = model(source, lengths, target_input)[real], target_output[real]
     parts = []
-    for first in range(0, len(wanted), POSITIONS):
-        readout, token = (part[first : first + POSITIONS] for part in (readouts, wanted))
+    for first in range(0, len(wanted), MAX_POSITIONS):
+        readout, token = (part[first : first + MAX_POSITIONS] for part in (readouts, wanted))
         logits = model.output(readout).float()
         logits[:, PAD] = torch.finfo(logits.dtype).min  # as in `Seq2Seq.step`
         parts.append(logits.log_softmax(-1).gather(1, token.unsqueeze(1)).squeeze(1))

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.encoded import Ids
+from nmt.data.encoded import RaggedIds
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD
+from nmt.special_tokens import EOS, PAD
 
 ROUNDS = 5
-CELLS = 2**25
+MAX_CELLS = 2**25
 """The most pairs of a source and a target position that a lexicon is learnt from, to bound memory."""
 
 
@@ -30,7 +30,9 @@ class Shortlist(NamedTuple):
     allowed: NDArray[np.bool_]
 
 
-def learn(source: Ids, target: Ids, *, source_vocab: int, target_vocab: int, kept: int) -> Lexicon:
+def train_ibm1(
+    source: RaggedIds, target: RaggedIds, *, source_vocab: int, target_vocab: int, max_translations: int
+) -> Lexicon:
     """The `kept` most probable translations of every source piece under IBM model 1 (Brown et al. 1993)
 
         t(f | e) = sum over pairs, positions of  t(f | e) / sum over e' in the source of t(f | e')  ...normalized
@@ -42,10 +44,10 @@ def learn(source: Ids, target: Ids, *, source_vocab: int, target_vocab: int, kep
     if not cells.sum():
         raise DataError("A lexicon needs pairs of sentences that are not empty; this text has none.")
     # Every n-th pair, for the least n that brings the cells under the bound.
-    step = next(n for n in range(1, len(cells) + 1) if cells[::n].sum() <= CELLS or n == len(cells))
-    taken = np.zeros(len(cells), np.bool_)
-    taken[np.flatnonzero(cells)[::step]] = True
-    entry, place = _cells(source.kept(taken), target.kept(taken), target_vocab)
+    step = next(n for n in range(1, len(cells) + 1) if cells[::n].sum() <= MAX_CELLS or n == len(cells))
+    is_used = np.zeros(len(cells), np.bool_)
+    is_used[np.flatnonzero(cells)[::step]] = True
+    entry, place = _pair_positions(source.select(is_used), target.select(is_used), target_vocab)
     kinds, entry = np.unique(entry, return_inverse=True)
     first, second = np.divmod(kinds, target_vocab)
     probability = np.ones(len(kinds))
@@ -57,13 +59,15 @@ def learn(source: Ids, target: Ids, *, source_vocab: int, target_vocab: int, kep
     order = np.lexsort((second, -probability, first))
     first, second = first[order], second[order]
     rank = np.arange(len(first)) - np.searchsorted(first, first)
-    found = np.full((source_vocab, kept), PAD, np.int32)
-    found[first[rank < kept], rank[rank < kept]] = second[rank < kept]
+    found = np.full((source_vocab, max_translations), PAD, np.int32)
+    found[first[rank < max_translations], rank[rank < max_translations]] = second[rank < max_translations]
     counts = np.bincount(target.flat, minlength=target_vocab)
     return Lexicon(found, np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].astype(np.int32))
 
 
-def _cells(source: Ids, target: Ids, target_vocab: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pair_positions(
+    source: RaggedIds, target: RaggedIds, target_vocab: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For every pair of a source and a target position, the two ids as one number, and which target position it is."""
     sizes = source.lengths
     times = np.repeat(sizes, target.lengths)  # source positions that each target position meets
@@ -75,12 +79,12 @@ def _cells(source: Ids, target: Ids, target_vocab: int) -> tuple[NDArray[np.int6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class FullVocabulary:
     """Every sentence may be made of the whole vocabulary."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lexical:
+class LexicalShortlist:
     """A sentence may be made of the most probable translations of its pieces and of the most frequent words.
 
     translations: of each source piece. frequent: words, for every sentence. Control symbols are always allowed, and so
@@ -108,7 +112,7 @@ class Lexical:
         """The words of a batch, those of a sentence's prefix among them. What a sentence may be made of does not depend
         on the rest of the batch."""
         translations = lexicon.translations[:, : self.translations]
-        everywhere = np.concatenate([np.arange(END + 1), lexicon.frequent[: self.frequent]])
+        everywhere = np.concatenate([np.arange(EOS + 1), lexicon.frequent[: self.frequent]])
         own = [np.asarray(sentence, np.int64) for sentence in sentences]
         begun = [np.asarray(prefix, np.int64) for prefix in prefixes or [()] * len(own)]
         each = [
@@ -121,4 +125,4 @@ class Lexical:
         return Shortlist(words.astype(np.int64), allowed)
 
 
-SHORTLISTS: dict[str, type[Whole | Lexical]] = {"whole": Whole, "lexical": Lexical}
+SHORTLISTS: dict[str, type[FullVocabulary | LexicalShortlist]] = {"whole": FullVocabulary, "lexical": LexicalShortlist}

@@ -10,30 +10,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.data.batching import by_length, pad
+from nmt.data.batching import bucket_by_length, pad
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.progress import make_bar
 from nmt.search.constraints import Constraints
 from nmt.search.protocols import Hypothesis, Request, Search, Step
-from nmt.special_tokens import PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, PAD, UNK
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.shortlist import Lexical, Lexicon
-from nmt.translation.stepper import Engine, Vocabulary
+from nmt.translation.shortlist import LexicalShortlist, Lexicon
+from nmt.translation.stepper import InferenceModel, Vocabulary
 
-BLOCK = 256
+SHORTLIST_MULTIPLE = 256
 """A shortlist has a multiple of so many words, of which the last may be padding that no sentence is allowed."""
 
 Position = Literal["predicted", "read"]
 """Where a target word's weights are read: at the step that predicts the word, or at the next, which reads it."""
 
 
-class Listing(NamedTuple):
+class ShortlistSource(NamedTuple):
     """A lexicon, and how much of it a sentence is left."""
 
     lexicon: Lexicon
-    choice: Lexical
+    choice: LexicalShortlist
 
 
 class Translation(NamedTuple):
@@ -60,19 +60,19 @@ class Translator:
     search: Search
     tokens: int = 4096
     weights: bool = True
-    engine: Engine | Ensemble | None = None
-    listing: Listing | None = None
-    heed: Callable[[], object] = bool
+    engine: InferenceModel | Ensemble | None = None
+    shortlist_source: ShortlistSource | None = None
+    on_step: Callable[[], object] = bool
 
     def __post_init__(self) -> None:
-        _ = self._exempt  # a mistake there shall show before anything is translated
+        _ = self._exempt_pieces  # a mistake there shall show before anything is translated
 
     @cached_property
-    def _exempt(self) -> frozenset[int]:
+    def _exempt_pieces(self) -> frozenset[int]:
         """The target pieces that the search's `no_repeat_exempt` names."""
         texts = self.search.no_repeat_exempt or () if isinstance(self.search, Constraints) else ()
         found = {text: self.tokenizers.target.find_pieces(text) for text in texts}
-        if unknown := [text for text, ids in found.items() if UNKNOWN in ids]:
+        if unknown := [text for text, ids in found.items() if UNK in ids]:
             raise ConfigError(
                 f"search.no_repeat_exempt names {', '.join(map(repr, unknown))}, which no pieces of the target "
                 "vocabulary make up. Name pieces as format=json of nmt-translate shows them, or words."
@@ -111,26 +111,32 @@ class Translator:
         """The hypotheses of every source, in the order of the sources; none for an empty one, whatever its prefix."""
         found: list[list[Hypothesis]] = [[] for _ in ids]
         sizes = [len(sentence) + 1 for sentence in ids]
-        engine = self.engine or Engine(self.model)
+        engine = self.engine or InferenceModel(self.model)
         # A table of all words pays where more are read, and a sentence reads several words for each of its own.
-        whole = Vocabulary(many=sum(sizes) > len(self.model.output.weight))
-        step = engine.stepper(whole) if self.listing is None else None
-        for rows in by_length(sizes, self.tokens):
+        whole = Vocabulary(precompute_inputs=sum(sizes) > len(self.model.output.weight))
+        step = engine.stepper(whole) if self.shortlist_source is None else None
+        for rows in bucket_by_length(sizes, self.tokens):
             some = [row for row in rows if ids[row]]
             if some:
                 sentences = [ids[row] for row in some]
                 begun = None if prefixes is None else [prefixes[row] for row in some]
-                vocabulary = whole if self.listing is None else self._listed(self.listing, sentences, begun)
-                hypotheses = self._batch(engine, step or engine.stepper(vocabulary), vocabulary, sentences, begun)
+                vocabulary = (
+                    whole
+                    if self.shortlist_source is None
+                    else self._make_vocabulary(self.shortlist_source, sentences, begun)
+                )
+                hypotheses = self._search_batch(
+                    engine, step or engine.stepper(vocabulary), vocabulary, sentences, begun
+                )
                 for row, each in zip(some, hypotheses, strict=True):
                     found[row] = each if self.weights else [h._replace(weights=None) for h in each]
             if done is not None:
                 done(len(rows))
         return found
 
-    def _batch(
+    def _search_batch(
         self,
-        engine: Engine | Ensemble,
+        engine: InferenceModel | Ensemble,
         step: Step,
         vocabulary: Vocabulary,
         sentences: Sequence[Sequence[int]],
@@ -139,57 +145,64 @@ class Translator:
         """The hypotheses of sources that are not empty, in their order."""
         device = self.model.output.weight.device
         source, lengths = (tensor.to(device) for tensor in pad(sentences))
-        given, state = engine.encode(source, lengths, vocabulary)
+        step_inputs, state = engine.encode(source, lengths, vocabulary)
 
-        def heeding(tokens: Tensor, state: Any, memory: Any) -> Any:
-            self.heed()
+        def step_with_callback(tokens: Tensor, state: Any, memory: Any) -> Any:
+            self.on_step()
             return step(tokens, state, memory)
 
         if vocabulary.words is None:
-            return self.search(heeding, state, given, lengths, Request(prefixes, tuple(self._exempt)))
+            return self.search(
+                step_with_callback, state, step_inputs, lengths, Request(prefixes, tuple(self._exempt_pieces))
+            )
         words = vocabulary.words.tolist()
         # The step's tokens are places among the words; PAD fills them up at the end, and keeps its first place.
-        places = {word: place for place, word in reversed(list(enumerate(words)))}
-        begun = None if prefixes is None else [[places[id] for id in prefix] for prefix in prefixes]
-        exempt = tuple(places[id] for id in self._exempt if id in places)
-        found = self.search(heeding, state, given, lengths, Request(begun, exempt))
+        indices = {word: place for place, word in reversed(list(enumerate(words)))}
+        begun = None if prefixes is None else [[indices[id] for id in prefix] for prefix in prefixes]
+        exempt = tuple(indices[id] for id in self._exempt_pieces if id in indices)
+        found = self.search(step_with_callback, state, step_inputs, lengths, Request(begun, exempt))
         return [[h._replace(tokens=[words[place] for place in h.tokens]) for h in each] for each in found]
 
-    def _listed(
-        self, listing: Listing, sentences: Sequence[Sequence[int]], prefixes: Sequence[Sequence[int]] | None
+    def _make_vocabulary(
+        self,
+        shortlist_source: ShortlistSource,
+        sentences: Sequence[Sequence[int]],
+        prefixes: Sequence[Sequence[int]] | None,
     ) -> Vocabulary:
         """The vocabulary of a batch under a shortlist."""
         joint = self.tokenizers.source is self.tokenizers.target
-        words, allowed = listing.choice.shortlist(listing.lexicon, sentences, joint=joint, prefixes=prefixes)
+        words, allowed = shortlist_source.choice.shortlist(
+            shortlist_source.lexicon, sentences, joint=joint, prefixes=prefixes
+        )
         # A search is faster over a number of words that can be cut into equal blocks.
-        missing = -len(words) % BLOCK
+        missing = -len(words) % SHORTLIST_MULTIPLE
         words, allowed = np.pad(words, (0, missing), constant_values=PAD), np.pad(allowed, ((0, 0), (0, missing)))
         device = self.model.output.weight.device
         return Vocabulary(
             torch.from_numpy(words).to(device),
             torch.from_numpy(allowed).to(device),
-            many=sum(map(len, sentences)) > len(words),
+            precompute_inputs=sum(map(len, sentences)) > len(words),
         )
 
 
 @torch.inference_mode()
-def forced(
+def force_decode(
     model: Seq2Seq, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, position: Position, tokens: int = 2048
 ) -> list[Float[np.ndarray, "target source"]]:
-    """Attention weights for given pairs of source and target ids, neither with END, in their order.
+    """Attention weights for given pairs of source and target ids, neither with EOS, in their order.
 
-    Row t belongs to target piece t; with `predicted` there is a last row for END, with `read` there is none. Columns
-    are the source pieces and END.
+    Row t belongs to target piece t; with `predicted` there is a last row for EOS, with `read` there is none. Columns
+    are the source pieces and EOS.
     """
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
     device = model.output.weight.device
-    for rows in by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
+    for rows in bucket_by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
         source, lengths = pad([pairs[row][0] for row in rows])
-        read = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
-        read[:, 0] = START
+        target_input = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
+        target_input[:, 0] = BOS
         for place, row in enumerate(rows):
-            read[place, 1 : len(pairs[row][1]) + 1] = torch.tensor(pairs[row][1], dtype=torch.long)
-        weights = model.align(source.to(device), lengths.to(device), read.to(device)).cpu().numpy()
+            target_input[place, 1 : len(pairs[row][1]) + 1] = torch.tensor(pairs[row][1], dtype=torch.long)
+        weights = model.align(source.to(device), lengths.to(device), target_input.to(device)).cpu().numpy()
         for place, row in enumerate(rows):
             steps = len(pairs[row][1]) + 1
             first = 0 if position == "predicted" else 1

@@ -12,14 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt import build
 
-FLOPS = 2
+FLOPS_PER_MULTIPLY_ADD = 2
 """Floating-point operations of a multiply-add, as in the GFLOP/s of matrix products."""
 
-PASSES = 3
+TRAINING_PASSES = 3
 """A training step is a forward pass and, for each product in it, two backward: one for each of its factors."""
 
 
-class Count(NamedTuple):
+class OperationCount(NamedTuple):
     """Multiply-adds of one sentence, forward.
 
     encoder: with keys and bridge, once a source token. attention: score and context, with the scope. recurrence: the
@@ -39,32 +39,34 @@ class Count(NamedTuple):
     @property
     def training_flops(self) -> float:
         """Floating-point operations of a training step."""
-        return FLOPS * PASSES * self.forward
+        return FLOPS_PER_MULTIPLY_ADD * TRAINING_PASSES * self.forward
 
-    def over(self, tokens: float) -> "Count":
+    def divide_by(self, tokens: float) -> "OperationCount":
         """The same for each of so many tokens."""
-        return Count(*(part / tokens for part in self))
+        return OperationCount(*(part / tokens for part in self))
 
 
-def count(settings: Mapping[str, Any], *, vocab_size: int, source: int, target: int) -> Count:
+def count_multiply_adds(settings: Mapping[str, Any], *, vocab_size: int, source: int, target: int) -> OperationCount:
     """One sentence of `source` and `target` tokens, </s> counted, without padding."""
-    model = build.outline(settings, source_vocab=vocab_size, target_vocab=vocab_size, joint=True).eval()
+    model = build.build_on_meta(settings, source_vocab=vocab_size, target_vocab=vocab_size, joint=True).eval()
     with torch.device("meta"):
         tokens, lengths = torch.zeros(1, source, dtype=torch.long), torch.full((1,), source)
         read = torch.zeros(1, target, dtype=torch.long)
-        encoder = _counted(lambda: model.encode(tokens, lengths))["Global"]
-        whole = _counted(lambda: model.output(model(tokens, lengths, read)))
-        vocabulary = _counted(lambda: model.output(model.output.weight.new_empty(target, model.output.in_features)))
+        encoder = _count_by_module(lambda: model.encode(tokens, lengths))["Global"]
+        whole = _count_by_module(lambda: model.output(model(tokens, lengths, read)))
+        vocabulary = _count_by_module(
+            lambda: model.output(model.output.weight.new_empty(target, model.output.in_features))
+        )
         memory, _ = model.encode(tokens, lengths)
         queries = memory.bias.new_empty(1, target, model.decoder.hidden_size)
         places = torch.arange(target).unsqueeze(0)
-        attention = _counted(lambda: model.decoder.attention(queries, memory, places))
+        attention = _count_by_module(lambda: model.decoder.attention(queries, memory, places))
     parts = encoder, attention["Global"], vocabulary["Global"]
-    return Count(parts[0], whole["Global"] - sum(parts), *parts[1:])
+    return OperationCount(parts[0], whole["Global"] - sum(parts), *parts[1:])
 
 
-def _counted(call: Any) -> dict[str, float]:
+def _count_by_module(call: Any) -> dict[str, float]:
     """Multiply-adds of a call by the module that they happen in, all of them under `Global`."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         call()
-    return {name: sum(found.values()) / FLOPS for name, found in counter.get_flop_counts().items()}
+    return {name: sum(found.values()) / FLOPS_PER_MULTIPLY_ADD for name, found in counter.get_flop_counts().items()}

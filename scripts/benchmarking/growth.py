@@ -8,35 +8,35 @@ from typing import Any
 import torch
 
 from nmt import build, config
-from nmt.config import Plain
+from nmt.config import ConfigDict
 from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.model.seq2seq import Seq2Seq
-from nmt.special_tokens import END
-from scripts.benchmarking.counting import count
-from scripts.benchmarking.settings import settings
+from nmt.special_tokens import EOS
+from scripts.benchmarking.counting import count_multiply_adds
+from scripts.benchmarking.settings import compose_settings
 
-LENGTH = 14
+SENTENCE_LENGTH = 14
 """Tokens of either side, </s> counted, where length is not what grows."""
 
-TOKENS = 1400
+STEP_TOKENS = 1400
 """Target tokens of a training step."""
 
-SENTENCES = 32
+BATCH_SENTENCES = 32
 """Of a translated batch."""
 
 Point = dict[str, float]
 
 
-def training_point(chosen: Plain, *, vocab_size: int, source: int, target: int, repeats: int) -> Point:
+def measure_training_point(chosen: ConfigDict, *, vocab_size: int, source: int, target: int, repeats: int) -> Point:
     """Microseconds of a training step for each target token: the shortest of `repeats` steps."""
     torch.manual_seed(1)
-    model = build.model(chosen, source_vocab=vocab_size, target_vocab=vocab_size, joint=True).train()
-    optimizer = config.make(build.OPTIMIZER, chosen["optimizer"]).optimizer(model)
-    rows = max(1, TOKENS // target)
-    batch = torch.randint(END + 1, vocab_size, (rows, source)), torch.randint(END + 1, vocab_size, (rows, target))
-    step(model, optimizer, *batch)
-    seconds = min(step(model, optimizer, *batch) for _ in range(repeats))
-    counted = count(chosen, vocab_size=vocab_size, source=source, target=target)
+    model = build.build_model(chosen, source_vocab=vocab_size, target_vocab=vocab_size, joint=True).train()
+    optimizer = config.build_variant(build.OPTIMIZER, chosen["optimizer"]).build_optimizer(model)
+    rows = max(1, STEP_TOKENS // target)
+    batch = torch.randint(EOS + 1, vocab_size, (rows, source)), torch.randint(EOS + 1, vocab_size, (rows, target))
+    time_step(model, optimizer, *batch)
+    seconds = min(time_step(model, optimizer, *batch) for _ in range(repeats))
+    counted = count_multiply_adds(chosen, vocab_size=vocab_size, source=source, target=target)
     return {
         "microseconds": 1e6 * seconds / (rows * target),
         "multiply_adds": counted.forward / target,
@@ -44,57 +44,66 @@ def training_point(chosen: Plain, *, vocab_size: int, source: int, target: int, 
     }
 
 
-def step(model: Seq2Seq, optimizer: torch.optim.Optimizer, source: torch.Tensor, target: torch.Tensor) -> float:
+def time_step(model: Seq2Seq, optimizer: torch.optim.Optimizer, source: torch.Tensor, target: torch.Tensor) -> float:
     """Seconds of one training step."""
     started = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
     readout = model(source, torch.full((len(source),), source.shape[1]), target).flatten(0, 1)
     loss = vocabulary_loss(readout, model.output.weight, model.output.bias, target.flatten(), 0.1)
-    (loss.smoothed / target.numel()).backward()  # type: ignore[no-untyped-call]
+    (loss.objective / target.numel()).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return time.perf_counter() - started
 
 
-def by_source(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
+def measure_by_source(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
     """Training, by tokens of the source; the target keeps its length."""
-    chosen = settings(overrides)
+    chosen = compose_settings(overrides)
     return [
-        training_point(chosen, vocab_size=vocabulary(chosen), source=point, target=LENGTH, repeats=repeats)
+        measure_training_point(
+            chosen, vocab_size=get_vocab_size(chosen), source=point, target=SENTENCE_LENGTH, repeats=repeats
+        )
         for point in points
     ]
 
 
-def by_vocabulary(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
+def measure_by_vocabulary(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
     """Training, by the size of the vocabulary."""
-    chosen = settings(overrides)
-    return [training_point(chosen, vocab_size=point, source=LENGTH, target=LENGTH, repeats=repeats) for point in points]
+    chosen = compose_settings(overrides)
+    return [
+        measure_training_point(
+            chosen, vocab_size=point, source=SENTENCE_LENGTH, target=SENTENCE_LENGTH, repeats=repeats
+        )
+        for point in points
+    ]
 
 
-def by_hidden(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
+def measure_by_hidden(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
     """Training, by the decoder's hidden size; each direction of the encoder has half of it."""
     sized = [
-        settings([*overrides, f"model.decoder.hidden_size={point}", f"model.encoder.hidden_size={point // 2}"])
+        compose_settings([*overrides, f"model.decoder.hidden_size={point}", f"model.encoder.hidden_size={point // 2}"])
         for point in points
     ]
     return [
-        training_point(chosen, vocab_size=vocabulary(chosen), source=LENGTH, target=LENGTH, repeats=repeats)
+        measure_training_point(
+            chosen, vocab_size=get_vocab_size(chosen), source=SENTENCE_LENGTH, target=SENTENCE_LENGTH, repeats=repeats
+        )
         for chosen in sized
     ]
 
 
-def vocabulary(chosen: Plain) -> int:
+def get_vocab_size(chosen: ConfigDict) -> int:
     """The configured size."""
     return int(chosen["tokenizer"]["vocab_size"])
 
 
-def translation_point(model: Seq2Seq, *, beam: int, length: int, repeats: int) -> Point:
+def measure_translation_point(model: Seq2Seq, *, beam: int, length: int, repeats: int) -> Point:
     """Milliseconds a sentence: the shortest of `repeats`; every translation is as long as its source."""
     forced = {"name": "beam", "size": beam, "min_ratio": 1.0, "max_ratio": 1.0, "max_extra": 0}
-    search = build.search(config.check({"search": forced}, {"search": build.SEARCH}))
-    source = torch.randint(END + 1, model.output.out_features, (SENTENCES, length))
-    source[:, -1] = END
-    lengths = torch.full((SENTENCES,), length)
+    search = build.build_search(config.check({"search": forced}, {"search": build.SEARCH}))
+    source = torch.randint(EOS + 1, model.output.out_features, (BATCH_SENTENCES, length))
+    source[:, -1] = EOS
+    lengths = torch.full((BATCH_SENTENCES,), length)
     spent = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -102,35 +111,35 @@ def translation_point(model: Seq2Seq, *, beam: int, length: int, repeats: int) -
             memory, state = model.encode(source, lengths)
             search(model.step, state, memory, lengths)
         spent.append(time.perf_counter() - started)
-    return {"milliseconds": 1000 * min(spent[1:]) / SENTENCES}
+    return {"milliseconds": 1000 * min(spent[1:]) / BATCH_SENTENCES}
 
 
-def untrained(overrides: Sequence[str]) -> Seq2Seq:
+def build_untrained_model(overrides: Sequence[str]) -> Seq2Seq:
     """A model to translate with, as it begins."""
-    chosen = settings(overrides)
+    chosen = compose_settings(overrides)
     torch.manual_seed(1)
-    size = vocabulary(chosen)
-    return build.model(chosen, source_vocab=size, target_vocab=size, joint=True).eval()
+    size = get_vocab_size(chosen)
+    return build.build_model(chosen, source_vocab=size, target_vocab=size, joint=True).eval()
 
 
-def by_beam(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
+def measure_by_beam(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
     """Translation, by the size of the beam."""
-    model = untrained(overrides)
-    return [translation_point(model, beam=point, length=LENGTH, repeats=repeats) for point in points]
+    model = build_untrained_model(overrides)
+    return [measure_translation_point(model, beam=point, length=SENTENCE_LENGTH, repeats=repeats) for point in points]
 
 
-def by_length(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
+def measure_by_length(overrides: Sequence[str], points: Sequence[int], repeats: int) -> list[Point]:
     """Translation with a beam of five, by the length of source and translation."""
-    model = untrained(overrides)
-    return [translation_point(model, beam=5, length=point, repeats=repeats) for point in points]
+    model = build_untrained_model(overrides)
+    return [measure_translation_point(model, beam=5, length=point, repeats=repeats) for point in points]
 
 
 AXES: dict[str, Callable[[Sequence[str], Sequence[int], int], list[Point]]] = {
-    "source": by_source,
-    "vocabulary": by_vocabulary,
-    "hidden": by_hidden,
-    "beam": by_beam,
-    "length": by_length,
+    "source": measure_by_source,
+    "vocabulary": measure_by_vocabulary,
+    "hidden": measure_by_hidden,
+    "beam": measure_by_beam,
+    "length": measure_by_length,
 }
 
 TITLES = {
@@ -144,7 +153,7 @@ TITLES = {
 """Title and names of the axes of each panel."""
 
 
-def plot(panels: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
+def plot_panels(panels: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
     """Draws panel -> curve -> (points, values), given as `points` and any other names, to a PNG file."""
     from matplotlib.figure import Figure
 
@@ -164,8 +173,8 @@ def plot(panels: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> Non
     figure.savefig(path, dpi=110)
 
 
-def panels(found: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """What `plot` draws, from the results of the cases `grow` and `memory`."""
+def build_panels(found: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """What `plot_panels` draws, from the results of the cases `grow` and `memory`."""
     drawn: dict[str, dict[str, list[float]]] = {}
     for axis, grown in found.items():
         rows = grown["points"]

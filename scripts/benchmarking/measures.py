@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 
-SIZE = 2048
+MATRIX_SIZE = 2048
 """Of the square matrices whose product is the ceiling."""
 
-POLL = 0.2
+POLL_SECONDS = 0.2
 """Seconds between two looks at a process."""
 
 
-def ceiling(seconds: float = 0.5) -> float:
+def measure_ceiling(seconds: float = 0.5) -> float:
     """GFLOP/s of a product of two large fp32 matrices: the median over `seconds`, at torch's present threads.
 
     It is that of the faster of torch's libraries where both compute in single precision.
@@ -35,29 +35,31 @@ def ceiling(seconds: float = 0.5) -> float:
     import torch
 
     from nmt.kernels.precision import is_onednn, use_onednn
-    from nmt.kernels.process_setup import choose_library
+    from nmt.kernels.process_setup import choose_matmul_backend
 
     before = is_onednn()
-    found = []
-    for is_on in (False, True) if choose_library() else (False,):
+    rates = []
+    for is_on in (False, True) if choose_matmul_backend() else (False,):
         use_onednn(is_on)
-        found.append(_product_rate(torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE), seconds))
+        rates.append(
+            _measure_product_rate(torch.randn(MATRIX_SIZE, MATRIX_SIZE), torch.randn(MATRIX_SIZE, MATRIX_SIZE), seconds)
+        )
     use_onednn(before)
-    return max(found)
+    return max(rates)
 
 
-def _product_rate(first: "Tensor", second: "Tensor", seconds: float) -> float:
+def _measure_product_rate(first: "Tensor", second: "Tensor", seconds: float) -> float:
     first @ second
     rates: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(rates) < 3:
         started = time.perf_counter()
         first @ second
-        rates.append(2 * SIZE**3 / (time.perf_counter() - started) / 1e9)
+        rates.append(2 * MATRIX_SIZE**3 / (time.perf_counter() - started) / 1e9)
     return statistics.median(rates)
 
 
-def peak_mib() -> float:
+def measure_peak_mib() -> float:
     """The most memory that this process has had resident so far, in MiB."""
     # What Linux says through getrusage counts the process that started this one as well.
     status = Path("/proc/self/status")
@@ -67,15 +69,15 @@ def peak_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def environment(threads: int) -> dict[str, str]:
+def build_environment(threads: int) -> dict[str, str]:
     """Of the processes that are measured: so many threads, and the checkout before whatever is installed."""
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
-def case(kind: str, threads: int, **request: Any) -> dict[str, Any]:
+def run_case(kind: str, threads: int, **request: Any) -> dict[str, Any]:
     """The result of one case of `worker.py`, in a process of its own, so that its peak memory is its own."""
     command = [sys.executable, "-m", "scripts.benchmarking.worker", kind, json.dumps(request)]
-    done = subprocess.run(command, cwd=ROOT, env=environment(threads), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=build_environment(threads), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"The case {kind} {request} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -83,7 +85,7 @@ def case(kind: str, threads: int, **request: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Watched:
+class CommandResult:
     """How a command went: wall-clock seconds, peak resident memory of its process tree in MiB, and what it printed."""
 
     seconds: float
@@ -91,48 +93,48 @@ class Watched:
     log: str
 
 
-def watched(
+def run_watched(
     command: Sequence[str],
     *,
     env: Mapping[str, str],
     log: Path,
-    enough: Callable[[str], bool] | None = None,
+    is_enough: Callable[[str], bool] | None = None,
     limit: float = 900.0,
     stdin: Path = Path(os.devnull),
-) -> Watched:
+) -> CommandResult:
     """Runs a command with its output in `log`; ends it as soon as `enough(what it printed)` or after `limit` s.
 
     Raises RuntimeError where the command fails by itself.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    started, peak, stopped = time.monotonic(), 0.0, False
-    with log.open("w") as out, stdin.open("rb") as given:
+    started, peak, is_stopped = time.monotonic(), 0.0, False
+    with log.open("w") as out, stdin.open("rb") as input_file:
         process = subprocess.Popen(
             command,
             env=dict(env),
-            stdin=given,
+            stdin=input_file,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
             while process.poll() is None:
-                peak = max(peak, tree_mib(process.pid))
-                if time.monotonic() - started > limit or (enough and enough(log.read_text(errors="replace"))):
-                    stopped = True
-                    stop(process)
+                peak = max(peak, measure_tree_mib(process.pid))
+                if time.monotonic() - started > limit or (is_enough and is_enough(log.read_text(errors="replace"))):
+                    is_stopped = True
+                    stop_process(process)
                     break
-                time.sleep(POLL)
+                time.sleep(POLL_SECONDS)
         finally:
             if process.poll() is None:
-                stop(process)
+                stop_process(process)
     text = log.read_text(errors="replace")
-    if process.returncode and not stopped:
+    if process.returncode and not is_stopped:
         raise RuntimeError(f"{' '.join(command)} failed:\n{text[-3000:]}")
-    return Watched(time.monotonic() - started, peak, text)
+    return CommandResult(time.monotonic() - started, peak, text)
 
 
-def stop(process: "subprocess.Popen[Any]") -> None:
+def stop_process(process: "subprocess.Popen[Any]") -> None:
     """Ends a process and all that it started: those that a toolkit loads its data with would outlive it.
 
     First as a person would, because a toolkit may then save its model.
@@ -144,7 +146,7 @@ def stop(process: "subprocess.Popen[Any]") -> None:
             process.wait(grace)
 
 
-def tree_mib(root: int) -> float:
+def measure_tree_mib(root: int) -> float:
     """Resident memory of a process and all below it, in MiB; 0 where there is no /proc to read it from."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat") if Path("/proc").exists() else ():
@@ -153,7 +155,7 @@ def tree_mib(root: int) -> float:
         except (OSError, IndexError):
             continue
         children.setdefault(parent, []).append(int(entry.parent.name))
-    found, waiting = 0, [root]
+    total_kib, waiting = 0, [root]
     while waiting:
         number = waiting.pop()
         waiting += children.get(number, [])
@@ -161,5 +163,5 @@ def tree_mib(root: int) -> float:
             lines = Path(f"/proc/{number}/status").read_text().splitlines()
         except OSError:
             continue
-        found += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-    return found / 1024
+        total_kib += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return total_kib / 1024

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from nmt.data.tokenizer import Tokenizer
-from scripts.benchmarking.measures import environment, watched
-from scripts.benchmarking.texts import segmented
+from scripts.benchmarking.measures import build_environment, run_watched
+from scripts.benchmarking.texts import segment
 
 ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
@@ -25,29 +25,29 @@ ALLOCATOR = {
 """glibc: large tensors come from the heap, which is never given back; torch: they lie on large pages. It is what
 `processor.prepare` does for ours."""
 
-LABEL = {"opennmt": "OpenNMT-py", "joeynmt": "JoeyNMT"}
+LABELS = {"opennmt": "OpenNMT-py", "joeynmt": "JoeyNMT"}
 ATTENTIONS = {"opennmt": ("general", "mlp"), "joeynmt": ("luong", "bahdanau")}
 """Each one's name of Luong's general score first, then that of Bahdanau's."""
 
-WINDOW = 2
+LOG_EVERY = 2
 """Optimizer steps between two lines of the log."""
 
 SAVE_EVERY = 20
-NEVER = 10**6
+MAX_STEPS = 10**6
 """Steps that no measurement comes to."""
 
-RATES = {
+RATE_PATTERNS = {
     "opennmt": re.compile(r"Step\s+\d+/.* (\d+)/\s*(\d+) tok/s"),
     "joeynmt": re.compile(r"Tokens per Sec:\s+()(\d+)"),
 }
 
 
-TRANSLATED = {
+TRANSLATION_TIME_PATTERNS = {
     "opennmt": re.compile(r"Total translation time \(s\): ([\d.]+)"),
     "joeynmt": re.compile(r"Generation took ([\d.]+)\[sec\]"),
 }
 
-MODEL = "model"
+MODEL_FOLDER = "model"
 """The folder of the model that translates; those of speed alone have others."""
 
 
@@ -61,7 +61,7 @@ class Peer:
         self.work = (work / name).resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.env = {
-            **environment(threads),
+            **build_environment(threads),
             "PYTHONPATH": "",
             "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # the checkpoints are our own, and OpenNMT-py pickles them
             **(ALLOCATOR if allocator else {}),
@@ -72,19 +72,19 @@ class Peer:
 
         keep: for so long in all, and with a checkpoint to translate with.
         """
-        config = self._config(attention, every=WINDOW, save=SAVE_EVERY if keep else NEVER, keep=keep)
+        config = self._write_config(attention, every=LOG_EVERY, save=SAVE_EVERY if keep else MAX_STEPS, keep=keep)
         log = self.work / f"train.{attention}.log"
         first: list[float] = []
 
-        def enough(text: str) -> bool:
-            windows = len(RATES[self.name].findall(text))
+        def is_enough(text: str) -> bool:
+            windows = len(RATE_PATTERNS[self.name].findall(text))
             if windows and not first:
                 first.append(time.monotonic())
-            return windows >= 3 and time.monotonic() - first[0] > seconds and (not keep or self._saved())
+            return windows >= 3 and time.monotonic() - first[0] > seconds and (not keep or self._has_whole_checkpoint())
 
-        went = watched(self._training(config), env=self.env, log=log, enough=enough)
-        rates = [float(rate) for _, rate in RATES[self.name].findall(went.log)][1:]
-        return {"rates": rates, "peak_mib": went.peak_mib, "seconds": went.seconds}
+        result = run_watched(self._build_train_command(config), env=self.env, log=log, is_enough=is_enough)
+        rates = [float(rate) for _, rate in RATE_PATTERNS[self.name].findall(result.log)][1:]
+        return {"rates": rates, "peak_mib": result.peak_mib, "seconds": result.seconds}
 
     def translate(self, batch: int, *, lines: int | None = None) -> dict[str, Any]:
         """Translation with a beam of five, by the last checkpoint: the toolkit's own time, and the whole process.
@@ -97,63 +97,71 @@ class Peer:
             source = self.work / f"test.{lines}"
             source.write_text("".join(some), encoding="utf-8")
         output = self.work / "translated"
-        command = self._translation(source, output, batch)
-        went = watched(command, env=self.env, log=self.work / "translate.log", stdin=source)
-        own = TRANSLATED[self.name].search(went.log)
+        command = self._build_translate_command(source, output, batch)
+        result = run_watched(command, env=self.env, log=self.work / "translate.log", stdin=source)
+        own_seconds = TRANSLATION_TIME_PATTERNS[self.name].search(result.log)
         return {
-            "seconds": float(own[1]) if own else None,
-            "whole": went.seconds,
+            "seconds": float(own_seconds[1]) if own_seconds else None,
+            "whole": result.seconds,
             "sentences": len(output.read_text(encoding="utf-8").splitlines()),
-            "pieces": self._pieces(output),
-            "peak_mib": went.peak_mib,
+            "pieces": self._count_pieces(output),
+            "peak_mib": result.peak_mib,
         }
 
-    def _translation(self, source: Path, output: Path, batch: int) -> Sequence[str]:
+    def _build_translate_command(self, source: Path, output: Path, batch: int) -> Sequence[str]:
         if self.name == "joeynmt":
-            config = self._config(ATTENTIONS["joeynmt"][0], NEVER, NEVER, keep=True, batch=batch)
+            config = self._write_config(ATTENTIONS["joeynmt"][0], MAX_STEPS, MAX_STEPS, keep=True, batch=batch)
             # Its own option for a file fails in version 2.3.
-            told = ["sh", "-c", 'output=$0; exec "$@" > "$output"', str(output)]
-            return [*told, self.python, "-m", "joeynmt", "translate", str(config)]
-        command = [self.python, "-m", "onmt.bin.translate", "-model", str(self.newest()), "-src", str(source)]
+            shell = ["sh", "-c", 'output=$0; exec "$@" > "$output"', str(output)]
+            return [*shell, self.python, "-m", "joeynmt", "translate", str(config)]
+        command = [
+            self.python,
+            "-m",
+            "onmt.bin.translate",
+            "-model",
+            str(self.find_newest_checkpoint()),
+            "-src",
+            str(source),
+        ]
         command += ["-output", str(output), "-beam_size", "5", "-batch_size", str(batch), "-batch_type", "sents"]
         return [*command, "-gpu", "-1", "-max_length", "100", "-report_time"]
 
-    def _pieces(self, output: Path) -> int:
+    def _count_pieces(self, output: Path) -> int:
         """Of all translations, with the </s> of each."""
         lines = output.read_text(encoding="utf-8").splitlines()
         if self.name == "joeynmt":  # which writes words
-            lines = segmented(Tokenizer.load((self.data / "spm.model").read_bytes()), lines)
+            lines = segment(Tokenizer.load((self.data / "spm.model").read_bytes()), lines)
         return sum(len(line.split()) + 1 for line in lines)
 
-    def newest(self) -> Path | None:
+    def find_newest_checkpoint(self) -> Path | None:
         """The last checkpoint to translate with; None before there is one."""
         pattern = "m_step_*.pt" if self.name == "opennmt" else "[0-9]*.ckpt"
-        found = sorted((self.work / MODEL).glob(pattern), key=lambda path: path.stat().st_mtime)
+        found = sorted((self.work / MODEL_FOLDER).glob(pattern), key=lambda path: path.stat().st_mtime)
         return found[-1] if found else None
 
-    def _saved(self) -> bool:
+    def _has_whole_checkpoint(self) -> bool:
         """Whether a checkpoint is whole, and the next one not yet begun; JoeyNMT writes its only one at the end."""
         if self.name == "joeynmt":
             return True
-        newest = self.newest()
+        newest = self.find_newest_checkpoint()
         return newest is not None and 2 < time.time() - newest.stat().st_mtime < 8
 
-    def _training(self, config: Path) -> Sequence[str]:
+    def _build_train_command(self, config: Path) -> Sequence[str]:
         module = ["-m", "onmt.bin.train", "-config"] if self.name == "opennmt" else ["-m", "joeynmt", "train"]
         skip = [] if self.name == "opennmt" else ["--skip-test"]
         return [self.python, *module, str(config), *skip]
 
-    def _config(self, attention: str, every: int, save: int, *, keep: bool = False, batch: int = 64) -> Path:
-        folder = self.work / (MODEL if keep else attention)
+    def _write_config(self, attention: str, every: int, save: int, *, keep: bool = False, batch: int = 64) -> Path:
+        folder = self.work / (MODEL_FOLDER if keep else attention)
         if self.name == "opennmt":
-            made = self._opennmt(attention, every, save, folder)
+            config = self._build_opennmt_config(attention, every, save, folder)
         else:
-            made = self._joeynmt(attention, every, folder, batch)
+            config = self._build_joeynmt_config(attention, every, folder, batch)
         path = self.work / f"{attention}.yaml"
-        path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         return path
 
-    def _opennmt(self, attention: str, every: int, save: int, folder: Path) -> dict[str, Any]:
+    def _build_opennmt_config(self, attention: str, every: int, save: int, folder: Path) -> dict[str, Any]:
         vocabulary = str(self.data / "vocabulary.pieces")
         sides = {
             name: {
@@ -175,8 +183,8 @@ class Peer:
             "keep_checkpoint": 1,
             "seed": 1,
             "report_every": every,
-            "train_steps": NEVER,
-            "valid_steps": NEVER,
+            "train_steps": MAX_STEPS,
+            "valid_steps": MAX_STEPS,
             "encoder_type": "brnn",
             "decoder_type": "rnn",
             "rnn_type": "LSTM",
@@ -204,8 +212,8 @@ class Peer:
             "world_size": 1,
         }
 
-    def _joeynmt(self, attention: str, every: int, folder: Path, batch: int) -> dict[str, Any]:
-        def side(language: str) -> dict[str, Any]:
+    def _build_joeynmt_config(self, attention: str, every: int, folder: Path, batch: int) -> dict[str, Any]:
+        def build_side(language: str) -> dict[str, Any]:
             return {
                 "lang": language,
                 "max_length": 100,
@@ -224,12 +232,16 @@ class Peer:
                 },
             }
 
-        def recurrent(hidden: int, **more: Any) -> dict[str, Any]:
+        def build_recurrent(hidden: int, **more: Any) -> dict[str, Any]:
             sizes = {"type": "recurrent", "rnn_type": "lstm", "hidden_size": hidden, "dropout": 0.3, "num_layers": 1}
             return {**sizes, "embeddings": {"embedding_dim": 256, "scale": False}, **more}
 
         symbols = (("unk", "<unk>", 0), ("pad", "<pad>", 1), ("bos", "<s>", 2), ("eos", "</s>", 3))
-        special = {f"{key}_{what}": value for key, token, number in symbols for what, value in _named(token, number)}
+        special = {
+            f"{key}_{what}": value
+            for key, token, number in symbols
+            for what, value in _list_symbol_settings(token, number)
+        }
         decoder = {"input_feeding": True, "init_hidden": "bridge", "attention": attention, "hidden_dropout": 0.3}
         return {
             "name": attention,
@@ -242,8 +254,8 @@ class Peer:
                 "train": str(self.data / "train"),
                 "dev": str(self.data / "validation"),
                 "dataset_type": "plain",
-                "src": side("source"),
-                "trg": side("target"),
+                "src": build_side("source"),
+                "trg": build_side("target"),
                 "special_symbols": special,
             },
             "testing": {"beam_size": 5, "batch_size": batch, "batch_type": "sentence", "max_output_length": 100},
@@ -252,7 +264,7 @@ class Peer:
                 "adam_betas": [0.9, 0.999],
                 "learning_rate": 0.001,
                 "scheduling": "decaying",  # once in so many epochs, so never; without one it does not start
-                "decaying_step_size": NEVER,
+                "decaying_step_size": MAX_STEPS,
                 "clip_grad_norm": 1.0,
                 "loss": "crossentropy",
                 "label_smoothing": 0.1,
@@ -260,7 +272,7 @@ class Peer:
                 "batch_type": "token",
                 "normalization": "tokens",
                 "epochs": 1000,
-                "validation_freq": NEVER,
+                "validation_freq": MAX_STEPS,
                 "logging_freq": every,
                 "early_stopping_metric": "loss",
                 "overwrite": True,
@@ -270,11 +282,11 @@ class Peer:
                 "initializer": "xavier_uniform",
                 "tied_embeddings": False,
                 "tied_softmax": False,
-                "encoder": recurrent(256, bidirectional=True),
-                "decoder": recurrent(512, **decoder),
+                "encoder": build_recurrent(256, bidirectional=True),
+                "decoder": build_recurrent(512, **decoder),
             },
         }
 
 
-def _named(token: str, number: int) -> tuple[tuple[str, Any], ...]:
+def _list_symbol_settings(token: str, number: int) -> tuple[tuple[str, Any], ...]:
     return ("token", token), ("id", number)

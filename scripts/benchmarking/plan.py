@@ -18,23 +18,23 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 """Decoder, attention, cell where it is not an LSTM, and precision where it is not float32."""
 
-SHARED = ("luong, luong_general, input feeding", "luong, bahdanau")
+PEER_VARIANTS = ("luong, luong_general, input feeding", "luong, bahdanau")
 """The variants that peers have: those of `ATTENTIONS`, in that order."""
 
-STAGED = (*list(VARIANTS)[:4], "bahdanau, bahdanau, GRU")
+STAGE_VARIANTS = (*list(VARIANTS)[:4], "bahdanau, bahdanau, GRU")
 """The variants whose time is taken apart."""
 
 
-class Way(NamedTuple):
+class TranslationMode(NamedTuple):
     """One way of translating: settings of nmt-translate. alone: whether also one sentence at a time."""
 
     search: Mapping[str, Any]
     precision: str = "float32"
     shortlist: str = "whole"
-    alone: bool = True
+    has_latency: bool = True
 
     @property
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The same for a command line."""
         name, *more = self.search.items()
         search = [f"search={name[1]}", *(f"search.{key}={value}" for key, value in more)]
@@ -43,17 +43,17 @@ class Way(NamedTuple):
 
 BEAM = {"name": "beam", "size": 5}
 
-PEERED = "beam 5"
+PEER_MODE = "beam 5"
 """The way that peers have too."""
 
-WAYS: dict[str, Way] = {
-    "greedy": Way({"name": "greedy"}),
-    PEERED: Way(BEAM),
-    "beam 5, bfloat16": Way(BEAM, precision="bfloat16", alone=False),
-    "beam 5, int8": Way(BEAM, precision="int8", alone=False),
-    "beam 5, shortlist": Way(BEAM, shortlist="lexical", alone=False),
-    "beam 5, bfloat16, shortlist": Way(BEAM, precision="bfloat16", shortlist="lexical", alone=False),
-    "beam 5, int8, shortlist": Way(BEAM, precision="int8", shortlist="lexical"),
+TRANSLATION_MODES: dict[str, TranslationMode] = {
+    "greedy": TranslationMode({"name": "greedy"}),
+    PEER_MODE: TranslationMode(BEAM),
+    "beam 5, bfloat16": TranslationMode(BEAM, precision="bfloat16", has_latency=False),
+    "beam 5, int8": TranslationMode(BEAM, precision="int8", has_latency=False),
+    "beam 5, shortlist": TranslationMode(BEAM, shortlist="lexical", has_latency=False),
+    "beam 5, bfloat16, shortlist": TranslationMode(BEAM, precision="bfloat16", shortlist="lexical", has_latency=False),
+    "beam 5, int8, shortlist": TranslationMode(BEAM, precision="int8", shortlist="lexical"),
 }
 
 
@@ -65,7 +65,7 @@ class Effort:
     seconds: float = 8.0
     learn: float = 150.0
     sentences: int = 1000
-    alone: int = 100
+    latency_sentences: int = 100
     batches: tuple[int, ...] = (32, 64, 128)
     repeats: int = 3
     growth: Mapping[str, tuple[int, ...]] = dataclasses.field(
@@ -78,11 +78,11 @@ class Effort:
         }
     )
     variants: tuple[str, ...] = tuple(VARIANTS)
-    staged: tuple[str, ...] = STAGED
+    stage_variants: tuple[str, ...] = STAGE_VARIANTS
     pairs: tuple[int, ...] = (10_000, 40_000, 160_000)
 
     @classmethod
-    def quick(cls) -> "Effort":
+    def make_quick(cls) -> "Effort":
         """Enough for every table, and for no conclusion."""
         ends = {name: (points[0], points[2]) for name, points in cls().growth.items()}
         return cls(
@@ -90,15 +90,15 @@ class Effort:
             seconds=0.5,
             learn=10.0,
             sentences=100,
-            alone=10,
+            latency_sentences=10,
             batches=(64,),
             repeats=1,
             growth=ends,
-            variants=STAGED,
-            staged=STAGED[:1],
+            variants=STAGE_VARIANTS,
+            stage_variants=STAGE_VARIANTS[:1],
             pairs=(2_000, 8_000),
         )
 
-    def but(self, **changed: Any) -> "Effort":
+    def replace(self, **changed: Any) -> "Effort":
         """The same, but for some of it."""
         return dataclasses.replace(self, **changed)

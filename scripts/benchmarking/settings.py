@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from nmt import build, config
-from nmt.composition.paths import configs
-from nmt.config import Plain
+from nmt.composition.paths import find_config_folder
+from nmt.config import ConfigDict
 
-BASE = (
+BENCHMARK_OVERRIDES = (
     "experiment=benchmark",
     "seed=1",
     "probes.sentences=0",
@@ -16,11 +16,11 @@ BASE = (
 """The setting, and what makes a run of it nothing but training."""
 
 
-def settings(overrides: Sequence[str]) -> Plain:
+def compose_settings(overrides: Sequence[str]) -> ConfigDict:
     """Raises ConfigError, and Hydra's own errors, as `nmt-train` does."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    with initialize_config_dir(configs(), version_base="1.3"):
-        plain = OmegaConf.to_container(compose("train", [*BASE, *overrides]), resolve=True)
+    with initialize_config_dir(find_config_folder(), version_base="1.3"):
+        plain = OmegaConf.to_container(compose("train", [*BENCHMARK_OVERRIDES, *overrides]), resolve=True)
     return config.check(plain, build.TRAIN)

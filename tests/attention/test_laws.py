@@ -12,21 +12,21 @@ from torch.testing import assert_close
 from nmt.attention import scope as scopes
 from nmt.attention.attention import Attended, Attention
 from nmt.attention.score import SCORES
-from nmt.trees import take
+from nmt.trees import select_rows
 from tests.builders import (
-    COVERING,
-    MEMORY,
+    MEMORY_SIZE,
     MIXES,
+    PAIRWISE_MIXES,
     Mix,
-    alone,
-    attention_of,
-    mask_of,
-    mix,
-    numbers,
-    positions_of,
-    slow_unless,
-    whole,
-    without_gradient,
+    build_attention,
+    draw_normal,
+    expand_window,
+    find_missing_gradients,
+    make_mask,
+    make_mix,
+    make_positions,
+    mark_slow_unless,
+    take_row,
 )
 
 LENGTHS = [7, 1, 11, 2]
@@ -41,19 +41,19 @@ class Case(NamedTuple):
 
 
 def case_of(mix: Mix, lengths: list[int], target: int = TARGET, seed: int = 1) -> Case:
-    attention, query_size = attention_of(mix)
-    states = numbers(len(lengths), max(lengths), MEMORY, seed=seed) * mask_of(lengths).unsqueeze(-1)
-    return Case(attention, states, numbers(len(lengths), target, query_size, seed=seed + 1))
+    attention, query_size = build_attention(mix)
+    states = draw_normal(len(lengths), max(lengths), MEMORY_SIZE, seed=seed) * make_mask(lengths).unsqueeze(-1)
+    return Case(attention, states, draw_normal(len(lengths), target, query_size, seed=seed + 1))
 
 
-@pytest.fixture(scope="module", params=slow_unless(COVERING, MIXES), ids=str)
+@pytest.fixture(scope="module", params=mark_slow_unless(PAIRWISE_MIXES, MIXES), ids=str)
 def case(request: pytest.FixtureRequest) -> Case:
     return case_of(request.param, LENGTHS)
 
 
 def attend(case: Case, lengths: list[int], first: int = 0) -> Attended:
-    positions = positions_of(*case.queries.shape[:2], first)
-    memory = case.attention.remember(case.states, mask_of(lengths))
+    positions = make_positions(*case.queries.shape[:2], first)
+    memory = case.attention.remember(case.states, make_mask(lengths))
     return case.attention(case.queries, memory, positions)
 
 
@@ -63,8 +63,8 @@ def test_weights_sum_to_one_and_only_a_gain_lowers_them(case: Case, first: int) 
     sums = weights.sum(-1)
     assert weights.min() >= 0
     gain = case.attention.scope(
-        case.queries, positions_of(*case.queries.shape[:2], first), torch.tensor(LENGTHS), max(LENGTHS)
-    ).gain
+        case.queries, make_positions(*case.queries.shape[:2], first), torch.tensor(LENGTHS), max(LENGTHS)
+    ).factor
     if gain is None:
         assert_close(sums, torch.ones_like(sums))
     else:
@@ -74,11 +74,11 @@ def test_weights_sum_to_one_and_only_a_gain_lowers_them(case: Case, first: int) 
 
 def test_weights_are_zero_outside_the_scope_and_on_padding(case: Case) -> None:
     weights = attend(case, LENGTHS).weights
-    allowed = mask_of(LENGTHS)[:, None, None, :].expand_as(weights)
+    allowed = make_mask(LENGTHS)[:, None, None, :].expand_as(weights)
     window = case.attention.scope(
-        case.queries, positions_of(*case.queries.shape[:2]), torch.tensor(LENGTHS), max(LENGTHS)
+        case.queries, make_positions(*case.queries.shape[:2]), torch.tensor(LENGTHS), max(LENGTHS)
     )
-    bias, _ = whole(window, max(LENGTHS))
+    bias, _ = expand_window(window, max(LENGTHS))
     if bias is not None:
         allowed = allowed & bias.isfinite()
     assert not weights[~allowed].any()
@@ -92,11 +92,11 @@ def test_context_is_the_weighted_sum_of_values(case: Case) -> None:
 
 
 def test_padding_is_invisible(case: Case) -> None:
-    padded = case.states.masked_fill(~mask_of(LENGTHS).unsqueeze(-1), 1e4)
-    longer = torch.cat([padded, padded.new_full((len(LENGTHS), 3, MEMORY), 1e4)], 1)
-    mask = torch.cat([mask_of(LENGTHS), torch.zeros(len(LENGTHS), 3, dtype=torch.bool)], 1)
+    padded = case.states.masked_fill(~make_mask(LENGTHS).unsqueeze(-1), 1e4)
+    longer = torch.cat([padded, padded.new_full((len(LENGTHS), 3, MEMORY_SIZE), 1e4)], 1)
+    mask = torch.cat([make_mask(LENGTHS), torch.zeros(len(LENGTHS), 3, dtype=torch.bool)], 1)
     memory = case.attention.remember(longer, mask)
-    context, weights, _ = case.attention(case.queries, memory, positions_of(*case.queries.shape[:2]))
+    context, weights, _ = case.attention(case.queries, memory, make_positions(*case.queries.shape[:2]))
     wanted = attend(case, LENGTHS)
     assert_close(context, wanted.context)
     assert_close(weights[..., : max(LENGTHS)], wanted.weights)
@@ -105,7 +105,7 @@ def test_padding_is_invisible(case: Case) -> None:
 def test_rows_are_independent(case: Case) -> None:
     together = attend(case, LENGTHS)
     for row, length in enumerate(LENGTHS):
-        single = Case(case.attention, alone(case.states, row, length), case.queries[row : row + 1])
+        single = Case(case.attention, take_row(case.states, row, length), case.queries[row : row + 1])
         context, weights, _ = attend(single, [length])
         assert_close(context, together.context[row : row + 1])
         assert_close(weights, together.weights[row : row + 1, ..., :length])
@@ -113,16 +113,16 @@ def test_rows_are_independent(case: Case) -> None:
 
 def test_take_commutes_with_attending(case: Case) -> None:
     rows = torch.tensor([2, 0, 2, 1])
-    memory = case.attention.remember(case.states, mask_of(LENGTHS))
-    positions = positions_of(*case.queries.shape[:2])
-    after = take(case.attention(case.queries, memory, positions), rows)
-    before = case.attention(take(case.queries, rows), take(memory, rows), positions)
+    memory = case.attention.remember(case.states, make_mask(LENGTHS))
+    positions = make_positions(*case.queries.shape[:2])
+    after = select_rows(case.attention(case.queries, memory, positions), rows)
+    before = case.attention(select_rows(case.queries, rows), select_rows(memory, rows), positions)
     assert_close(before, after)
 
 
 def test_one_target_position_at_a_time_equals_all_at_once(case: Case) -> None:
-    memory = case.attention.remember(case.states, mask_of(LENGTHS))
-    positions = positions_of(*case.queries.shape[:2])
+    memory = case.attention.remember(case.states, make_mask(LENGTHS))
+    positions = make_positions(*case.queries.shape[:2])
     steps, past = [], ()
     for t in range(TARGET):
         steps.append(case.attention(case.queries[:, t : t + 1], memory, positions[:, t : t + 1], past))
@@ -136,11 +136,11 @@ def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
     case.attention.zero_grad()
     states, queries = case.states.clone().requires_grad_(), case.queries.clone().requires_grad_()
     context, _, _ = attend(Case(case.attention, states, queries), LENGTHS)
-    (context * numbers(*context.shape, seed=3)).sum().backward()
-    assert without_gradient(case.attention) == []
+    (context * draw_normal(*context.shape, seed=3)).sum().backward()
+    assert find_missing_gradients(case.attention) == []
     assert states.grad is not None
     assert states.grad.isfinite().all()
-    assert states.grad[mask_of(LENGTHS)].any()
+    assert states.grad[make_mask(LENGTHS)].any()
     assert queries.grad is not None
     assert queries.grad.isfinite().all()
     assert queries.grad.any()
@@ -165,8 +165,8 @@ def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: fl
 
 def stepwise(case: Case, memory_states: Tensor) -> tuple[Tensor, Tensor]:
     """Contexts and weights of one target position after another over one memory, as a decoder asks."""
-    look = case.attention.over(case.attention.remember(memory_states, mask_of(LENGTHS)))
-    places = positions_of(*case.queries.shape[:2])
+    look = case.attention.bind(case.attention.remember(memory_states, make_mask(LENGTHS)))
+    places = make_positions(*case.queries.shape[:2])
     found = [look(case.queries[:, t : t + 1], places[:, t : t + 1], ()) for t in range(TARGET)]
     return torch.cat([step.context for step in found], 1), torch.cat([step.weights for step in found], 2)
 
@@ -176,10 +176,10 @@ def stepwise(case: Case, memory_states: Tensor) -> tuple[Tensor, Tensor]:
 def test_leaving_out_what_no_window_touches_changes_nothing(
     score: str, scope: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case, left_out, results = case_of(mix(score=score, scope=scope, heads=2), LENGTHS), [], []
+    case, left_out, results = case_of(make_mix(score=score, scope=scope, heads=2), LENGTHS), [], []
     states = case.states.requires_grad_()
     wanted = [states, *case.attention.parameters()]
-    exact = scopes.reached
+    exact = scopes.reachable_slice
 
     def noted(centre: Tensor, half_width: int, source: int) -> slice | None:
         reach = exact(centre, half_width, source)
@@ -187,7 +187,7 @@ def test_leaving_out_what_no_window_touches_changes_nothing(
         return reach
 
     for reached in (noted, lambda centre, half_width, source: None):
-        monkeypatch.setattr(scopes, "reached", reached)
+        monkeypatch.setattr(scopes, "reachable_slice", reached)
         context, weights = stepwise(case, states)
         gradients = torch.autograd.grad((context * context).sum(), wanted, allow_unused=True)
         results.append((context, weights, [gradient for gradient in gradients if gradient is not None]))
@@ -197,4 +197,4 @@ def test_leaving_out_what_no_window_touches_changes_nothing(
 
 @pytest.mark.parametrize("centre", [float("nan"), float("inf")])
 def test_a_centre_that_is_no_number_leaves_nothing_out(centre: float) -> None:
-    assert scopes.reached(torch.full((2, 1, 1), centre), 1, 9) is None
+    assert scopes.reachable_slice(torch.full((2, 1, 1), centre), 1, 9) is None

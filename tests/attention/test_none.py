@@ -15,12 +15,12 @@ from nmt.errors import ConfigError, ModelError
 from nmt.model.decoders.recurrent import DECODERS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import Beam
-from nmt.special_tokens import END, PAD, START
+from nmt.special_tokens import BOS, EOS, PAD
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.stepper import Engine, Vocabulary
-from nmt.trees import repeat, take
+from nmt.translation.stepper import InferenceModel, Vocabulary
+from nmt.trees import repeat_rows, select_rows
 from tests import tiny_runs
-from tests.builders import MEMORY, mask_of, numbers, positions_of, without_gradient
+from tests.builders import MEMORY_SIZE, draw_normal, find_missing_gradients, make_mask, make_positions
 
 LENGTHS = [7, 1, 11, 2]
 VOCAB = 13
@@ -35,12 +35,12 @@ SHAPES = {
 
 
 def settings(*overrides: str) -> dict[str, Any]:
-    return config.check(tiny_runs.composed(*tiny_runs.SMALL, *overrides), build.TRAIN)
+    return config.check(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, *overrides), build.TRAIN)
 
 
 def model_of(*overrides: str, vocab: int = VOCAB) -> Seq2Seq:
     torch.manual_seed(3)
-    made = build.model(settings(*overrides), source_vocab=vocab, target_vocab=vocab, joint=True).eval()
+    made = build.build_model(settings(*overrides), source_vocab=vocab, target_vocab=vocab, joint=True).eval()
     for parameter in made.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)  # no bias is zero
     return made
@@ -66,11 +66,11 @@ def test_every_decoder_is_under_test() -> None:
 
 @pytest.mark.parametrize("directions", [1, 2])
 def test_the_context_is_where_each_direction_has_read_all(directions: int) -> None:
-    attention, states = NoAttention(memory_size=MEMORY, directions=directions), numbers(4, 11, MEMORY)
-    memory = attention.remember(states, mask_of(LENGTHS))
-    context, weights, past = attention(numbers(4, 5, 3), memory, positions_of(4, 5))
+    attention, states = NoAttention(memory_size=MEMORY_SIZE, directions=directions), draw_normal(4, 11, MEMORY_SIZE)
+    memory = attention.remember(states, make_mask(LENGTHS))
+    context, weights, past = attention(draw_normal(4, 5, 3), memory, make_positions(4, 5))
     assert (weights, past) == (None, ())
-    half = MEMORY // directions
+    half = MEMORY_SIZE // directions
     for row, length in enumerate(LENGTHS):
         summary = [*states[row, length - 1, :half].tolist(), *states[row, 0, half:].tolist()]
         assert context[row].tolist() == [summary] * 5
@@ -79,8 +79,8 @@ def test_the_context_is_where_each_direction_has_read_all(directions: int) -> No
 def test_no_state_but_those_of_the_summary_counts(model: Seq2Seq) -> None:
     directions = model.encoder.directions
     half = model.encoder.memory_size // directions
-    states, mask = numbers(4, 11, model.encoder.memory_size), mask_of(LENGTHS)
-    others = numbers(4, 11, model.encoder.memory_size, seed=9)
+    states, mask = draw_normal(4, 11, model.encoder.memory_size), make_mask(LENGTHS)
+    others = draw_normal(4, 11, model.encoder.memory_size, seed=9)
     for row, length in enumerate(LENGTHS):
         others[row, length - 1, :half] = states[row, length - 1, :half]
         if directions == 2:
@@ -119,28 +119,28 @@ def test_take_commutes_with_decoding(model: Seq2Seq) -> None:
     source, lengths = sources()
     memory, state = model.encode(source, lengths)
     read = words(4, 1).squeeze(1)
-    before = model.step(take(read, rows), take(state, rows), take(memory, rows)).log_probs
-    assert_close(before, take(model.step(read, state, memory).log_probs, rows))
+    before = model.step(select_rows(read, rows), select_rows(state, rows), select_rows(memory, rows)).log_probs
+    assert_close(before, select_rows(model.step(read, state, memory).log_probs, rows))
 
 
 def test_every_parameter_gets_a_gradient(model: Seq2Seq) -> None:
     source, lengths = sources()
     model.zero_grad()
     readout = model.output(model(source, lengths, words(4, 5)))
-    (readout * numbers(*readout.shape, seed=3)).sum().backward()
-    assert without_gradient(model) == []
+    (readout * draw_normal(*readout.shape, seed=3)).sum().backward()
+    assert find_missing_gradients(model) == []
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 def test_search_reads_what_the_model_says(model: Seq2Seq, precision: Any) -> None:
     try:
-        engine = Engine(model, precision)
+        engine = InferenceModel(model, precision)
     except ConfigError as problem:  # a processor without the instructions
         pytest.skip(str(problem))
     given, made = engine.encode(*sources(), Vocabulary())
     memory, state = model.encode(*sources())
-    made, state, step = repeat(made, 2), repeat(state, 2), engine.stepper(Vocabulary())
+    made, state, step = repeat_rows(made, 2), repeat_rows(state, 2), engine.stepper(Vocabulary())
     for read in words(3, 8):
         found, made, weights = step(read, made, given)
         wanted, state, _ = model.step(read, state, memory)
@@ -152,17 +152,17 @@ def test_search_reads_what_the_model_says(model: Seq2Seq, precision: Any) -> Non
 @torch.inference_mode()
 def test_a_wide_beam_finds_the_best_of_all_translations() -> None:
     model = model_of("attention=none", vocab=6)
-    source, lengths = torch.tensor([[4, 5, 4, END]]), torch.tensor([4])
+    source, lengths = torch.tensor([[4, 5, 4, EOS]]), torch.tensor([4])
     memory, state = model.encode(source, lengths)
 
     def log_prob(tokens: tuple[int, ...]) -> float:
-        read = torch.tensor([[START, *tokens]])
+        read = torch.tensor([[BOS, *tokens]])
         logits = model.output(model(source, lengths, read))[0]
         logits[:, PAD] = -math.inf
         found = logits.log_softmax(-1)
-        return sum(float(found[t, token]) for t, token in enumerate([*tokens, END]))
+        return sum(float(found[t, token]) for t, token in enumerate([*tokens, EOS]))
 
-    letters = [token for token in range(6) if token not in (PAD, END)]
+    letters = [token for token in range(6) if token not in (PAD, EOS)]
     every = {tokens: log_prob(tokens) for size in range(4) for tokens in itertools.product(letters, repeat=size)}
     search = Beam(size=64, length_penalty="none", max_ratio=0.0, max_extra=3)
     ((best,),) = search(model.step, state, memory, lengths)
@@ -174,7 +174,7 @@ def test_a_wide_beam_finds_the_best_of_all_translations() -> None:
 @torch.inference_mode()
 def test_an_ensemble_looks_where_those_of_it_look_that_have_attention() -> None:
     models = [model_of("attention=none"), model_of("attention=bahdanau")]
-    together = Ensemble([Engine(model) for model in models])
+    together = Ensemble([InferenceModel(model) for model in models])
     given, state = together.encode(*sources(), Vocabulary())
     read = words(4, 1).squeeze(1)
     log_probs, _, weights = together.stepper(Vocabulary())(read, state, given)
@@ -198,4 +198,4 @@ def test_there_is_no_alignment_to_ask_for() -> None:
 def test_what_would_change_nothing_is_refused(override: str) -> None:
     search = ("search=beam",) if override.startswith("search") else ()
     with pytest.raises(ConfigError, match=override.split("=")[0]):
-        build.rehearse(settings("attention=none", *search, override))
+        build.dry_run(settings("attention=none", *search, override))

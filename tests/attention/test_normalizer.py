@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.normalizer import NORMALIZERS, Entmax15, Normalizer, Softmax, Sparsemax
-from tests.builders import numbers
+from tests.builders import draw_normal
 
 HIDDEN = -math.inf
 SCORES = st.lists(
@@ -72,14 +72,14 @@ def test_a_common_shift_changes_nothing_and_weights_sum_to_one(name: str, scores
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_long_rows_keep_single_precision(name: str) -> None:
     """Sums over a thousand nearly equal scores are where a threshold found by sorting could lose its digits."""
-    scores = numbers(5, 1000, scale=0.01)
+    scores = draw_normal(5, 1000, scale=0.01)
     found = NORMALIZERS[name]()(scores)
     assert_close(found, NORMALIZERS[name]()(scores.double()).float(), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_the_last_axis_is_normalized_whatever_stands_before_it(name: str) -> None:
-    scores = numbers(2, 3, 5, 7)
+    scores = draw_normal(2, 3, 5, 7)
     found = NORMALIZERS[name]()(scores)
     assert_close(found[1, 2, 4], NORMALIZERS[name]()(scores[1, 2, 4]))
 
@@ -87,7 +87,7 @@ def test_the_last_axis_is_normalized_whatever_stands_before_it(name: str) -> Non
 @pytest.mark.parametrize("name", NORMALIZERS)
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0], ids=["dense", "between", "sparse"])
 def test_the_gradient_is_that_of_finite_differences(name: str, scale: float) -> None:
-    scores = (numbers(3, 7, seed=5, scale=scale)).double().requires_grad_()
+    scores = (draw_normal(3, 7, seed=5, scale=scale)).double().requires_grad_()
     assert torch.autograd.gradcheck(NORMALIZERS[name](), (scores,))
 
 

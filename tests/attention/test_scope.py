@@ -10,14 +10,14 @@ from torch import Tensor
 
 from nmt.attention.scope import SCOPES, Global, LocalMonotonic, LocalPredictive
 from nmt.errors import ConfigError
-from tests.builders import HEADS, QUERY, numbers, whole
+from tests.builders import HEADS, QUERY_SIZE, draw_normal, expand_window
 
 POSITIONS = torch.tensor([[0, 1, 2], [3, 4, 5], [9, 99, 999]])
 LENGTHS = [4, 11, 1]
 
 
 def queries(scale: float = 1.0) -> Tensor:
-    return numbers(3, 3, QUERY, seed=7, scale=scale).double()
+    return draw_normal(3, 3, QUERY_SIZE, seed=7, scale=scale).double()
 
 
 def centre_of(scope: LocalPredictive, query: Tensor, head: int, length: int) -> float:
@@ -30,15 +30,15 @@ def centre_of(scope: LocalPredictive, query: Tensor, head: int, length: int) -> 
 
 
 def test_global_lets_everything_be_seen() -> None:
-    window = Global(query_size=QUERY, heads=1)(queries(), POSITIONS, torch.tensor(LENGTHS), 11)
+    window = Global(query_size=QUERY_SIZE, heads=1)(queries(), POSITIONS, torch.tensor(LENGTHS), 11)
     assert window.bias is None
-    assert window.gain is None
+    assert window.factor is None
 
 
 @given(half_width=st.integers(1, 6), source=st.integers(11, 14))
 def test_local_m_opens_a_window_around_the_target_position(half_width: int, source: int) -> None:
-    scope = LocalMonotonic(query_size=QUERY, heads=1, half_width=half_width)
-    bias, gain = whole(scope(queries(), POSITIONS, torch.tensor(LENGTHS), source), source)
+    scope = LocalMonotonic(query_size=QUERY_SIZE, heads=1, half_width=half_width)
+    bias, gain = expand_window(scope(queries(), POSITIONS, torch.tensor(LENGTHS), source), source)
     assert gain is None
     assert bias is not None
     for row, length in enumerate(LENGTHS):
@@ -53,9 +53,9 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
 @pytest.mark.parametrize("heads", HEADS)
 def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width: int, renormalize: bool) -> None:
     torch.manual_seed(heads)
-    scope = LocalPredictive(query_size=QUERY, heads=heads, half_width=half_width, renormalize=renormalize).double()
+    scope = LocalPredictive(query_size=QUERY_SIZE, heads=heads, half_width=half_width, renormalize=renormalize).double()
     query, sigma = queries(2.0), half_width / 2
-    bias, gain = whole(scope(query, POSITIONS, torch.tensor(LENGTHS), 12), 12)
+    bias, gain = expand_window(scope(query, POSITIONS, torch.tensor(LENGTHS), 12), 12)
     assert bias is not None
     assert (gain is None) == renormalize
     for row, length in enumerate(LENGTHS):
@@ -74,8 +74,8 @@ def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width
 
 @given(lengths=st.lists(st.integers(1, 60), min_size=3, max_size=3), scale=st.floats(0, 1e4))
 def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale: float) -> None:
-    scope = LocalPredictive(query_size=QUERY, heads=2, half_width=1).double()
-    bias, _ = whole(scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths)), max(lengths))
+    scope = LocalPredictive(query_size=QUERY_SIZE, heads=2, half_width=1).double()
+    bias, _ = expand_window(scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths)), max(lengths))
     assert bias is not None
     for row, length in enumerate(lengths):
         assert bias[row, :, :, :length].isfinite().any(-1).all()
@@ -85,4 +85,4 @@ def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale
 @pytest.mark.parametrize("half_width", [0, -3])
 def test_a_window_without_width_is_refused(name: str, half_width: int) -> None:
     with pytest.raises(ConfigError, match=rf"attention\.scope\.half_width must be at least 1.*got {half_width}"):
-        SCOPES[name](query_size=QUERY, heads=1, half_width=half_width)
+        SCOPES[name](query_size=QUERY_SIZE, heads=1, half_width=half_width)

@@ -12,9 +12,9 @@ from torch.testing import assert_close
 from nmt.attention.attention import Attention
 from nmt.attention.normalizer import Softmax
 from nmt.attention.scope import Global
-from nmt.attention.score import SCORES, Additive, Concat, Cosine, Dot, General, Location, ScaledDot
+from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, ScaledDot
 from nmt.errors import ConfigError
-from tests.builders import HEADS, MEMORY, QUERY, mask_of, numbers, positions_of, score_of
+from tests.builders import HEADS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
 
 ROWS, TARGET, SOURCE = 2, 3, 9
 
@@ -62,7 +62,7 @@ def location(score: Location, query: Tensor, key: Tensor, place: int, head: int)
     return times(part(score.position.weight, head, score.heads), query)[min(place, score.positions - 1)]
 
 
-def cosine(score: Cosine, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def cosine(score: CosineScore, query: Tensor, key: Tensor, place: int, head: int) -> float:
     left = times(part(score.query.weight, head, score.heads), query)
     right = part(key, head, score.heads)
     raised = times(score.sharpness.weight.tolist(), query)[head] + score.sharpness.bias[head].item()
@@ -89,10 +89,10 @@ def test_every_score_has_an_oracle() -> None:
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_is_its_equation(name: str, heads: int) -> None:
     torch.manual_seed(heads)
-    score, query_size = score_of(name, heads)
+    score, query_size = build_score(name, heads)
     score = score.double()
-    states = numbers(ROWS, SOURCE, MEMORY, seed=1).double()
-    queries = numbers(ROWS, TARGET, query_size, seed=2).double()
+    states = draw_normal(ROWS, SOURCE, MEMORY_SIZE, seed=1).double()
+    queries = draw_normal(ROWS, TARGET, query_size, seed=2).double()
     found = score(queries, score.remember(states))
     for row in range(ROWS):
         for head in range(heads):
@@ -106,11 +106,11 @@ def test_a_score_is_its_equation(name: str, heads: int) -> None:
 def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> None:
     lengths = [4, 9, 1]
     torch.manual_seed(heads)
-    score = ScaledDot(query_size=QUERY, memory_size=MEMORY, heads=heads, hidden_size=20)
-    scope = Global(query_size=QUERY, heads=heads)
-    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=heads)
-    states, queries = numbers(3, 9, MEMORY, seed=1), numbers(3, TARGET, QUERY, seed=2)
-    found = attention(queries, attention.remember(states, mask_of(lengths)), positions_of(3, TARGET))
+    score = ScaledDot(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=heads, hidden_size=20)
+    scope = Global(query_size=QUERY_SIZE, heads=heads)
+    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=heads)
+    states, queries = draw_normal(3, 9, MEMORY_SIZE, seed=1), draw_normal(3, TARGET, QUERY_SIZE, seed=2)
+    found = attention(queries, attention.remember(states, make_mask(lengths)), make_positions(3, TARGET))
 
     def split(tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -119,23 +119,23 @@ def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> 
         split(score.query(queries)),
         split(score.key(states)),
         split(attention.value(states)),
-        attn_mask=mask_of(lengths)[:, None, None, :],
+        attn_mask=make_mask(lengths)[:, None, None, :],
     )
     assert_close(found.context, wanted.transpose(1, 2).flatten(2))
 
 
 def test_one_head_reads_the_states_themselves() -> None:
-    score = General(query_size=QUERY, memory_size=MEMORY, heads=1)
-    scope = Global(query_size=QUERY, heads=1)
-    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=1)
+    score = General(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=1)
+    scope = Global(query_size=QUERY_SIZE, heads=1)
+    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=1)
     assert {name for name, _ in attention.named_parameters()} == {"score.key.weight"}
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_scores_of_distinct_queries_and_places_differ(name: str) -> None:
     torch.manual_seed(0)
-    score, query_size = score_of(name, 2)
-    states, queries = numbers(1, 5, MEMORY, seed=1), numbers(1, TARGET, query_size, seed=2)
+    score, query_size = build_score(name, 2)
+    states, queries = draw_normal(1, 5, MEMORY_SIZE, seed=1), draw_normal(1, TARGET, query_size, seed=2)
     found = score(queries, score.remember(states))
     assert found.unique().numel() == found.numel()
 
@@ -143,16 +143,26 @@ def test_scores_of_distinct_queries_and_places_differ(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sizes", "settings", "message"),
     [
-        ("dot", (QUERY, MEMORY, 1), {}, "query 8 .* key 12 .* attention/score=general"),
+        ("dot", (QUERY_SIZE, MEMORY_SIZE, 1), {}, "query 8 .* key 12 .* attention/score=general"),
         ("dot", (6, 6, 4), {}, "4 heads share the query equally.* got 6"),
-        ("general", (6, MEMORY, 4), {}, "4 heads share the query equally.* got 6"),
-        ("general", (QUERY, MEMORY, 0), {}, "at least 1 head"),
-        ("concat", (6, MEMORY, 4), {}, "4 heads share the query equally.* got 6"),
-        ("cosine", (QUERY, 6, 4), {}, "4 heads share the memory equally.* got 6"),
-        ("scaled_dot", (QUERY, MEMORY, 4), {"hidden_size": 6}, r"attention\.score\.hidden_size equally.* got 6"),
-        ("additive", (QUERY, MEMORY, 4), {"hidden_size": 6}, r"attention\.score\.hidden_size equally.* got 6"),
-        ("additive", (QUERY, MEMORY, 1), {"hidden_size": 0}, r"attention\.score\.hidden_size .* got 1 and 0"),
-        ("location", (QUERY, MEMORY, 1), {"positions": 0}, r"attention\.score\.positions .* got 0"),
+        ("general", (6, MEMORY_SIZE, 4), {}, "4 heads share the query equally.* got 6"),
+        ("general", (QUERY_SIZE, MEMORY_SIZE, 0), {}, "at least 1 head"),
+        ("concat", (6, MEMORY_SIZE, 4), {}, "4 heads share the query equally.* got 6"),
+        ("cosine", (QUERY_SIZE, 6, 4), {}, "4 heads share the memory equally.* got 6"),
+        (
+            "scaled_dot",
+            (QUERY_SIZE, MEMORY_SIZE, 4),
+            {"hidden_size": 6},
+            r"attention\.score\.hidden_size equally.* got 6",
+        ),
+        (
+            "additive",
+            (QUERY_SIZE, MEMORY_SIZE, 4),
+            {"hidden_size": 6},
+            r"attention\.score\.hidden_size equally.* got 6",
+        ),
+        ("additive", (QUERY_SIZE, MEMORY_SIZE, 1), {"hidden_size": 0}, r"attention\.score\.hidden_size .* got 1 and 0"),
+        ("location", (QUERY_SIZE, MEMORY_SIZE, 1), {"positions": 0}, r"attention\.score\.positions .* got 0"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(
@@ -164,6 +174,9 @@ def test_sizes_that_do_not_fit_are_refused(
 
 
 def test_attention_refuses_heads_that_do_not_divide_the_memory() -> None:
-    score, scope = Location(query_size=QUERY, memory_size=MEMORY, heads=5), Global(query_size=QUERY, heads=5)
+    score, scope = (
+        Location(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=5),
+        Global(query_size=QUERY_SIZE, heads=5),
+    )
     with pytest.raises(ConfigError, match=r"5 heads share the memory equally.* got 12"):
-        Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY, heads=5)
+        Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=5)

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from nmt.errors import DataError
-from nmt.inference.workers import Answer
+from nmt.inference.workers import ChunkFn
 
 
-def shouting(mark: str) -> Answer:
+def make_shouting_fn(mark: str) -> ChunkFn:
     """Later chunks are answered sooner, so that order would be lost if it were left to chance."""
 
     def answer(first: int, chunk: list[str]) -> list[str]:
@@ -22,7 +22,7 @@ def shouting(mark: str) -> Answer:
     return answer
 
 
-def sleeping(note: str) -> Answer:
+def make_sleeping_fn(note: str) -> ChunkFn:
     """An answerer that notes its process and never comes to an end."""
 
     def answer(first: int, chunk: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ needs_submitit = pytest.mark.skipif(
 )
 
 
-SAVING = """
+SAVING_PROGRAM = """
 import signal, sys, time
 def save(*_):
     print("saved", flush=True)
@@ -26,16 +26,16 @@ time.sleep(600)
 """
 
 
-def until(holds: Callable[[], object]) -> None:
-    while not holds():
+def wait_until(condition: Callable[[], object]) -> None:
+    while not condition():
         time.sleep(0.02)
 
 
-def signalled(log: Path, number: int) -> threading.Thread:
+def send_signal_when_ready(log: Path, number: int) -> threading.Thread:
     """Sends this process a signal once the log says that the command is ready."""
 
     def send() -> None:
-        until(lambda: log.exists() and "ready" in log.read_text())
+        wait_until(lambda: log.exists() and "ready" in log.read_text())
         os.kill(os.getpid(), number)
 
     sender = threading.Thread(target=send)

@@ -6,28 +6,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.cli.align import SCHEMA, Settings, task, weigh
+from nmt.cli.align import SCHEMA, AlignSettings, compute_pair_weights, run_task
 from nmt.config import build, check
 from nmt.errors import ConfigError, DataError
-from nmt.evaluation.alignment import Link, extract, parse_line
+from nmt.evaluation.alignment import Link, extract_argmax_links, parse_pharaoh_line
 from nmt.evaluation.extraction import Threshold
 from nmt.inference import inference
-from nmt.translation.translator import Translator, forced
-from tests.commands import composed, finished, lines, write
-from tests.trained import Trained
+from nmt.translation.translator import Translator, force_decode
+from tests.commands import compose_command, read_lines, run_process, write_lines
+from tests.trained import TrainedRun
 
 
 @pytest.fixture(scope="module")
-def pairs(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def pairs(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The words of a command that aligns three pairs, two empty sides among them."""
     folder = tmp_path_factory.mktemp("pairs")
-    source = write(folder / "source.txt", trained.text.source[0], "", trained.text.source[1], "only a source", "")
-    target = write(folder / "target.txt", trained.text.target[0], "", trained.text.target[1], "", "nur ein Ziel")
+    source = write_lines(folder / "source.txt", trained.text.source[0], "", trained.text.source[1], "only a source", "")
+    target = write_lines(folder / "target.txt", trained.text.target[0], "", trained.text.target[1], "", "nur ein Ziel")
     return f"model={trained.folder}", f"source={source}", f"target={target}"
 
 
 @pytest.fixture(scope="module")
-def reversed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reversed_run(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that says of itself that it translates in the other direction."""
     folder = tmp_path_factory.mktemp("reversed")
     best = trained.folder / "checkpoints" / "best"
@@ -39,56 +39,58 @@ def reversed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def links(folder: Path, *given: str) -> list[frozenset[Link]]:
+def align_links(folder: Path, *given: str) -> list[frozenset[Link]]:
     """The links that the task writes."""
     out = folder / "links.txt"
-    task(composed("align", *given, f"output={out}"))
-    return [parse_line(line, where="links.txt").sure for line in lines(out)]
+    run_task(compose_command("align", *given, f"output={out}"))
+    return [parse_pharaoh_line(line, where="links.txt").sure for line in read_lines(out)]
 
 
-def scored(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, object]:
+def score_links(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, object]:
     """What the task prints as JSON, and nothing else."""
-    task(composed("align", *given, "format=json"))
+    run_task(compose_command("align", *given, "format=json"))
     found: dict[str, object] = json.loads(capsys.readouterr().out)
     return found
 
 
-def worker(trained: Trained) -> Translator:
+def load_translator(trained: TrainedRun) -> Translator:
     """The tiny model."""
-    settings = inference.Work(device="cpu", threads=None, tokens=100)
-    return inference.translator(inference.load(str(trained.folder), settings), settings, {})
+    settings = inference.InferenceSettings(device="cpu", threads=None, tokens=100)
+    return inference.build_translator(inference.load(str(trained.folder), settings), settings, {})
 
 
-def test_the_command_prints_a_line_of_links_for_every_pair(pairs: tuple[str, ...], trained: Trained) -> None:
-    done = finished("align", *pairs)
+def test_the_command_prints_a_line_of_links_for_every_pair(pairs: tuple[str, ...], trained: TrainedRun) -> None:
+    done = run_process("align", *pairs)
     assert (done.returncode, done.stderr) == (0, b"")
     rows = done.stdout.decode().split("\n")
     assert len(rows) == 6
     assert (rows[1], rows[3], rows[4], rows[5]) == ("", "", "", "")
     for row, number in ((rows[0], 0), (rows[2], 1)):
-        found = parse_line(row, where="standard output").sure
+        found = parse_pharaoh_line(row, where="standard output").sure
         sizes = len(trained.text.source[number].split()), len(trained.text.target[number].split())
         assert sorted(j for _, j in found) == list(range(sizes[1]))
         assert all(i < sizes[0] for i, _ in found)
 
 
-def test_links_are_the_largest_weights(pairs: tuple[str, ...], trained: Trained, tmp_path: Path) -> None:
-    found = links(tmp_path, *pairs)
-    weights = weigh(worker(trained), trained.text.source[:2], trained.text.target[:2], "predicted")
-    assert [found[0], found[2]] == [extract(each) for each in weights]
-    more = links(tmp_path, *pairs, "extract=threshold", "extract.threshold=0.05")
+def test_links_are_the_largest_weights(pairs: tuple[str, ...], trained: TrainedRun, tmp_path: Path) -> None:
+    found = align_links(tmp_path, *pairs)
+    weights = compute_pair_weights(
+        load_translator(trained), trained.text.source[:2], trained.text.target[:2], "predicted"
+    )
+    assert [found[0], found[2]] == [extract_argmax_links(each) for each in weights]
+    more = align_links(tmp_path, *pairs, "extract=threshold", "extract.threshold=0.05")
     assert [more[0], more[2]] == [Threshold(threshold=0.05)(each) for each in weights]
 
 
 def test_scores_are_those_of_a_hand_made_example(
     pairs: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = links(tmp_path, *pairs)
+    found = align_links(tmp_path, *pairs)
     sure, possible = sorted(found[0])[:2], sorted(found[2])[:1]
-    gold = write(
+    gold = write_lines(
         tmp_path / "gold.txt", " ".join(f"{i}-{j}" for i, j in sure), "", f"{possible[0][0]}p{possible[0][1]}", "", ""
     )
-    printed = scored(capsys, *pairs, f"gold={gold}")
+    printed = score_links(capsys, *pairs, f"gold={gold}")
     claimed = len(found[0]) + len(found[2])
     assert printed["links"] == claimed
     assert printed["precision"] == pytest.approx(3 / claimed)  # two that are sure and one that is possible
@@ -100,28 +102,28 @@ def test_scores_are_those_of_a_hand_made_example(
 def test_against_its_own_links_nothing_is_wrong(
     pairs: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    links(tmp_path, *pairs, "position=read")
+    align_links(tmp_path, *pairs, "position=read")
     gold = (tmp_path / "links.txt").rename(tmp_path / "gold.txt")
     out = tmp_path / "again.txt"
-    printed = scored(capsys, *pairs, "position=read", f"gold={gold}", f"output={out}")
+    printed = score_links(capsys, *pairs, "position=read", f"gold={gold}", f"output={out}")
     assert (printed["aer"], printed["precision"], printed["recall"]) == (0, 1, 1)
-    assert lines(out) == lines(gold)
-    task(composed("align", *pairs, "position=read", f"gold={gold}"))
+    assert read_lines(out) == read_lines(gold)
+    run_task(compose_command("align", *pairs, "position=read", f"gold={gold}"))
     rows = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows] == ["AER", "precision", "recall", "links", "pairs"]
 
 
-def test_a_word_is_read_one_step_after_it_is_predicted(trained: Trained) -> None:
-    model = worker(trained)
+def test_a_word_is_read_one_step_after_it_is_predicted(trained: TrainedRun) -> None:
+    model = load_translator(trained)
     pair = model.tokenizers.source.encode(["a b"])[0], model.tokenizers.target.encode(["x y z"])[0]
-    predicted, read = (forced(model.model, [pair], position=position)[0] for position in ("predicted", "read"))
+    predicted, read = (force_decode(model.model, [pair], position=position)[0] for position in ("predicted", "read"))
     assert np.allclose(predicted[1:], read, atol=1e-6)
 
 
 def test_two_directions_are_joined(pairs: tuple[str, ...], reversed_run: Path, tmp_path: Path) -> None:
-    one = links(tmp_path, *pairs)
+    one = align_links(tmp_path, *pairs)
     both = {
-        method: links(tmp_path, *pairs, f"reverse={reversed_run}", f"symmetrize={method}")
+        method: align_links(tmp_path, *pairs, f"reverse={reversed_run}", f"symmetrize={method}")
         for method in ("intersection", "grow_diag_final_and", "union")
     }
     for number, forward in enumerate(one):
@@ -130,17 +132,17 @@ def test_two_directions_are_joined(pairs: tuple[str, ...], reversed_run: Path, t
     assert both["union"] != one
 
 
-def test_a_model_of_the_same_direction_is_no_reverse(pairs: tuple[str, ...], trained: Trained) -> None:
+def test_a_model_of_the_same_direction_is_no_reverse(pairs: tuple[str, ...], trained: TrainedRun) -> None:
     with pytest.raises(ConfigError, match="from en, as model does"):
-        task(composed("align", *pairs, f"reverse={trained.folder}"))
+        run_task(compose_command("align", *pairs, f"reverse={trained.folder}"))
 
 
 def test_heatmaps_are_drawn_of_the_first_pairs(pairs: tuple[str, ...], tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
-    links(tmp_path, *pairs, f"heatmaps.folder={pictures}", "heatmaps.limit=2")
+    align_links(tmp_path, *pairs, f"heatmaps.folder={pictures}", "heatmaps.limit=2")
     assert sorted(path.name for path in pictures.iterdir()) == ["001.png", "002.png"]
     vectors = tmp_path / "vectors"
-    links(tmp_path, *pairs, f"heatmaps.folder={vectors}", "heatmaps.limit=1", "heatmaps.formats=[pdf,svg]")
+    align_links(tmp_path, *pairs, f"heatmaps.folder={vectors}", "heatmaps.limit=1", "heatmaps.formats=[pdf,svg]")
     assert (vectors / "001.pdf").read_bytes().startswith(b"%PDF")
     assert b"<svg" in (vectors / "001.svg").read_bytes()
     assert len(list(vectors.iterdir())) == 2
@@ -148,28 +150,31 @@ def test_heatmaps_are_drawn_of_the_first_pairs(pairs: tuple[str, ...], tmp_path:
 
 def test_formats_of_heatmaps_are_those_that_can_be_written(pairs: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"heatmaps\.formats\[0\]='jpeg' is not one of its values"):
-        task(composed("align", *pairs, "heatmaps.formats=[jpeg]"))
+        run_task(compose_command("align", *pairs, "heatmaps.formats=[jpeg]"))
 
 
 def test_unequal_texts_and_gold_are_told(pairs: tuple[str, ...], tmp_path: Path) -> None:
-    short, wrong = write(tmp_path / "short.txt", "one"), write(tmp_path / "wrong.txt", "99-0", "", "", "", "")
+    short, wrong = (
+        write_lines(tmp_path / "short.txt", "one"),
+        write_lines(tmp_path / "wrong.txt", "99-0", "", "", "", ""),
+    )
     with pytest.raises(DataError, match=r"5 lines and .*short\.txt 1"):
-        task(composed("align", *pairs[:2], f"target={short}"))
+        run_task(compose_command("align", *pairs[:2], f"target={short}"))
     with pytest.raises(DataError, match="aligns 1 sentence pairs, but the text has 5"):
-        task(composed("align", *pairs, f"gold={write(tmp_path / 'gold.txt', '0-0')}"))
+        run_task(compose_command("align", *pairs, f"gold={write_lines(tmp_path / 'gold.txt', '0-0')}"))
     with pytest.raises(DataError, match=r"wrong\.txt, line 1: link 99-0 lies outside"):
-        task(composed("align", *pairs, f"gold={wrong}"))
+        run_task(compose_command("align", *pairs, f"gold={wrong}"))
 
 
 @pytest.mark.parametrize("word", ["extract.threshold=1", "extract.threshold=-0.1"])
 def test_a_threshold_lies_between_0_and_1(word: str) -> None:
     with pytest.raises(ConfigError, match=r"extract\.threshold must be at least 0 and below 1"):
-        task(composed("align", "model=run", "source=a", "target=b", "extract=threshold", word))
+        run_task(compose_command("align", "model=run", "source=a", "target=b", "extract=threshold", word))
 
 
 def test_the_signature_says_what_shapes_the_links() -> None:
     given = ("model=run", "source=a", "target=b", "extract=threshold", "extract.threshold=0.5", "reverse=other")
-    checked = check(composed("align", *given), SCHEMA)
+    checked = check(compose_command("align", *given), SCHEMA)
     del checked["extract"]
-    settings = build(Settings, checked, extract=Threshold(threshold=0.5))
-    assert settings.signature() == "position:predicted|extract:threshold:0.5|symmetrize:grow_diag_final_and"
+    settings = build(AlignSettings, checked, extract=Threshold(threshold=0.5))
+    assert settings.format_signature() == "position:predicted|extract:threshold:0.5|symmetrize:grow_diag_final_and"

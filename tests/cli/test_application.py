@@ -10,23 +10,23 @@ import pytest
 
 import nmt
 from nmt.cli import align, application, compare, evaluate, score, train, translate
-from nmt.composition.overrides import APPLIED, respelled
+from nmt.composition.overrides import MODEL_ALIASES, expand_alias
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
-from tests.commands import composed, environment, finished, words
+from tests.commands import build_command_line, build_environment, compose_command, run_process
 
-APPLYING: dict[str, tuple[Any, set[str]]] = {
-    "translate": (translate.Settings, {"model"}),
-    "evaluate": (evaluate.Settings, {"references"}),
+MODEL_COMMANDS: dict[str, tuple[Any, set[str]]] = {
+    "translate": (translate.TranslateSettings, {"model"}),
+    "evaluate": (evaluate.EvaluateSettings, {"references"}),
     "align": (align.SCHEMA, {"model", "source", "target"}),
-    "score": (score.Settings, {"model", "source"}),
+    "score": (score.ScoreSettings, {"model", "source"}),
 }
 """Commands that apply a model: their schema, and what must be given."""
 
-HEAVY = ("torch", "numpy", "sentencepiece", "datasets", "matplotlib", "sacrebleu", "hydra", "omegaconf")
+HEAVY_MODULES = ("torch", "numpy", "sentencepiece", "datasets", "matplotlib", "sacrebleu", "hydra", "omegaconf")
 
 
-def left(
+def run_failing_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str
 ) -> tuple[object, str]:
     """The exit status of a command that goes wrong, and what it says."""
@@ -40,9 +40,12 @@ def left(
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     asked = "import sys, nmt.cli.translate, nmt.cli.evaluate, nmt.cli.align, nmt.cli.score, nmt.cli.train"
     done = subprocess.run(
-        [sys.executable, "-c", f"{asked}; print(*sys.modules)"], capture_output=True, env=environment(), check=True
+        [sys.executable, "-c", f"{asked}; print(*sys.modules)"],
+        capture_output=True,
+        env=build_environment(),
+        check=True,
     )
-    assert not set(HEAVY) & set(done.stdout.decode().split())
+    assert not set(HEAVY_MODULES) & set(done.stdout.decode().split())
 
 
 @pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare"])
@@ -52,23 +55,23 @@ def test_what_a_command_is_asked_about_itself_needs_no_torch(command: str, quest
     done = subprocess.run(
         [sys.executable, "-c", f"{asked}; print(*sys.modules, file=sys.stderr)"],
         capture_output=True,
-        env=environment(),
+        env=build_environment(),
         check=True,
     )
-    assert not (set(HEAVY) - {"hydra", "omegaconf"}) & set(done.stderr.decode().split())
+    assert not (set(HEAVY_MODULES) - {"hydra", "omegaconf"}) & set(done.stderr.decode().split())
     assert b"tokens" in done.stdout or b"seeds" in done.stdout
 
 
-@pytest.mark.parametrize("command", APPLYING)
+@pytest.mark.parametrize("command", MODEL_COMMANDS)
 def test_the_default_config_is_complete_but_for_what_must_be_given(command: str) -> None:
-    schema, required = APPLYING[command]
+    schema, required = MODEL_COMMANDS[command]
     with pytest.raises(ConfigError) as raised:
-        check(composed(command), schema)
+        check(compose_command(command), schema)
     problems = str(raised.value).split("\n")
     assert {problem.split(" ")[0].split(".")[0] for problem in problems} == required
     assert all("must be given" in problem for problem in problems)
-    assert [key for key, value in composed(command).items() if value == MISSING] == sorted(
-        required - {"model"}, key=list(composed(command)).index
+    assert [key for key, value in compose_command(command).items() if value == MISSING] == sorted(
+        required - {"model"}, key=list(compose_command(command)).index
     )
 
 
@@ -79,7 +82,11 @@ def test_a_reader_that_has_seen_enough_is_no_mistake(command: str, question: str
     os.close(reader)  # as `head` does once it has its lines, but in time for every write to find it gone
     with os.fdopen(writer, "wb") as output:
         done = subprocess.run(
-            words(command, *question.split()), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+            build_command_line(command, *question.split()),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=build_environment(),
+            check=False,
         )
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -89,9 +96,13 @@ def test_a_mistake_is_one_whoever_reads() -> None:
     os.close(reader)
     with os.fdopen(writer, "wb") as output:
         done = subprocess.run(
-            words("train", "sed=1"), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+            build_command_line("train", "sed=1"),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=build_environment(),
+            check=False,
         )
-    assert done.returncode == application.USAGE
+    assert done.returncode == application.USAGE_STATUS
     assert done.stderr.startswith(b"nmt-train: sed is not a setting. Did you mean seed?")
 
 
@@ -100,9 +111,13 @@ def test_a_mistake_is_one_whoever_reads() -> None:
 def test_a_full_disk_is_said_in_a_sentence(words_given: tuple[str, ...]) -> None:
     with open("/dev/full", "wb") as output:
         done = subprocess.run(
-            words(*words_given), stdout=output, stderr=subprocess.PIPE, env=environment(), check=False
+            build_command_line(*words_given),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=build_environment(),
+            check=False,
         )
-    assert done.returncode == application.USAGE
+    assert done.returncode == application.USAGE_STATUS
     assert done.stderr.decode().count("\n") == 1
     assert done.stderr.startswith(b"nmt-train: the output cannot be written: No space left on device")
 
@@ -116,19 +131,19 @@ def test_the_version_is_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 @pytest.mark.parametrize("command", ["train", "compare"])
 def test_a_command_without_a_word_says_what_to_try(command: str) -> None:
-    done = finished(command)
-    assert (done.returncode, done.stdout) == (application.USAGE, b"")
+    done = run_process(command)
+    assert (done.returncode, done.stdout) == (application.USAGE_STATUS, b"")
     assert b"nothing was asked for. Try `nmt-" in done.stderr
 
 
 @pytest.mark.parametrize("problem", [OSError(13, "denied"), OSError(28, "full", "named.txt")])
 def test_other_problems_with_files_are_not_taken_for_a_full_stream(problem: OSError) -> None:
     with pytest.raises(OSError, match=str(problem.args[1])):
-        application.unwritten(problem)
+        application.explain_output_problem(problem)
 
 
 def test_help_shows_how_the_command_is_used() -> None:
-    done = finished("translate", "--help")
+    done = run_process("translate", "--help")
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"nmt-translate model=outputs/<run> < in.txt > out.txt" in done.stdout
 
@@ -158,8 +173,8 @@ def test_mistakes_are_told_in_the_words_that_were_typed(
     said: str,
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    status, message = left(monkeypatch, capsys, command, *words)
-    assert status == application.USAGE
+    status, message = run_failing_command(monkeypatch, capsys, command, *words)
+    assert status == application.USAGE_STATUS
     assert said in message
     assert "model.folder" not in message
     assert "Traceback" not in message
@@ -178,4 +193,4 @@ def test_mistakes_are_told_in_the_words_that_were_typed(
     ],
 )
 def test_only_the_beginning_of_a_word_is_respelled(word: str, hydras: str) -> None:
-    assert respelled(word, APPLIED) == hydras
+    assert expand_alias(word, MODEL_ALIASES) == hydras

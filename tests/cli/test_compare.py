@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 from nmt.cli import compare
 from nmt.comparison import local, plan, results
 from nmt.composition import diagnostics
-from nmt.composition.overrides import quoted
-from nmt.composition.paths import configs
+from nmt.composition.overrides import quote
+from nmt.composition.paths import find_config_folder
 from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.bleu_by_length import by_length
-from nmt.evaluation.significance import SAMPLES, TESTS, holm, paired_bootstrap
-from nmt.report.comparison import Comparison, Run
-from nmt.report.significance_table import Pair
+from nmt.evaluation.bleu_by_length import score_by_length
+from nmt.evaluation.significance import SAMPLES, TESTS, adjust_holm, paired_bootstrap
+from nmt.report.comparison import Comparison, RunScores
+from nmt.report.significance_table import VariantPair
 from nmt.runs import run_folder
-from tests.commands import composed as found
+from tests.commands import compose_command as found
 
 TINY = [
     *("data.train=60", "data.validation=6", "data.test=20", "model.embedding_size=8", "model.encoder.hidden_size=8"),
@@ -41,19 +41,19 @@ TINY = [
 ]
 
 
-def composed(output: Path, **settings: Any) -> dict[str, Any]:
+def make_settings(output: Path, **settings: Any) -> dict[str, Any]:
     """configs/compare.yaml as Hydra composes it."""
     return {"output": str(output), "seeds": 2, "baseline": None, "jobs": 1} | settings
 
 
-def overrides(folder: Path, *more: str) -> list[str]:
-    return [*TINY, f"cache={quoted(str(folder / 'cache'))}", *more]
+def make_overrides(folder: Path, *more: str) -> list[str]:
+    return [*TINY, f"cache={quote(str(folder / 'cache'))}", *more]
 
 
-def variants(*given: str) -> list[plan.Variant]:
+def expand_variants(*given: str) -> list[plan.VariantOverrides]:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(configs(), version_base="1.3"):
-        return plan.variants(given)
+    with initialize_config_dir(find_config_folder(), version_base="1.3"):
+        return plan.expand_variants(given)
 
 
 # The command line --------------------------------------------------------------------------------------------------
@@ -72,40 +72,42 @@ def test_the_command_line_is_divided_between_the_comparison_and_its_runs() -> No
         "-m",
         "seed=3",
     ]
-    own, rest = compare.divided([*given, "comparison=heads", "launcher=submitit", "launcher.options={a: b=c}"])
+    own, rest = compare.split_arguments([*given, "comparison=heads", "launcher=submitit", "launcher.options={a: b=c}"])
     assert own[:5] == ["seeds=[5,6]", "--cfg", "job", "output=x", "jobs=2"]
     assert own[5:] == ["comparison=heads", "launcher=submitit", "launcher.options={a: b=c}"]
     assert rest == ["attention=a,b", "~probes", "+data.x=1", "seed=3"]
 
 
 def test_labels_and_seeds_can_be_written_without_quotes_and_brackets() -> None:
-    assert compare.divided(["seeds=5,6"])[0] == ["seeds=[5,6]"]
-    assert compare.divided(["baseline=attention=dot,heads=2"])[0] == ["baseline='attention=dot,heads=2'"]
-    assert compare.divided(["baseline='attention=dot'"])[0] == ["baseline='attention=dot'"]
+    assert compare.split_arguments(["seeds=5,6"])[0] == ["seeds=[5,6]"]
+    assert compare.split_arguments(["baseline=attention=dot,heads=2"])[0] == ["baseline='attention=dot,heads=2'"]
+    assert compare.split_arguments(["baseline='attention=dot'"])[0] == ["baseline='attention=dot'"]
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]) | st.sampled_from("'\\äß=")))
 def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
-    assert OverridesParser.create().parse_override(f"output={quoted(value)}").value() == value
+    assert OverridesParser.create().parse_override(f"output={quote(value)}").value() == value
 
 
 def test_every_setting_of_the_comparison_is_in_its_config() -> None:
-    assert {key.split(".")[0] for key in diagnostics.composed("compare", []).keys} == compare.OWN
-    settings = compare.Settings(output="x", seeds=1, baseline=None, jobs=1)
+    assert {key.split(".")[0] for key in diagnostics.compose_config("compare", []).keys} == compare.COMPARE_SETTINGS
+    settings = compare.CompareSettings(output="x", seeds=1, baseline=None, jobs=1)
     assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 
 
 @pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1]])
 def test_seeds_must_name_different_seeds(tmp_path: Path, seeds: Any) -> None:
     with pytest.raises(ConfigError, match="seeds"):
-        compare.task(composed(tmp_path, seeds=seeds), [], "")
+        compare.run_task(make_settings(tmp_path, seeds=seeds), [], "")
 
 
 # Variants ----------------------------------------------------------------------------------------------------------
 
 
 def test_all_that_is_swept_is_combined_and_named() -> None:
-    found = variants("attention=dot,additive", "seed_of_nothing=1", "a.b=range(1,3)", "attention/score=glob(co*)")
+    found = expand_variants(
+        "attention=dot,additive", "seed_of_nothing=1", "a.b=range(1,3)", "attention/score=glob(co*)"
+    )
     assert [variant.label for variant in found] == [
         f"attention={attention},a.b={b},attention.score={score}"
         for attention in ("dot", "additive")
@@ -116,18 +118,18 @@ def test_all_that_is_swept_is_combined_and_named() -> None:
 
 
 def test_without_a_sweep_there_is_one_variant() -> None:
-    assert variants("attention=dot") == [plan.Variant("default", ["attention=dot"])]
+    assert expand_variants("attention=dot") == [plan.VariantOverrides("default", ["attention=dot"])]
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))
 def test_labels_are_names_for_every_file_system(swept: list[str]) -> None:
-    label = plan.label([f"key={value}" for value in swept])
-    assert len(label.encode()) <= plan.LONGEST
+    label = plan.make_label([f"key={value}" for value in swept])
+    assert len(label.encode()) <= plan.MAX_LABEL_BYTES
     assert not set(label) & set("/\\:*?\"<>|' \n\0")
 
 
 def test_long_labels_stay_different() -> None:
-    one, two = (plan.label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
+    one, two = (plan.make_label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
     assert one != two
 
 
@@ -137,48 +139,48 @@ def test_long_labels_stay_different() -> None:
 )
 def test_sweeps_that_cannot_be_run_are_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        plan.plan([override], seeds=[1], output=tmp_path, at_once=1)
+        plan.plan_jobs([override], seeds=[1], output=tmp_path, at_once=1)
 
 
 def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_path: Path) -> None:
-    given = overrides(tmp_path, "optimizer=adamw,adam")
-    planned = plan.plan(given, seeds=[7, 3], output=tmp_path, at_once=1)
+    given = make_overrides(tmp_path, "optimizer=adamw,adam")
+    planned = plan.plan_jobs(given, seeds=[7, 3], output=tmp_path, at_once=1)
     labels = ["optimizer=adamw", "optimizer=adam"]
     assert [(job.seed, job.variant) for job in planned] == [(seed, label) for seed in (7, 3) for label in labels]
-    rows = results.collect(planned)
+    rows = results.collect_runs(planned)
     assert {label: [run.seed for run in runs] for label, runs in rows.items()} == {label: [7, 3] for label in labels}
     assert list(rows) == labels
-    assert plan.baseline(planned, None) == labels[0]
+    assert plan.find_baseline(planned, None) == labels[0]
 
 
 def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> None:
-    planned = plan.plan(overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
-    assert plan.baseline(planned, None) == "optimizer=adam"
-    assert plan.baseline(planned, "optimizer=adamw") == "optimizer=adamw"
+    planned = plan.plan_jobs(make_overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
+    assert plan.find_baseline(planned, None) == "optimizer=adam"
+    assert plan.find_baseline(planned, "optimizer=adamw") == "optimizer=adamw"
     with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
-        plan.baseline(planned, "optimizer=adamww")
+        plan.find_baseline(planned, "optimizer=adamww")
 
 
 def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
-    (job,) = plan.plan(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
+    (job,) = plan.plan_jobs(["threads=null"], seeds=[1], output=tmp_path, at_once=4)
     assert job.settings["threads"] == 1  # the tests have one thread in all
     assert "threads=1" in job.overrides
 
 
 def test_what_a_device_cannot_do_is_told_before_anything_runs(tmp_path: Path) -> None:
-    given = overrides(tmp_path, "attention=luong_general,luong_dot", "training.recurrence=captured", "device=cpu")
+    given = make_overrides(tmp_path, "attention=luong_general,luong_dot", "training.recurrence=captured", "device=cpu")
     with pytest.raises(ConfigError, match="recurrence=captured makes CUDA graphs"):
-        compare.task(composed(tmp_path / "out"), given, "")
+        compare.run_task(make_settings(tmp_path / "out"), given, "")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_mistakes_in_any_variant_are_told_before_anything_runs(tmp_path: Path) -> None:
-    given = overrides(tmp_path, "attention=luong_general,bahdnau,luong_dot", "optimizer.learning_rat=1")
+    given = make_overrides(tmp_path, "attention=luong_general,bahdnau,luong_dot", "optimizer.learning_rat=1")
     with pytest.raises(ConfigError) as typo:
-        compare.task(composed(tmp_path / "out"), given, "")
+        compare.run_task(make_settings(tmp_path / "out"), given, "")
     assert "optimizer.learning_rat is not a setting. Did you mean optimizer.learning_rate?" in str(typo.value)
     with pytest.raises(ConfigError) as several:
-        compare.task(composed(tmp_path / "out"), given[:-1], "")
+        compare.run_task(make_settings(tmp_path / "out"), given[:-1], "")
     assert "attention=bahdnau:\n  attention has no option 'bahdnau'. Did you mean bahdanau?" in str(several.value)
     assert "attention=luong_dot:\n  dot compares query and key directly" in str(several.value)
     assert "attention=luong_general" not in str(several.value)
@@ -205,17 +207,17 @@ def test_what_is_not_the_comparisons_own_is_not_overwritten(tmp_path: Path, held
     else:
         (tmp_path / held).write_text("mine")
     with pytest.raises(ConfigError, match=r"which a comparison would overwrite\. Choose another output"):
-        compare.is_free(tmp_path)
+        compare.check_output_is_free(tmp_path)
 
 
 def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
-    compare.is_free(tmp_path / "new")
+    compare.check_output_is_free(tmp_path / "new")
     assert not (tmp_path / "new").exists()  # to ask makes nothing
     (tmp_path / "chapter.tex").write_text("mine")
-    compare.is_free(tmp_path)
+    compare.check_output_is_free(tmp_path)
     for name in ("comparison.json", "comparison.txt", "report.html"):
         (tmp_path / name).write_text("")
-    compare.is_free(tmp_path)
+    compare.check_output_is_free(tmp_path)
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {"chapter.tex": "mine", "comparison.json": "", "comparison.txt": "", "report.html": ""}
 
@@ -223,8 +225,8 @@ def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("heard")
 def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-    crew, status = local.Crew(), []
-    with local.signals(crew):
+    crew, status = local.ProcessGroup(), []
+    with local.forward_signals(crew):
         command = [sys.executable, "-c", "import time; time.sleep(600)"]
         waiting = threading.Thread(target=lambda: status.append(crew.run(command, tmp_path / "log")))
         waiting.start()
@@ -232,17 +234,17 @@ def test_a_signal_ends_the_processes_and_starts_no_more(tmp_path: Path) -> None:
             pass
         os.kill(os.getpid(), signal.SIGINT)
         waiting.join()
-    assert (crew.caught, status) == (signal.SIGINT, [-signal.SIGTERM])
+    assert (crew.signal_number, status) == (signal.SIGINT, [-signal.SIGTERM])
     assert signal.getsignal(signal.SIGINT) == before
-    (job,) = plan.plan(overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
-    local.one(crew, job, "[1/1]")
+    (job,) = plan.plan_jobs(make_overrides(tmp_path), seeds=[1], output=tmp_path / "out", at_once=1)
+    local.run_job(crew, job, "[1/1]")
     assert not job.folder.exists()
 
 
 @pytest.mark.usefixtures("heard")
 def test_what_was_to_be_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with local.signals(local.Crew()):
+    with local.forward_signals(local.ProcessGroup()):
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
@@ -250,9 +252,9 @@ def test_what_was_to_be_ignored_stays_ignored() -> None:
 def test_an_interrupted_comparison_has_no_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(local.Local, "work", lambda self, planned, at_once: signal.SIGTERM)
+    monkeypatch.setattr(local.LocalLauncher, "work", lambda self, planned, at_once: signal.SIGTERM)
     with pytest.raises(SystemExit) as left:
-        compare.task(composed(tmp_path / "out"), overrides(tmp_path), "")
+        compare.run_task(make_settings(tmp_path / "out"), make_overrides(tmp_path), "")
     assert left.value.code == 143
     assert capsys.readouterr().out == ""
 
@@ -260,12 +262,12 @@ def test_an_interrupted_comparison_has_no_table(
 # Significance ------------------------------------------------------------------------------------------------------
 
 
-def finished(folder: Path, seed: int, hypotheses: list[str], references: list[str]) -> Run:
+def make_run(folder: Path, seed: int, hypotheses: list[str], references: list[str]) -> RunScores:
     """A run folder as far as the test looks at it."""
     folder.mkdir(parents=True)
     for kind, lines in (("hypotheses", hypotheses), ("references", references)):
         (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in lines), newline="\n")
-    return Run(seed, str(folder), {"BLEU": bleu(hypotheses, references).value})
+    return RunScores(seed, str(folder), {"BLEU": bleu(hypotheses, references).value})
 
 
 REFERENCES = [f"the {noun} sees a {other} in the park ." for noun in ("man", "dog", "child") for other in "abcdefg"]
@@ -273,28 +275,28 @@ CLOSE = [line.replace("park", "garden") for line in REFERENCES]
 FAR = [line.replace("sees a", "has no") for line in CLOSE]
 
 
-def systems(folder: Path, **variants: list[list[str]]) -> dict[str, list[Run]]:
+def make_systems(folder: Path, **variants: list[list[str]]) -> dict[str, list[RunScores]]:
     """Runs of seeds 1, 2, ... for each variant's translations."""
     return {
-        label: [finished(folder / f"{label}{seed}", seed, text, REFERENCES) for seed, text in enumerate(texts, 1)]
+        label: [make_run(folder / f"{label}{seed}", seed, text, REFERENCES) for seed, text in enumerate(texts, 1)]
         for label, texts in variants.items()
     }
 
 
-def worse(share: float, seed: int) -> list[str]:
+def replace_words(share: float, seed: int) -> list[str]:
     """The references with a share of their words replaced."""
     chance = random.Random(seed)
     return [" ".join("x" if chance.random() < share else word for word in line.split()) for line in REFERENCES]
 
 
-def compared(runs: dict[str, list[Run]], baseline: str = "a") -> Comparison:
-    return results.compared(runs, baseline=baseline, command="nmt-compare x=a,b")
+def compare_to_baseline(runs: dict[str, list[RunScores]], baseline: str = "a") -> Comparison:
+    return results.compare_runs(runs, baseline=baseline, command="nmt-compare x=a,b")
 
 
 def test_runs_of_the_same_seed_are_paired(tmp_path: Path) -> None:
-    first = [finished(tmp_path / f"a{seed}", seed, CLOSE, REFERENCES) for seed in (1, 2)]
-    other = [finished(tmp_path / f"b{seed}", seed, FAR, REFERENCES) for seed in (2, 3)]
-    told = compared({"a": [*first, Run(3, "", failure="lost")], "b": other})
+    first = [make_run(tmp_path / f"a{seed}", seed, CLOSE, REFERENCES) for seed in (1, 2)]
+    other = [make_run(tmp_path / f"b{seed}", seed, FAR, REFERENCES) for seed in (2, 3)]
+    told = compare_to_baseline({"a": [*first, RunScores(3, "", failure="lost")], "b": other})
     found = told.variants[1].significance
     assert found is not None
     theirs = paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR}, samples=SAMPLES)["other"].p_value
@@ -302,33 +304,33 @@ def test_runs_of_the_same_seed_are_paired(tmp_path: Path) -> None:
     assert found.seeds[2]["bootstrap"] == theirs
     assert found.p_values == found.adjusted == found.seeds[2]  # of one seed and one pair, all are one
     assert found.difference == other[0].values["BLEU"] - first[1].values["BLEU"]
-    assert told.pairs == [Pair("a", "b", found)]
+    assert told.pairs == [VariantPair("a", "b", found)]
     assert told.variants[0].significance is None
 
 
 def test_other_test_sets_are_not_compared(tmp_path: Path) -> None:
     runs = {
-        "a": [finished(tmp_path / "a", 1, CLOSE, REFERENCES)],
-        "other text": [finished(tmp_path / "b", 1, CLOSE, CLOSE)],
-        "other seed": [finished(tmp_path / "c", 2, CLOSE, REFERENCES)],
-        "no text": [Run(1, str(tmp_path / "d"), {"BLEU": 1.0})],
+        "a": [make_run(tmp_path / "a", 1, CLOSE, REFERENCES)],
+        "other text": [make_run(tmp_path / "b", 1, CLOSE, CLOSE)],
+        "other seed": [make_run(tmp_path / "c", 2, CLOSE, REFERENCES)],
+        "no text": [RunScores(1, str(tmp_path / "d"), {"BLEU": 1.0})],
     }
-    told = compared(runs)
+    told = compare_to_baseline(runs)
     assert [variant.significance for variant in told.variants] == [None] * 4
     assert told.pairs == []
 
 
 def test_every_pair_is_tested_and_each_family_adjusted_for_itself(tmp_path: Path) -> None:
     shares = {"a": 0.3, "b": 0.25, "c": 0.12}
-    texts = {label: [worse(share, seed + 7 * ord(label)) for seed in (1, 2)] for label, share in shares.items()}
-    told = compared(systems(tmp_path, **texts), baseline="b")
+    texts = {label: [replace_words(share, seed + 7 * ord(label)) for seed in (1, 2)] for label, share in shares.items()}
+    told = compare_to_baseline(make_systems(tmp_path, **texts), baseline="b")
     assert [(pair.first, pair.other) for pair in told.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
     for test in TESTS:
         pairs = [pair.significance for pair in told.pairs]
-        assert [pair.adjusted[test] for pair in pairs] == holm([pair.p_values[test] for pair in pairs])
+        assert [pair.adjusted[test] for pair in pairs] == adjust_holm([pair.p_values[test] for pair in pairs])
         against = {v.label: v.significance for v in told.variants if v.significance is not None}
         assert against.keys() == {"a", "c"}
-        expected = holm([each.p_values[test] for each in against.values()])
+        expected = adjust_holm([each.p_values[test] for each in against.values()])
         assert [each.adjusted[test] for each in against.values()] == expected
     assert against["a"].difference == -told.pairs[0].significance.difference
     assert against["a"].p_values == told.pairs[0].significance.p_values
@@ -338,18 +340,18 @@ def test_every_pair_is_tested_and_each_family_adjusted_for_itself(tmp_path: Path
 
 def test_seeds_that_differ_are_a_test_of_their_own_adjusted_with_its_like(tmp_path: Path) -> None:
     shares = {"a": (0.3, 0.2), "b": (0.25, 0.35), "c": (0.05, 0.1)}
-    texts = {label: [worse(share, 7) for share in both] for label, both in shares.items()}
-    told = compared(systems(tmp_path, **texts))
+    texts = {label: [replace_words(share, 7) for share in both] for label, both in shares.items()}
+    told = compare_to_baseline(make_systems(tmp_path, **texts))
     pairs = [pair.significance for pair in told.pairs]
-    assert [pair.adjusted["seeds"] for pair in pairs] == holm([pair.p_values["seeds"] for pair in pairs])
-    alike = compared(systems(tmp_path / "alike", a=texts["a"], b=texts["b"][:1])).pairs[0].significance
+    assert [pair.adjusted["seeds"] for pair in pairs] == adjust_holm([pair.p_values["seeds"] for pair in pairs])
+    alike = compare_to_baseline(make_systems(tmp_path / "alike", a=texts["a"], b=texts["b"][:1])).pairs[0].significance
     assert "seeds" not in alike.p_values  # one seed in common
 
 
 def test_an_ensemble_of_seeds_is_one_model_and_has_no_seeds(tmp_path: Path) -> None:
-    runs = systems(tmp_path, a=[worse(0.3, 1), worse(0.2, 2)], b=[worse(0.1, 3)])
+    runs = make_systems(tmp_path, a=[replace_words(0.3, 1), replace_words(0.2, 2)], b=[replace_words(0.1, 3)])
     again = {"b": [replace(runs["b"][0], seed=seed) for seed in (1, 2)]}
-    found = results.compared(runs, baseline="a", command="", paired=again).pairs[0].significance
+    found = results.compare_runs(runs, baseline="a", command="", paired=again).pairs[0].significance
     assert found.seeds.keys() == {1, 2}
     assert found.p_values.keys() == set(TESTS)
 
@@ -358,16 +360,16 @@ def test_an_ensemble_of_seeds_is_one_model_and_has_no_seeds(tmp_path: Path) -> N
 def test_where_a_variant_has_not_learnt_nothing_is_tested(
     tmp_path: Path, better: tuple[float, float], weaker: tuple[float, float]
 ) -> None:
-    runs = systems(tmp_path, a=[CLOSE, CLOSE], b=[FAR, FAR], c=[CLOSE, FAR])
+    runs = make_systems(tmp_path, a=[CLOSE, CLOSE], b=[FAR, FAR], c=[CLOSE, FAR])
     scores = {"a": weaker, "b": better, "c": (25.0, 50.0)}
     weak = {
         label: [replace(run, values=dict(zip(("BLEU", "chrF2"), scores[label], strict=True))) for run in found]
         for label, found in runs.items()
     }
-    told = compared(weak)
+    told = compare_to_baseline(weak)
     pairs = {(pair.first, pair.other): pair.significance for pair in told.pairs}
     first = pairs["a", "b"]
-    assert (first.p_values, first.adjusted, first.stars, first.below) == ({}, {}, "", 0)
+    assert (first.p_values, first.adjusted, first.stars, first.significant_seeds) == ({}, {}, "", 0)
     assert first.difference == pytest.approx(better[0] - weaker[0])
     assert first.untested is not None
     assert f"BLEU {weaker[0]:.2f} and chrF {weaker[1]:.1f} against BLEU {better[0]:.2f}" in first.untested
@@ -375,11 +377,11 @@ def test_where_a_variant_has_not_learnt_nothing_is_tested(
 
 
 def test_bleu_by_length_is_told_of_runs_that_kept_their_sources(tmp_path: Path) -> None:
-    runs = systems(tmp_path, a=[CLOSE], b=[FAR])
+    runs = make_systems(tmp_path, a=[CLOSE], b=[FAR])
     sources = [" ".join(["w"] * (1 + place % 5)) for place in range(len(REFERENCES))]
     (tmp_path / "a1" / "test.source.txt").write_text("".join(f"{line}\n" for line in sources))
-    (first,), (second,) = (variant.runs for variant in compared(runs).variants)
-    expected = by_length(sources, CLOSE, REFERENCES)
+    (first,), (second,) = (variant.runs for variant in compare_to_baseline(runs).variants)
+    expected = score_by_length(sources, CLOSE, REFERENCES)
     assert first.lengths == expected
     assert len(expected) == 5
     assert second.lengths == []
@@ -398,10 +400,10 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, A
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told))
     values = {"BLEU": 5.0, "parameters": 7, "tokens_per_second": 9.0, "minutes": 2.0}
-    assert results.measured(tmp_path).values == values | more.get("costs", {})
+    assert results.read_run(tmp_path).values == values | more.get("costs", {})
     with (tmp_path / "metrics.jsonl").open("a") as file:  # damage
         file.write('null\n{"kind": "train", "step": 3, "tokens_per_second": "fast"}\n{"kind": "train", "step": 4}\n')
-    assert results.measured(tmp_path).values == values | more.get("costs", {})
+    assert results.read_run(tmp_path).values == values | more.get("costs", {})
 
 
 @pytest.mark.parametrize(
@@ -420,16 +422,16 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, A
 def test_a_run_whose_files_are_damaged_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / "run.json").write_text('{"seed": 3, "parameters": 7}')
     (tmp_path / "scores.json").write_text('{"test": [], "alignment": {}}')
-    results.measured(tmp_path)
+    results.read_run(tmp_path)
     (tmp_path / name).write_text(content)
     with pytest.raises(CheckpointError, match=r"is not as this program writes it\. Put back"):
-        results.measured(tmp_path)
+        results.read_run(tmp_path)
 
 
 # From end to end ---------------------------------------------------------------------------------------------------
 
 
-def state(folder: Path) -> dict[str, tuple[int, int]]:
+def snapshot_files(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file below a folder, when it was written and how long it is."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
@@ -442,19 +444,21 @@ def test_failures_stay_alone_and_nothing_is_trained_twice(tmp_path: Path, capsys
 
     # One variant asks for more pieces than the text has, which nobody can know before its vocabulary is learnt.
     with pytest.raises(SystemExit) as left:
-        compare.task(composed(output, seeds=[1]), overrides(tmp_path, "tokenizer.vocab_size=99999,120"), "first")
-    assert left.value.code == compare.UNFINISHED
+        compare.run_task(
+            make_settings(output, seeds=[1]), make_overrides(tmp_path, "tokenizer.vocab_size=99999,120"), "first"
+        )
+    assert left.value.code == compare.FAILED_RUNS_STATUS
     assert "vocab_size" in (bad / "seed-1" / "FAILED").read_text()
     assert (good / "seed-1" / "scores.json").exists()
     assert "FAILED: tokenizer.vocab_size=99999 seed 1" in capsys.readouterr().out
-    before = state(good)
+    before = snapshot_files(good)
 
     # With more seeds and another second variant, what is finished stays as it is.
-    mended = overrides(tmp_path, "tokenizer.vocab_size=120,121")
-    compare.task(composed(output), mended, "second")
+    mended = make_overrides(tmp_path, "tokenizer.vocab_size=120,121")
+    compare.run_task(make_settings(output), mended, "second")
     told = capsys.readouterr()
     assert "[1/4] tokenizer.vocab_size=120 seed 1: finished before" in told.err
-    assert state(good / "seed-1") == before
+    assert snapshot_files(good / "seed-1") == before
     assert told.out == (output / "comparison.txt").read_text()
     table = json.loads((output / "comparison.json").read_text())
     assert [run["seed"] for variant in table["variants"] for run in variant["runs"]] == [1, 2, 1, 2]
@@ -471,11 +475,11 @@ def test_failures_stay_alone_and_nothing_is_trained_twice(tmp_path: Path, capsys
     assert float(first["chrf2_mean"]) == pytest.approx(sum(scored) / 2)
 
     # And then nothing is left to do, also with settings that change no result.
-    before = state(good)
-    compare.task(composed(output), [*mended, "training.log_every=7"], "third")
-    assert state(good) == before
+    before = snapshot_files(good)
+    compare.run_task(make_settings(output), [*mended, "training.log_every=7"], "third")
+    assert snapshot_files(good) == before
     assert capsys.readouterr().out.replace("third", "second") == told.out
 
     # Other settings are never mixed in.
     with pytest.raises(ConfigError, match="other settings"):
-        compare.task(composed(output), [*mended, "model.embedding_size=6"], "fourth")
+        compare.run_task(make_settings(output), [*mended, "model.embedding_size=6"], "fourth")

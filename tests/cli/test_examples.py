@@ -13,20 +13,20 @@ from hydra import initialize_config_dir
 from nmt import build, config
 from nmt.cli import compare
 from nmt.comparison import catalog, plan
-from nmt.composition.overrides import respelled
-from nmt.composition.paths import configs
+from nmt.composition.overrides import expand_alias
+from nmt.composition.paths import find_config_folder
 from nmt.runs import training_run
 from tests import tiny_runs
-from tests.commands import composed, finished, write
-from tests.examples import Example, examples, prepare
+from tests.commands import compose_command, run_process, write_lines
+from tests.examples import Example, find_examples, prepare
 from tests.synthetic_light import lighten
 
-ALL = examples()
+ALL = find_examples()
 RIGHT = [example for example in ALL if not example.answer and not example.words[-1].startswith("-")]
 WRONG = [example for example in ALL if example.answer]
 
 QUICK = [
-    pytest.param(example, marks=() if example.place in ("train.yaml", "compare.yaml") else pytest.mark.slow)
+    pytest.param(example, marks=() if example.document in ("train.yaml", "compare.yaml") else pytest.mark.slow)
     for example in RIGHT
 ]
 """Composing takes half a second an example, so that only those that a newcomer sees first are held to it always."""
@@ -38,17 +38,17 @@ SHORT = ("training.stop.steps=1", "training.validation.sentences=2", "search.max
 
 
 def test_there_are_examples_of_every_command_and_in_every_place() -> None:
-    commands = {path.stem for path in Path(configs()).glob("*.yaml")} - {"quiet"}
+    commands = {path.stem for path in Path(find_config_folder()).glob("*.yaml")} - {"quiet"}
     assert {example.command for example in ALL} == commands
-    assert {f"{command}.yaml" for command in commands} | {"README.md", "results.md"} <= {e.place for e in ALL}
+    assert {f"{command}.yaml" for command in commands} | {"README.md", "results.md"} <= {e.document for e in ALL}
 
 
 def check(settings: dict[str, Any]) -> None:
     """What nmt-train checks before it reads data."""
     checked = config.check(settings, build.TRAIN)
-    build.rehearse(checked)
+    build.dry_run(checked)
     if checked["data"]["name"] == "files":
-        build.corpus(checked).check()
+        build.build_corpus(checked).check()
 
 
 @pytest.mark.parametrize("example", QUICK, ids=str)
@@ -57,20 +57,24 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
     words = prepare(example, tmp_path / "model", pairs=3)
     if example.command == "train":
         (tmp_path / "model").mkdir()
-        (tmp_path / "model" / "config.yaml").write_text(yaml.safe_dump(tiny_runs.composed(*tiny_runs.SMALL)))
-        with initialize_config_dir(configs(), version_base="1.3"):
-            settings = plan.compose_settings([respelled(word, {}) for word in words])
+        (tmp_path / "model" / "config.yaml").write_text(
+            yaml.safe_dump(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES))
+        )
+        with initialize_config_dir(find_config_folder(), version_base="1.3"):
+            settings = plan.compose_settings([expand_alias(word, {}) for word in words])
         check({**settings, "init": None})
     elif example.command == "compare":
-        own, overrides = compare.divided(words)
-        given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
-        config.build(compare.Settings, config.check(given, compare.Settings))
+        own, overrides = compare.split_arguments(words)
+        given = compose_command("compare", *[expand_alias(word, compare.COMPARISON_ALIAS) for word in own])
+        config.build(compare.CompareSettings, config.check(given, compare.CompareSettings))
         name = given["comparison"]["name"]
-        with initialize_config_dir(configs(), version_base="1.3"):
-            variants = plan.variants(overrides, None if name is None else catalog.read(name, compare.OWN))
-        check(composed("train", *variants[-1].overrides))
+        with initialize_config_dir(find_config_folder(), version_base="1.3"):
+            variants = plan.expand_variants(
+                overrides, None if name is None else catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+            )
+        check(compose_command("train", *variants[-1].overrides))
     else:
-        composed(example.command, *words)
+        compose_command(example.command, *words)
 
 
 @pytest.mark.slow
@@ -84,11 +88,11 @@ def test_every_example_runs(
     lighten(monkeypatch)
     words = prepare(example, model, pairs=PAIRS)
     if example.command == "compare":
-        own, overrides = compare.divided(words)
-        given = composed("compare", *[respelled(word, compare.NAMED) for word in own])
+        own, overrides = compare.split_arguments(words)
+        given = compose_command("compare", *[expand_alias(word, compare.COMPARISON_ALIAS) for word in own])
         name = given["comparison"]["name"]
-        found = None if name is None else catalog.read(name, compare.OWN)
-        assert plan.plan(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
+        found = None if name is None else catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+        assert plan.plan_jobs(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
         return
     if example.command == "train":
         keys = {word.partition("=")[0] for word in words}
@@ -115,16 +119,16 @@ def test_every_mistake_is_answered_as_shown(
 def model(tmp_path_factory: pytest.TempPathFactory, unchecked_shapes: None) -> Path:
     """A run of a tiny model, and beside it one of the other direction."""
     home = tmp_path_factory.mktemp("examples")
-    small = [word for word in tiny_runs.SMALL if not word.startswith("search")]
+    small = [word for word in tiny_runs.BASE_OVERRIDES if not word.startswith("search")]
     turned = ("data.source_language=de", "data.target_language=en")
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
         for name, words in (("run", ()), ("run-reverse", turned)):
-            chosen = tiny_runs.composed(*small, *words, "search.size=5", "search.max_ratio=0.5")
+            chosen = tiny_runs.compose_config(*small, *words, "search.size=5", "search.max_ratio=0.5")
             settings = {**chosen, "output": str(home / name), "cache": str(home / "cache")}
             training_run.run(config.check(settings, build.TRAIN), home / name)
-    text = write(home / "text", *["the dog sees a cat"] * PAIRS)
-    made = finished("shortlist", f"model={home / 'run'}", f"source={text}", f"target={text}")
+    text = write_lines(home / "text", *["the dog sees a cat"] * PAIRS)
+    made = run_process("shortlist", f"model={home / 'run'}", f"source={text}", f"target={text}")
     assert made.returncode == 0, made.stderr
     return home / "run"
 

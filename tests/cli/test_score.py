@@ -10,42 +10,42 @@ import numpy as np
 import pytest
 
 from nmt.cli import translate
-from nmt.cli.score import Pair, as_json, task
+from nmt.cli.score import ScoringPair, format_json, run_task
 from nmt.errors import ConfigError, DataError
 from nmt.inference import answers
-from nmt.inference.inference import Work, load
-from nmt.translation.scoring import Score, score_pairs
-from tests.commands import composed, lines, write
-from tests.trained import Trained
+from nmt.inference.inference import InferenceSettings, load
+from nmt.translation.scoring import PairScore, score_pairs
+from tests.commands import compose_command, read_lines, write_lines
+from tests.trained import TrainedRun
 
 
 @pytest.fixture(scope="module")
-def files(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def files(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The words of a command that scores four pairs, with empty sides among them."""
     folder = tmp_path_factory.mktemp("files")
-    source = write(folder / "source.txt", trained.text.source[0], "", trained.text.source[1], "")
-    target = write(folder / "target.txt", trained.text.target[0], "", "", trained.text.target[1])
+    source = write_lines(folder / "source.txt", trained.text.source[0], "", trained.text.source[1], "")
+    target = write_lines(folder / "target.txt", trained.text.target[0], "", "", trained.text.target[1])
     return f"model={trained.folder}", f"source={source}", f"target={target}"
 
 
-def expected(trained: Trained, source: list[str], target: list[str]) -> list[Score]:
-    loaded = load(str(trained.folder), Work(device="cpu", threads=None, tokens=100))
+def compute_expected(trained: TrainedRun, source: list[str], target: list[str]) -> list[PairScore]:
+    loaded = load(str(trained.folder), InferenceSettings(device="cpu", threads=None, tokens=100))
     sides = [side.encode(text) for side, text in zip(loaded.tokenizers, (source, target), strict=True)]
     return score_pairs([loaded.model], list(zip(*sides, strict=True)))
 
 
-def scored(folder: Path, *given: str) -> list[str]:
+def compute_scores(folder: Path, *given: str) -> list[str]:
     out = folder / "scores.txt"
-    task(composed("score", *given, f"output={out}"))
-    return lines(out)
+    run_task(compose_command("score", *given, f"output={out}"))
+    return read_lines(out)
 
 
 def test_a_line_has_the_log_probability_of_a_pair(
-    files: tuple[str, ...], trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    files: tuple[str, ...], trained: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [[float(column) for column in row.split("\t")] for row in scored(tmp_path, *files)]
+    rows = [[float(column) for column in row.split("\t")] for row in compute_scores(tmp_path, *files)]
     (one, other), (first, second) = trained.text.source[:2], trained.text.target[:2]
-    scores = expected(trained, [one, "", other, ""], [first, "", "", second])
+    scores = compute_expected(trained, [one, "", other, ""], [first, "", "", second])
     for row, score in zip(rows, scores, strict=True):
         log_prob, tokens, per_token, perplexity = row
         assert log_prob == pytest.approx(score.log_prob, abs=1e-3)
@@ -61,10 +61,10 @@ def test_a_line_has_the_log_probability_of_a_pair(
 
 
 def test_as_json_every_piece_has_its_log_probability(files: tuple[str, ...], tmp_path: Path) -> None:
-    plain = scored(tmp_path, *files)
-    found = [json.loads(row) for row in scored(tmp_path, *files, "format=json")]
+    plain = compute_scores(tmp_path, *files)
+    found = [json.loads(row) for row in compute_scores(tmp_path, *files, "format=json")]
     assert [row["line"] for row in found] == [0, 1, 2, 3]
-    assert [row["text"] for row in found] == lines(Path(files[2].removeprefix("target=")))
+    assert [row["text"] for row in found] == read_lines(Path(files[2].removeprefix("target=")))
     for row, line in zip(found, plain, strict=True):
         assert len(row["pieces"]) == len(row["log_probs"]) == row["tokens"]
         assert row["pieces"][-1] == "</s>"
@@ -73,16 +73,18 @@ def test_as_json_every_piece_has_its_log_probability(files: tuple[str, ...], tmp
 
 
 def test_a_translation_gets_the_log_prob_with_which_it_was_found(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = write(tmp_path / "source.txt", *trained.text.source[:3])
+    source = write_lines(tmp_path / "source.txt", *trained.text.source[:3])
     found = tmp_path / "found.jsonl"
     given = [f"model={trained.folder}", f"input={source}", f"output={found}", "search.nbest=2", "format=json"]
-    translate.task(composed("translate", *given))
-    listed = [(n, each) for n, row in enumerate(lines(found)) for each in json.loads(row)["hypotheses"]]
-    nbest = write(tmp_path / "nbest.txt", *(f"{n} ||| {each['text']} ||| {each['score']:.3f}" for n, each in listed))
+    translate.run_task(compose_command("translate", *given))
+    listed = [(n, each) for n, row in enumerate(read_lines(found)) for each in json.loads(row)["hypotheses"]]
+    nbest = write_lines(
+        tmp_path / "nbest.txt", *(f"{n} ||| {each['text']} ||| {each['score']:.3f}" for n, each in listed)
+    )
     words = [f"model={trained.folder}", f"source={source}", f"nbest={nbest}"]
-    rows = [json.loads(row) for row in scored(tmp_path, *words, "format=json")]
+    rows = [json.loads(row) for row in compute_scores(tmp_path, *words, "format=json")]
     same = 0
     for row, (number, each) in zip(rows, listed, strict=True):
         assert (row["line"], row["text"]) == (number, each["text"])
@@ -90,13 +92,15 @@ def test_a_translation_gets_the_log_prob_with_which_it_was_found(
             same += 1
             assert row["log_prob"] == pytest.approx(each["log_prob"], abs=1e-3)
     assert same >= 3
-    for row, line, full in zip(lines(nbest), scored(tmp_path, *words), rows, strict=True):
+    for row, line, full in zip(read_lines(nbest), compute_scores(tmp_path, *words), rows, strict=True):
         assert line == f"{row} ||| {full['log_prob']:.6f}"
 
 
 def test_an_ensemble_of_a_model_with_itself_is_that_model(files: tuple[str, ...], tmp_path: Path) -> None:
     folder = files[0].removeprefix("model=")
-    alone, together = (scored(tmp_path, f"model={model}", *files[1:]) for model in (folder, f"[{folder},{folder}]"))
+    alone, together = (
+        compute_scores(tmp_path, f"model={model}", *files[1:]) for model in (folder, f"[{folder},{folder}]")
+    )
     for one, other in zip(alone, together, strict=True):
         assert float(one.split("\t")[0]) == pytest.approx(float(other.split("\t")[0]), abs=1e-4)
 
@@ -104,7 +108,7 @@ def test_an_ensemble_of_a_model_with_itself_is_that_model(files: tuple[str, ...]
 def test_a_long_source_is_cut_with_a_warning(
     files: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, cut = scored(tmp_path, *files), scored(tmp_path, *files, "max_source=2")
+    whole, cut = compute_scores(tmp_path, *files), compute_scores(tmp_path, *files, "max_source=2")
     assert whole[0] != cut[0]
     assert whole[1] == cut[1]
     assert "source line 1 has" in caplog.text
@@ -123,53 +127,55 @@ def test_a_long_source_is_cut_with_a_warning(
 def test_what_is_no_list_of_translations_is_refused(
     files: tuple[str, ...], tmp_path: Path, row: str, message: str
 ) -> None:
-    nbest = write(tmp_path / "nbest.txt", "0 ||| fine", row)
+    nbest = write_lines(tmp_path / "nbest.txt", "0 ||| fine", row)
     with pytest.raises(DataError, match=message):
-        task(composed("score", *files[:2], f"nbest={nbest}"))
+        run_task(compose_command("score", *files[:2], f"nbest={nbest}"))
 
 
 def test_files_that_do_not_belong_together_are_refused(files: tuple[str, ...], tmp_path: Path) -> None:
-    short = write(tmp_path / "short.txt", "one")
+    short = write_lines(tmp_path / "short.txt", "one")
     with pytest.raises(DataError, match=r"4 lines and .*short\.txt 1"):
-        task(composed("score", *files[:2], f"target={short}"))
+        run_task(compose_command("score", *files[:2], f"target={short}"))
     with pytest.raises(ConfigError, match="target and output are one file"):
-        task(composed("score", *files, files[2].replace("target=", "output=")))
+        run_task(compose_command("score", *files, files[2].replace("target=", "output=")))
 
 
 @pytest.mark.parametrize("given", [(), ("target=a", "nbest=b")])
 def test_either_translations_or_a_list_of_them_is_given(given: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="Give either target=FILE"):
-        task(composed("score", "model=run", "source=a", *given))
+        run_task(compose_command("score", "model=run", "source=a", *given))
 
 
 def test_numbers_out_of_range_are_refused() -> None:
     for wrong in ("max_source=0", "tokens=0"):
         with pytest.raises(ConfigError, match=f"{wrong.split('=')[0]} must be at least 1"):
-            task(composed("score", "model=run", "source=a", "target=b", wrong))
+            run_task(compose_command("score", "model=run", "source=a", "target=b", wrong))
 
 
-def test_no_pairs_are_scored_to_no_lines(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    empty: Any = write(tmp_path / "empty.txt")
-    assert scored(tmp_path, f"model={trained.folder}", f"source={empty}", f"target={empty}") == []
+def test_no_pairs_are_scored_to_no_lines(
+    trained: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty: Any = write_lines(tmp_path / "empty.txt")
+    assert compute_scores(tmp_path, f"model={trained.folder}", f"source={empty}", f"target={empty}") == []
     assert capsys.readouterr().err.splitlines()[-1] == "pairs 0, tokens 0, log_prob 0.0000"
 
 
 def test_numbers_that_are_not_finite_are_null_in_json() -> None:
     class Pieces:
-        def pieces(self, ids: object) -> list[str]:
+        def convert_ids_to_pieces(self, ids: object) -> list[str]:
             return ["a"]
 
     tokenizers: Any = SimpleNamespace(target=Pieces())
     log_probs = np.array([-1.0, math.nan], np.float32)
-    row = json.loads(as_json(tokenizers, Pair(0, "a", "a", None), ([4], [4]), Score(log_probs)))
+    row = json.loads(format_json(tokenizers, ScoringPair(0, "a", "a", None), ([4], [4]), PairScore(log_probs)))
     assert row["log_probs"] == [-1.0, None]
     assert [row[name] for name in ("log_prob", "per_token", "perplexity")] == [None] * 3
     hypothesis: Any = SimpleNamespace(
         tokens=[4], score=math.nan, log_prob=math.nan, log_probs=log_probs, weights=np.array([[math.nan, 0.5]])
     )
     tokenizers = SimpleNamespace(
-        source=Pieces(), target=SimpleNamespace(pieces=Pieces().pieces, decode=lambda ids: ["a"])
+        source=Pieces(), target=SimpleNamespace(pieces=Pieces().convert_ids_to_pieces, decode=lambda ids: ["a"])
     )
-    (line,) = answers.as_json(tokenizers, answers.Line(0, "a", [4], "a", [hypothesis]))
+    (line,) = answers.format_json(tokenizers, answers.TranslatedLine(0, "a", [4], "a", [hypothesis]))
     (found,) = json.loads(line)["hypotheses"]
     assert (found["score"], found["log_probs"], found["weights"]) == (None, [-1.0, None], [[None, 0.5]])

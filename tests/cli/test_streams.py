@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from nmt.cli import application, score, train
-from nmt.cli.application import USAGE
+from nmt.cli.application import USAGE_STATUS
 from nmt.errors import DataError
-from nmt.evaluation.alignment import parse
-from tests.commands import environment
+from nmt.evaluation.alignment import parse_pharaoh
+from tests.commands import build_environment
 
-LONG = "n" * 300
+LONG_NAME = "n" * 300
 
 
 def run(words: str, streams: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """A command of a shell, with its streams as the shell sets them."""
     line = f"exec {sys.executable} -m nmt.cli.{words} {streams}"
-    return subprocess.run(["sh", "-c", line], capture_output=True, cwd=folder, env=environment(), check=False)
+    return subprocess.run(["sh", "-c", line], capture_output=True, cwd=folder, env=build_environment(), check=False)
 
 
 @pytest.mark.parametrize("streams", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
@@ -29,23 +29,23 @@ def test_a_closed_stream_is_an_empty_one(streams: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here, as on every Linux")
 def test_a_mistake_has_its_status_where_nobody_can_be_told(tmp_path: Path) -> None:
-    assert run("train bogus=1", "2>/dev/full", tmp_path).returncode == USAGE
+    assert run("train bogus=1", "2>/dev/full", tmp_path).returncode == USAGE_STATUS
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     line = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m nmt.cli.train seed=1"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, env=environment(), check=False)
-    assert done.returncode == USAGE
+    done = subprocess.run(["sh", "-c", line], capture_output=True, env=build_environment(), check=False)
+    assert done.returncode == USAGE_STATUS
     assert done.stderr == b"nmt-train: the current folder is not there any more. Change to another one.\n"
 
 
 @pytest.mark.parametrize(
     ("main", "words", "said"),
     [
-        (train.main, ["experiment=quickstart", f"output={LONG}"], "File name too long"),
-        (train.main, [f"experiment={LONG}.yaml"], "File name too long"),
+        (train.main, ["experiment=quickstart", f"output={LONG_NAME}"], "File name too long"),
+        (train.main, [f"experiment={LONG_NAME}.yaml"], "File name too long"),
         (train.main, ["seed=1" + "9" * 5000], "seed="),
         (train.main, ["experiment=quickstart", "tokenizer.vocab_size=99999999999"], "must be at most"),
     ],
@@ -56,18 +56,18 @@ def test_what_no_path_or_number_can_be_is_said_in_a_sentence(
     monkeypatch.setattr(sys, "argv", ["nmt", *words])
     with pytest.raises(SystemExit) as left:
         main()  # type: ignore[operator]
-    assert left.value.code == USAGE
+    assert left.value.code == USAGE_STATUS
     assert said in capsys.readouterr().err
 
 
 def test_numbers_of_thousands_of_digits_are_no_numbers() -> None:
     with pytest.raises(DataError, match="a link is written i-j"):
-        parse([f"0-{'9' * 5000}"], name="gold")
+        parse_pharaoh([f"0-{'9' * 5000}"], name="gold")
     with pytest.raises(DataError, match="an n-best list"):
         list(score.parse_nbest(iter([f"{'9' * 5000} ||| a"]), ["a"], name="list"))
 
 
 def test_a_path_that_cannot_be_used_is_a_mistake_of_the_person() -> None:
-    assert application.unwritten(OSError(36, "File name too long", LONG)) == [
-        f"{LONG} cannot be used: File name too long. Choose another name or place."
+    assert application.explain_output_problem(OSError(36, "File name too long", LONG_NAME)) == [
+        f"{LONG_NAME} cannot be used: File name too long. Choose another name or place."
     ]

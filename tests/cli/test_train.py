@@ -8,16 +8,16 @@ import pytest
 
 from nmt.cli import train
 from nmt.errors import ConfigError
-from nmt.runs.training_run import Outcome
+from nmt.runs.training_run import RunResult
 from tests import tiny_runs
-from tests.commands import write
+from tests.commands import write_lines
 from tests.synthetic_light import lighten
 
 SIDES = (("source", "en"), ("target", "de"))
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
-QUICK = (*tiny_runs.SMALL, "training.stop.steps=1", "search.max_ratio=0.1")
+QUICK = (*tiny_runs.BASE_OVERRIDES, "training.stop.steps=1", "search.max_ratio=0.1")
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     lighten(monkeypatch)
 
 
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str, str]:
+def run_train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str, str]:
     """Exit status, stdout and stderr of nmt-train."""
     monkeypatch.setattr(sys, "argv", ["nmt-train", *words])
     status: Any = 0
@@ -40,7 +40,7 @@ def test_a_run_prints_its_scores_and_where_to_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    status, out, err = command(monkeypatch, capsys, *QUICK, "output=run", "cache=cache")
+    status, out, err = run_train(monkeypatch, capsys, *QUICK, "output=run", "cache=cache")
     assert status == 0
     assert out.startswith("test BLEU")
     for expected in ("AER", "ended by         steps (1)", "run/checkpoints/best", "run/report.html"):
@@ -57,20 +57,20 @@ def test_a_finished_run_says_so_at_once_and_only_while_its_text_is_the_same(
     monkeypatch.chdir(tmp_path)
     lines = ["a b c d e", "e d c b a", "b d a"] * 5
     for name in ("train.en", "train.de"):
-        write(tmp_path / name, *lines)
+        write_lines(tmp_path / name, *lines)
     files = [f"data.{split}.{side}=train.{end}" for split in ("train", "validation") for side, end in SIDES]
     own = [word for word in QUICK if not word.startswith(("data.", "tokenizer.vocab"))]
     words = [*own, "data=files", "data.source_language=en", "data.target_language=de", *files, "output=run"]
-    first = command(monkeypatch, capsys, *words)
+    first = run_train(monkeypatch, capsys, *words)
     assert first[0] == 0, first
     with monkeypatch.context() as patch:
         patch.setattr("nmt.runs.training_run.run", lambda *arguments: pytest.fail("there is nothing left to do"))
-        again = command(monkeypatch, capsys, *words)
+        again = run_train(monkeypatch, capsys, *words)
     assert again[:2] == first[:2]
     assert "run is finished" in again[2]
-    assert command(monkeypatch, capsys, *words, "training.stop.steps=2")[1].count("steps (2)") == 1
-    write(tmp_path / "train.de", *lines[::-1])
-    status, out, err = command(monkeypatch, capsys, *words, "training.stop.steps=2")
+    assert run_train(monkeypatch, capsys, *words, "training.stop.steps=2")[1].count("steps (2)") == 1
+    write_lines(tmp_path / "train.de", *lines[::-1])
+    status, out, err = run_train(monkeypatch, capsys, *words, "training.stop.steps=2")
     assert (status, out) == (2, "")
     assert "made from other text" in err
 
@@ -95,7 +95,7 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    status, out, err = command(monkeypatch, capsys, *words)
+    status, out, err = run_train(monkeypatch, capsys, *words)
     assert (status, out) == (2, "")
     assert err.startswith("nmt-train: ")
     assert told in err
@@ -104,10 +104,10 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    chosen = tiny_runs.composed(*tiny_runs.SMALL)
+    chosen = tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES)
     wrong = {**chosen, "seed": "one", "threads": 1.5, "filters": {"min_lenght": 1}}
     with pytest.raises(ConfigError) as caught:
-        train.task(wrong)
+        train.run_task(wrong)
     assert [line.split("=")[0].split(" ")[0] for line in str(caught.value).split("\n")] == [
         "filters.min_lenght",
         "seed",
@@ -118,9 +118,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_the_exit_status_of_an_interrupted_run_is_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = Outcome(Path("there"), "interrupted", [], {}, 143)
+    outcome = RunResult(Path("there"), "interrupted", [], {}, 143)
     monkeypatch.setattr("nmt.runs.training_run.run", lambda settings, folder: outcome)
-    status, out, _ = command(monkeypatch, capsys, *QUICK)
+    status, out, _ = run_train(monkeypatch, capsys, *QUICK)
     assert status == 143
     assert "ended by         interrupted" in out
 
@@ -130,7 +130,7 @@ def test_the_table_lines_up() -> None:
         {"name": "test BLEU", "value": 31.456, "signature": "nrefs:1"},
         {"name": "x", "value": 5, "signature": "s"},
     ]
-    lines = train.table(Outcome(Path("out"), "steps (3)", scores, {"AER": 0.25})).split("\n")
+    lines = train.format_outcome(RunResult(Path("out"), "steps (3)", scores, {"AER": 0.25})).split("\n")
     assert lines[0] == "test BLEU         31.46   nrefs:1"
     assert lines[1] == "x                  5.00   s"
     assert lines[2] == "AER               0.250"
@@ -143,7 +143,7 @@ def test_a_run_that_has_not_learnt_or_still_improved_says_so_last(tmp_path: Path
             {"name": f"validation {name}", "value": value, "signature": "s"}
             for name, value in (("BLEU", bleu), ("chrF2", chrf))
         ]
-        return train.table(Outcome(tmp_path, "steps (3)", scores, {}, status)).split("\n")
+        return train.format_outcome(RunResult(tmp_path, "steps (3)", scores, {}, status)).split("\n")
 
     heads = ("not learnt", "still improving")
     assert not [line for line in tell(20.0, 40.0) if line.startswith(heads)]
@@ -157,4 +157,4 @@ def test_a_run_that_has_not_learnt_or_still_improved_says_so_last(tmp_path: Path
 
 
 def test_the_output_is_that_of_the_config_outside_of_sweeps() -> None:
-    assert train.output({"output": "outputs/mine"}) == Path("outputs/mine")
+    assert train.get_output_folder({"output": "outputs/mine"}) == Path("outputs/mine")

@@ -13,12 +13,12 @@ from hydra.core.global_hydra import GlobalHydra
 from nmt import build
 from nmt.cli import compare
 from nmt.comparison import catalog, plan
-from nmt.composition.paths import configs
+from nmt.composition.paths import find_config_folder
 from nmt.errors import ConfigError
-from tests.builders import slow_unless
-from tests.commands import composed, finished, write
+from tests.builders import mark_slow_unless
+from tests.commands import compose_command, run_process, write_lines
 
-FILES = sorted(path.stem for path in (Path(configs()) / catalog.GROUP).glob("*.yaml"))
+FILES = sorted(path.stem for path in (Path(find_config_folder()) / catalog.GROUP).glob("*.yaml"))
 BASES = ([], ["experiment=quickstart"], ["attention/score=cosine", "attention.heads=2"])
 """Settings beside which a comparison is asked for; all have a decoder as wide as the encoder's memory."""
 
@@ -30,14 +30,14 @@ variants:
 """
 
 
-def read(path: Path, text: str = WRITTEN) -> catalog.Named:
-    return catalog.read(str(write(path / "mine.yaml", *text.split("\n"))), compare.OWN)
+def read_variants(path: Path, text: str = WRITTEN) -> catalog.NamedComparison:
+    return catalog.read_comparison(str(write_lines(path / "mine.yaml", *text.split("\n"))), compare.COMPARE_SETTINGS)
 
 
-def variants(given: Sequence[str], found: catalog.Named) -> list[plan.Variant]:
+def expand_variants(given: Sequence[str], found: catalog.NamedComparison) -> list[plan.VariantOverrides]:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(configs(), version_base="1.3"):
-        return plan.variants(given, found)
+    with initialize_config_dir(find_config_folder(), version_base="1.3"):
+        return plan.expand_variants(given, found)
 
 
 # What comes with the program ---------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def variants(given: Sequence[str], found: catalog.Named) -> list[plan.Variant]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_comparison_is_found_by_its_name_and_says_what_it_is(name: str) -> None:
-    found = catalog.read(name, compare.OWN)
+    found = catalog.read_comparison(name, compare.COMPARE_SETTINGS)
     text = found.path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert len(found.variants) > 1
@@ -54,50 +54,55 @@ def test_a_comparison_is_found_by_its_name_and_says_what_it_is(name: str) -> Non
     assert {"variants": found.variants, "baseline": found.baseline} == yaml.safe_load(text)
 
 
-@pytest.mark.parametrize("base", slow_unless(BASES[:1], BASES), ids=" ".join)
+@pytest.mark.parametrize("base", mark_slow_unless(BASES[:1], BASES), ids=" ".join)
 @pytest.mark.parametrize("name", FILES)
 def test_every_variant_passes_the_check_of_nmt_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, base: list[str]
 ) -> None:
-    found = catalog.read(name, compare.OWN)
+    found = catalog.read_comparison(name, compare.COMPARE_SETTINGS)
     if {re.split("[./=]", text)[0] for own in found.variants.values() for text in own} & {"attention"}:
         base = [text for text in base if not text.startswith("attention")]
-    planned = plan.plan(base, seeds=[7], output=tmp_path / "out", at_once=1, named=found)
+    planned = plan.plan_jobs(base, seeds=[7], output=tmp_path / "out", at_once=1, named=found)
     assert [job.variant for job in planned] == list(found.variants)
     assert len({repr({**job.settings, "output": ""}) for job in planned}) == len(planned), "two variants are one"
-    assert plan.baseline(planned, found.baseline) == found.baseline
+    assert plan.find_baseline(planned, found.baseline) == found.baseline
     assert not (tmp_path / "out").exists()
 
 
 @functools.cache
-def attention(name: str) -> dict[str, tuple[str, str, str, int]]:
+def compose_attention(name: str) -> dict[str, tuple[str, str, str, int]]:
     """Score, scope, normalizer and heads of a comparison's variants, as nmt-train composes them."""
     found = {}
-    for label, own in catalog.read(name, compare.OWN).variants.items():
-        chosen = composed("train", *own)["attention"]
+    for label, own in catalog.read_comparison(name, compare.COMPARE_SETTINGS).variants.items():
+        chosen = compose_command("train", *own)["attention"]
         found[label] = (*(chosen[axis]["name"] for axis in ("score", "scope", "normalizer")), chosen["heads"])
     return found  # type: ignore[return-value]
 
 
 def test_names_say_what_the_variants_are() -> None:
-    table4 = {label: (f"{scope}-{score}", *rest) for label, (score, scope, *rest) in attention("luong_table4").items()}
-    assert table4 == {label: (label, "softmax", 1) for label in table4}
-    assert {label: found[0] for label, found in attention("bahdanau_britz").items()} == {
-        label: label.split("-")[0] for label in attention("bahdanau_britz")
+    table4 = {
+        label: (f"{scope}-{score}", *rest) for label, (score, scope, *rest) in compose_attention("luong_table4").items()
     }
-    assert all(label == found[2] for label, found in attention("normalizers").items())
-    assert all(label == f"heads-{found[3]}" for label, found in attention("heads").items())
+    assert table4 == {label: (label, "softmax", 1) for label in table4}
+    assert {label: found[0] for label, found in compose_attention("bahdanau_britz").items()} == {
+        label: label.split("-")[0] for label in compose_attention("bahdanau_britz")
+    }
+    assert all(label == found[2] for label, found in compose_attention("normalizers").items())
+    assert all(label == f"heads-{found[3]}" for label, found in compose_attention("heads").items())
 
 
 def test_the_sizes_of_britz_are_those_of_the_scores() -> None:
-    for label, own in catalog.read("bahdanau_britz", compare.OWN).variants.items():
+    for label, own in catalog.read_comparison("bahdanau_britz", compare.COMPARE_SETTINGS).variants.items():
         score, _, size = label.partition("-")
-        found = composed("train", *own)["attention"]["score"]
+        found = compose_command("train", *own)["attention"]["score"]
         assert str(found.get("hidden_size", "")) == size, score
 
 
 def test_decoders_differ_in_nothing_but_when_they_ask() -> None:
-    found = [composed("train", *own)["model"] for own in catalog.read("decoders", compare.OWN).variants.values()]
+    found = [
+        compose_command("train", *own)["model"]
+        for own in catalog.read_comparison("decoders", compare.COMPARE_SETTINGS).variants.values()
+    ]
     assert {model["decoder"]["name"] for model in found} == build.DECODER.table.keys()
     for model in found:
         del model["decoder"]["name"]
@@ -106,7 +111,7 @@ def test_decoders_differ_in_nothing_but_when_they_ask() -> None:
 
 
 def test_help_names_them_all_and_what_launches() -> None:
-    done = finished("compare", "--help")
+    done = run_process("compare", "--help")
     assert (done.returncode, done.stderr) == (0, b"")
     assert [name for name in [*FILES, "launcher=local", "launcher=submitit"] if name not in done.stdout.decode()] == []
 
@@ -115,15 +120,15 @@ def test_help_names_them_all_and_what_launches() -> None:
 
 
 def test_a_file_is_found_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(tmp_path)
+    found = read_variants(tmp_path)
     assert found == (tmp_path / "mine.yaml", yaml.safe_load(WRITTEN)["variants"], "large")
     monkeypatch.chdir(tmp_path)
     for asked in ("mine.yaml", "./mine.yaml"):
-        assert catalog.read(asked, compare.OWN).variants == found.variants
+        assert catalog.read_comparison(asked, compare.COMPARE_SETTINGS).variants == found.variants
 
 
 def test_names_are_combined_with_what_is_swept(tmp_path: Path) -> None:
-    found = variants(["optimizer=adam,adamw", "training.clip_norm=2"], read(tmp_path))
+    found = expand_variants(["optimizer=adam,adamw", "training.clip_norm=2"], read_variants(tmp_path))
     assert [variant.label for variant in found] == [
         f"{size},optimizer={optimizer}" for size in ("small", "large") for optimizer in ("adam", "adamw")
     ]
@@ -134,16 +139,16 @@ def test_names_are_combined_with_what_is_swept(tmp_path: Path) -> None:
 
 
 def test_the_baseline_of_a_combination_is_the_first_of_that_name(tmp_path: Path) -> None:
-    found = read(tmp_path)
-    planned = plan.plan(["optimizer=adam,adamw"], seeds=[1], output=tmp_path / "out", at_once=1, named=found)
-    assert plan.baseline(planned, found.baseline) == "large,optimizer=adam"
-    assert plan.baseline(planned, "small,optimizer=adamw") == "small,optimizer=adamw"
+    found = read_variants(tmp_path)
+    planned = plan.plan_jobs(["optimizer=adam,adamw"], seeds=[1], output=tmp_path / "out", at_once=1, named=found)
+    assert plan.find_baseline(planned, found.baseline) == "large,optimizer=adam"
+    assert plan.find_baseline(planned, "small,optimizer=adamw") == "small,optimizer=adamw"
     with pytest.raises(ConfigError, match=re.escape("Did you mean large,optimizer=adam?")):
-        plan.baseline(planned, "large,optimizer=adm")
+        plan.find_baseline(planned, "large,optimizer=adm")
 
 
 def test_a_variant_may_change_nothing(tmp_path: Path) -> None:
-    assert variants([], read(tmp_path, "variants: {plain: []}")) == [plan.Variant("plain", [])]
+    assert expand_variants([], read_variants(tmp_path, "variants: {plain: []}")) == [plan.VariantOverrides("plain", [])]
 
 
 # What is wrong is told before anything runs -------------------------------------------------------------------------
@@ -177,7 +182,7 @@ def test_a_variant_may_change_nothing(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_wrong_is_told_so_with_its_path(tmp_path: Path, text: str, told: list[str]) -> None:
     with pytest.raises(ConfigError) as raised:
-        read(tmp_path, text)
+        read_variants(tmp_path, text)
     message = str(raised.value)
     assert [words for words in told if words not in message] == []
     assert message.startswith(str(tmp_path / "mine.yaml"))
@@ -194,9 +199,9 @@ def test_a_file_that_is_wrong_is_told_so_with_its_path(tmp_path: Path, text: str
     ],
 )
 def test_a_variant_and_the_command_line_do_not_contradict(tmp_path: Path, given: str, own: str, told: str) -> None:
-    found = catalog.Named(tmp_path / "mine.yaml", {"a": [own]}, None)
+    found = catalog.NamedComparison(tmp_path / "mine.yaml", {"a": [own]}, None)
     with pytest.raises(ConfigError) as raised:
-        variants([given] if given else [], found)
+        expand_variants([given] if given else [], found)
     assert f"{tmp_path / 'mine.yaml'}: {told}" in str(raised.value)
 
 
@@ -205,9 +210,9 @@ def test_all_variants_are_checked_at_once(tmp_path: Path) -> None:
         "variants: {one: [attention.heads=7], two: [attentoin=dot], three: [optimizer.learning_rate=fast], four: []}"
     )
     settings = {"output": str(tmp_path / "out"), "seeds": 2, "baseline": None, "jobs": 1}
-    read(tmp_path, wrong)
+    read_variants(tmp_path, wrong)
     with pytest.raises(ConfigError) as raised:
-        compare.task({**settings, "comparison": {"name": str(tmp_path / "mine.yaml")}}, [], "")
+        compare.run_task({**settings, "comparison": {"name": str(tmp_path / "mine.yaml")}}, [], "")
     told = str(raised.value).split("\n")
     assert [line for line in told if line.endswith(":")] == ["one:", "two:", "three:"]
     assert "  attentoin is not a setting. Did you mean attention?" in told

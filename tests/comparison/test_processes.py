@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from nmt.comparison import processes
-from nmt.comparison.processes import Command, Crew
-from tests.cli.signal_process import SAVING, needs_submitit, signalled, until
-from tests.commands import environment
+from nmt.comparison.processes import Command, ProcessGroup
+from tests.cli.signal_process import SAVING_PROGRAM, needs_submitit, send_signal_when_ready, wait_until
+from tests.commands import build_environment
 
 
 @pytest.mark.usefixtures("handlers")
 def test_what_cancels_a_job_reaches_its_run(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    sender = signalled(log, signal.SIGTERM)
+    sender = send_signal_when_ready(log, signal.SIGTERM)
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        Command([sys.executable, "-c", SAVING], log)()
+        Command([sys.executable, "-c", SAVING_PROGRAM], log)()
     sender.join()
     assert (failed.value.returncode, log.read_text()) == (143, "ready\nsaved\n")
 
@@ -37,30 +37,30 @@ Crew().run([sys.executable, "-c", sys.argv[1]], pathlib.Path(sys.argv[2]))
 
 def test_a_child_saves_and_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    child = f"from nmt.comparison.processes import end_with_parent; end_with_parent(); {SAVING}"
-    with subprocess.Popen([sys.executable, "-c", PARENT, child, str(log)], env=environment()) as parent:
-        until(lambda: (log.exists() and "ready" in log.read_text()) or parent.poll() is not None)
+    child = f"from nmt.comparison.processes import end_with_parent; end_with_parent(); {SAVING_PROGRAM}"
+    with subprocess.Popen([sys.executable, "-c", PARENT, child, str(log)], env=build_environment()) as parent:
+        wait_until(lambda: (log.exists() and "ready" in log.read_text()) or parent.poll() is not None)
         time.sleep(0.1)
         assert log.read_text() == "ready\n"
         parent.kill()
-    until(lambda: "saved" in log.read_text())
+    wait_until(lambda: "saved" in log.read_text())
 
 
 @pytest.mark.parametrize("named", [None, "", "999", "0", "-1", "text"])
 def test_without_such_a_parent_nothing_happens(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if named is not None:
-        monkeypatch.setenv(processes.PARENT, named)
+        monkeypatch.setenv(processes.PARENT_PIPE, named)
     before = threading.enumerate()
     if named != "0" or not stat.S_ISFIFO(os.fstat(0).st_mode):
         processes.end_with_parent()
-        assert processes.PARENT not in os.environ
+        assert processes.PARENT_PIPE not in os.environ
     assert threading.enumerate() == before
 
 
 @needs_submitit
 @pytest.mark.usefixtures("handlers")
 def test_where_time_is_over_a_run_saves_first_and_is_what_comes_next(tmp_path: Path) -> None:
-    command, log = Command([sys.executable, "-c", SAVING], tmp_path / "log"), tmp_path / "log"
+    command, log = Command([sys.executable, "-c", SAVING_PROGRAM], tmp_path / "log"), tmp_path / "log"
     next_one: list[Any] = []
 
     def as_submitit_does(number: int, frame: object) -> None:
@@ -69,7 +69,7 @@ def test_where_time_is_over_a_run_saves_first_and_is_what_comes_next(tmp_path: P
         raise InterruptedError("the job is queued again")
 
     signal.signal(signal.SIGUSR2, as_submitit_does)
-    sender = signalled(log, signal.SIGUSR2)
+    sender = send_signal_when_ready(log, signal.SIGUSR2)
     with pytest.raises(InterruptedError):
         command()
     sender.join()
@@ -87,7 +87,7 @@ def test_what_submitit_stores_is_words_and_the_name_of_a_file(tmp_path: Path) ->
     read = DelayedSubmission.load(stored).function
     assert type(read) is Command
     assert vars(read).keys() == {"words", "log", "crew"}
-    assert (read.words, read.log, vars(read.crew)) == (["some", "words"], tmp_path / "log", vars(Crew()))
+    assert (read.words, read.log, vars(read.group)) == (["some", "words"], tmp_path / "log", vars(ProcessGroup()))
 
 
 def test_a_node_imports_little_to_run_what_it_is_handed() -> None:

@@ -9,17 +9,17 @@ import yaml
 
 from nmt import build, config, model_folder
 from nmt.cli import train
-from nmt.comparison.plan import plan
-from nmt.composition.base import choose_groups, put_base, read_base
-from nmt.composition.recipes import own_recipe
+from nmt.comparison.plan import plan_jobs
+from nmt.composition.base import choose_groups, merge_base, read_base
+from nmt.composition.recipes import prepare_recipe
 from nmt.errors import ConfigError, ModelError, NmtError
-from nmt.runs.run_folder import flat
+from nmt.runs.run_folder import flatten
 from nmt.runs.training_run import run
-from nmt.training.state import weights
+from nmt.training.state import get_weights
 from tests import tiny_runs
-from tests.cli.test_train import command
+from tests.cli.test_train import run_train
 from tests.synthetic_light import lighten
-from tests.trained import Trained
+from tests.trained import TrainedRun
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -30,35 +30,37 @@ OTHER = ("model/encoder=gru", "model.encoder.cell=gru", "attention/score=additiv
 def base(tmp_path: Path) -> Path:
     """A run of other settings than the defaults, as far as from= needs one."""
     settings = config.check(
-        tiny_runs.composed(*tiny_runs.SMALL, "attention/score=additive", "data.seed=7"), build.TRAIN
+        tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "attention/score=additive", "data.seed=7"), build.TRAIN
     )
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "config.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path / "base"
 
 
-def composed(base: Path, *words: str) -> dict[str, Any]:
+def compose_with_base(base: Path, *words: str) -> dict[str, Any]:
     settings = read_base(base)
-    return put_base(tiny_runs.composed(*choose_groups(words, settings)), settings, words)
+    return merge_base(tiny_runs.compose_config(*choose_groups(words, settings)), settings, words)
 
 
 def test_a_base_takes_the_place_of_the_defaults(base: Path) -> None:
     held = yaml.safe_load((base / "config.yaml").read_text())
-    found = composed(base, f"from={base}", "output=new")
+    found = compose_with_base(base, f"from={base}", "output=new")
     assert found == {**held, "from": str(base), "output": "new"}
 
 
 def test_words_go_before_the_base(base: Path) -> None:
-    found = composed(base, f"from={base}", "attention/score=dot", "data.train=99", "search=beam", "search.size=3")
+    found = compose_with_base(
+        base, f"from={base}", "attention/score=dot", "data.train=99", "search=beam", "search.size=3"
+    )
     assert found["attention"]["score"] == {"name": "dot"}
-    assert found["search"] == {**tiny_runs.composed("search=beam")["search"], "size": 3}
-    changed = {key for key in flat(found) if flat(found)[key] != flat(read_base(base)).get(key, "absent")}
+    assert found["search"] == {**tiny_runs.compose_config("search=beam")["search"], "size": 3}
+    changed = {key for key in flatten(found) if flatten(found)[key] != flatten(read_base(base)).get(key, "absent")}
     assert {key for key in changed if not key.startswith(("attention.score", "search"))} == {
         *("data.train", "from", "init", "resume", "output")
     }
-    preset = composed(base, f"from={base}", "attention=luong_local_p")
-    assert preset["attention"] == tiny_runs.composed("attention=luong_local_p")["attention"]
-    recipe = composed(base, f"from={base}", "debug=overfit")
+    preset = compose_with_base(base, f"from={base}", "attention=luong_local_p")
+    assert preset["attention"] == tiny_runs.compose_config("attention=luong_local_p")["attention"]
+    recipe = compose_with_base(base, f"from={base}", "debug=overfit")
     assert recipe["filters"]["by_heart"] == 8
     assert recipe["optimizer"]["learning_rate"] == 0.005
     assert recipe["model"]["embedding_size"] == 8
@@ -74,7 +76,7 @@ def test_a_comparison_takes_a_base_and_a_recipe(base: Path, tmp_path: Path) -> N
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("defaults:\n  - override /search: beam\nsearch: {size: 7}\n")
     words = [f"from={base}", f"experiment={recipe}", "optimizer.learning_rate=0.1,0.2"]
-    jobs = plan(words, seeds=[4], output=tmp_path / "out", at_once=1, cpus=1)
+    jobs = plan_jobs(words, seeds=[4], output=tmp_path / "out", at_once=1, cpus=1)
     assert [job.settings["optimizer"]["learning_rate"] for job in jobs] == [0.1, 0.2]
     for job in jobs:
         assert job.settings["search"]["size"] == 7
@@ -86,7 +88,7 @@ def test_a_recipe_of_ones_own_is_read_and_its_mistakes_bear_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with own_recipe(["experiment=multi30k", "seed=2"]) as words:
+    with prepare_recipe(["experiment=multi30k", "seed=2"]) as words:
         assert words == ["experiment=multi30k", "seed=2"]
     for text, told in (
         ("optimizer: {learning_rat: 1}", "mine.yaml: optimizer.learning_rat is not a setting of adam"),
@@ -96,17 +98,17 @@ def test_a_recipe_of_ones_own_is_read_and_its_mistakes_bear_its_name(
         ("seed: [", "mine.yaml cannot be read"),
     ):
         Path("mine.yaml").write_text(text)
-        status, _, err = command(monkeypatch, capsys, "experiment=./mine.yaml", "output=out")
+        status, _, err = run_train(monkeypatch, capsys, "experiment=./mine.yaml", "output=out")
         assert status == 2
         assert told in err
-    status, _, err = command(monkeypatch, capsys, "experiment=mina.yaml")
+    status, _, err = run_train(monkeypatch, capsys, "experiment=mina.yaml")
     assert status == 2
     assert "Did you mean mine.yaml?" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
 def test_a_run_begins_with_the_weights_and_the_vocabulary_of_another(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lighten(monkeypatch)
     settings = {**yaml.safe_load((trained.folder / "config.yaml").read_text()), "output": str(tmp_path / "new")}
@@ -118,15 +120,15 @@ def test_a_run_begins_with_the_weights_and_the_vocabulary_of_another(
     device = torch.device("cpu")
     before, after = model_folder.load(trained.folder, device=device), model_folder.load(tmp_path / "new", device=device)
     assert after.tokenizers.source.serialized == before.tokenizers.source.serialized
-    for name, tensor in weights(before.model).items():
-        torch.testing.assert_close(weights(after.model)[name], tensor, atol=1e-6, rtol=0)
+    for name, tensor in get_weights(before.model).items():
+        torch.testing.assert_close(get_weights(after.model)[name], tensor, atol=1e-6, rtol=0)
     # once begun, it needs the other run no more
     longer = {**settings, "training": {**settings["training"], "stop": {**settings["training"]["stop"], "epochs": 2}}}
-    monkeypatch.setattr("nmt.runs.initial.model_folder", lambda path: pytest.fail("the checkpoint is to be read"))
+    monkeypatch.setattr("nmt.runs.initial.find_model_folder", lambda path: pytest.fail("the checkpoint is to be read"))
     assert run(longer, tmp_path / "new").reason == "epochs (2)"
 
 
-def test_another_model_is_refused_by_name(trained: Trained, tmp_path: Path) -> None:
+def test_another_model_is_refused_by_name(trained: TrainedRun, tmp_path: Path) -> None:
     settings = config.check(yaml.safe_load((trained.folder / "config.yaml").read_text()), build.TRAIN)
     larger = {**settings, "init": str(trained.folder), "model": {**settings["model"], "embedding_size": 25}}
     refused: list[tuple[dict[str, Any], type[NmtError], str]] = [
@@ -137,4 +139,4 @@ def test_another_model_is_refused_by_name(trained: Trained, tmp_path: Path) -> N
         with pytest.raises(kind, match=told):
             run(wrong, tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    assert train.output(settings)
+    assert train.get_output_folder(settings)

@@ -9,21 +9,27 @@ import pytest
 from nmt.cli import align, application, compare, evaluate, train, translate
 from nmt.comparison import catalog
 from nmt.composition import diagnostics
-from nmt.composition.diagnostics import choices, composed, elsewhere, is_group, miswritten
-from nmt.composition.paths import configs
+from nmt.composition.diagnostics import (
+    compose_config,
+    find_group_choices,
+    find_syntax_problem,
+    is_group,
+    list_settings_of_other_options,
+)
+from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import read_recipe_text
 from nmt.errors import ConfigError
-from tests.builders import slow_unless
+from tests.builders import mark_slow_unless
 
 MAINS = {"train": train, "translate": translate, "evaluate": evaluate, "align": align, "compare": compare}
 
 
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> str:
+def read_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> str:
     """What a command says to wrong words."""
     monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
     with pytest.raises(SystemExit) as exit:
         MAINS[command].main()
-    assert exit.value.code == application.USAGE
+    assert exit.value.code == application.USAGE_STATUS
     said = capsys.readouterr().err
     assert not {"hydra", "Traceback", "omegaconf"} & set(said.replace(".", " ").lower().split())
     return said
@@ -80,7 +86,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
 def test_a_key_that_is_no_setting_is_told_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
-    message = told(monkeypatch, capsys, *line.split())
+    message = read_message(monkeypatch, capsys, *line.split())
     assert said in message
     assert not [key for key in (word.partition("=")[0] for word in line.split()) if f"Did you mean {key}?" in message]
 
@@ -131,7 +137,7 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
 def test_a_word_that_cannot_be_read_is_told_how_settings_are_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
-    assert said in told(monkeypatch, capsys, *line.split(" "))
+    assert said in read_message(monkeypatch, capsys, *line.split(" "))
 
 
 @pytest.mark.parametrize(
@@ -149,25 +155,25 @@ def test_a_word_that_cannot_be_read_is_told_how_settings_are_written(
     ],
 )
 def test_words_that_hydra_understands_are_let_through(word: str) -> None:
-    assert miswritten([word]) is None
+    assert find_syntax_problem([word]) is None
 
 
 @pytest.mark.parametrize("word", ["-m", "--multi", "hydra.mode=MULTIRUN", "+hydra.mode=RUN"])
 def test_several_runs_are_left_to_nmt_compare(word: str) -> None:
-    assert (miswritten([word]) or "").startswith(f"{word} does several runs, which nmt-compare is for")
+    assert (find_syntax_problem([word]) or "").startswith(f"{word} does several runs, which nmt-compare is for")
 
 
 GROUPS = ("search", "schedule", "data", "attention/scope", "attention/score", "model/decoder")
 
 
-@pytest.mark.parametrize("group", slow_unless(["schedule", "attention/scope"], GROUPS))
+@pytest.mark.parametrize("group", mark_slow_unless(["schedule", "attention/scope"], GROUPS))
 def test_every_file_of_a_group_is_found_by_the_settings_that_only_it_has(group: str) -> None:
     """An oracle for `elsewhere`: what Hydra composes for each option, held against what the default has."""
-    default = composed("train", [])
-    homes = dict(elsewhere(default))
-    for file in (Path(configs()) / group).glob("*.yaml"):
-        found = composed("train", [f"{group}={file.stem}"])
-        assert found.chosen[group] == file.stem
+    default = compose_config("train", [])
+    homes = dict(list_settings_of_other_options(default))
+    for file in (Path(find_config_folder()) / group).glob("*.yaml"):
+        found = compose_config("train", [f"{group}={file.stem}"])
+        assert found.options[group] == file.stem
         new = {key for key in found.keys if key not in default.keys}
         assert all(homes[key].group == group and file.stem in homes[key].options for key in new)
         others = {key for key, home in homes.items() if home.group == group} - new
@@ -179,11 +185,11 @@ def test_a_recipe_or_comparison_that_is_no_regular_file_is_said_to_be_none(tmp_p
     with pytest.raises(ConfigError, match=r"experiment=.*mine\.yaml is no regular file"):
         read_recipe_text(tmp_path / "mine.yaml")
     with pytest.raises(ConfigError, match=r"comparison=.*mine\.yaml is no regular file"):
-        catalog.place(str(tmp_path / "mine.yaml"))
+        catalog.resolve_path(str(tmp_path / "mine.yaml"))
 
 
 def test_choices_are_told_from_settings() -> None:
-    assert choices(["data=files", "+search=beam", "model/decoder=luong", "seed=1", "attention.heads=2"]) == [
+    assert find_group_choices(["data=files", "+search=beam", "model/decoder=luong", "seed=1", "attention.heads=2"]) == [
         "data=files",
         "+search=beam",
         "model/decoder=luong",
@@ -192,5 +198,5 @@ def test_choices_are_told_from_settings() -> None:
 
 
 def test_a_choice_that_cannot_be_made_does_not_hide_what_is_wrong_with_a_key() -> None:
-    said = diagnostics.hint("search.sizee", "train", ["data=nothing"])
+    said = diagnostics.explain_unknown_key("search.sizee", "train", ["data=nothing"])
     assert said == "search.sizee is not a setting. Did you mean search.size?"

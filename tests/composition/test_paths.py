@@ -10,7 +10,7 @@ from nmt.composition import paths
 ASK = "from nmt.composition.paths import configs; print(configs())"
 
 
-def answer(root: Path, directory: Path) -> Path:
+def find_in_interpreter(root: Path, directory: Path) -> Path:
     """What `configs` says in a fresh interpreter that finds `nmt` in `root` and runs in `directory`."""
     code = f"import sys; sys.path.insert(0, {str(root)!r}); {ASK}"
     command = [sys.executable, "-I", "-c", code]
@@ -18,7 +18,7 @@ def answer(root: Path, directory: Path) -> Path:
     return Path(done.stdout.strip())
 
 
-def copy(root: Path) -> None:
+def copy_package(root: Path) -> None:
     """As much of the package as `configs` needs."""
     for part in ("__init__.py", "composition/__init__.py", "composition/paths.py"):
         (root / "nmt" / part).parent.mkdir(parents=True, exist_ok=True)
@@ -26,17 +26,17 @@ def copy(root: Path) -> None:
 
 
 def test_beside_the_package_in_a_checkout() -> None:
-    assert Path(paths.configs()) == Path(__file__).resolve().parents[2] / "configs"
+    assert Path(paths.find_config_folder()) == Path(__file__).resolve().parents[2] / "configs"
 
 
 def test_beside_a_copy_even_if_another_is_installed(tmp_path: Path) -> None:
-    copy(tmp_path / "checkout")
+    copy_package(tmp_path / "checkout")
     (tmp_path / "checkout/configs").mkdir()
-    assert answer(tmp_path / "checkout", tmp_path) == tmp_path / "checkout/configs"
+    assert find_in_interpreter(tmp_path / "checkout", tmp_path) == tmp_path / "checkout/configs"
 
 
 def test_inside_the_package_when_installed_even_if_another_configs_lies_beside_it(tmp_path: Path) -> None:
-    copy(tmp_path / "site")
+    copy_package(tmp_path / "site")
     (tmp_path / "site/nmt/configs").mkdir()
     (tmp_path / "site/configs").mkdir()
-    assert answer(tmp_path / "site", tmp_path / "site") == tmp_path / "site/nmt/configs"
+    assert find_in_interpreter(tmp_path / "site", tmp_path / "site") == tmp_path / "site/nmt/configs"

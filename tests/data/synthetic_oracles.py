@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from nmt.data.synthetic.adjectives import COLOURING, DESCRIBING
+from nmt.data.synthetic.adjectives import COLOURS_BY_KIND, QUALITIES_BY_KIND
 from nmt.data.synthetic.nouns import NOUNS
 
 CASES, GENDERS = ("nom", "acc", "dat"), ("m", "f", "n", "p")
@@ -76,7 +76,7 @@ def noun_cells() -> dict[str, set[Cell]]:
 
 
 NOUN_CELLS = noun_cells()
-STEMS = {a.stem for table in (DESCRIBING, COLOURING) for choices in table.values() for a in choices}
+STEMS = {a.stem for table in (QUALITIES_BY_KIND, COLOURS_BY_KIND) for choices in table.values() for a in choices}
 
 
 def legal(determiner: str, adjectives: list[str], noun: str) -> bool:

@@ -8,30 +8,36 @@ import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists, none, tuples
 
-from nmt.data.batching import Batch, Batches, Batching, by_length, collate, in_order, pad
-from nmt.data.encoded import Ids, Tokenized, tokenize
+from nmt.data.batching import Batch, Batches, BatchSettings, bucket_by_length, collate, iterate_validation_batches, pad
+from nmt.data.encoded import RaggedIds, TokenizedBitext, tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer, Tokenizers
 from nmt.errors import ConfigError
-from nmt.special_tokens import END, PAD, START
+from nmt.special_tokens import BOS, EOS, PAD
 
 LETTERS = [" ".join("abcdefghij"[n % 10 :]) for n in range(20)]
 TOKENIZERS: Tokenizers = Bpe(vocab_size=15).train(LETTERS, LETTERS)
 
 
-def pairs(sizes: list[tuple[int, int]], seed: int = 0) -> Tokenized:
+def pairs(sizes: list[tuple[int, int]], seed: int = 0) -> TokenizedBitext:
     """Pairs of sentences of random ids, of the given sizes."""
     draw = random.Random(seed)
     source, target = ([[draw.randint(4, 99) for _ in range(size[side])] for size in sizes] for side in (0, 1))
-    return Tokenized(Ids.of(source), Ids.of(target), [""] * len(sizes), [""] * len(sizes), np.arange(len(sizes)))
+    return TokenizedBitext(
+        RaggedIds.from_sentences(source),
+        RaggedIds.from_sentences(target),
+        [""] * len(sizes),
+        [""] * len(sizes),
+        np.arange(len(sizes)),
+    )
 
 
-def batches(train: Tokenized, seed: int = 1, **settings: int | None) -> Batches:
-    return Batches(train, TOKENIZERS, Batching(**settings), seed=seed)  # type: ignore[arg-type]
+def batches(train: TokenizedBitext, seed: int = 1, **settings: int | None) -> Batches:
+    return Batches(train, TOKENIZERS, BatchSettings(**settings), seed=seed)  # type: ignore[arg-type]
 
 
 def all_of(found: Batches, number: int) -> list[Batch]:
-    epoch = found.epoch(number)
-    return [epoch.batch(index) for index in range(len(epoch))]
+    epoch = found.make_epoch(number)
+    return [epoch.get_batch(index) for index in range(len(epoch))]
 
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
@@ -59,15 +65,15 @@ def test_every_pair_once_and_within_the_budget(
     assert sorted(torch.cat([batch.lines for batch in found]).tolist()) == list(range(len(sizes)))
     for batch in found:
         rows = len(batch.lines)
-        assert rows * max(batch.source.shape[1], batch.wanted.shape[1]) <= tokens
+        assert rows * max(batch.source.shape[1], batch.target_output.shape[1]) <= tokens
         assert rows <= (most or rows)
-        assert batch.source.shape[1] % multiple == batch.wanted.shape[1] % multiple == 0
+        assert batch.source.shape[1] % multiple == batch.target_output.shape[1] % multiple == 0
         for row, line in enumerate(batch.lines.tolist()):
-            source, target = train.source.sentence(line), train.target.sentence(line)
-            padding = [PAD] * (batch.wanted.shape[1] - len(target) - 1)
-            assert batch.source[row].tolist() == [*source, END] + [PAD] * (batch.source.shape[1] - len(source) - 1)
-            assert batch.read[row].tolist() == [START, *target, *padding]
-            assert batch.wanted[row].tolist() == [*target, END, *padding]
+            source, target = train.source.get_sentence(line), train.target.get_sentence(line)
+            padding = [PAD] * (batch.target_output.shape[1] - len(target) - 1)
+            assert batch.source[row].tolist() == [*source, EOS] + [PAD] * (batch.source.shape[1] - len(source) - 1)
+            assert batch.target_input[row].tolist() == [BOS, *target, *padding]
+            assert batch.target_output[row].tolist() == [*target, EOS, *padding]
             assert batch.source_lengths[row] == len(source) + 1
         assert {tensor.dtype for tensor in batch} == {torch.int64}
 
@@ -77,7 +83,7 @@ def test_an_epoch_is_a_pure_function_of_seed_and_number(sizes: list[tuple[int, i
     train = pairs(sizes)
     fresh = batches(train, seed=seed, tokens=40)
     used = batches(train, seed=seed, tokens=40)
-    used.epoch(number + 1)
+    used.make_epoch(number + 1)
     assert same(all_of(fresh, number), all_of(used, number))
 
 
@@ -94,8 +100,8 @@ def test_neighbours_in_length_meet() -> None:
 
     def padding(pool: int) -> float:
         found = all_of(batches(train, tokens=512, pool=pool), 0)
-        sizes = sum(batch.source.numel() + batch.wanted.numel() for batch in found)
-        real = sum(int((side != PAD).sum()) for batch in found for side in (batch.source, batch.wanted))
+        sizes = sum(batch.source.numel() + batch.target_output.numel() for batch in found)
+        real = sum(int((side != PAD).sum()) for batch in found for side in (batch.source, batch.target_output))
         return 1 - real / sizes
 
     assert padding(4000) < padding(400) < padding(40)
@@ -110,30 +116,33 @@ def test_sampling_gives_each_epoch_its_own_pieces_of_the_same_text() -> None:
     sampling = Tokenizer.load(plain.serialized, sampling=0.3)
     tokenizers = Tokenizers(sampling, sampling)
     train = tokenize(tokenizers, source, target)
-    found = [all_of(Batches(train, tokenizers, Batching(tokens=200), seed=5), number) for number in (0, 1, 0)]
+    found = [all_of(Batches(train, tokenizers, BatchSettings(tokens=200), seed=5), number) for number in (0, 1, 0)]
     assert same(found[0], found[2])
     assert not same(found[0], found[1])
     for epoch in found:
         for batch in epoch:
             lines = batch.lines.tolist()
             assert plain.decode(batch.source.tolist()) == [source[line] for line in lines]
-            assert plain.decode(batch.wanted.tolist()) == [target[line] for line in lines]
-            assert len(lines) * max(batch.source.shape[1], batch.wanted.shape[1]) <= 200
+            assert plain.decode(batch.target_output.tolist()) == [target[line] for line in lines]
+            assert len(lines) * max(batch.source.shape[1], batch.target_output.shape[1]) <= 200
 
 
 @given(sizes=lists(tuples(integers(0, 12), integers(0, 12)), max_size=30), tokens=integers(1, 60))
 def test_in_order_reads_every_pair_once_even_empty_ones(sizes: list[tuple[int, int]], tokens: int) -> None:
     validation = pairs(sizes)
-    found = list(in_order(validation, tokens))
+    found = list(iterate_validation_batches(validation, tokens))
     assert sorted(line for batch in found for line in batch.lines.tolist()) == list(range(len(sizes)))
     for batch in found:
-        assert len(batch.lines) == 1 or len(batch.lines) * max(batch.source.shape[1], batch.wanted.shape[1]) <= tokens
+        assert (
+            len(batch.lines) == 1
+            or len(batch.lines) * max(batch.source.shape[1], batch.target_output.shape[1]) <= tokens
+        )
         assert same([batch], [collate(validation, batch.lines.numpy())])
 
 
 @given(lengths=lists(integers(0, 30), max_size=40), tokens=integers(1, 90))
 def test_by_length_is_a_partition_within_the_budget(lengths: list[int], tokens: int) -> None:
-    groups = by_length(lengths, tokens)
+    groups = bucket_by_length(lengths, tokens)
     assert sorted(index for group in groups for index in group.tolist()) == list(range(len(lengths)))
     sizes = [[lengths[index] for index in group] for group in groups]
     assert all(len(group) == 1 or len(group) * max(group) <= tokens for group in sizes)
@@ -144,15 +153,15 @@ def test_by_length_is_a_partition_within_the_budget(lengths: list[int], tokens: 
 def test_pad_ends_every_sentence(sentences: list[list[int]]) -> None:
     source, lengths = pad(sentences)
     widest = max((len(sentence) for sentence in sentences), default=0) + 1
-    assert source.tolist() == [[*ids, END] + [PAD] * (widest - len(ids) - 1) for ids in sentences]
+    assert source.tolist() == [[*ids, EOS] + [PAD] * (widest - len(ids) - 1) for ids in sentences]
     assert lengths.tolist() == [len(ids) + 1 for ids in sentences]
 
 
 def test_a_budget_without_room_is_told_at_once() -> None:
     train = pairs([(3, 9), (2, 2)])
-    assert len(batches(train, tokens=10).epoch(0)) == 2
+    assert len(batches(train, tokens=10).make_epoch(0)) == 2
     with pytest.raises(ConfigError, match=r"batching\.tokens=9 .* 10 tokens"):
         batches(train, tokens=9)
     for wrong in ({"tokens": 0}, {"pool": 0}, {"width_multiple": 0}, {"max_sentences": 0}):
         with pytest.raises(ConfigError, match=f"batching.{next(iter(wrong))}=0"):
-            Batching(**wrong)  # type: ignore[arg-type]
+            BatchSettings(**wrong)  # type: ignore[arg-type]

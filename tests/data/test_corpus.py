@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.data import corpus as corpora
-from nmt.data.corpus import Bitext, Files, Sides
+from nmt.data.corpus import Bitext, Files, SplitFiles
 from nmt.errors import ConfigError, DataError
 
 
@@ -18,9 +18,9 @@ def write(path: Path, *lines: str) -> str:
 
 
 @pytest.fixture
-def sides(tmp_path: Path) -> dict[str, Sides]:
+def sides(tmp_path: Path) -> dict[str, SplitFiles]:
     return {
-        split: Sides(
+        split: SplitFiles(
             source=write(tmp_path / f"{split}.de", *(f"ein {split} {n}" for n in range(rows))),
             target=write(tmp_path / f"{split}.en", *(f"a {split} {n}" for n in range(rows))),
             links=write(tmp_path / f"{split}.align", *["0-0 1p1"] * rows) if split == "test" else None,
@@ -31,11 +31,11 @@ def sides(tmp_path: Path) -> dict[str, Sides]:
 
 def files(**options: Any) -> Files:
     if "test" in options:
-        options["test"] = corpora.TestSides(**vars(options["test"]))
+        options["test"] = corpora.OptionalSplitFiles(**vars(options["test"]))
     return Files(source_language="de", target_language="en", **options)
 
 
-def test_every_split_loads_with_its_links(sides: dict[str, Sides]) -> None:
+def test_every_split_loads_with_its_links(sides: dict[str, SplitFiles]) -> None:
     corpus = files(**sides)
     corpus.check()
     assert corpus.load("train") == Bitext(
@@ -46,21 +46,21 @@ def test_every_split_loads_with_its_links(sides: dict[str, Sides]) -> None:
     assert files(**sides).load("test") is None
 
 
-def test_identity_follows_the_content_and_not_the_path(sides: dict[str, Sides], tmp_path: Path) -> None:
-    identity = files(**sides).identity()
+def test_identity_follows_the_content_and_not_the_path(sides: dict[str, SplitFiles], tmp_path: Path) -> None:
+    identity = files(**sides).get_identity()
     (tmp_path / "moved").mkdir()
     moved = Path(sides["train"].source).rename(tmp_path / "moved" / "other")
-    elsewhere = Sides(source=str(moved), target=sides["train"].target)
-    assert files(**sides | {"train": elsewhere}).identity() == identity
-    assert files(**sides | {"train": elsewhere}, errors="replace").identity() != identity
+    elsewhere = SplitFiles(source=str(moved), target=sides["train"].target)
+    assert files(**sides | {"train": elsewhere}).get_identity() == identity
+    assert files(**sides | {"train": elsewhere}, errors="replace").get_identity() != identity
     moved.write_bytes(moved.read_bytes().replace(b"3", b"4"))
-    assert files(**sides | {"train": elsewhere}).identity() != identity
+    assert files(**sides | {"train": elsewhere}).get_identity() != identity
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 @pytest.mark.parametrize("name", ["source", "target", "links"])
 def test_check_finds_what_is_missing_empty_or_a_folder(
-    sides: dict[str, Sides], split: str, name: str, tmp_path: Path
+    sides: dict[str, SplitFiles], split: str, name: str, tmp_path: Path
 ) -> None:
     found = {key: getattr(sides[split], key) for key in ("source", "target", "links")}
     (tmp_path / "empty").touch()
@@ -71,22 +71,22 @@ def test_check_finds_what_is_missing_empty_or_a_folder(
         (tmp_path, f"{asked} is a folder"),
     ):
         with pytest.raises(DataError, match=message):
-            files(**sides | {split: Sides(**found | {name: str(broken)})}).check()
+            files(**sides | {split: SplitFiles(**found | {name: str(broken)})}).check()
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_pipe_is_refused_and_not_opened(sides: dict[str, Sides], split: str, tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_not_opened(sides: dict[str, SplitFiles], split: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    piped = Sides(source=str(tmp_path / "pipe"), target=sides[split].target)
+    piped = SplitFiles(source=str(tmp_path / "pipe"), target=sides[split].target)
     with pytest.raises(DataError, match=rf"pipe \(data\.{split}\.source\) is a pipe"):
         files(**sides | {split: piped}).check()
 
 
 def test_unequal_files_are_told_with_their_counts_and_the_first_lone_line(
-    sides: dict[str, Sides], tmp_path: Path
+    sides: dict[str, SplitFiles], tmp_path: Path
 ) -> None:
     longer = write(tmp_path / "longer.en", *(f"line {n}" for n in range(7)))
-    corpus = files(**sides | {"train": Sides(source=sides["train"].source, target=longer)})
+    corpus = files(**sides | {"train": SplitFiles(source=sides["train"].source, target=longer)})
     corpus.check()
     with pytest.raises(
         DataError, match=r"train\.de has 5 lines and .*longer\.en has 7.* Line 6 of .*longer\.en.*'line 5'"
@@ -99,26 +99,26 @@ def test_unequal_files_are_told_with_their_counts_and_the_first_lone_line(
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_bytes_that_are_not_utf8_are_told_with_the_key_that_lets_them_pass(
-    sides: dict[str, Sides], split: corpora.Split
+    sides: dict[str, SplitFiles], split: corpora.Split
 ) -> None:
     Path(sides[split].source).write_bytes(b"sch\xf6n\n")
     with pytest.raises(DataError, match=r"set data\.errors=replace"):
         files(**sides).load(split)
 
 
-def test_a_file_that_unpacks_to_nothing_is_empty(sides: dict[str, Sides], tmp_path: Path) -> None:
+def test_a_file_that_unpacks_to_nothing_is_empty(sides: dict[str, SplitFiles], tmp_path: Path) -> None:
     packed = tmp_path / "nothing.gz"
     packed.write_bytes(gzip.compress(b""))
-    corpus = files(**sides | {"train": Sides(source=str(packed), target=str(packed))})
+    corpus = files(**sides | {"train": SplitFiles(source=str(packed), target=str(packed))})
     corpus.check()
     with pytest.raises(DataError, match=r"nothing\.gz .*is empty"):
         corpus.load("train")
 
 
-def test_a_test_split_is_whole_or_absent(sides: dict[str, Sides]) -> None:
+def test_a_test_split_is_whole_or_absent(sides: dict[str, SplitFiles]) -> None:
     path = sides["test"].source
     del sides["test"]
-    absent = Files(source_language="de", target_language="en", test=corpora.TestSides(), **sides)
+    absent = Files(source_language="de", target_language="en", test=corpora.OptionalSplitFiles(), **sides)
     assert absent.load("test") is None
     for partial, missing in (
         ({"source": path}, r"data\.test\.target"),
@@ -126,7 +126,7 @@ def test_a_test_split_is_whole_or_absent(sides: dict[str, Sides]) -> None:
         ({"links": path}, r"data\.test\.source and data\.test\.target"),
     ):
         with pytest.raises(ConfigError, match=f"needs both sides; write {missing}="):
-            Files(source_language="de", target_language="en", test=corpora.TestSides(**partial), **sides)
+            Files(source_language="de", target_language="en", test=corpora.OptionalSplitFiles(**partial), **sides)
 
 
 def test_a_number_of_pairs_is_split_off_and_none_of_their_sources_stays(
@@ -134,7 +134,7 @@ def test_a_number_of_pairs_is_split_off_and_none_of_their_sources_stays(
 ) -> None:
     pairs = [(f"ein  Wort {n % 40}", f"a word {n % 45}") for n in range(90)] + [("", "blank"), ("ein Wort 99", " ")]
     source, target = (write(tmp_path / f"t.{side}", *(pair[side] for pair in pairs)) for side in (0, 1))
-    corpus = files(train=Sides(source=source, target=target), validation=7)
+    corpus = files(train=SplitFiles(source=source, target=target), validation=7)
     corpus.check()
     with caplog.at_level("INFO"):
         train, validation = corpus.load("train"), corpus.load("validation")
@@ -149,18 +149,18 @@ def test_a_number_of_pairs_is_split_off_and_none_of_their_sources_stays(
     assert caplog.text.count(f"7 pairs are split off for validation; {92 - 7 - len(train.source)} more") == 2
     shuffled = sorted(pairs, key=lambda pair: pair[1])
     again = [write(tmp_path / f"s.{side}", *(pair[side].replace("  ", " ") for pair in shuffled)) for side in (0, 1)]
-    other = files(train=Sides(source=again[0], target=again[1]), validation=7).load("validation")
+    other = files(train=SplitFiles(source=again[0], target=again[1]), validation=7).load("validation")
     assert other is not None
     assert {" ".join(line.split()) for line in other.source} == {" ".join(line.split()) for line in held}
 
 
 def test_a_number_of_validation_pairs_is_part_of_the_identity_and_leaves_some_for_training(
-    sides: dict[str, Sides],
+    sides: dict[str, SplitFiles],
 ) -> None:
     train = sides["train"]
-    identity = files(train=train, validation=2).identity()
-    assert identity["train"] == files(**sides).identity()["train"]
-    assert identity != files(train=train, validation=3).identity()
+    identity = files(train=train, validation=2).get_identity()
+    assert identity["train"] == files(**sides).get_identity()["train"]
+    assert identity != files(train=train, validation=3).get_identity()
     loaded = files(train=train, validation=4, test=sides["test"]).load("train")
     assert loaded is not None
     assert len(loaded.source) == 1

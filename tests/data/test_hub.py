@@ -91,7 +91,7 @@ def test_every_kind_gives_the_same_text_and_identity(kinds: dict[str, Kind], nam
     for split, rows in (("train", TRAIN), ("validation", VALIDATION)):
         assert corpus.load(split) == Bitext([row["de"] for row in rows], [row["en"] for row in rows])  # type: ignore[arg-type]
     assert corpus.load("test") is None
-    assert corpus.identity() == hub(kinds["json"]).identity()
+    assert corpus.get_identity() == hub(kinds["json"]).get_identity()
 
 
 def test_languages_can_be_exchanged_and_identity_follows(kinds: dict[str, Kind]) -> None:
@@ -99,7 +99,7 @@ def test_languages_can_be_exchanged_and_identity_follows(kinds: dict[str, Kind])
     forth = there.load("train")
     assert forth is not None
     assert back.load("train") == Bitext(forth.target, forth.source)
-    assert there.identity() != back.identity()
+    assert there.get_identity() != back.get_identity()
 
 
 @pytest.mark.parametrize("name", ["saved", "json"])
@@ -124,7 +124,7 @@ def test_line_ends_become_spaces_and_missing_texts_empty_both_counted(
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert corpus.load("train") == Bitext(["c", "d e ", ""], ["a b", "", "f"])
-            corpus.identity()
+            corpus.get_identity()
         assert [record.message.split(": ")[1] for record in caplog.records if "split train" in record.message] == [
             "2 texts had line ends inside, now spaces; 1 were missing, now empty"
         ]
@@ -156,7 +156,7 @@ def test_a_test_split_that_nobody_named_may_be_absent(
     corpus = hub(kinds[name] | {"splits": Splits(train=named.train, validation=named.validation)})
     with caplog.at_level(logging.INFO):
         assert corpus.load("test") is None
-        assert corpus.identity() == hub(kinds[name]).identity()
+        assert corpus.get_identity() == hub(kinds[name]).get_identity()
     assert caplog.text.count("has no split called test, so there is no test set") == 1
     with pytest.raises(DataError, match=r"split train could not be loaded"):
         hub({"path": "no/such", "splits": Splits()}).load("test")
@@ -299,6 +299,6 @@ def test_a_number_of_pairs_is_split_off_for_validation(kinds: dict[str, Kind], n
     assert len(validation.source) == 2
     pairs = [sorted(zip(*text[:2], strict=True)) for text in (train, validation, whole)]
     assert sorted(pairs[0] + pairs[1]) == pairs[2]
-    assert corpus.identity() != hub(kinds[name] | {"splits": Splits(validation=3, test=None)}).identity()
+    assert corpus.get_identity() != hub(kinds[name] | {"splits": Splits(validation=3, test=None)}).get_identity()
     with pytest.raises(ConfigError, match=r"data\.splits\.validation=0 must be at least 1"):
         hub(kinds[name] | {"splits": Splits(validation=0)})

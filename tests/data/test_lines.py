@@ -46,14 +46,14 @@ def test_what_was_written_is_read(
 @given(content=binary())
 def test_lines_are_those_of_wc(content: bytes) -> None:
     refused = content.startswith((b"\xff\xfe", b"\xfe\xff")) or formats.recognize(content, strict=False)
-    assume(not refused and formats.compression(content) is None and content != b"\xef\xbb\xbf")
+    assume(not refused and formats.detect_compression(content) is None and content != b"\xef\xbb\xbf")
     found = list(lines.decode(io.BytesIO(content), name="here", errors="replace"))
     assert len(found) == content.count(b"\n") + bool(content and not content.endswith(b"\n"))
 
 
 @given(content=text())
 def test_one_line_is_one_line_for_every_tool_and_keeps_all_else(content: str) -> None:
-    safe = lines.one_line(content)
+    safe = lines.replace_line_ends(content)
     assert len(safe.splitlines()) == (1 if safe else 0)
     assert len(safe) == len(content)
     assert all(a == b or (b == " " and a in lines.LINE_ENDS) for a, b in zip(content, safe, strict=True))
@@ -235,7 +235,7 @@ def test_a_stray_nul_is_a_character(content: bytes) -> None:
 
 
 def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST", 1 << 20)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1 << 20)
     bomb = gzip.compress(b"a\n" + b"b" * (5 << 20))
     with pytest.raises(DataError, match="line 2 has more than 1 MiB"):
         list(lines.decode(io.BytesIO(bomb), name="bomb"))

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists
 
-from nmt.data.batching import Batch, Batches, Batching, Epoch
+from nmt.data.batching import Batch, Batches, BatchSettings, Epoch
 from nmt.data.encoded import tokenize
-from nmt.data.loader import Feed
+from nmt.data.loader import BatchLoader
 from nmt.data.tokenizer import Bpe
 
 DRAW = random.Random(4)
@@ -25,19 +25,19 @@ class Watched(Batches):
     """Notes which epochs were made, and breaks where it is told to."""
 
     def __init__(self, breaks_at: int | None = None) -> None:
-        super().__init__(TRAIN, TOKENIZERS, Batching(tokens=200), seed=5)
+        super().__init__(TRAIN, TOKENIZERS, BatchSettings(tokens=200), seed=5)
         self.made: list[int] = []
         self.breaks_at = breaks_at
 
-    def epoch(self, number: int, *rest: Any) -> Epoch:
+    def make_epoch(self, number: int, *rest: Any) -> Epoch:
         self.made.append(number)
         if number == self.breaks_at:
             raise OSError("the disk is gone")
-        return super().epoch(number, *rest)
+        return super().make_epoch(number, *rest)
 
 
-EPOCHS = [Watched().epoch(number) for number in range(8)]
-ALL = [[epoch.batch(index) for index in range(len(epoch))] for epoch in EPOCHS]
+EPOCHS = [Watched().make_epoch(number) for number in range(8)]
+ALL = [[epoch.get_batch(index) for index in range(len(epoch))] for epoch in EPOCHS]
 
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
@@ -48,20 +48,20 @@ def same(first: list[Batch], second: list[Batch]) -> bool:
 
 @given(epoch=integers(0, 3), batch=integers(0, len(ALL[0]) // 2), sizes=lists(integers(1, 5), min_size=1, max_size=9))
 def test_the_batches_are_those_of_the_epochs_from_any_position(epoch: int, batch: int, sizes: list[int]) -> None:
-    with Feed(Watched(), epoch=epoch, batch=batch, pinned=False) as feed:
+    with BatchLoader(Watched(), epoch=epoch, batch=batch, pinned=False) as feed:
         for most in sizes:
             wanted = ALL[epoch][batch : batch + most]
             assert same(feed.take(most), wanted)
-            assert feed.size == len(EPOCHS[epoch])
+            assert feed.epoch_size == len(EPOCHS[epoch])
             batch += len(wanted)
-            if batch == feed.size:
+            if batch == feed.epoch_size:
                 epoch, batch = epoch + 1, 0
 
 
 def test_no_two_epochs_are_alike_and_at_most_one_is_made_ahead() -> None:
     assert not same(ALL[0], ALL[1])
     batches = Watched()
-    with Feed(batches, epoch=2, batch=0, pinned=False) as feed:
+    with BatchLoader(batches, epoch=2, batch=0, pinned=False) as feed:
         assert batches.made == []
         for number in (2, 3, 4):
             while feed.take(3)[-1].lines.tolist() != ALL[number][-1].lines.tolist():
@@ -69,7 +69,7 @@ def test_no_two_epochs_are_alike_and_at_most_one_is_made_ahead() -> None:
 
 
 def test_what_goes_wrong_ahead_is_told_when_its_epoch_is_needed() -> None:
-    with Feed(Watched(breaks_at=1), epoch=0, batch=0, pinned=False) as feed:
+    with BatchLoader(Watched(breaks_at=1), epoch=0, batch=0, pinned=False) as feed:
         for batch in ALL[0]:
             assert same(feed.take(1), [batch])
         with pytest.raises(OSError, match="the disk is gone"):
@@ -78,11 +78,11 @@ def test_what_goes_wrong_ahead_is_told_when_its_epoch_is_needed() -> None:
 
 def test_nothing_is_left_running() -> None:
     before = threading.active_count()
-    with Feed(Watched(), epoch=0, batch=0, pinned=False) as feed:
+    with BatchLoader(Watched(), epoch=0, batch=0, pinned=False) as feed:
         feed.take(2)
         assert threading.active_count() > before
     assert threading.active_count() == before
-    with pytest.raises(KeyboardInterrupt), Feed(Watched(), epoch=0, batch=0, pinned=False) as feed:
+    with pytest.raises(KeyboardInterrupt), BatchLoader(Watched(), epoch=0, batch=0, pinned=False) as feed:
         feed.take(2)
         raise KeyboardInterrupt
     assert threading.active_count() == before

@@ -10,10 +10,10 @@ import pytest
 import sentencepiece
 
 from nmt.data.model_proto import read_pieces
-from nmt.data.own_model import BYTES, move_symbols, read_given, read_tokenizer
+from nmt.data.own_model import MAX_MODEL_BYTES, move_symbols, read_pretrained, read_tokenizer
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 
 LINES = ["the small cat sat on the mat .", "a dog sees the cat", "dogs and cats sit on mats"] * 10
 KINDS = pytest.mark.parametrize("kind", TOKENIZERS)
@@ -47,13 +47,13 @@ def test_moving_symbols_changes_no_segmentation(kind: str, options: dict[str, An
     theirs = learn(kind, **options)
     oracle = sentencepiece.SentencePieceProcessor(model_proto=theirs)
     model = Tokenizer.load(move_symbols(theirs))
-    assert [model._model.pad_id(), model._model.unk_id()] == [PAD, UNKNOWN]
-    assert [model._model.bos_id(), model._model.eos_id()] == [START, END]
+    assert [model._model.pad_id(), model._model.unk_id()] == [PAD, UNK]
+    assert [model._model.bos_id(), model._model.eos_id()] == [BOS, EOS]
     for line in LINES[:3]:
         ids = model.encode([line])[0]
-        assert model.pieces(ids) == oracle.encode(line, out_type=str)
-        assert model.decode([[START, *ids, END, PAD]]) == [line]
-    assert model.encode(["☃"])[0][-1] == UNKNOWN
+        assert model.convert_ids_to_pieces(ids) == oracle.encode(line, out_type=str)
+        assert model.decode([[BOS, *ids, EOS, PAD]]) == [line]
+    assert model.encode(["☃"])[0][-1] == UNK
     assert move_symbols(move_symbols(theirs)) == move_symbols(theirs)
 
 
@@ -70,7 +70,7 @@ def test_pieces_are_read_as_protobuf_reads_them(kind: str) -> None:
         parsed = oracle.ModelProto.FromString(model)
         assert [(p.text, p.type) for p in read_pieces(model)] == [(p.piece, p.type) for p in parsed.pieces]
     parsed = oracle.ModelProto.FromString(move_symbols(learn(kind))).trainer_spec
-    assert [parsed.pad_id, parsed.unk_id, parsed.bos_id, parsed.eos_id] == [PAD, UNKNOWN, START, END]
+    assert [parsed.pad_id, parsed.unk_id, parsed.bos_id, parsed.eos_id] == [PAD, UNK, BOS, EOS]
     assert parsed.model_type == {"unigram": 1, "bpe": 2}[kind]
 
 
@@ -87,16 +87,20 @@ def test_damaged_models_are_refused_or_read(tmp_path: Path) -> None:
 def test_a_file_is_read_and_one_that_is_none_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.model"
     path.write_bytes(learn("bpe"))
-    joint = read_given(str(path), None, joint=True, sampling=0.1)
+    joint = read_pretrained(str(path), None, joint=True, sampling=0.1)
     assert joint.train(LINES, LINES) is joint.tokenizers
     assert joint.tokenizers.source is joint.tokenizers.target
     assert joint.tokenizers.source.sampling == 0.1
-    apart = read_given(str(path), str(path), joint=False, sampling=0.0)
+    apart = read_pretrained(str(path), str(path), joint=False, sampling=0.0)
     assert apart.tokenizers.source is not apart.tokenizers.target
-    assert apart.identity() != joint.identity()
+    assert apart.get_identity() != joint.get_identity()
     with pytest.raises(ConfigError, match="target_model"):
-        read_given(str(path), None, joint=False, sampling=0.0)
-    for content, told in ((b"nonsense", "not a SentencePiece model"), (b"", "not a"), (b"0" * (BYTES + 1), "at most")):
+        read_pretrained(str(path), None, joint=False, sampling=0.0)
+    for content, told in (
+        (b"nonsense", "not a SentencePiece model"),
+        (b"", "not a"),
+        (b"0" * (MAX_MODEL_BYTES + 1), "at most"),
+    ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=told):
             read_tokenizer(str(path), "tokenizer.model")

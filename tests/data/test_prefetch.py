@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, lists
 
-from nmt.data.prefetch import Pause, ahead
+from nmt.data.prefetch import CheckCancelled, prefetch
 
 
 def threads() -> list[threading.Thread]:
@@ -34,7 +34,7 @@ def _nothing_stays() -> Iterator[None]:
 
 @given(items=lists(integers(), max_size=9), depth=integers(1, 4))
 def test_the_items_are_those_of_the_work_in_their_order(items: list[int], depth: int) -> None:
-    with ahead(lambda pause: items, depth) as ready:
+    with prefetch(lambda pause: items, depth) as ready:
         assert list(ready) == items
         assert list(ready) == []
 
@@ -43,26 +43,26 @@ def test_the_items_are_those_of_the_work_in_their_order(items: list[int], depth:
 def test_it_works_ahead_as_far_as_it_may(depth: int) -> None:
     made: list[int] = []
 
-    def work(pause: Pause) -> Iterator[int]:
+    def work(pause: CheckCancelled) -> Iterator[int]:
         for number in range(100):
             made.append(number)
             yield number
 
-    with ahead(work, depth) as ready:
+    with prefetch(work, depth) as ready:
         for taken in range(1, 6):
             next(ready)
             until(lambda: len(made) >= taken + depth)  # noqa: B023
             assert len(made) == taken + depth
 
 
-def broken(pause: Pause) -> Iterator[int]:
+def broken(pause: CheckCancelled) -> Iterator[int]:
     yield 1
     yield 2
     raise ValueError("the third")
 
 
 def test_an_error_comes_in_the_place_of_its_item_with_its_traceback() -> None:
-    with ahead(broken, 3) as ready:
+    with prefetch(broken, 3) as ready:
         assert [next(ready), next(ready)] == [1, 2]
         with pytest.raises(ValueError, match="the third") as caught:
             next(ready)
@@ -71,7 +71,7 @@ def test_an_error_comes_in_the_place_of_its_item_with_its_traceback() -> None:
 
 
 def test_an_error_of_the_consumer_ends_the_work() -> None:
-    with pytest.raises(KeyError), ahead(lambda pause: iter(int, 1), 2) as ready:
+    with pytest.raises(KeyError), prefetch(lambda pause: iter(int, 1), 2) as ready:
         next(ready)
         raise KeyError
 
@@ -79,7 +79,7 @@ def test_an_error_of_the_consumer_ends_the_work() -> None:
 def test_long_work_ends_when_nobody_waits_for_it() -> None:
     ended = threading.Event()
 
-    def endless(pause: Pause) -> Iterator[int]:
+    def endless(pause: CheckCancelled) -> Iterator[int]:
         try:
             while True:
                 pause()
@@ -88,13 +88,13 @@ def test_long_work_ends_when_nobody_waits_for_it() -> None:
             ended.set()
         yield 0
 
-    with ahead(endless, 1):
+    with prefetch(endless, 1):
         assert threads()
     assert ended.is_set()
 
 
 def test_an_interruption_reaches_a_consumer_that_waits() -> None:
-    def slow(pause: Pause) -> Iterator[int]:
+    def slow(pause: CheckCancelled) -> Iterator[int]:
         os.kill(os.getpid(), signal.SIGINT)
         while True:
             pause()
@@ -103,7 +103,7 @@ def test_an_interruption_reaches_a_consumer_that_waits() -> None:
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), ahead(slow, 1) as ready:
+        with pytest.raises(KeyboardInterrupt), prefetch(slow, 1) as ready:
             next(ready)
     finally:
         signal.signal(signal.SIGINT, before)

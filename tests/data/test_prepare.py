@@ -16,12 +16,12 @@ import pytest
 
 from nmt.data import corpus as corpora
 from nmt.data import prepare as preparing
-from nmt.data.corpus import Bitext, Files, Sides
-from nmt.data.data_report import LONG
-from nmt.data.prepare import Filters, Prepared, prepare
+from nmt.data.corpus import Bitext, Files, SplitFiles
+from nmt.data.data_report import LENGTH_WARNING_PIECES
+from nmt.data.prepare import Filters, PreparedData, prepare
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import UNKNOWN
+from nmt.special_tokens import UNK
 
 
 def sentences(seed: int, count: int) -> list[str]:
@@ -42,7 +42,7 @@ class Memory:
     def check(self) -> None:
         pass
 
-    def identity(self) -> dict[str, Any]:
+    def get_identity(self) -> dict[str, Any]:
         return {"text": {split: [list(text.source), list(text.target)] for split, text in self.splits.items()}}
 
     def load(self, split: str) -> Bitext | None:
@@ -60,7 +60,7 @@ SETTINGS = Bpe(vocab_size=70)
 FILTERS = Filters(min_length=2, max_length=20, max_ratio=2.5)
 
 
-def text(prepared: Prepared) -> list[tuple[str, str]]:
+def text(prepared: PreparedData) -> list[tuple[str, str]]:
     return list(zip(prepared.train.source_text, prepared.train.target_text, strict=True))
 
 
@@ -86,11 +86,11 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
     assert [(train.source[line], train.target[line]) for line in prepared.train.lines] == wanted
     assert prepared.report["pairs"] == {"read": 153, **counts, "kept": len(wanted)}
     for side, ids in enumerate((prepared.train.source, prepared.train.target)):
-        assert [ids.sentence(n) for n in range(ids.sentences)] == encode([pair[side] for pair in wanted])
+        assert [ids.get_sentence(n) for n in range(ids.sentences)] == encode([pair[side] for pair in wanted])
         about = prepared.report[("source", "target")[side]]
         assert about["longest"] == ids.lengths.max()
         assert about["tokens"] == ids.lengths.sum()
-        assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNKNOWN)
+        assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNK)
 
 
 def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_pat
     prepared = prepare(corpus, SETTINGS, replace(FILTERS, by_heart=5), tmp_path)
     assert text(prepared) == text(everything)[:5]
     assert list(zip(*prepared.validation_text[:2], strict=True)) == text(prepared)
-    assert [prepared.validation.target.sentence(n) for n in range(5)] == [
-        prepared.train.target.sentence(n) for n in range(5)
+    assert [prepared.validation.target.get_sentence(n) for n in range(5)] == [
+        prepared.train.target.get_sentence(n) for n in range(5)
     ]
     assert prepared.test is None
     assert prepared.tokenizers.source.serialized == everything.tokenizers.source.serialized
@@ -172,7 +172,11 @@ def test_what_is_wrong_with_held_out_text_is_told_before_a_vocabulary_is_learnt(
         paths[name].write_bytes(gzip.compress(b"a\n" * lines))
     even = {"source": str(paths["long"]), "target": str(paths["long"])}
     uneven = {"source": str(paths["long"]), "target": str(paths["short"])}
-    given: dict[str, Any] = {"train": Sides(**even), "validation": Sides(**even), "test": corpora.TestSides(**even)}
+    given: dict[str, Any] = {
+        "train": SplitFiles(**even),
+        "validation": SplitFiles(**even),
+        "test": corpora.OptionalSplitFiles(**even),
+    }
     given[split] = type(given[split])(**uneven)
     monkeypatch.setattr(Unigram, "train", lambda *arguments: pytest.fail("a vocabulary is being learnt"))
     with pytest.raises(DataError, match=r"long\.gz has 5 lines and .*short\.gz has 4"):
@@ -296,7 +300,7 @@ def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(corpu
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "source.spm").write_bytes(b"half")
-    with preparing._locked(tmp_path / names[2]):  # as by another process that is at work there
+    with preparing._lock_folder(tmp_path / names[2]):  # as by another process that is at work there
         prepare(corpus, SETTINGS, FILTERS, tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
     assert set(names) & left == set(names[2:])
@@ -333,14 +337,16 @@ def test_validation_pairs_that_would_outlast_training_are_warned_of(
     corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, target = (list(side) for side in corpus.splits["validation"][:2])
-    source += ["ab " * 2 * LONG]
-    target = [*target[:2], "ef " * (LONG - 1), "gh"]
+    source += ["ab " * 2 * LENGTH_WARNING_PIECES]
+    target = [*target[:2], "ef " * (LENGTH_WARNING_PIECES - 1), "gh"]
     source[2] = "ab"
     corpus.splits["validation"] = Bitext(source, target)
     data = prepare(corpus, SETTINGS, FILTERS, tmp_path)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     longest = data.validation.source.lengths[1]
-    assert warned[-1].startswith(f"validation pairs of more than {LONG} pieces: 2, and line 4 has {longest}.")
+    assert warned[-1].startswith(
+        f"validation pairs of more than {LENGTH_WARNING_PIECES} pieces: 2, and line 4 has {longest}."
+    )
     assert list(data.validation_text.source) == source[2:]
 
 

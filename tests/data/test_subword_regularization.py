@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from nmt.data import subword_regularization
-from nmt.data.subword_regularization import BpeSampler, Piece, Sampler, UnigramSampler
+from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSampler, UnigramSampler
 from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 
 CORPUS = Grammar(train=80, validation=1, test=1).load("train")
 MODELS = {kind: cls(vocab_size=150).train(CORPUS.source, CORPUS.target).source for kind, cls in TOKENIZERS.items()}
 PIECES = {
-    piece: Piece(10 + number, score)
+    piece: ScoredPiece(10 + number, score)
     for number, (piece, score) in enumerate(
         {"a": -2.0, "b": -1.5, "c": -2.5, "ab": -0.5, "bc": -0.9, "abc": -3.0, "ca": -1.1, "bca": -2.0}.items()
     )
@@ -59,7 +59,7 @@ def dropped(parts: tuple[str, ...], strength: float) -> dict[tuple[str, ...], fl
     return dict(found)
 
 
-def drawn(sampler: Sampler, words: list[str], seed: int = 7) -> list[tuple[int, ...]]:
+def drawn(sampler: SubwordSampler, words: list[str], seed: int = 7) -> list[tuple[int, ...]]:
     flat, counts = sampler.draw(words, np.random.default_rng(seed))
     assert len(counts) == len(words)
     assert counts.sum() == len(flat)
@@ -67,7 +67,7 @@ def drawn(sampler: Sampler, words: list[str], seed: int = 7) -> list[tuple[int, 
     return [tuple(itertools.islice(ids, count)) for count in counts.tolist()]
 
 
-def frequencies(sampler: Sampler) -> dict[tuple[str, ...], float]:
+def frequencies(sampler: SubwordSampler) -> dict[tuple[str, ...], float]:
     """Of the segmentations of WORD, among words of other lengths and some that cannot be spelled."""
     words = ["ab", WORD, "x", "bcabcabca", WORD, "c", "abxab"] * (DRAWS // 2)
     found = Counter(ids for ids, word in zip(drawn(sampler, words), words, strict=True) if word == WORD)
@@ -100,7 +100,7 @@ def test_bpe_leaves_out_merges_as_often_as_it_should(strength: float) -> None:
 
 
 @pytest.mark.parametrize("kind", [UnigramSampler, BpeSampler])
-def test_a_word_that_cannot_be_spelled_is_left_to_others(kind: type[Sampler]) -> None:
+def test_a_word_that_cannot_be_spelled_is_left_to_others(kind: type[SubwordSampler]) -> None:
     found = drawn(kind(PIECES, 0.3, otherwise), ["abxab", WORD, "xx"])
     assert [found[0], found[2]] == [(1005,) * 5, (1002,) * 2]
     assert "".join(NAMES[id] for id in found[1]) == WORD
@@ -109,14 +109,14 @@ def test_a_word_that_cannot_be_spelled_is_left_to_others(kind: type[Sampler]) ->
 
 
 @pytest.mark.parametrize("kind", [UnigramSampler, BpeSampler])
-def test_what_was_drawn_before_does_not_show(kind: type[Sampler], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_drawn_before_does_not_show(kind: type[SubwordSampler], monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(2)
     words = ["".join(draw.choices("abcx", [9, 9, 9, 1], k=draw.randint(1, 11))) for _ in range(300)]
     fresh, used = (kind(PIECES, 0.3, otherwise) for _ in range(2))
     wanted = drawn(fresh, words)
     drawn(used, words[:100:-1])
     assert drawn(used, words) == wanted
-    monkeypatch.setattr(subword_regularization, "REMEMBERED", 0)  # every call begins with an empty table
+    monkeypatch.setattr(subword_regularization, "MAX_TABLE_BYTES", 0)  # every call begins with an empty table
     assert drawn(used, words) == wanted
     assert drawn(used, words, seed=8) != wanted
 

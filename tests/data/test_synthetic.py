@@ -12,12 +12,18 @@ from typing import Any
 import pytest
 
 from nmt.data.synthetic import Grammar
-from nmt.data.synthetic.clauses import Clause, german_question, german_statement, german_subordinate, infinitive
-from nmt.data.synthetic.declension import number
-from nmt.data.synthetic.generate import TEXT_VERSION, distinct
-from nmt.data.synthetic.pair import Pair
+from nmt.data.synthetic.clauses import (
+    Clause,
+    build_german_question,
+    build_german_statement,
+    build_german_subordinate,
+    build_infinitive,
+)
+from nmt.data.synthetic.declension import spell_number
+from nmt.data.synthetic.generate import TEXT_VERSION, draw_distinct
+from nmt.data.synthetic.pair import SentencePair
 from nmt.data.synthetic.phrases import PRONOUNS, Pronoun
-from nmt.data.synthetic.verbs import MODALS, VERBS, Verb, german_finite
+from nmt.data.synthetic.verbs import MODALS, VERBS, Verb, inflect_german
 from nmt.errors import ConfigError
 from tests.data import synthetic_oracles as book
 
@@ -35,13 +41,13 @@ def elsewhere(code: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[Pair]:
+def drawn() -> list[SentencePair]:
     """Sentences as they are drawn, repetitions included."""
     code = (
         "import json, random; from nmt.data.synthetic.sentences import sentence; "
         "source = random.Random(17); print(json.dumps([sentence(source) for _ in range(15_000)]))"
     )
-    return [Pair(english, german, tuple(map(tuple, links))) for english, german, links in elsewhere(code)]
+    return [SentencePair(english, german, tuple(map(tuple, links))) for english, german, links in elsewhere(code)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,7 @@ def test_the_corpus_is_a_function_of_its_seed():
 
 def test_every_python_process_draws_the_same_corpus():
     code = "import json; from nmt.data.synthetic.generate import distinct; print(json.dumps(distinct(100, 3)))"
-    assert elsewhere(code) == json.loads(json.dumps(distinct(100, 3)))
+    assert elsewhere(code) == json.loads(json.dumps(draw_distinct(100, 3)))
 
 
 def test_splits_have_their_sizes_and_share_no_sentence():
@@ -123,23 +129,23 @@ def test_swapping_languages_swaps_sides_and_links():
     forward, backward = corpus(), corpus(source_language="de", target_language="en")
     there, back = forward.load("test"), backward.load("test")
     assert (back.source, back.target) == (there.target, there.source)
-    for link, swapped in zip(there.links, back.links, strict=True):
+    for link, swapped in zip(there.alignments, back.alignments, strict=True):
         turned = {f"{j}{kind}{i}" for i, kind, j in (re.split("([-p])", part) for part in link.split())}
         assert turned == set(swapped.split())
 
 
 def test_identity_tells_settings_apart():
-    assert corpus().identity() == corpus().identity()
+    assert corpus().get_identity() == corpus().get_identity()
     settings = [{}, {"seed": 2}, {"train": 41}, {"validation": 21}, {"test": 31}]
     settings.append({"source_language": "de", "target_language": "en"})
-    assert len({repr(corpus(**changes).identity()) for changes in settings}) == len(settings)
+    assert len({repr(corpus(**changes).get_identity()) for changes in settings}) == len(settings)
 
 
 def test_the_text_is_the_one_that_its_version_names():
     """Golden: where the text changes on purpose, TEXT_VERSION gets a new value, and this digest too."""
     digest = hashlib.sha256()
     for seed in (0, 13):
-        for pair in distinct(2000, seed):
+        for pair in draw_distinct(2000, seed):
             digest.update(repr((pair.english, pair.german, sorted(pair.links))).encode())
     assert TEXT_VERSION[:8] == "86746a18"
     assert digest.hexdigest() == "35e562ccde680b40717f5551f0f083fd80e781226572d7e7405d65ba020772e5"
@@ -178,8 +184,8 @@ def test_conjugation(line):
     assert verbs
     for verb in verbs:
         cells = [(1, False), (2, False), (3, False), (1, True)]
-        assert [german_finite(verb.infinitive, verb.changed, *cell) for cell in cells] == present
-        assert german_finite(verb.auxiliary, "", 3, False) == auxiliary
+        assert [inflect_german(verb.infinitive, verb.changed, *cell) for cell in cells] == present
+        assert inflect_german(verb.auxiliary, "", 3, False) == auxiliary
 
 
 def test_determiner_adjectives_and_noun_agree(drawn):
@@ -214,13 +220,13 @@ def test_separable_prefix(verb):
     """Last in a main clause, attached in a subordinate one, before ge in the participle and zu in the infinitive."""
     for subject in SUBJECTS:
         present = clause(verb, subject, "present")
-        finite = german_finite(verb.infinitive, verb.changed, subject.person, subject.plural)
-        assert texts(german_statement(present)) == [subject.forms.nom, finite, verb.prefix]
-        assert texts(german_question(present)) == [finite, subject.forms.nom, verb.prefix]
-        assert texts(german_subordinate(present)) == [subject.forms.nom, verb.prefix + finite]
-        assert texts(infinitive(present, 50).german) == [verb.prefix + "zu" + verb.infinitive]
-        assert texts(german_statement(clause(verb, subject, "perfect")))[-1] == verb.german_participle
-        assert texts(german_statement(clause(verb, subject, "modal")))[-1] == verb.prefix + verb.infinitive
+        finite = inflect_german(verb.infinitive, verb.changed, subject.person, subject.plural)
+        assert texts(build_german_statement(present)) == [subject.forms.nom, finite, verb.prefix]
+        assert texts(build_german_question(present)) == [finite, subject.forms.nom, verb.prefix]
+        assert texts(build_german_subordinate(present)) == [subject.forms.nom, verb.prefix + finite]
+        assert texts(build_infinitive(present, 50).german) == [verb.prefix + "zu" + verb.infinitive]
+        assert texts(build_german_statement(clause(verb, subject, "perfect")))[-1] == verb.german_participle
+        assert texts(build_german_statement(clause(verb, subject, "modal")))[-1] == verb.prefix + verb.infinitive
     assert verb.german_participle.startswith(verb.prefix)
 
 
@@ -272,11 +278,11 @@ def test_participle_is_last_in_the_perfect(drawn):
 
 
 def test_numbers_turn_around():
-    assert number(23) == (("twenty", "three"), "dreiundzwanzig")
-    assert number(21) == (("twenty", "one"), "einundzwanzig")
-    assert number(70) == (("seventy",), "siebzig")
-    assert number(36) == (("thirty", "six"), "sechsunddreißig")
-    assert len({number(n) for n in (*range(1, 13), *range(20, 100))}) == 92
+    assert spell_number(23) == (("twenty", "three"), "dreiundzwanzig")
+    assert spell_number(21) == (("twenty", "one"), "einundzwanzig")
+    assert spell_number(70) == (("seventy",), "siebzig")
+    assert spell_number(36) == (("thirty", "six"), "sechsunddreißig")
+    assert len({spell_number(n) for n in (*range(1, 13), *range(20, 100))}) == 92
 
 
 @pytest.mark.parametrize(

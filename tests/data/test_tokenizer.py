@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import characters, integers, lists, sampled_from, text
 
-from nmt.data.lines import one_line
+from nmt.data.lines import replace_line_ends
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer, Tokenizers
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 
 SYLLABLES = {
     "en": ["the", "cat", "dog", "on", "sat", "un", "der", "ing", "est"],
@@ -50,8 +50,8 @@ def test_joint_is_one_tokenizer_and_otherwise_each_side_has_its_own(kind: str) -
     assert MODELS[kind].source is MODELS[kind].target
     apart = TOKENIZERS[kind](vocab_size=80, joint=False).train(GERMAN, ENGLISH)
     assert [side.vocab_size for side in apart] == [80, 80]
-    assert UNKNOWN not in apart.source.encode(["grünen"])[0]
-    assert UNKNOWN in apart.target.encode(["grünen"])[0]
+    assert UNK not in apart.source.encode(["grünen"])[0]
+    assert UNK in apart.target.encode(["grünen"])[0]
 
 
 @KINDS
@@ -79,8 +79,8 @@ def test_no_text_becomes_a_control_symbol_or_more_than_a_line(kind: str, line: s
     line = line.encode(errors="ignore").decode()
     model = MODELS[kind].source
     for ids in (model.encode([line])[0], model.sample([line], seed=1)[0]):
-        assert not {PAD, START, END} & set(ids)
-        assert model.decode([ids]) == [one_line(model.decode([ids])[0])]
+        assert not {PAD, BOS, EOS} & set(ids)
+        assert model.decode([ids]) == [replace_line_ends(model.decode([ids])[0])]
 
 
 @KINDS
@@ -89,9 +89,9 @@ def test_symbols_as_text_are_text_and_symbols_as_ids_are_silent(kind: str) -> No
     for symbol in ("</s>", "<s>", "<pad>", "<unk>", "<0x0A>"):
         ids = model.encode([symbol])[0]
         assert len(ids) > 1
-        assert not {PAD, START, END} & set(ids)
+        assert not {PAD, BOS, EOS} & set(ids)
     cat = model.encode(["cat"])[0]
-    assert model.decode([[START, *cat, END, PAD, PAD], [], [END]]) == ["cat", "", ""]
+    assert model.decode([[BOS, *cat, EOS, PAD, PAD], [], [EOS]]) == ["cat", "", ""]
     assert model.decode([]) == []
     assert model.encode(["", " ", "\u3000"]) == [[], [], []]
 
@@ -99,7 +99,7 @@ def test_symbols_as_text_are_text_and_symbols_as_ids_are_silent(kind: str) -> No
 def test_bytes_do_not_break_a_line() -> None:
     model = TOKENIZERS["bpe"](vocab_size=400, byte_fallback=True).train(GERMAN, ENGLISH).source
     assert model.decode(model.encode(["日本 cat"])) == ["日本 cat"]
-    every_byte = [id for id in range(model.vocab_size) if model.pieces([id])[0].startswith("<0x")]
+    every_byte = [id for id in range(model.vocab_size) if model.convert_ids_to_pieces([id])[0].startswith("<0x")]
     assert len(every_byte) == 256
     assert len(model.decode([every_byte])[0].splitlines()) == 1
 
@@ -133,11 +133,11 @@ def test_sampling_can_be_off() -> None:
 def test_pieces_of_a_word_spell_it(kind: str, words: list[str], gaps: list[str]) -> None:
     model = MODELS[kind].source
     line = gaps[0] + "".join(word + gap for word, gap in zip(words, gaps[1:], strict=False))
-    ids, owners = model.words(line)
+    ids, owners = model.encode_with_words(line)
     assert ids == model.encode([line])[0]
     assert owners == sorted(owners)
     assert set(owners) == set(range(len(words)))
-    pieces = model.pieces(ids)
+    pieces = model.convert_ids_to_pieces(ids)
     for index, word in enumerate(words):
         spelled = "".join(piece for piece, owner in zip(pieces, owners, strict=True) if owner == index)
         pattern = "".join("(.+)" if part == "<unk>" else re.escape(part) for part in re.split("(<unk>)", spelled))
@@ -148,19 +148,19 @@ def test_pieces_of_a_word_spell_it(kind: str, words: list[str], gaps: list[str])
 @pytest.mark.parametrize("line", ["a … cat", "…", "ﬁn ½x cat", "e\u0301a the", "ｃａｔ\u00a0㎞ mat", "the\u3000①②"])
 def test_pieces_find_their_words_where_normalization_changes_them(kind: str, line: str) -> None:
     model = MODELS[kind].source
-    ids, owners = model.words(line)
+    ids, owners = model.encode_with_words(line)
     assert ids == model.encode([line])[0]
     for index, word in enumerate(line.split()):
         own = [id for id, owner in zip(ids, owners, strict=True) if owner == index]
         # In another place the same word may be cut otherwise, but it is as long in normal form.
         normal = unicodedata.normalize("NFKC", word)
-        spelled = "".join(model.pieces(own)).replace("▁", "")
-        assert len(normal) == len(spelled) or UNKNOWN in own
+        spelled = "".join(model.convert_ids_to_pieces(own)).replace("▁", "")
+        assert len(normal) == len(spelled) or UNK in own
 
 
 @given(line=text(characters(exclude_categories=("Cs",)), max_size=30))
 def test_owners_are_words_of_the_line(line: str) -> None:
-    ids, owners = MODELS["bpe"].source.words(line)
+    ids, owners = MODELS["bpe"].source.encode_with_words(line)
     assert len(ids) == len(owners)
     assert owners == sorted(owners)
     assert all(0 <= owner < len(line.split()) for owner in owners)

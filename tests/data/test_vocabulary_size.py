@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.data.tokenizer import TOKENIZERS
-from nmt.data.vocabulary_size import LARGEST, SMALLEST, choose_size, count_words
+from nmt.data.vocabulary_size import MAX_AUTO_SIZE, MIN_AUTO_SIZE, choose_size, count_words
 from nmt.errors import DataError
 
 LINE = "the small cat sat on the mat ."
@@ -31,8 +31,8 @@ class Repeated(Sequence[str]):
 
 def test_the_size_grows_with_the_root_of_the_text_within_bounds() -> None:
     sizes = [choose_size(Repeated(count)) for count in (1, 4_000, 16_000, 64_000, 40_000_000)]
-    assert sizes[0] == SMALLEST
-    assert sizes[-1] == LARGEST
+    assert sizes[0] == MIN_AUTO_SIZE
+    assert sizes[-1] == MAX_AUTO_SIZE
     assert sizes[1:4] == pytest.approx([sizes[1], 2 * sizes[1], 4 * sizes[1]], abs=150)
     assert choose_size([LINE] * 8_000, [LINE] * 8_000) == choose_size([LINE] * 16_000)
 

@@ -13,13 +13,13 @@ from nmt.evaluation.alignment import (
     Gold,
     Link,
     check_sizes,
-    error_rate,
-    extract,
-    extract_above,
+    extract_argmax_links,
+    extract_threshold_links,
+    format_pharaoh,
     grow_diag_final_and,
-    parse,
-    pharaoh,
+    parse_pharaoh,
     reverse,
+    score_alignments,
     symmetrize,
     to_words,
 )
@@ -32,7 +32,7 @@ links = frozensets(tuples(integers(0, SOURCE - 1), integers(0, TARGET - 1)), max
 
 
 def test_a_sure_link_is_also_possible() -> None:
-    assert parse(["0-0 1p2 1-2 3p1\n", "", " 2-10 "], name="x") == [
+    assert parse_pharaoh(["0-0 1p2 1-2 3p1\n", "", " 2-10 "], name="x") == [
         Gold(frozenset({(0, 0), (1, 2)}), frozenset({(0, 0), (1, 2), (3, 1)})),
         Gold(frozenset(), frozenset()),
         Gold(frozenset({(2, 10)}), frozenset({(2, 10)})),
@@ -42,22 +42,22 @@ def test_a_sure_link_is_also_possible() -> None:
 @pytest.mark.parametrize("token", ["1", "1-", "-1-2", "1_2", "1-2-3", "a-b", "1P2", "1:2", "²-1", "0.5-1"])
 def test_an_unreadable_link_is_named_with_its_place(token: str) -> None:
     with pytest.raises(DataError, match=r"gold\.align, line 2: .*got ") as caught:
-        parse(["0-0", f"0-0 {token}"], name="gold.align")
+        parse_pharaoh(["0-0", f"0-0 {token}"], name="gold.align")
     assert repr(token) in str(caught.value)
 
 
 @given(sure=links, possible=links)
 def test_what_is_written_is_read_again(sure: frozenset[Link], possible: frozenset[Link]) -> None:
     gold = Gold(sure, sure | possible)
-    assert parse([pharaoh(gold), pharaoh(sure)], name="x") == [gold, Gold(sure, sure)]
+    assert parse_pharaoh([format_pharaoh(gold), format_pharaoh(sure)], name="x") == [gold, Gold(sure, sure)]
 
 
 def test_links_are_written_in_order() -> None:
-    assert pharaoh({(10, 0), (2, 1), (2, 0)}) == "2-0 2-1 10-0"
+    assert format_pharaoh({(10, 0), (2, 1), (2, 0)}) == "2-0 2-1 10-0"
 
 
 def test_a_link_outside_its_sentences_is_refused() -> None:
-    gold = parse(["0-0", "0-3"], name="x")
+    gold = parse_pharaoh(["0-0", "0-3"], name="x")
     assert check_sizes(gold, [(1, 1), (1, 4)], name="x") is None
     with pytest.raises(DataError, match=r"x, line 2: link 0-3 lies outside .* 4 source and 1 target"):
         check_sizes(gold, [(1, 1), (4, 1)], name="x")
@@ -70,7 +70,7 @@ def test_a_link_outside_its_sentences_is_refused() -> None:
 
 def test_words_sum_over_source_pieces_and_average_over_target_pieces() -> None:
     target_words, source_words = [0, 0, 1, 3], [0, 1, 1, 1, 2]
-    weights = np.random.default_rng(0).random((5, 6))  # the last row and column are END's
+    weights = np.random.default_rng(0).random((5, 6))  # the last row and column are EOS's
     words = to_words(weights, target_words, source_words)
     assert words.shape == (4, 3)
     for target, source in product(range(4), range(3)):
@@ -94,14 +94,14 @@ def test_more_pieces_than_weights_are_refused() -> None:
 
 def test_every_target_word_links_to_its_heaviest_source_word() -> None:
     weights = np.array([[0.1, 0.9, 0.0], [0.4, 0.2, 0.4], [0.0, 0.0, 0.0]])
-    assert extract(weights) == {(1, 0), (0, 1)}
-    assert extract(np.zeros((0, 3))) == extract(np.zeros((3, 0))) == set()
+    assert extract_argmax_links(weights) == {(1, 0), (0, 1)}
+    assert extract_argmax_links(np.zeros((0, 3))) == extract_argmax_links(np.zeros((3, 0))) == set()
 
 
 def test_links_above_a_threshold() -> None:
     weights = np.array([[0.0, 0.75, 0.25], [1.0, 0.0, 0.0]])
-    assert extract_above(weights, threshold=0.0) == {(1, 0), (2, 0), (0, 1)}
-    assert extract_above(weights, threshold=0.25) == {(1, 0), (0, 1)}
+    assert extract_threshold_links(weights, threshold=0.0) == {(1, 0), (2, 0), (0, 1)}
+    assert extract_threshold_links(weights, threshold=0.25) == {(1, 0), (0, 1)}
 
 
 # Symmetrization
@@ -171,8 +171,8 @@ def test_reversing_twice_changes_nothing(found: frozenset[Link]) -> None:
 
 
 def test_error_rate_of_a_worked_example() -> None:
-    gold = parse(["0-0 1p1 2-2", "0-1"], name="x")
-    scores = error_rate([{(0, 0), (1, 1), (2, 1)}, {(0, 0), (0, 1)}], gold)
+    gold = parse_pharaoh(["0-0 1p1 2-2", "0-1"], name="x")
+    scores = score_alignments([{(0, 0), (1, 1), (2, 1)}, {(0, 0), (0, 1)}], gold)
     # 5 links, 3 of them possible, 2 of them sure; 3 sure links in the gold
     assert scores == pytest.approx((1 - (2 + 3) / (5 + 3), 3 / 5, 2 / 3, 5))
 
@@ -181,8 +181,8 @@ def test_error_rate_of_a_worked_example() -> None:
 def test_error_rate_is_a_fraction_and_f1_without_possible_links(
     hypotheses: list[frozenset[Link]], sure: list[frozenset[Link]], extra: frozenset[Link]
 ) -> None:
-    loose = error_rate(hypotheses, [Gold(some, some | extra) for some in sure])
-    strict = error_rate(hypotheses, [Gold(some, some) for some in sure])
+    loose = score_alignments(hypotheses, [Gold(some, some | extra) for some in sure])
+    strict = score_alignments(hypotheses, [Gold(some, some) for some in sure])
     assert 0.0 <= loose.aer <= strict.aer <= 1.0
     if loose.links and any(sure) and strict.precision + strict.recall > 0:
         f1 = 2 * strict.precision * strict.recall / (strict.precision + strict.recall)
@@ -193,13 +193,13 @@ def test_error_rate_is_a_fraction_and_f1_without_possible_links(
 def test_anything_between_sure_and_possible_is_without_error(sure: frozenset[Link], possible: frozenset[Link]) -> None:
     gold = Gold(sure, sure | possible)
     for links_found in gold:
-        assert error_rate([links_found], [gold])[:3] == (0.0, 1.0, 1.0)
+        assert score_alignments([links_found], [gold])[:3] == (0.0, 1.0, 1.0)
 
 
 def test_silence_is_an_error_where_something_is_sure() -> None:
-    assert error_rate([set()], parse(["0-0"], name="x")) == (1.0, 1.0, 0.0, 0)
+    assert score_alignments([set()], parse_pharaoh(["0-0"], name="x")) == (1.0, 1.0, 0.0, 0)
 
 
 def test_every_sentence_pair_needs_its_gold() -> None:
     with pytest.raises(DataError, match="2 were aligned and the gold has 1"):
-        error_rate([set(), set()], parse(["0-0"], name="x"))
+        score_alignments([set(), set()], parse_pharaoh(["0-0"], name="x"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DataError
-from nmt.evaluation.bleu import METRICS, bleu, chrf, scores, ter
+from nmt.evaluation.bleu import METRICS, bleu, chrf, compute_scores, ter
 
 REFERENCES = [
     "Ein Mann fährt mit dem „Fahrrad“ durch die Stadt.",
@@ -38,14 +38,14 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str
 
 @pytest.mark.parametrize("key", METRICS)
 def test_score_is_that_of_the_command_line(key: str, command_line: dict[str, dict[str, object]]) -> None:
-    score = scores(HYPOTHESES, REFERENCES)[key]
+    score = compute_scores(HYPOTHESES, REFERENCES)[key]
     row = command_line[score.name]
     assert score.value == pytest.approx(row["score"], abs=1e-11)
     assert score.signature == row["signature"]
 
 
 def test_single_scores_are_those_of_all() -> None:
-    together = scores(HYPOTHESES, REFERENCES)
+    together = compute_scores(HYPOTHESES, REFERENCES)
     assert together == {
         "bleu": bleu(HYPOTHESES, REFERENCES),
         "chrf": chrf(HYPOTHESES, REFERENCES),
@@ -55,12 +55,12 @@ def test_single_scores_are_those_of_all() -> None:
 
 @pytest.mark.parametrize(("key", "perfect"), [("bleu", 100.0), ("chrf", 100.0), ("ter", 0.0)])
 def test_the_reference_itself_is_perfect(key: str, perfect: float) -> None:
-    assert scores(REFERENCES, REFERENCES)[key].value == pytest.approx(perfect)
+    assert compute_scores(REFERENCES, REFERENCES)[key].value == pytest.approx(perfect)
 
 
 def test_sides_of_different_length_are_no_corpus() -> None:
     with pytest.raises(DataError, match="3 lines and the references 4"):
-        scores(HYPOTHESES[:3], REFERENCES)
+        compute_scores(HYPOTHESES[:3], REFERENCES)
     with pytest.raises(DataError, match="at least one line"):
         bleu([], [])
 

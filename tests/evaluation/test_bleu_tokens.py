@@ -10,20 +10,20 @@ from sacrebleu.metrics.bleu import BLEU
 from nmt.errors import ConfigError
 from nmt.evaluation import bleu_tokens
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.bleu_by_length import by_length
+from nmt.evaluation.bleu_by_length import score_by_length
 from nmt.evaluation.bleu_tokens import (
-    DEFAULT,
+    DEFAULT_TOKENIZER,
     EXTRAS,
     check_tokenizer,
     choose_tokenizer,
     has_words,
     is_unspaced,
     read_tokenizer,
-    settled,
+    resolve_tokenizer,
     warn_unspaced,
 )
-from nmt.evaluation.literature import literature_scores
-from nmt.evaluation.resampling import corpus_bleu, statistics
+from nmt.evaluation.literature import compute_tokenized_scores
+from nmt.evaluation.resampling import compute_statistics, corpus_bleu
 from nmt.evaluation.significance import paired_bootstrap
 
 REFERENCES = ["猫が庭で眠っている。", "彼女は毎朝駅まで歩く。", "今日は雨が降っています。", "本を読むのが好きです。"]
@@ -48,7 +48,7 @@ def test_auto_is_what_sacrebleu_chooses_for_a_language(language: str, monkeypatc
         ("ja-mecab", ["jpn", "ja_XX", "jpn_Jpan", "JA"]),
         ("ko-mecab", ["kor", "ko-KR", "kor_Hang"]),
         ("char", ["th", "tha_Thai", "lo", "km", "my", "mya_Mymr", "bo"]),
-        (DEFAULT, ["zh_Latn", "ja-Latn", "deu_Latn", "thai_x".replace("thai", "tay"), "vi", "  ", "zhuang"]),
+        (DEFAULT_TOKENIZER, ["zh_Latn", "ja-Latn", "deu_Latn", "thai_x".replace("thai", "tay"), "vi", "  ", "zhuang"]),
     ],
 )
 def test_codes_are_read_with_script_region_and_case(name: str, languages: list[str]) -> None:
@@ -57,7 +57,7 @@ def test_codes_are_read_with_script_region_and_case(name: str, languages: list[s
 
 
 def test_no_language_is_13a() -> None:
-    assert choose_tokenizer("auto", None) == DEFAULT
+    assert choose_tokenizer("auto", None) == DEFAULT_TOKENIZER
     assert has_words(None)
 
 
@@ -68,9 +68,9 @@ def test_everything_that_computes_bleu_counts_the_same_tokens(tokenize: str) -> 
     assert score.value == pytest.approx(expected.corpus_score(HYPOTHESES, [REFERENCES]).score)
     assert score.signature == str(expected.get_signature())
     assert read_tokenizer(score.signature) == tokenize
-    (counted,) = statistics([HYPOTHESES], REFERENCES, tokenize=tokenize)
+    (counted,) = compute_statistics([HYPOTHESES], REFERENCES, tokenize=tokenize)
     assert float(corpus_bleu(counted.sum(0))) == pytest.approx(score.value)
-    (bucket,) = by_length(["a b"] * len(REFERENCES), HYPOTHESES, REFERENCES, buckets=1, tokenize=tokenize)
+    (bucket,) = score_by_length(["a b"] * len(REFERENCES), HYPOTHESES, REFERENCES, buckets=1, tokenize=tokenize)
     assert bucket.bleu == pytest.approx(score.value)
     drawn = paired_bootstrap(REFERENCES, {"one": HYPOTHESES}, samples=3, tokenize=tokenize)["one"]
     assert drawn.bleu == pytest.approx(score.value)
@@ -78,7 +78,7 @@ def test_everything_that_computes_bleu_counts_the_same_tokens(tokenize: str) -> 
 
 def test_characters_tell_translations_apart_where_words_do_not() -> None:
     worse = [line[:3] for line in HYPOTHESES]
-    counted = statistics([HYPOTHESES, worse], REFERENCES, tokenize="char")
+    counted = compute_statistics([HYPOTHESES, worse], REFERENCES, tokenize="char")
     good, bad = (float(corpus_bleu(each.sum(0))) for each in counted)
     assert good > bad
     assert np.any(good > 50.0)
@@ -106,9 +106,9 @@ def test_a_model_that_cannot_be_downloaded_is_told(monkeypatch: pytest.MonkeyPat
 
 def test_settings_of_version_0_1_mean_13a() -> None:
     data = {"data": {"target_language": "zh"}}
-    assert settled(data) == DEFAULT
-    assert settled({**data, "bleu": {"tokenize": "auto"}}) == "zh"
-    assert settled({"bleu": {"tokenize": "auto"}, "data": {"target_language": "de"}}) == DEFAULT
+    assert resolve_tokenizer(data) == DEFAULT_TOKENIZER
+    assert resolve_tokenizer({**data, "bleu": {"tokenize": "auto"}}) == "zh"
+    assert resolve_tokenizer({"bleu": {"tokenize": "auto"}, "data": {"target_language": "de"}}) == DEFAULT_TOKENIZER
 
 
 @pytest.mark.parametrize(
@@ -129,5 +129,5 @@ def test_a_score_that_means_nothing_is_warned_of(caplog: pytest.LogCaptureFixtur
 
 
 def test_literature_bleu_is_left_out_for_languages_without_spaces() -> None:
-    assert literature_scores(HYPOTHESES, REFERENCES, language="zh") == []
-    assert len(literature_scores(["a b"], ["a b"], language="ko")) == 1
+    assert compute_tokenized_scores(HYPOTHESES, REFERENCES, language="zh") == []
+    assert len(compute_tokenized_scores(["a b"], ["a b"], language="ko")) == 1

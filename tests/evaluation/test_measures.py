@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from nmt.evaluation import measures
-from nmt.evaluation.measures import Aligned
+from nmt.evaluation.measures import PairAttention
 
 SIZES = st.tuples(st.integers(1, 7), st.integers(1, 7))
 
@@ -26,25 +26,25 @@ def weights(draw: st.DrawFn, rows: int | None = None, columns: int | None = None
     return mass * found / np.maximum(found.sum(-1, keepdims=True), 1e-9)
 
 
-def aligned(weights: np.ndarray, punctuation: tuple[int, ...] = ()) -> Aligned:
+def aligned(weights: np.ndarray, punctuation: tuple[int, ...] = ()) -> PairAttention:
     """Every piece a word of its own."""
     target, source = weights.shape
     marks = [place in punctuation for place in range(source - 1)]
-    return Aligned(weights, list(range(source - 1)), list(range(target - 1)), marks)
+    return PairAttention(weights, list(range(source - 1)), list(range(target - 1)), marks)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 13])
 def test_uniform_weights_are_as_spread_as_can_be(size: int) -> None:
     looks = np.full((3, size), 1 / size)
     assert measures.entropy(looks) == pytest.approx([math.log(size)] * 3)
-    assert measures.effective(looks) == pytest.approx([size] * 3)
-    assert measures.largest(looks) == pytest.approx([1 / size] * 3)
+    assert measures.compute_effective_positions(looks) == pytest.approx([size] * 3)
+    assert measures.compute_largest_weight(looks) == pytest.approx([1 / size] * 3)
     assert measures.monotonicity(looks) is None
 
 
 @pytest.mark.parametrize("size", [2, 3, 7])
 def test_an_identity_is_sharp_complete_and_monotonic(size: int) -> None:
-    found = measures.measure([aligned(np.eye(size))])
+    found = measures.compute_measures([aligned(np.eye(size))])
     expected = {
         "entropy": 0.0,
         "effective": 1.0,
@@ -63,19 +63,19 @@ def test_a_reversal_is_as_far_from_monotonic_as_can_be() -> None:
     backwards = np.eye(5)[::-1]
     assert measures.monotonicity(backwards) == -1.0
     # |4 - 2t| / 4 for t = 0 ... 4 is 1, 1/2, 0, 1/2, 1.
-    assert measures.diagonal(backwards) == pytest.approx([1, 0.5, 0, 0.5, 1])
+    assert measures.compute_diagonal_distance(backwards) == pytest.approx([1, 0.5, 0, 0.5, 1])
 
 
 def test_a_case_by_hand() -> None:
-    # Target pieces a, b and END; source pieces x, comma and END.
+    # Target pieces a, b and EOS; source pieces x, comma and EOS.
     given_weights = np.array([[0.5, 0.25, 0.25], [0.0, 0.4, 0.0], [0.0, 0.0, 1.0]])
-    found = measures.measure([aligned(given_weights, punctuation=(1,))])
+    found = measures.compute_measures([aligned(given_weights, punctuation=(1,))])
     first = 0.5 * math.log(2) + 0.5 * math.log(4)
     assert found["entropy"] == pytest.approx(first / 3)
     assert found["effective"] == pytest.approx((math.exp(first) + 2) / 3)
     assert found["largest"] == pytest.approx((0.5 + 1 + 1) / 3)
     assert found["zeros"] == pytest.approx(4 / 9)
-    assert found["coverage"] == pytest.approx((abs(1 - 0.5) + abs(1 - 0.65)) / 2)  # the raw weights, END left out
+    assert found["coverage"] == pytest.approx((abs(1 - 0.5) + abs(1 - 0.65)) / 2)  # the raw weights, EOS left out
     assert found["end"] == pytest.approx((0.25 + 0) / 2)
     assert found["punctuation"] == pytest.approx((0.25 + 1) / 2)
     assert found["monotonicity"] == 1.0
@@ -85,41 +85,43 @@ def test_a_case_by_hand() -> None:
 def test_pieces_of_one_word_cover_it_together() -> None:
     # Two source pieces of one word, each looked at by half; two target pieces of one word count as one.
     halves = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
-    assert measures.measure([Aligned(halves, [0, 0], [0, 0], [False, False])])["coverage"] == 0.0
-    assert measures.measure([Aligned(halves, [0, 0], [0, 1], [False, False])])["coverage"] == 1.0
+    assert measures.compute_measures([PairAttention(halves, [0, 0], [0, 0], [False, False])])["coverage"] == 0.0
+    assert measures.compute_measures([PairAttention(halves, [0, 0], [0, 1], [False, False])])["coverage"] == 1.0
 
 
 @given(weights())
 def test_bounds(alpha: np.ndarray) -> None:
-    looks = measures.distributions(alpha)
+    looks = measures.normalize_rows(alpha)
     sizes = (alpha > 0).sum(-1)[alpha.sum(-1) > 0]
     assert (measures.entropy(looks) >= 0).all()
     assert (measures.entropy(looks) <= np.log(sizes) + 1e-9).all()
-    assert (measures.effective(looks) <= sizes + 1e-9).all()
-    assert (measures.largest(looks) >= 1 / sizes - 1e-9).all()
-    assert ((measures.diagonal(alpha) >= 0) & (measures.diagonal(alpha) <= 1 + 1e-9)).all()
+    assert (measures.compute_effective_positions(looks) <= sizes + 1e-9).all()
+    assert (measures.compute_largest_weight(looks) >= 1 / sizes - 1e-9).all()
+    assert (
+        (measures.compute_diagonal_distance(alpha) >= 0) & (measures.compute_diagonal_distance(alpha) <= 1 + 1e-9)
+    ).all()
     order = measures.monotonicity(alpha)
     assert order is None or -1 <= order <= 1
 
 
 @given(weights())
 def test_entropy_is_that_of_scipy(alpha: np.ndarray) -> None:
-    looks = measures.distributions(alpha)
+    looks = measures.normalize_rows(alpha)
     assert measures.entropy(looks) == pytest.approx(scipy.stats.entropy(looks, axis=-1), abs=1e-9)
 
 
 @given(weights(), st.integers(1, 4), st.integers(0, 9))
 def test_positions_without_weight_and_their_order_do_not_matter(alpha: np.ndarray, extra: int, seed: int) -> None:
-    looks = measures.distributions(alpha)
+    looks = measures.normalize_rows(alpha)
     order = np.random.default_rng(seed).permutation(looks.shape[1] + extra)
     padded = np.pad(looks, ((0, 0), (0, extra)))[:, order]
-    for function in (measures.entropy, measures.effective, measures.largest):
+    for function in (measures.entropy, measures.compute_effective_positions, measures.compute_largest_weight):
         assert function(padded) == pytest.approx(function(looks))
 
 
 @given(weights(), st.floats(0.1, 1.0))
 def test_what_a_gaussian_takes_away_does_not_change_where_a_row_looks(alpha: np.ndarray, left: float) -> None:
-    less, more = measures.of_pair(aligned(alpha * left)), measures.of_pair(aligned(alpha))
+    less, more = measures.compute_pair_values(aligned(alpha * left)), measures.compute_pair_values(aligned(alpha))
     for name in more.keys() - {"coverage"}:
         assert less[name] == pytest.approx(more[name], abs=1e-9)
 
@@ -143,7 +145,7 @@ def test_monotonicity_counts_pairs(alpha: np.ndarray) -> None:
 @given(weights(rows=5, columns=6), weights(rows=5, columns=6))
 def test_divergence_is_that_of_scipy_and_alike_both_ways(one: np.ndarray, other: np.ndarray) -> None:
     both = (one.sum(-1) > 0) & (other.sum(-1) > 0)
-    p, q = measures.distributions(one[both]), measures.distributions(other[both])
+    p, q = measures.normalize_rows(one[both]), measures.normalize_rows(other[both])
     expected = [jensenshannon(a, b, base=2) ** 2 for a, b in zip(p, q, strict=True)]
     assert measures.jensen_shannon(p, q) == pytest.approx(expected, abs=1e-7)
     assert measures.jensen_shannon(q, p) == pytest.approx(measures.jensen_shannon(p, q))
@@ -156,35 +158,35 @@ def test_divergence_is_that_of_scipy_and_alike_both_ways(one: np.ndarray, other:
 
 def test_rows_that_share_nothing_are_one_bit_apart() -> None:
     one, other = np.eye(4)[:2], np.eye(4)[2:]
-    found = measures.disagreement([(one, other)])
+    found = measures.compute_disagreement([(one, other)])
     assert found == measures.Disagreement(1.0, 1.0, 2)
-    assert measures.disagreement([(one, one)]) == measures.Disagreement(0.0, 0.0, 2)
+    assert measures.compute_disagreement([(one, one)]) == measures.Disagreement(0.0, 0.0, 2)
 
 
 def test_rows_without_mass_say_nothing_about_agreement() -> None:
     one, other = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.5, 0.5]])
-    found = measures.disagreement([(one, other)])
+    found = measures.compute_disagreement([(one, other)])
     assert found is not None
     assert (found.variation, found.words) == (0.5, 1)
-    assert measures.disagreement([(one[:1], other[:1])]) is None
-    assert measures.disagreement([]) is None
+    assert measures.compute_disagreement([(one[:1], other[:1])]) is None
+    assert measures.compute_disagreement([]) is None
 
 
 def test_models_are_compared_on_the_same_words() -> None:
     with pytest.raises(ValueError, match=r"same forced target.*\(2, 3\) and \(2, 2\)"):
-        measures.disagreement([(np.ones((2, 3)), np.ones((2, 2)))])
+        measures.compute_disagreement([(np.ones((2, 3)), np.ones((2, 2)))])
 
 
 def test_means_are_over_the_positions_of_all_pairs() -> None:
     short, long = np.full((1, 2), 0.5), np.eye(3)
-    found = measures.measure([aligned(short), aligned(long)])
+    found = measures.compute_measures([aligned(short), aligned(long)])
     assert found["entropy"] == pytest.approx(math.log(2) / 4)
     assert found["monotonicity"] == 1.0  # the short pair has no order, so it has no say
-    assert measures.measure([]) == {}
+    assert measures.compute_measures([]) == {}
 
 
 def test_where_nothing_is_looked_at_only_what_needs_no_look_is_measured() -> None:
-    found = measures.measure([aligned(np.zeros((3, 3)))])
+    found = measures.compute_measures([aligned(np.zeros((3, 3)))])
     assert found == {"zeros": 1.0, "coverage": 1.0}
 
 

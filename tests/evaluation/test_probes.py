@@ -13,12 +13,12 @@ from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import TOKENIZERS, Tokenizer
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold
-from nmt.evaluation.measures import Aligned, is_punctuation, measure
-from nmt.evaluation.probes import Probes, picture, rounded
-from nmt.evaluation.validation import given as given_pairs
-from nmt.runs.training_run import Run
+from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
+from nmt.evaluation.probes import Probes, make_probe_record, round_weights
+from nmt.evaluation.validation import compute_forced_attention as given_pairs
+from nmt.runs.training_run import TrainingRun
 from nmt.search.protocols import Hypothesis
-from nmt.special_tokens import END, UNKNOWN
+from nmt.special_tokens import EOS, UNK
 from nmt.translation.translator import Translation
 from tests import tiny_runs
 
@@ -34,8 +34,8 @@ KINDS = pytest.mark.parametrize("kind", MODELS)
 @given(data=st.data())
 def test_every_word_of_a_decoded_text_owns_a_piece(kind: str, data: st.DataObject) -> None:
     model = MODELS[kind]
-    ids = data.draw(st.lists(st.one_of(st.just(UNKNOWN), st.integers(END + 1, model.vocab_size - 1)), max_size=12))
-    words = model.words_of(ids)
+    ids = data.draw(st.lists(st.one_of(st.just(UNK), st.integers(EOS + 1, model.vocab_size - 1)), max_size=12))
+    words = model.get_word_indices(ids)
     text = model.decode([ids])[0]
     assert len(words) == len(ids)
     assert words == sorted(words)
@@ -48,8 +48,8 @@ def test_every_word_of_a_decoded_text_owns_a_piece(kind: str, data: st.DataObjec
 def test_words_of_a_text_are_those_of_its_line(kind: str) -> None:
     model = MODELS[kind]
     for line in CORPUS.source[:20]:
-        ids, words = model.words(line)
-        assert model.words_of(ids) == words
+        ids, words = model.encode_with_words(line)
+        assert model.get_word_indices(ids) == words
 
 
 LINES = st.lists(st.integers(0, 12).map(lambda words: " ".join(["word"] * words)), max_size=40)
@@ -75,19 +75,19 @@ def test_probes_that_cannot_be_are_refused(sentences: int, shortest: int, longes
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     folder: Path = tmp_path_factory.mktemp("run") / "run"
-    found = tiny_runs.made(tiny_runs.settings(folder, "search.max_ratio=1"), folder)
+    found = tiny_runs.build_run(tiny_runs.build_settings(folder, "search.max_ratio=1"), folder)
     found.model.eval()
     return found
 
 
-def test_a_picture_has_a_number_for_every_word_and_piece(run: Run) -> None:
+def test_a_picture_has_a_number_for_every_word_and_piece(run: TrainingRun) -> None:
     text = run.data.validation_text
     attention = given_pairs(run.translator, text.source, text.target)
     translations = run.translator.translate(text.source)
     for source, target, translation, forced in zip(text.source, text.target, translations, attention, strict=True):
-        shown = picture(run.data.tokenizers, source, translation, target, forced, None)
+        shown = make_probe_record(run.data.tokenizers, source, translation, target, forced, None)
         assert shown is not None
         assert shown["source"] == [*source.split(), "</s>"]
         assert shown["target"] == [*translation.text.split(), "</s>"]
@@ -100,8 +100,8 @@ def test_a_picture_has_a_number_for_every_word_and_piece(run: Run) -> None:
         assert len(shown["pieces"]["target"]) == len(translation.hypotheses[0].tokens) + 1
 
 
-@pytest.mark.parametrize("tokens", [[], [UNKNOWN], [UNKNOWN, 9, UNKNOWN], [4, 4, 4]])
-def test_a_picture_of_any_tokens_fits_its_words(run: Run, tokens: list[int]) -> None:
+@pytest.mark.parametrize("tokens", [[], [UNK], [UNK, 9, UNK], [4, 4, 4]])
+def test_a_picture_of_any_tokens_fits_its_words(run: TrainingRun, tokens: list[int]) -> None:
     source = run.data.validation_text.source[0]
     columns = len(run.data.tokenizers.source.encode([source])[0]) + 1
     weights = np.full((len(tokens) + 1, columns), 1 / columns, dtype=np.float32)
@@ -109,49 +109,54 @@ def test_a_picture_of_any_tokens_fits_its_words(run: Run, tokens: list[int]) -> 
     translation = Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)])
     (forced,) = given_pairs(run.translator, [source], ["x"])
     gold = Gold(frozenset({(0, 0)}), frozenset({(0, 0), (1, 0)}))
-    shown = picture(run.data.tokenizers, source, translation, "x", forced, gold)
+    shown = make_probe_record(run.data.tokenizers, source, translation, "x", forced, gold)
     assert shown is not None
     assert np.array(shown["weights"]).shape == (len(text.split()) + 1, len(source.split()) + 1)
     assert shown["gold"] == "0-0 1p0"
 
 
-def test_where_there_are_no_weights_there_is_no_picture(run: Run) -> None:
+def test_where_there_are_no_weights_there_is_no_picture(run: TrainingRun) -> None:
     (forced,) = given_pairs(run.translator, ["a"], ["b"])
-    assert picture(run.data.tokenizers, "", Translation("", []), "", forced, None) is None
+    assert make_probe_record(run.data.tokenizers, "", Translation("", []), "", forced, None) is None
     without = Translation("a", [Hypothesis([7], 0.0, 0.0, None)])
-    assert picture(run.data.tokenizers, "a", without, "a", forced, None) is None
+    assert make_probe_record(run.data.tokenizers, "a", without, "a", forced, None) is None
 
 
 def test_rounded_weights_keep_zeros_signs_and_order() -> None:
     weights = np.array([[0.123456789, 1.0, 0.0], [1.4e-45, 3e-7, 0.5]], dtype=np.float32)
-    found = np.array(rounded(weights))
+    found = np.array(round_weights(weights))
     np.testing.assert_array_equal(found == 0, weights == 0)
     np.testing.assert_allclose(found, weights.astype(np.float64), rtol=1e-5)
 
 
 def measures_of(shown: dict[str, Any], pieces: dict[str, Any], source_words: list[int], target: list[int]) -> Any:
     marks = [is_punctuation(piece) for piece in shown["pieces"]["source"][:-1]]
-    return measure([Aligned(np.array(pieces["weights"]), source_words, target, marks)])
+    return compute_measures([PairAttention(np.array(pieces["weights"]), source_words, target, marks)])
 
 
 @pytest.mark.parametrize("sharpness", [2.0, 40.0])
-def test_measures_can_be_computed_from_the_numbers_of_a_picture(run: Run, sharpness: float) -> None:
+def test_measures_can_be_computed_from_the_numbers_of_a_picture(run: TrainingRun, sharpness: float) -> None:
     tokenizers, source, reference = run.data.tokenizers, run.data.validation_text.source[0], "der Hund schläft ."
-    source_words, target_words = (t.words(line)[1] for t, line in zip(tokenizers, (source, reference), strict=True))
-    tokens = tokenizers.target.words(reference)[0]
+    source_words, target_words = (
+        t.encode_with_words(line)[1] for t, line in zip(tokenizers, (source, reference), strict=True)
+    )
+    tokens = tokenizers.target.encode_with_words(reference)[0]
     text = tokenizers.target.decode([tokens])[0]
     draw = np.random.default_rng(3)
     # A sharp Gaussian window: many weights are tiny, and some underflow to zero.
     near = -((np.arange(len(tokens) + 1)[:, None] - np.arange(len(source_words) + 1)[None, :]) ** 2)
     powers = np.exp(draw.normal(size=near.shape) + sharpness * near).astype(np.float32)
     weights = powers / np.maximum(powers.sum(1, keepdims=True), 1e-30)
-    marks = [is_punctuation(piece) for piece in tokenizers.source.pieces(tokenizers.source.words(source)[0])]
-    forced = Aligned(weights, source_words, target_words, marks)
-    shown = picture(
+    marks = [
+        is_punctuation(piece)
+        for piece in tokenizers.source.convert_ids_to_pieces(tokenizers.source.encode_with_words(source)[0])
+    ]
+    forced = PairAttention(weights, source_words, target_words, marks)
+    shown = make_probe_record(
         tokenizers, source, Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), reference, forced, None
     )
     stored = json.loads(json.dumps(shown))
-    expected = measure([forced])
+    expected = compute_measures([forced])
     assert 0 < expected["zeros"] < 1
     for pieces in (stored["pieces"], stored["forced"]["pieces"]):
         assert len(pieces["target"]) == len(tokens) + 1

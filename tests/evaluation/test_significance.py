@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.resampling import resampled, statistics
-from nmt.evaluation.significance import SEED_VARIABLE, TESTS, PValues, holm, p_values, paired_bootstrap
+from nmt.evaluation.resampling import compute_statistics, resample_systems
+from nmt.evaluation.significance import SEED_VARIABLE, TESTS, PValues, adjust_holm, compute_p_values, paired_bootstrap
 
 WORDS = ["a", "the", "man", "woman", "dog", "red", "small", "runs", "sings", "in", "on", "with", "street", "park"]
 CHANCE = random.Random(7)
@@ -118,8 +118,8 @@ def paired(
     references: Sequence[str] = REFERENCES,
 ) -> PValues:
     """Both tests of two kinds of system, resampled together."""
-    found = resampled(statistics([*first, *other], references), samples=samples, seed=seed)
-    return p_values(list(zip(found[: len(first)], found[len(first) :], strict=True)))
+    found = resample_systems(compute_statistics([*first, *other], references), samples=samples, seed=seed)
+    return compute_p_values(list(zip(found[: len(first)], found[len(first) :], strict=True)))
 
 
 @pytest.mark.parametrize(("name", "option"), [("bootstrap", "bs"), ("randomization", "ar")])
@@ -131,9 +131,9 @@ def test_with_one_training_of_each_kind_a_test_is_that_of_the_command_line(
     found = set()
     for (label, system), result in zip(list(systems.items())[1:], theirs[1:], strict=True):
         ours = paired([systems["one"]], [system], samples=1100, seed=5)
-        assert ours.together[name] == pytest.approx(result["p_value"], abs=1e-5), label
-        assert ours.alone == [ours.together]
-        found.add(ours.together[name])
+        assert ours.overall[name] == pytest.approx(result["p_value"], abs=1e-5), label
+        assert ours.per_seed == [ours.overall]
+        found.add(ours.overall[name])
     assert len(found) == 3  # not all at the end of the scale
 
 
@@ -156,23 +156,23 @@ def test_randomization_comes_near_what_all_exchanges_give(seed: int, lines: int,
     found = difference([False] * lines)
     every = [difference(swaps) for swaps in itertools.product([False, True], repeat=lines)]
     exact = np.mean([abs(each) >= abs(found) - 1e-9 for each in every])
-    ours = paired(one, two, samples=4000, references=few).together["randomization"]
+    ours = paired(one, two, samples=4000, references=few).overall["randomization"]
     assert ours == pytest.approx(exact, abs=4.5 * np.sqrt(exact * (1 - exact) / 4000) + 1 / 4000)
 
 
 def test_a_training_repeated_word_for_word_is_no_further_evidence() -> None:
     one, two = noisy(0.30, 1), noisy(0.27, 2)
-    once = paired([one], [two]).together
-    assert paired([one] * 5, [two] * 5).together == pytest.approx(once)
-    concatenated = paired([one * 5], [two * 5], references=REFERENCES * 5).together
+    once = paired([one], [two]).overall
+    assert paired([one] * 5, [two] * 5).overall == pytest.approx(once)
+    concatenated = paired([one * 5], [two * 5], references=REFERENCES * 5).overall
     for name in TESTS:  # what it would cost to take the trainings for one long test set
         assert concatenated[name] < once[name]
 
 
 def test_over_seeds_a_kind_is_not_different_from_itself_and_a_much_better_one_is_found() -> None:
     base, better = [noisy(0.4, seed) for seed in (1, 2)], [noisy(0.1, seed) for seed in (3, 4)]
-    assert set(paired(base, list(base)).together.values()) == {1.0}
-    assert max(paired(base, better).together.values()) < 0.02
+    assert set(paired(base, list(base)).overall.values()) == {1.0}
+    assert max(paired(base, better).overall.values()) < 0.02
 
 
 def test_the_order_of_two_kinds_does_not_matter() -> None:
@@ -183,14 +183,14 @@ def test_the_order_of_two_kinds_does_not_matter() -> None:
 def test_few_different_sentences_are_never_significant() -> None:
     """Only their own exchanges can be told from the result: of three, a quarter of all."""
     other = [line.replace(line.split()[0], "x") if place < 3 else line for place, line in enumerate(REFERENCES)]
-    assert paired([REFERENCES], [other], samples=2000).together["randomization"] == pytest.approx(0.25, abs=0.05)
+    assert paired([REFERENCES], [other], samples=2000).overall["randomization"] == pytest.approx(0.25, abs=0.05)
 
 
 def test_of_systems_that_are_noise_alike_randomization_finds_as_many_different_as_it_says() -> None:
     """And the bootstrap more than twice as many: the reason why another test is reported beside it."""
-    counted = statistics([noisy(0.3, seed) for seed in range(300)], REFERENCES)
-    found = resampled(counted, samples=200, seed=1)
-    tests = [p_values([pair]).together for pair in zip(found[::2], found[1::2], strict=True)]
+    counted = compute_statistics([noisy(0.3, seed) for seed in range(300)], REFERENCES)
+    found = resample_systems(counted, samples=200, seed=1)
+    tests = [compute_p_values([pair]).overall for pair in zip(found[::2], found[1::2], strict=True)]
     small = {name: sum(test[name] < 0.1 for test in tests) for name in TESTS}
     assert 5 <= small["randomization"] <= 26  # binomial, 150 x 0.1: both ends have a probability below 0.004
     assert small["bootstrap"] > 26
@@ -198,7 +198,7 @@ def test_of_systems_that_are_noise_alike_randomization_finds_as_many_different_a
 
 def test_over_seeds_too_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one pair"):
-        p_values([])
+        compute_p_values([])
     with pytest.raises(DataError, match="hypotheses"):
         paired([REFERENCES], [["a"]])
     for wrong in ({"samples": 0}, {"seed": 0}):
@@ -215,7 +215,7 @@ SHARES = st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02, 0.05]), min_siz
 def test_holm_is_the_closed_test_with_bonferroni(found: list[float]) -> None:
     """What is rejected is in no family that Bonferroni does not reject   (Marcus, Peritz and Gabriel 1976)"""
     places = range(len(found))
-    for place, adjusted in enumerate(holm(found)):
+    for place, adjusted in enumerate(adjust_holm(found)):
         others = [each for each in places if each != place]
         families = [(place, *more) for size in places for more in itertools.combinations(others, size)]
         closed = max(min(1.0, len(family) * min(found[each] for each in family)) for family in families)
@@ -226,14 +226,14 @@ def test_holm_is_the_closed_test_with_bonferroni(found: list[float]) -> None:
 def test_adjusting_keeps_the_order_and_makes_no_p_smaller_nor_more_than_bonferroni(
     found: list[float], chance: random.Random
 ) -> None:
-    adjusted = holm(found)
+    adjusted = adjust_holm(found)
     for p, q in zip(found, adjusted, strict=True):
         assert p <= q <= min(1.0, len(found) * p)
     ordered = sorted(zip(found, adjusted, strict=True))
     assert [q for _, q in ordered] == sorted(adjusted)
     shuffled = chance.sample(range(len(found)), len(found))
-    assert holm([found[place] for place in shuffled]) == [adjusted[place] for place in shuffled]
+    assert adjust_holm([found[place] for place in shuffled]) == [adjusted[place] for place in shuffled]
 
 
 def test_of_one_and_of_none_nothing_is_adjusted() -> None:
-    assert (holm([]), holm([0.03])) == ([], [0.03])
+    assert (adjust_holm([]), adjust_holm([0.03])) == ([], [0.03])

@@ -21,11 +21,11 @@ import torch
 
 import nmt
 from nmt import build, config
-from nmt.config import Plain
-from nmt.data.prepare import Filters, Prepared, prepare
-from nmt.runs.training_run import Run, seed_everything
+from nmt.config import ConfigDict
+from nmt.data.prepare import Filters, PreparedData, prepare
+from nmt.runs.training_run import TrainingRun, seed_everything
 from nmt.training.interruption import Interruption
-from tests.commands import composed
+from tests.commands import compose_command
 from tests.synthetic_light import lighten
 
 STEPS = 100
@@ -130,11 +130,11 @@ RUNS: Mapping[str, Sequence[str]] = {
 """The settings of every recorded run beside COMMON, by its name."""
 
 
-def compose(name: str, *more: str) -> Plain:
+def compose(name: str, *more: str) -> ConfigDict:
     """The checked settings of one of RUNS. A group is chosen before its settings are, whatever their order."""
     words = (*COMMON, *RUNS[name], *more)
     groups = [word for word in words if "." not in word.partition("=")[0]]
-    return config.check(composed("train", *groups, *(word for word in words if word not in groups)), build.TRAIN)
+    return config.check(compose_command("train", *groups, *(word for word in words if word not in groups)), build.TRAIN)
 
 
 def train(name: str, folder: Path, *, cache: Path, steps: int = STEPS) -> list[float]:
@@ -143,7 +143,7 @@ def train(name: str, folder: Path, *, cache: Path, steps: int = STEPS) -> list[f
     folder.mkdir(parents=True)
     data = prepared(json.dumps([chosen[key] for key in ("data", "tokenizer", "filters", "cache")]))
     seed_everything(chosen["seed"])
-    Run(chosen, folder, torch.device("cpu"), build.corpus(chosen), data, Interruption()).train()
+    TrainingRun(chosen, folder, torch.device("cpu"), build.build_corpus(chosen), data, Interruption()).train()
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     found = [row["loss"] for row in rows if row["kind"] == "train"]
     assert len(found) == steps
@@ -151,11 +151,11 @@ def train(name: str, folder: Path, *, cache: Path, steps: int = STEPS) -> list[f
 
 
 @functools.cache
-def prepared(chosen: str) -> Prepared:
+def prepared(chosen: str) -> PreparedData:
     """The data of a run, from those of its settings that shape them, as JSON."""
     data, tokenizer, filters, cache = json.loads(chosen)
     settings = {"data": data, "tokenizer": tokenizer}
-    return prepare(build.corpus(settings), build.tokenizer(settings), config.build(Filters, filters), cache)
+    return prepare(build.build_corpus(settings), build.build_tokenizer(settings), config.build(Filters, filters), cache)
 
 
 def describe() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nmt import build, config
 from nmt.cli import align as align_command
 from nmt.cli import translate as translate_command
 from nmt.runs.training_run import run
-from tests.commands import composed, lines, write
+from tests.commands import compose_command, read_lines, write_lines
 from tests.golden.record_losses import describe
 from tests.synthetic_light import lighten
 
@@ -95,7 +95,7 @@ def train(name: str, folder: Path, cache: Path) -> None:
     run_folder = cache / f"run-{name}"
     words = (*TRAINING, *MODELS[name], f"output={run_folder}", f"cache={cache}")
     groups = [word for word in words if "." not in word.partition("=")[0]]
-    chosen = composed("train", *groups, *(word for word in words if word not in groups))
+    chosen = compose_command("train", *groups, *(word for word in words if word not in groups))
     run(config.check(chosen, build.TRAIN), run_folder)
     best = run_folder / "checkpoints" / "best"
     folder.mkdir(parents=True)
@@ -107,16 +107,18 @@ def train(name: str, folder: Path, cache: Path) -> None:
 def translate(model: str, source: Path, out: Path, words: Sequence[str]) -> list[str]:
     """The lines that nmt-translate writes."""
     out.unlink(missing_ok=True)
-    translate_command.task(composed("translate", f"model={model}", f"input={source}", f"output={out}", *DEVICE, *words))
-    return lines(out)
+    translate_command.run_task(
+        compose_command("translate", f"model={model}", f"input={source}", f"output={out}", *DEVICE, *words)
+    )
+    return read_lines(out)
 
 
 def align(model: str, source: Path, target: Path, out: Path, words: Sequence[str]) -> list[str]:
     """The lines that nmt-align writes."""
     out.unlink(missing_ok=True)
     given = (f"model={model}", f"source={source}", f"target={target}", f"output={out}")
-    align_command.task(composed("align", *given, *DEVICE, *words))
-    return lines(out)
+    align_command.run_task(compose_command("align", *given, *DEVICE, *words))
+    return read_lines(out)
 
 
 DEVICE = ("device=cpu", "threads=1")
@@ -124,7 +126,7 @@ DEVICE = ("device=cpu", "threads=1")
 
 def texts() -> tuple[list[str], list[str]]:
     """Pairs that the models were trained on, others, and what is in no corpus: an empty line, unknown characters."""
-    corpus = build.corpus(config.check(composed("train", *TRAINING, "output=none"), build.TRAIN))
+    corpus = build.build_corpus(config.check(compose_command("train", *TRAINING, "output=none"), build.TRAIN))
     known, new = corpus.load("train"), corpus.load("test")
     assert known is not None
     assert new is not None
@@ -170,7 +172,7 @@ def main() -> None:
             if not (home / name).exists():
                 train(name, home / name, Path(place))
         for side, text in zip(("source", "target"), texts(), strict=True):
-            write(home / f"{side}.txt", *text)
+            write_lines(home / f"{side}.txt", *text)
         for name in (*MODELS, ENSEMBLE):
             save(home / f"{name}.json", describe(), outputs(name, home, Path(place)))
 

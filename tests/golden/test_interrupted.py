@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from nmt import build, config
 from nmt.runs import training_run
-from tests.commands import composed
+from tests.commands import compose_command
 from tests.golden.record_interrupted import WORDS, losses, weights
 from tests.synthetic_light import lighten
 
@@ -30,7 +30,7 @@ def resumed(place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     monkeypatch.setattr(training_run, "write_run", lambda *given: None)
     monkeypatch.chdir(place)
     shutil.copytree(HOME / "run", place / "run", symlinks=True)
-    training_run.run(config.check(composed("train", *WORDS, *more), build.TRAIN), Path("run"))
+    training_run.run(config.check(compose_command("train", *WORDS, *more), build.TRAIN), Path("run"))
     return place / "run"
 
 

@@ -7,45 +7,47 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.cli.translate import task
+from nmt.cli.translate import run_task
 from nmt.errors import ConfigError, DataError
 from nmt.inference import attention_view
 from nmt.report.terminal import LEGEND
-from tests.commands import composed, finished, lines, write
+from tests.commands import compose_command, read_lines, run_process, write_lines
 from tests.report.test_html import Reader
-from tests.trained import Trained
+from tests.trained import TrainedRun
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 @pytest.fixture
-def source(trained: Trained, tmp_path: Path) -> Path:
+def source(trained: TrainedRun, tmp_path: Path) -> Path:
     """The training sources with an empty line, and one with more than anybody learnt."""
-    return write(tmp_path / "in.txt", *trained.text.source[:4], "", "\x1b[2J שלום 図書館", *trained.text.source[4:])
+    return write_lines(
+        tmp_path / "in.txt", *trained.text.source[:4], "", "\x1b[2J שלום 図書館", *trained.text.source[4:]
+    )
 
 
-def shown(trained: Trained, source: Path, *given: str) -> list[str]:
+def translate_with_view(trained: TrainedRun, source: Path, *given: str) -> list[str]:
     """The translations. What is shown is where it was asked for."""
     out = source.parent / "out.txt"
-    task(composed("translate", f"model={trained.folder}", f"input={source}", f"output={out}", *given))
-    return lines(out)
+    run_task(compose_command("translate", f"model={trained.folder}", f"input={source}", f"output={out}", *given))
+    return read_lines(out)
 
 
-def weights(trained: Trained, source: Path, *given: str) -> list[dict[str, object]]:
+def read_weights(trained: TrainedRun, source: Path, *given: str) -> list[dict[str, object]]:
     """What format=json says of each line."""
-    return [json.loads(line) for line in shown(trained, source, "format=json", "weights=true", *given)]
+    return [json.loads(line) for line in translate_with_view(trained, source, "format=json", "weights=true", *given)]
 
 
-def test_standard_output_is_what_it_is_without(trained: Trained, source: Path) -> None:
+def test_standard_output_is_what_it_is_without(trained: TrainedRun, source: Path) -> None:
     plain, with_grids = (
-        finished("translate", f"model={trained.folder}", *given, text=source.read_bytes(), folder=source.parent)
+        run_process("translate", f"model={trained.folder}", *given, text=source.read_bytes(), folder=source.parent)
         for given in ((), ("show=attention",))
     )
     assert with_grids.stdout == plain.stdout
     assert plain.stderr.count(b"\n") == 2  # unknown characters, and the summary
     told = with_grids.stderr.decode()
     assert (with_grids.returncode, told.count(LEGEND)) == (0, 1)
-    assert re.findall(r"^line (\d+)(?:$|:)", told, re.MULTILINE) == [str(n + 1) for n in range(len(lines(source)))]
+    assert re.findall(r"^line (\d+)(?:$|:)", told, re.MULTILINE) == [str(n + 1) for n in range(len(read_lines(source)))]
     assert "line 5: nothing to show" in told
     assert "\x1b" not in told
     assert list(source.parent.iterdir()) == [source]
@@ -53,19 +55,19 @@ def test_standard_output_is_what_it_is_without(trained: Trained, source: Path) -
 
 @pytest.mark.parametrize("given", [(), ("search.size=3",), ("tokens=1", "chunk=2"), ("search=greedy",)], ids=str)
 def test_the_weights_are_those_of_the_hypothesis_that_is_written(
-    trained: Trained, source: Path, given: tuple[str, ...]
+    trained: TrainedRun, source: Path, given: tuple[str, ...]
 ) -> None:
     page = source.parent / "page.html"
-    translations = shown(trained, source, f"show={page}", *given)
+    translations = translate_with_view(trained, source, f"show={page}", *given)
     found = {each["number"]: each for each in json.loads(Reader(page.read_text()).texts["script"][0])["sentences"]}
     assert 5 not in found
-    for number, told in enumerate(weights(trained, source, *given), start=1):
+    for number, told in enumerate(read_weights(trained, source, *given), start=1):
         if number not in found:
             assert told["hypotheses"] == []
             continue
         each = found[number]
         assert each["target"] == [*translations[number - 1].split(), "</s>"]
-        assert each["source"] == [*lines(source)[number - 1].split(), "</s>"]
+        assert each["source"] == [*read_lines(source)[number - 1].split(), "</s>"]
         drawn = np.frombuffer(bytes.fromhex(each["weights"]), np.uint8).reshape(len(each["target"]), -1) / 255
         first = told["hypotheses"][0]  # type: ignore[index]
         pieces = np.array(first["weights"])
@@ -75,11 +77,11 @@ def test_the_weights_are_those_of_the_hypothesis_that_is_written(
 
 
 def test_between_pieces_are_the_weights_themselves(
-    trained: Trained, source: Path, capsys: pytest.CaptureFixture[str]
+    trained: TrainedRun, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = weights(trained, source)[0]
+    told = read_weights(trained, source)[0]
     capsys.readouterr()
-    shown(trained, source, "show=pieces")
+    translate_with_view(trained, source, "show=pieces")
     grid = capsys.readouterr().err.split("line 1\n")[1].split("line 2\n")[0].splitlines()
     first = told["hypotheses"][0]  # type: ignore[index]
     labels = [line.split()[0] for line in grid if re.match(r" *\S+ +\d\.\d\d ", line)]
@@ -89,29 +91,29 @@ def test_between_pieces_are_the_weights_themselves(
 
 
 def test_of_a_long_line_the_beginning_is_shown(
-    trained: Trained, source: Path, capsys: pytest.CaptureFixture[str]
+    trained: TrainedRun, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown(trained, source, "show=attention", "max_source=3")
+    translate_with_view(trained, source, "show=attention", "max_source=3")
     first = capsys.readouterr().err.split("line 1\n")[1].split("line 2\n")[0]
-    words = lines(source)[0].split()
+    words = read_lines(source)[0].split()
     assert words[0] in first
     assert words[-1] not in first
 
 
 def test_a_page_appears_when_it_is_whole_and_is_bounded(
-    trained: Trained, source: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrainedRun, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = source.parent / "page.html"
-    monkeypatch.setattr(attention_view, "MOST", 3)
-    shown(trained, source, f"show={page}")
+    monkeypatch.setattr(attention_view, "MAX_PAGE_SENTENCES", 3)
+    translate_with_view(trained, source, f"show={page}")
     assert len(json.loads(Reader(page.read_text()).texts["script"][0])["sentences"]) == 3
     page.unlink()
     source.write_bytes(b"good\n\xff\n")
     with pytest.raises(DataError, match="line 2"):
-        shown(trained, source, f"show={page}", "chunk=1")
+        translate_with_view(trained, source, f"show={page}", "chunk=1")
     assert not page.exists()
     with pytest.raises(DataError, match="cannot be written"):
-        shown(trained, source, f"show={source.parent / 'none' / 'page.html'}")
+        translate_with_view(trained, source, f"show={source.parent / 'none' / 'page.html'}")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_page_appears_when_it_is_whole_and_is_bounded(
 )
 def test_what_cannot_be_shown_is_told_first(given: tuple[str, ...], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        task(composed("translate", "model=none", *given))
+        run_task(compose_command("translate", "model=none", *given))
     assert said in str(refused.value)
 
 
@@ -142,10 +144,10 @@ def test_the_width_is_the_terminals_and_colour_is_for_terminals_only(monkeypatch
     for name in ("COLUMNS", "NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.stderr", Terminal(there=True))
-    assert (attention_view.columns(), attention_view.coloured()) == (attention_view.COLUMNS, True)
+    assert (attention_view.choose_width(), attention_view.has_colour()) == (attention_view.DEFAULT_COLUMNS, True)
     monkeypatch.setenv("COLUMNS", "57")
     monkeypatch.setenv("NO_COLOR", "1")
-    assert (attention_view.columns(), attention_view.coloured()) == (57, False)
+    assert (attention_view.choose_width(), attention_view.has_colour()) == (57, False)
     monkeypatch.setenv("NO_COLOR", "")
     monkeypatch.setattr("sys.stderr", Terminal(there=False))
-    assert not attention_view.coloured()
+    assert not attention_view.has_colour()

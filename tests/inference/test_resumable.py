@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from nmt.cli.translate import task
+from nmt.cli.translate import run_task
 from nmt.errors import DataError
-from nmt.inference.resumable import fingerprint, resumable
+from nmt.inference.resumable import hash_model_folder, open_resumable
 from nmt.translation.translator import Translator
-from tests.commands import composed, lines, write
-from tests.trained import Trained
+from tests.commands import compose_command, read_lines, write_lines
+from tests.trained import TrainedRun
 
 JOB = {"model": "abc", "search": {"size": 5, "alpha": 0.6}}
 
 
-def copied(out: Path, text: list[str], job: dict[str, Any] = JOB, *, until: int | None = None) -> int:
+def copy_lines(out: Path, text: list[str], job: dict[str, Any] = JOB, *, until: int | None = None) -> int:
     """Puts one line after another; is interrupted after line `until`. Returns how many were there before."""
-    with resumable(str(out), job, lambda: iter(text)) as output:
-        for number, line in enumerate(output.text, output.done + 1):
-            output.put([line], [f"<{line}>", "."])
+    with open_resumable(str(out), job, lambda: iter(text)) as output:
+        for number, line in enumerate(output.text, output.lines_done + 1):
+            output.write([line], [f"<{line}>", "."])
             if number == until:
                 raise KeyboardInterrupt
-    return output.done
+    return output.lines_done
 
 
-def answers(text: list[str]) -> list[str]:
+def make_answers(text: list[str]) -> list[str]:
     return [answer for line in text for answer in (f"<{line}>", ".")]
 
 
@@ -44,10 +44,10 @@ def answers(text: list[str]) -> list[str]:
 def test_it_goes_on_if_it_is_the_same(second: list[str], job: dict[str, Any], done: int, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     with pytest.raises(KeyboardInterrupt):
-        copied(out, list("abcde"), until=3)
+        copy_lines(out, list("abcde"), until=3)
     assert not out.exists()
-    assert copied(out, second, job) == done
-    assert lines(out) == answers(second)
+    assert copy_lines(out, second, job) == done
+    assert read_lines(out) == make_answers(second)
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -55,7 +55,7 @@ def test_it_goes_on_if_it_is_the_same(second: list[str], job: dict[str, Any], do
 def test_what_a_kill_left_is_never_trusted_blindly(damage: str, tmp_path: Path) -> None:
     out, text = tmp_path / "out.txt", list("abcde")
     with pytest.raises(KeyboardInterrupt):
-        copied(out, text, until=3)
+        copy_lines(out, text, until=3)
     written, note = tmp_path / ".writing-out.txt", tmp_path / ".writing-out.txt.json"
     if damage == "note":
         note.write_text("{", encoding="utf-8")
@@ -63,23 +63,23 @@ def test_what_a_kill_left_is_never_trusted_blindly(damage: str, tmp_path: Path) 
         written.write_bytes(written.read_bytes() + b"<d>\n.")
     else:
         written.write_bytes(written.read_bytes()[:-2])
-    assert copied(out, text) == (3 if damage == "torn" else 0)
-    assert lines(out) == answers(text)
+    assert copy_lines(out, text) == (3 if damage == "torn" else 0)
+    assert read_lines(out) == make_answers(text)
 
 
 def test_only_one_command_writes_a_file(tmp_path: Path) -> None:
     out = str(tmp_path / "out.txt")
-    with resumable(out, JOB, lambda: iter("ab")) as output:
-        with pytest.raises(DataError, match="another command"), resumable(out, JOB, lambda: iter("ab")):
+    with open_resumable(out, JOB, lambda: iter("ab")) as output:
+        with pytest.raises(DataError, match="another command"), open_resumable(out, JOB, lambda: iter("ab")):
             pass
-        output.put(["a"], ["A"])
-    assert lines(tmp_path / "out.txt") == ["A"]
+        output.write(["a"], ["A"])
+    assert read_lines(tmp_path / "out.txt") == ["A"]
 
 
-def test_an_interrupted_command_goes_on(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(tmp_path / "in.txt", *trained.text.source)
+def test_an_interrupted_command_goes_on(trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_lines(tmp_path / "in.txt", *trained.text.source)
     given = ("translate", f"model={trained.folder}", f"input={source}", "chunk=3", "search.nbest=2", "format=nbest")
-    task(composed(*given, f"output={tmp_path / 'whole.txt'}"))
+    run_task(compose_command(*given, f"output={tmp_path / 'whole.txt'}"))
     real, calls = Translator.translate_ids, iter(range(9))
 
     def interrupted(self: Translator, ids: Any, **rest: Any) -> Any:
@@ -90,17 +90,17 @@ def test_an_interrupted_command_goes_on(trained: Trained, tmp_path: Path, monkey
     monkeypatch.setattr(Translator, "translate_ids", interrupted)
     out = tmp_path / "out.txt"
     with pytest.raises(KeyboardInterrupt):
-        task(composed(*given, f"output={out}"))
+        run_task(compose_command(*given, f"output={out}"))
     assert not out.exists()
-    task(composed(*given, f"output={out}"))
+    run_task(compose_command(*given, f"output={out}"))
     assert next(calls) == 4  # two chunks, the interruption, and what was left: one
-    assert lines(out) == lines(tmp_path / "whole.txt")
+    assert read_lines(out) == read_lines(tmp_path / "whole.txt")
 
 
 def test_another_model_has_another_fingerprint(tmp_path: Path) -> None:
     def made(name: str, content: str) -> str:
         (tmp_path / name).write_text(content, encoding="utf-8")
-        return fingerprint(tmp_path)
+        return hash_model_folder(tmp_path)
 
     for name in ("config.json", "model.safetensors", "spm.model"):
         (tmp_path / name).write_text("{}")
@@ -109,14 +109,14 @@ def test_another_model_has_another_fingerprint(tmp_path: Path) -> None:
     assert made("validation.json", "scores") == found[-1]
 
 
-def endless() -> Iterator[str]:
+def make_endless_lines() -> Iterator[str]:
     yield from map(str, iter(int, 1))
 
 
 def test_input_is_read_as_it_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), resumable(str(tmp_path / "out.txt"), JOB, endless) as output:
-        output.put(list(islice(output.text, 2)), ["one", "two"])
+    with pytest.raises(KeyboardInterrupt), open_resumable(str(tmp_path / "out.txt"), JOB, make_endless_lines) as output:
+        output.write(list(islice(output.text, 2)), ["one", "two"])
         raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), resumable(str(tmp_path / "out.txt"), JOB, endless) as output:
-        assert output.done == 2
+    with pytest.raises(KeyboardInterrupt), open_resumable(str(tmp_path / "out.txt"), JOB, make_endless_lines) as output:
+        assert output.lines_done == 2
         raise KeyboardInterrupt

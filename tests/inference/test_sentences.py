@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import lists, sampled_from, text
 
-from nmt.inference.sentences import join_sentences, looks_like_several, split_sentences
+from nmt.inference.sentences import has_several_sentences, join_sentences, split_sentences
 
 WHOLE = [
     ("en", "Dr. Smith met J. K. Rowling at the U.S. Army base."),
@@ -32,13 +32,13 @@ SEVERAL = [
 @pytest.mark.parametrize(("language", "line"), WHOLE)
 def test_one_sentence_is_left_alone(language: str, line: str) -> None:
     assert split_sentences(line, language) == [line]
-    assert not looks_like_several(line, language)
+    assert not has_several_sentences(line, language)
 
 
 @pytest.mark.parametrize(("language", "sentences"), SEVERAL)
 def test_sentences_with_spaces_between_them_come_apart(language: str, sentences: list[str]) -> None:
     assert split_sentences(" ".join(sentences), language) == sentences
-    assert looks_like_several("  ".join(sentences), language)
+    assert has_several_sentences("  ".join(sentences), language)
 
 
 @pytest.mark.parametrize("sentences", [["他来了！", "真的？", "是的。"], ["猫が眠る。", "犬が走る。"]])

@@ -8,37 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.translate import task
+from nmt.cli.translate import run_task
 from nmt.errors import DataError, NmtError
-from nmt.inference.workers import spread
-from tests.cli.noisy_process import shouting
-from tests.cli.signal_process import until
-from tests.commands import composed, environment, finished, lines, write
-from tests.trained import Trained
+from nmt.inference.workers import map_in_order
+from tests.cli.noisy_process import make_shouting_fn
+from tests.cli.signal_process import wait_until
+from tests.commands import build_environment, compose_command, read_lines, run_process, write_lines
+from tests.trained import TrainedRun
 
 
-def numbered(*words: str) -> Iterator[tuple[int, list[str]]]:
+def number_chunks(*words: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, [word]) for number, word in enumerate(words))
 
 
 def test_answers_are_in_order_and_errors_are_what_they_were() -> None:
-    found = list(spread(numbered(*"abcdefg"), 2, shouting, "!"))
+    found = list(map_in_order(number_chunks(*"abcdefg"), 2, make_shouting_fn, "!"))
     assert found == [([word], [f"{number}{word.upper()}!"]) for number, word in enumerate("abcdefg")]
     with pytest.raises(DataError, match="line 3 is bad"):
-        list(spread(numbered("a", "b", "error", "d"), 2, shouting, "!"))
+        list(map_in_order(number_chunks("a", "b", "error", "d"), 2, make_shouting_fn, "!"))
 
 
 def test_a_process_that_dies_is_told_and_input_is_not_read_ahead() -> None:
     with pytest.raises(NmtError, match="lines 2 to 2 died"):
-        list(spread(numbered("a", "death"), 1, shouting, "!"))
+        list(map_in_order(number_chunks("a", "death"), 1, make_shouting_fn, "!"))
     taken: list[int] = []
-    answers = spread(((taken.append(n) or n, ["a"]) for n in range(99)), 1, shouting, "!")  # type: ignore[func-returns-value]
+    answers = map_in_order(((taken.append(n) or n, ["a"]) for n in range(99)), 1, make_shouting_fn, "!")  # type: ignore[func-returns-value]
     assert next(answers) == (["a"], ["0A!"])
     assert len(taken) == 2
     answers.close()  # type: ignore[attr-defined]
 
 
-ALONE = """
+ALONE_PROGRAM = """
 import sys
 from nmt.inference.workers import spread
 from tests.cli.noisy_process import sleeping
@@ -49,15 +49,15 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 def test_processes_end_with_the_first_one_in_the_middle_of_a_chunk(tmp_path: Path) -> None:
-    script, note = write(tmp_path / "alone.py", ALONE), tmp_path / "note"
-    with subprocess.Popen([sys.executable, str(script), str(note)], env=environment()) as parent:
-        until(lambda: note.exists() and note.read_text())
+    script, note = write_lines(tmp_path / "alone.py", ALONE_PROGRAM), tmp_path / "note"
+    with subprocess.Popen([sys.executable, str(script), str(note)], env=build_environment()) as parent:
+        wait_until(lambda: note.exists() and note.read_text())
         os.kill(int(note.read_text()), 0)
         parent.kill()
-    until(lambda: not Path(f"/proc/{note.read_text()}").exists() or "(zombie)" in status(note.read_text()))
+    wait_until(lambda: not Path(f"/proc/{note.read_text()}").exists() or "(zombie)" in read_status(note.read_text()))
 
 
-def status(process: str) -> str:
+def read_status(process: str) -> str:
     """What the kernel says of a process; nothing of one that is gone."""
     try:
         return Path(f"/proc/{process}/status").read_text()
@@ -66,17 +66,17 @@ def status(process: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_output_of_a_command_is_the_same(trained: Trained, tmp_path: Path) -> None:
-    source = write(tmp_path / "in.txt", *trained.text.source[:4], "", *trained.text.source[4:])
+def test_the_output_of_a_command_is_the_same(trained: TrainedRun, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.txt", *trained.text.source[:4], "", *trained.text.source[4:])
     for processes in (1, 2):
         out = f"output={tmp_path / str(processes)}"
-        task(
-            composed(
+        run_task(
+            compose_command(
                 "translate", f"model={trained.folder}", f"input={source}", out, f"processes={processes}", "chunk=2"
             )
         )
-    assert lines(tmp_path / "1") == lines(tmp_path / "2")
-    done = finished(
+    assert read_lines(tmp_path / "1") == read_lines(tmp_path / "2")
+    done = run_process(
         "translate", f"model={trained.folder}", "processes=2", text=b"a\n" * 70 + b"\xff\n", folder=tmp_path
     )
     assert done.returncode == 2

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from nmt.kernels import cross_entropy
 from nmt.kernels.cross_entropy import Loss, vocabulary_loss
-from tests.builders import numbers
+from tests.builders import draw_normal
 
 SIZE, VOCAB = 5, 11
 SMOOTHINGS = [0.0, 0.1, 0.9]
@@ -20,9 +20,9 @@ class Case:
     """Inputs of the loss in double precision, all of which ask for gradients."""
 
     def __init__(self, words: int) -> None:
-        self.readout = numbers(words, SIZE, seed=1).double().requires_grad_()
-        self.weight = numbers(VOCAB, SIZE, seed=2).double().requires_grad_()
-        self.bias = numbers(VOCAB, seed=3).double().requires_grad_()
+        self.readout = draw_normal(words, SIZE, seed=1).double().requires_grad_()
+        self.weight = draw_normal(VOCAB, SIZE, seed=2).double().requires_grad_()
+        self.bias = draw_normal(VOCAB, seed=3).double().requires_grad_()
         self.wanted = torch.randint(VOCAB, (words,), generator=torch.Generator().manual_seed(words))
 
     @property
@@ -39,23 +39,23 @@ class Case:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_entropy, "LOGITS", 4 * VOCAB)
+    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 4 * VOCAB)
 
 
 @given(words=st.integers(0, 13), smoothing=st.sampled_from(SMOOTHINGS))
 def test_the_loss_is_cross_entropy_in_value_and_gradients(words: int, smoothing: float) -> None:
     case = Case(words)
     found, expected = case.found(smoothing), case.expected(smoothing)
-    assert_close(found.smoothed, expected)
+    assert_close(found.objective, expected)
     assert_close(found.nll, case.expected(0.0))
     wanted = torch.autograd.grad(expected, case.learned)
-    assert_close(torch.autograd.grad(found.smoothed, case.learned), wanted)
+    assert_close(torch.autograd.grad(found.objective, case.learned), wanted)
 
 
 def test_gradients_are_scaled_by_what_comes_from_above() -> None:
     case = Case(7)
     wanted = torch.autograd.grad(case.expected(0.1) * -0.37, case.learned)
-    assert_close(torch.autograd.grad(case.found(0.1).smoothed * -0.37, case.learned), wanted)
+    assert_close(torch.autograd.grad(case.found(0.1).objective * -0.37, case.learned), wanted)
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
@@ -69,7 +69,7 @@ def test_what_is_frozen_needs_no_gradient(frozen: int) -> None:
     case.learned[frozen].requires_grad_(False)
     learned = [tensor for tensor in case.learned if tensor.requires_grad]
     wanted = torch.autograd.grad(case.expected(0.1), learned)
-    assert_close(torch.autograd.grad(case.found(0.1).smoothed, learned), wanted)
+    assert_close(torch.autograd.grad(case.found(0.1).objective, learned), wanted)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
@@ -77,8 +77,8 @@ def test_without_gradients_the_values_are_the_same(mode: type) -> None:
     case = Case(9)
     with mode():
         found = case.found(0.1)
-    assert not found.smoothed.requires_grad
-    assert torch.equal(found.smoothed, case.found(0.1).smoothed)
+    assert not found.objective.requires_grad
+    assert torch.equal(found.objective, case.found(0.1).objective)
     assert torch.equal(found.nll, case.found(0.1).nll)
 
 
@@ -95,16 +95,16 @@ def test_gradients_are_formed_only_where_they_are_wanted(mode: type, monkeypatch
 
 def test_perplexity_carries_no_gradient() -> None:
     found = Case(3).found(0.1)
-    assert found.smoothed.requires_grad
+    assert found.objective.requires_grad
     assert not found.nll.requires_grad
 
 
 def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case, results = Case(13), []
     for chunk in (1, 5, 13, 1000):
-        monkeypatch.setattr(cross_entropy, "LOGITS", chunk * VOCAB)
+        monkeypatch.setattr(cross_entropy, "MAX_LOGITS", chunk * VOCAB)
         found = case.found(0.1)
-        results.append((found, torch.autograd.grad(found.smoothed, case.learned)))
+        results.append((found, torch.autograd.grad(found.objective, case.learned)))
     for result in results[1:]:
         assert_close(result, results[0])
 

@@ -7,17 +7,19 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.kernels.deferred_grad import Product, mapped, seen, shared, within
-from tests.builders import numbers
+from nmt.kernels.deferred_grad import DeferredLinearFn, deferred_linear, deferred_matmul, deferred_projection, narrow
+from tests.builders import draw_normal
 
 ROW, INPUT, POSITIONS = 3, 5, 4
 
 
-def plain(weight: Tensor) -> Product:
+def plain(weight: Tensor) -> DeferredLinearFn:
     return lambda inputs, added: inputs @ weight.mT + (0 if added is None else added)
 
 
-def recurrence(product: Callable[[Tensor], Product], weight: Tensor, start: Tensor, added: Tensor | None) -> Tensor:
+def recurrence(
+    product: Callable[[Tensor], DeferredLinearFn], weight: Tensor, start: Tensor, added: Tensor | None
+) -> Tensor:
     """One position after another, each reading what the one before gave, and all of them in the result."""
     multiply, state, seen = product(weight), start, []
     for _ in range(POSITIONS):
@@ -27,9 +29,9 @@ def recurrence(product: Callable[[Tensor], Product], weight: Tensor, start: Tens
 
 
 def given(*batch: int) -> tuple[Tensor, Tensor, Tensor]:
-    weight = numbers(*batch, INPUT, INPUT, seed=1).double().requires_grad_()
-    start = numbers(*batch, ROW, INPUT, seed=2).double().requires_grad_()
-    return weight, start, numbers(ROW, INPUT, seed=3).double().requires_grad_()
+    weight = draw_normal(*batch, INPUT, INPUT, seed=1).double().requires_grad_()
+    start = draw_normal(*batch, ROW, INPUT, seed=2).double().requires_grad_()
+    return weight, start, draw_normal(ROW, INPUT, seed=3).double().requires_grad_()
 
 
 @pytest.mark.parametrize("adding", [False, True])
@@ -37,7 +39,7 @@ def test_it_is_the_plain_product_with_its_gradients(adding: bool) -> None:
     weight, start, more = given()
     added = more if adding else None
     wanted = [weight, start, more] if adding else [weight, start]
-    found, expected = (recurrence(product, weight, start, added) for product in (shared, plain))
+    found, expected = (recurrence(product, weight, start, added) for product in (deferred_linear, plain))
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), wanted) for result in (found, expected))
     assert_close(ours, theirs)
@@ -45,14 +47,14 @@ def test_it_is_the_plain_product_with_its_gradients(adding: bool) -> None:
 
 def test_each_sentence_may_have_its_own() -> None:
     weight, start, _ = given(2, 7)
-    found, expected = (recurrence(product, weight, start, None) for product in (shared, plain))
+    found, expected = (recurrence(product, weight, start, None) for product in (deferred_linear, plain))
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, start]) for result in (found, expected))
     assert_close(ours, theirs)
 
 
 def test_queries_are_mapped_with_the_gradients_of_the_plain_product() -> None:
-    weight = numbers(INPUT, INPUT, seed=4).double().requires_grad_()
-    queries = numbers(2, ROW, INPUT, seed=5).double().requires_grad_()
+    weight = draw_normal(INPUT, INPUT, seed=4).double().requires_grad_()
+    queries = draw_normal(2, ROW, INPUT, seed=5).double().requires_grad_()
 
     def positions(project: Callable[[Tensor], Tensor]) -> Tensor:
         found = [queries]
@@ -60,26 +62,26 @@ def test_queries_are_mapped_with_the_gradients_of_the_plain_product() -> None:
             found.append(torch.tanh(project(found[-1])))
         return torch.stack(found)
 
-    found, expected = positions(mapped(weight)), positions(lambda asked: asked @ weight.mT)
+    found, expected = positions(deferred_projection(weight)), positions(lambda asked: asked @ weight.mT)
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, queries]) for result in (found, expected))
     assert_close(ours, theirs)
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
-    assert torch.autograd.gradcheck(lambda *inputs: recurrence(shared, *inputs), given())
+    assert torch.autograd.gradcheck(lambda *inputs: recurrence(deferred_linear, *inputs), given())
 
 
 def test_a_second_backward_counts_once_more_and_no_more() -> None:
     weight, start, _ = given()
-    loss = recurrence(shared, weight, start, None).sum()
+    loss = recurrence(deferred_linear, weight, start, None).sum()
     first = torch.autograd.grad(loss, [weight, start], retain_graph=True)
     assert_close(torch.autograd.grad(loss, [weight, start]), first)
 
 
 def test_positions_that_the_loss_does_not_see_add_nothing() -> None:
     weight, start, _ = given()
-    found, expected = (recurrence(product, weight, start, None)[1].sum() for product in (shared, plain))
+    found, expected = (recurrence(product, weight, start, None)[1].sum() for product in (deferred_linear, plain))
     ours, theirs = (torch.autograd.grad(result, [weight, start]) for result in (found, expected))
     assert_close(ours, theirs)
 
@@ -87,7 +89,7 @@ def test_positions_that_the_loss_does_not_see_add_nothing() -> None:
 def test_without_gradients_it_is_a_product_and_nothing_is_kept() -> None:
     weight, start, _ = given()
     with torch.no_grad():
-        found = shared(weight)(start, None)
+        found = deferred_linear(weight)(start, None)
     assert found.grad_fn is None
     assert_close(found, start @ weight.mT)
 
@@ -104,20 +106,20 @@ def looked(look: Callable[[Tensor, slice | None], Tensor], asked: Tensor) -> Ten
 @pytest.mark.parametrize("axis", [-2, -1])
 def test_what_is_reached_is_a_part_of_the_plain_product(axis: int) -> None:
     places, size = 7, INPUT
-    memory = numbers(2, *((places, size) if axis == -2 else (size, places)), seed=6).double().requires_grad_()
-    asked = numbers(2, len(REACHES), size if axis == -2 else places, seed=7).double().requires_grad_()
+    memory = draw_normal(2, *((places, size) if axis == -2 else (size, places)), seed=6).double().requires_grad_()
+    asked = draw_normal(2, len(REACHES), size if axis == -2 else places, seed=7).double().requires_grad_()
 
     def part(inputs: Tensor, reach: slice | None) -> Tensor:
         return inputs if reach is None or axis == -2 else inputs[..., reach]
 
     def plain_look(inputs: Tensor, reach: slice | None) -> Tensor:
-        return part(inputs, reach) @ within(memory, axis, reach).mT
+        return part(inputs, reach) @ narrow(memory, axis, reach).mT
 
-    look = seen(memory, axis)
+    look = deferred_matmul(memory, axis)
     found, expected = looked(lambda inputs, reach: look(part(inputs, reach), reach), asked), looked(plain_look, asked)
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.sum(), [memory, asked]) for result in (found, expected))
     assert_close(ours, theirs)
     with torch.no_grad():
-        unheld = seen(memory, axis)
+        unheld = deferred_matmul(memory, axis)
         assert_close(looked(lambda inputs, reach: unheld(part(inputs, reach), reach), asked), expected)

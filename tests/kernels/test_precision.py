@@ -14,10 +14,10 @@ from nmt.attention.score import SCORES
 from nmt.errors import ConfigError
 from nmt.kernels import precision
 from nmt.kernels.cross_entropy import vocabulary_loss
-from nmt.kernels.precision import can_round, is_onednn, lowered, multiplied, products, rounding
+from nmt.kernels.precision import amx_bfloat16, batched_matmul, has_amx, is_onednn, mkldnn_matmul, to_autocast_dtype
 from nmt.model.seq2seq import Seq2Seq
-from nmt.special_tokens import END, START
-from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, seq2seq
+from nmt.special_tokens import BOS, EOS
+from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, build_seq2seq, make_mix
 
 LENGTHS = torch.tensor([7, 5, 3])
 NEAR = 0.99
@@ -27,13 +27,13 @@ NEAR = 0.99
 def outcome(model: Seq2Seq, low: bool) -> tuple[Tensor, Tensor]:
     """The loss and the gradient of all parameters, one after another."""
     source = torch.arange(21).view(3, 7) % (SOURCE_VOCAB - 4) + 4
-    source[torch.arange(3), LENGTHS - 1] = END
+    source[torch.arange(3), LENGTHS - 1] = EOS
     read = torch.arange(12).view(3, 4) % (TARGET_VOCAB - 4) + 4
-    read[:, 0] = START
+    read[:, 0] = BOS
     model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=low):
         readout = model(source, LENGTHS, read).flatten(0, 1)
-        loss = vocabulary_loss(readout, model.output.weight, model.output.bias, read.flatten(), 0.1).smoothed
+        loss = vocabulary_loss(readout, model.output.weight, model.output.bias, read.flatten(), 0.1).objective
     loss.backward()
     grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     assert {loss.dtype, *(grad.dtype for grad in grads)} == {torch.float32}
@@ -49,17 +49,19 @@ def same_direction(model: Seq2Seq) -> None:
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 def test_every_decoder_learns_the_same(plan: Plan) -> None:
-    same_direction(seq2seq(plan))
+    same_direction(build_seq2seq(plan))
 
 
-@pytest.mark.parametrize("attention", [*(mix(score=name) for name in SCORES), mix(scope="local_p", heads=2)], ids=str)
+@pytest.mark.parametrize(
+    "attention", [*(make_mix(score=name) for name in SCORES), make_mix(scope="local_p", heads=2)], ids=str
+)
 def test_every_attention_learns_the_same(attention: Mix) -> None:
-    same_direction(seq2seq(Plan("luong", "lstm"), attention=attention))
+    same_direction(build_seq2seq(Plan("luong", "lstm"), attention=attention))
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 def test_what_is_carried_from_step_to_step_stays_precise(plan: Plan) -> None:
-    model = seq2seq(plan)
+    model = build_seq2seq(plan)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         memory, state = model.encode(torch.full((3, 7), 4), LENGTHS)
         after = model.decoder(model.target(torch.full((3, 2), 5)), state, memory).state
@@ -71,12 +73,12 @@ def test_what_is_carried_from_step_to_step_stays_precise(plan: Plan) -> None:
 
 def test_nothing_is_lowered_outside() -> None:
     tensor = torch.ones(2)
-    assert lowered(tensor) is tensor
+    assert to_autocast_dtype(tensor) is tensor
     with torch.autocast("cpu", torch.bfloat16):
-        assert lowered(tensor).dtype == torch.bfloat16
+        assert to_autocast_dtype(tensor).dtype == torch.bfloat16
 
 
-ROUNDS = pytest.mark.skipif(not can_round("cpu"), reason="needs a CPU with AMX")
+ROUNDS = pytest.mark.skipif(not has_amx("cpu"), reason="needs a CPU with AMX")
 
 
 def rounded(tensor: Tensor) -> Tensor:
@@ -87,7 +89,7 @@ def rounded(tensor: Tensor) -> Tensor:
 def test_a_cpu_rounds_factors_and_sums_in_single_precision() -> None:
     torch.manual_seed(1)
     left, right = torch.randn(64, 256, requires_grad=True), torch.randn(256, 128, requires_grad=True)
-    with rounding():
+    with amx_bfloat16():
         found = left @ right
         found.backward(torch.ones_like(found))
     expected = rounded(left) @ rounded(right)
@@ -98,21 +100,21 @@ def test_a_cpu_rounds_factors_and_sums_in_single_precision() -> None:
 
 
 def test_rounding_ends_with_its_block_whatever_happens_there() -> None:
-    before = products.fp32_precision
-    with pytest.raises(ZeroDivisionError), rounding():
+    before = mkldnn_matmul.fp32_precision
+    with pytest.raises(ZeroDivisionError), amx_bfloat16():
         assert is_onednn()
-        with rounding(False):  # asks for nothing
+        with amx_bfloat16(False):  # asks for nothing
             assert is_onednn()
         raise ZeroDivisionError
-    assert products.fp32_precision == before
+    assert mkldnn_matmul.fp32_precision == before
 
 
 def test_batches_of_products_are_not_rounded() -> None:
     torch.manual_seed(2)
     left, right = torch.randn(5, 32, 64), torch.randn(5, 64, 32)
     plain = left @ right
-    with rounding():
-        assert torch.equal(multiplied(left, right), plain)
+    with amx_bfloat16():
+        assert torch.equal(batched_matmul(left, right), plain)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,6 @@ def test_training_in_bfloat16_is_refused_where_products_of_it_would_take_for_eve
     kind: str, has: bool, refuses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
-    precision.check("float32", kind)
+    precision.check_precision("float32", kind)
     with pytest.raises(ConfigError, match="precision=float32") if refuses else nullcontext():
-        precision.check("bfloat16", kind)
+        precision.check_precision("bfloat16", kind)

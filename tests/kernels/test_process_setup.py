@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.kernels import process_setup
-from nmt.kernels.precision import can_round, is_onednn
+from nmt.kernels.precision import has_amx, is_onednn
 
 THREADED = """
 import torch
@@ -64,9 +64,9 @@ def test_large_tensors_lie_on_large_pages() -> None:
 
 
 def test_keeping_memory_can_be_asked_for_again_and_again() -> None:
-    first = process_setup.keep_memory()
+    first = process_setup.keep_heap()
     assert isinstance(first, bool)
-    assert process_setup.keep_memory() == first
+    assert process_setup.keep_heap() == first
     assert torch.zeros(1000).sum() == 0
 
 
@@ -82,23 +82,23 @@ def test_keeping_memory_can_be_asked_for_again_and_again() -> None:
 def test_a_library_is_chosen_by_the_processor_and_products_stay_exact(
     maker: str, has_avx512: bool, is_chosen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_setup, "maker", lambda: maker)
+    monkeypatch.setattr(process_setup, "cpu_vendor", lambda: maker)
     monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: has_avx512)
     # With AMX oneDNN would round, and is left alone whoever made the processor.
-    assert process_setup.choose_library() == is_onednn() == (is_chosen and not can_round("cpu"))
+    assert process_setup.choose_matmul_backend() == is_onednn() == (is_chosen and not has_amx("cpu"))
     left, right = torch.randn(70, 300), torch.randn(300, 90)
     expected = (left.double() @ right.double()).float()
     torch.testing.assert_close(left @ right, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_a_library_that_rounds_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_setup, "maker", lambda: "AuthenticAMD")
+    monkeypatch.setattr(process_setup, "cpu_vendor", lambda: "AuthenticAMD")
     monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: True)
     multiply = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: multiply(a.bfloat16(), b.bfloat16()).float())
-    assert not process_setup.choose_library()
+    assert not process_setup.choose_matmul_backend()
     assert not is_onednn()
 
 
 def test_the_maker_is_told_in_one_word() -> None:
-    assert not any(mark.isspace() for mark in process_setup.maker())
+    assert not any(mark.isspace() for mark in process_setup.cpu_vendor())

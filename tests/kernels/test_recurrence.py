@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.kernels import recurrence
-from nmt.kernels.packed_linear import packed
+from nmt.kernels.packed_linear import pack_linear
 from nmt.kernels.precision import use_onednn
-from nmt.kernels.recurrence import Joint
-from tests.builders import numbers
+from nmt.kernels.recurrence import FusedRecurrence
+from tests.builders import draw_normal
 
 ROW, HIDDEN, FED, POSITIONS = 3, 5, 4, 4
 
@@ -29,7 +29,7 @@ def given(kind: str, dtype: torch.dtype = torch.float64) -> Given:
     shapes = [(size, FED + HIDDEN), (POSITIONS, ROW, size), (ROW, HIDDEN), (ROW, HIDDEN), (POSITIONS, ROW, FED)]
     if kind == "gru":
         shapes = [(size, HIDDEN), (size,), (ROW, HIDDEN), (ROW, HIDDEN), (POSITIONS, ROW, size)]
-    return tuple(numbers(*shape, seed=seed).to(dtype).requires_grad_() for seed, shape in enumerate(shapes))
+    return tuple(draw_normal(*shape, seed=seed).to(dtype).requires_grad_() for seed, shape in enumerate(shapes))
 
 
 def plain_lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ def fused(kind: str) -> Recurrence:
     """Every position's output and cell state, one after another."""
 
     def run(weight: Tensor, added: Tensor | None, cell: Tensor, hidden: Tensor, fed: Tensor) -> Tensor:
-        product, seen = Joint(weight, POSITIONS, ROW, added), []
+        product, seen = FusedRecurrence(weight, POSITIONS, ROW, added), []
         for t in range(POSITIONS):
             if kind == "lstm":
                 hidden, cell = product.lstm(cell, fed[t], hidden)
@@ -59,7 +59,7 @@ def fused(kind: str) -> Recurrence:
             elif kind == "tanh":
                 hidden = product.tanh(fed[t], hidden)
             else:
-                hidden = product.product(fed[t], hidden) / SHRINK
+                hidden = product.linear(fed[t], hidden) / SHRINK
             seen += [hidden, cell]
         return torch.stack(seen)
 
@@ -84,7 +84,7 @@ def plain(kind: str) -> Recurrence:
     return run
 
 
-KINDS = pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "product"])
+KINDS = pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "linear"])
 
 
 @KINDS
@@ -155,7 +155,7 @@ def test_a_second_backward_of_other_positions_is_its_own(kind: str) -> None:
 def test_inputs_that_do_not_fill_the_weight_are_refused() -> None:
     weight, added, cell, hidden, _ = given("lstm")
     with pytest.raises(ValueError, match="for 9 inputs was given 5"):
-        Joint(weight, POSITIONS, ROW, added).lstm(cell, hidden)
+        FusedRecurrence(weight, POSITIONS, ROW, added).lstm(cell, hidden)
 
 
 @KINDS
@@ -170,7 +170,7 @@ def test_what_is_given_stays_as_it_is(kind: str) -> None:
 def test_packed_weights_and_plain_ones_agree(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = given(kind, torch.float32)
     wanted = plain(kind)(*inputs)
-    monkeypatch.setattr(recurrence, "multiplying", lambda weight, rows: packed(weight))
+    monkeypatch.setattr(recurrence, "linear_for", lambda weight, rows: pack_linear(weight))
     found = fused(kind)(*inputs)
     assert_close(found, wanted)
     ours, theirs = (torch.autograd.grad(result.square().sum(), inputs, allow_unused=True) for result in (found, wanted))
@@ -186,7 +186,7 @@ def test_in_bfloat16_only_products_and_what_is_added_are_rounded(
     if packs:
         if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             pytest.skip("needs AVX-512")
-        monkeypatch.setattr(recurrence, "multiplying", lambda weight, rows: packed(weight))
+        monkeypatch.setattr(recurrence, "linear_for", lambda weight, rows: pack_linear(weight))
     use_onednn(False)
     inputs = given(kind, torch.float32)
     wanted = plain(kind)(*inputs)
@@ -208,7 +208,7 @@ def test_in_bfloat16_only_products_and_what_is_added_are_rounded(
 def test_nothing_is_kept_when_the_result_is_gone(kind: str, rounded: bool, taken: bool) -> None:
     weight, added, cell, hidden, fed = given(kind, torch.float32)
     with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
-        product = Joint(weight, POSITIONS, ROW, added)
+        product = FusedRecurrence(weight, POSITIONS, ROW, added)
         one = {"lstm": lambda: product.lstm(cell, fed[0], hidden)[0], "gru": lambda: product.gru(fed[0], hidden)}
         found = one.get(kind, lambda: getattr(product, kind)(fed[0], hidden))()
     kept = weakref.ref(product.tape)

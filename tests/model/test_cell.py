@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.model.cells import CELLS, GRU, LSTM, Carry, Cell, FedStep, LayerNormGRU, LayerNormLSTM
-from tests.builders import mask_of, numbers
+from nmt.model.cells import CELLS, GRU, LSTM, Carry, Cell, LayerNormGRU, LayerNormLSTM, StepFn
+from tests.builders import draw_normal, make_mask
 
 INPUT, HIDDEN = 5, 7
 LENGTH_LISTS = st.lists(st.integers(1, 9), min_size=1, max_size=5)
@@ -22,12 +22,12 @@ def cell_of(name: str, seed: int = 0) -> Cell:
     """A cell all of whose parameters, biases and gains too, are arbitrary numbers."""
     cell = CELLS[name](input_size=INPUT, hidden_size=HIDDEN)
     for number, parameter in enumerate(cell.parameters()):
-        parameter.data = numbers(*parameter.shape, seed=seed + number, scale=0.5)
+        parameter.data = draw_normal(*parameter.shape, seed=seed + number, scale=0.5)
     return cell
 
 
 def carry_of(cell: Cell, rows: int, seed: int = 50) -> Carry:
-    return tuple(numbers(rows, HIDDEN, seed=seed + part) for part in range(cell.parts))
+    return tuple(draw_normal(rows, HIDDEN, seed=seed + part) for part in range(cell.state_tensors))
 
 
 def layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
@@ -81,9 +81,9 @@ def test_every_cell_has_a_formula() -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_step_is_its_formula(name: str) -> None:
-    cell, inputs = cell_of(name), numbers(3, INPUT, seed=40)
+    cell, inputs = cell_of(name), draw_normal(3, INPUT, seed=40)
     carry = carry_of(cell, 3)
-    found = cell.step(cell.project(inputs), carry, cell.recurrent())
+    found = cell.step(cell.project(inputs), carry, cell.bind_recurrent())
     for row in range(3):
         wanted = FORMULAS[name](cell, inputs[row], tuple(part[row] for part in carry))
         assert_close(tuple(part[row] for part in found), wanted)
@@ -92,8 +92,8 @@ def test_a_step_is_its_formula(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 @given(lengths=LENGTH_LISTS)
 def test_a_run_is_the_loop_of_steps(name: str, lengths: list[int]) -> None:
-    cell, real = cell_of(name), mask_of(lengths)
-    inputs, carry = numbers(*real.shape, INPUT, seed=41), carry_of(cell, len(lengths))
+    cell, real = cell_of(name), make_mask(lengths)
+    inputs, carry = draw_normal(*real.shape, INPUT, seed=41), carry_of(cell, len(lengths))
     outputs, last = cell.run(inputs, carry, real)
     wanted, wanted_last = Cell.run(cell, inputs, carry, real)
     assert_close(outputs[real], wanted[real])
@@ -103,8 +103,8 @@ def test_a_run_is_the_loop_of_steps(name: str, lengths: list[int]) -> None:
 @pytest.mark.parametrize("name", CELLS)
 @given(lengths=LENGTH_LISTS)
 def test_a_run_ends_with_the_last_real_carry_whatever_the_padding(name: str, lengths: list[int]) -> None:
-    cell, real = cell_of(name), mask_of(lengths)
-    inputs, carry = numbers(*real.shape, INPUT, seed=42), carry_of(cell, len(lengths))
+    cell, real = cell_of(name), make_mask(lengths)
+    inputs, carry = draw_normal(*real.shape, INPUT, seed=42), carry_of(cell, len(lengths))
     _, last = cell.run(inputs.masked_fill(~real.unsqueeze(-1), 100.0), carry, real)
     for row, length in enumerate(lengths):
         first = tuple(part[row : row + 1] for part in carry)
@@ -114,21 +114,21 @@ def test_a_run_ends_with_the_last_real_carry_whatever_the_padding(name: str, len
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_run_without_a_mask_is_one_in_which_all_is_real(name: str) -> None:
-    cell, inputs = cell_of(name), numbers(3, 4, INPUT, seed=43)
+    cell, inputs = cell_of(name), draw_normal(3, 4, INPUT, seed=43)
     real = torch.ones(3, 4, dtype=torch.bool)
     assert_close(cell.run(inputs, carry_of(cell, 3)), cell.run(inputs, carry_of(cell, 3), real))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_run_has_the_gradients_of_the_loop_of_steps(name: str) -> None:
-    cell, real = cell_of(name), mask_of([3, 6, 1])
+    cell, real = cell_of(name), make_mask([3, 6, 1])
     gradients = []
     for run in (cell.run, lambda *given: Cell.run(cell, *given)):
-        inputs = numbers(3, 6, INPUT, seed=44).requires_grad_()
+        inputs = draw_normal(3, 6, INPUT, seed=44).requires_grad_()
         carry = tuple(part.requires_grad_() for part in carry_of(cell, 3))
         outputs, last = run(inputs, carry, real)
-        weighted = (outputs * real.unsqueeze(-1) * numbers(3, 6, HIDDEN, seed=45)).sum()
-        loss = weighted + sum((part * numbers(3, HIDDEN, seed=46)).sum() for part in last)
+        weighted = (outputs * real.unsqueeze(-1) * draw_normal(3, 6, HIDDEN, seed=45)).sum()
+        loss = weighted + sum((part * draw_normal(3, HIDDEN, seed=46)).sum() for part in last)
         gradients.append(torch.autograd.grad(loss, [inputs, *carry, *cell.parameters()]))
     assert_close(gradients[0], gradients[1])
     assert all(gradient.any() for gradient in gradients[0])
@@ -137,13 +137,13 @@ def test_a_run_has_the_gradients_of_the_loop_of_steps(name: str) -> None:
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 @given(lengths=LENGTH_LISTS)
 def test_a_run_is_that_of_torch_on_packed_sequences(name: str, lengths: list[int]) -> None:
-    cell, real = cell_of(name), mask_of(lengths)
+    cell, real = cell_of(name), make_mask(lengths)
     torch_cell = {"lstm": nn.LSTM, "gru": nn.GRU}[name](INPUT, HIDDEN, batch_first=True)
     torch_cell.weight_ih_l0.data = cell.weight_input.data
     torch_cell.weight_hh_l0.data = cell.weight_hidden.data
     torch_cell.bias_ih_l0.data = cell.bias.data
     torch_cell.bias_hh_l0.data = cell.bias_hidden.data if isinstance(cell, GRU) else torch.zeros_like(cell.bias)
-    inputs, carry = numbers(*real.shape, INPUT, seed=47), carry_of(cell, len(lengths))
+    inputs, carry = draw_normal(*real.shape, INPUT, seed=47), carry_of(cell, len(lengths))
     packed = pack_padded_sequence(inputs, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
     start = tuple(part.unsqueeze(0) for part in carry)
     wanted, ended = torch_cell(packed, start if name == "lstm" else start[0])
@@ -158,15 +158,15 @@ def test_recurrent_blocks_start_orthogonal_and_lstms_start_remembering(name: str
     for block in cell.weight_hidden.split(HIDDEN):
         assert_close(block @ block.t(), torch.eye(HIDDEN))
     forget = cell.bias[HIDDEN : 2 * HIDDEN]
-    assert_close(forget, torch.ones(HIDDEN) if cell.parts == 2 else torch.zeros(HIDDEN))
+    assert_close(forget, torch.ones(HIDDEN) if cell.state_tensors == 2 else torch.zeros(HIDDEN))
     assert cell.bias.sum() == forget.sum()
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_the_first_carry_is_zero(name: str) -> None:
     cell = cell_of(name)
-    start = cell.start(numbers(1), 3)
-    assert len(start) == cell.parts
+    start = cell.initial_state(draw_normal(1), 3)
+    assert len(start) == cell.state_tensors
     assert all(part.shape == (3, HIDDEN) and not part.any() for part in start)
 
 
@@ -180,30 +180,30 @@ def test_a_cell_of_no_size_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_what_is_fed_has_the_values_and_gradients_of_the_loop_of_steps(name: str, known: bool) -> None:
     cell, rows, time, feed = cell_of(name), 3, 4, 6
-    weight = numbers(cell.gates * HIDDEN, feed, seed=7).requires_grad_()
-    inputs = numbers(time, rows, INPUT, seed=8).requires_grad_()
-    fed = numbers(time, rows, feed, seed=9).requires_grad_()
+    weight = draw_normal(cell.gates * HIDDEN, feed, seed=7).requires_grad_()
+    inputs = draw_normal(time, rows, INPUT, seed=8).requires_grad_()
+    fed = draw_normal(time, rows, feed, seed=9).requires_grad_()
     first = tuple(part.requires_grad_() for part in carry_of(cell, rows))
     wanted = [weight, fed, *first, cell.weight_hidden, *([inputs, cell.weight_input] if known else [])]
 
-    def outputs(step: FedStep) -> Tensor:
+    def outputs(step: StepFn) -> Tensor:
         carry, found = first, []
         for t in range(time):
             carry = step(fed[t], carry)
             found.append(carry[0])
         return torch.stack(found)
 
-    projected = cell.project(inputs.flatten(0, 1)).unflatten(0, (time, rows)) if known else cell.offset(time, rows)
-    ours, plain = outputs(cell.fed(weight, projected)), outputs(Cell.fed(cell, weight, projected))
+    projected = cell.project(inputs.flatten(0, 1)).unflatten(0, (time, rows)) if known else cell.step_bias(time, rows)
+    ours, plain = outputs(cell.bind_with_feed(weight, projected)), outputs(Cell.bind_with_feed(cell, weight, projected))
     assert_close(ours, plain)
-    look = numbers(*ours.shape, seed=10)
+    look = draw_normal(*ours.shape, seed=10)
     assert_close(*(torch.autograd.grad((found * look).sum(), wanted, retain_graph=True) for found in (ours, plain)))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_steps_have_the_values_and_gradients_of_the_plain_ones(name: str) -> None:
     cell, rows, time = cell_of(name), 3, 4
-    projected = numbers(time, rows, cell.gates * HIDDEN, seed=8).requires_grad_()
+    projected = draw_normal(time, rows, cell.gates * HIDDEN, seed=8).requires_grad_()
     first = tuple(part.requires_grad_() for part in carry_of(cell, rows))
 
     def outputs(step: Callable[[Carry], Carry]) -> Tensor:
@@ -213,7 +213,7 @@ def test_steps_have_the_values_and_gradients_of_the_plain_ones(name: str) -> Non
             found.append(carry[0])
         return torch.stack(found)
 
-    ours, plain = outputs(cell.steps(projected)), outputs(Cell.steps(cell, projected))
+    ours, plain = outputs(cell.bind(projected)), outputs(Cell.bind(cell, projected))
     assert_close(ours, plain)
-    wanted, look = [projected, *first, cell.weight_hidden], numbers(*ours.shape, seed=10)
+    wanted, look = [projected, *first, cell.weight_hidden], draw_normal(*ours.shape, seed=10)
     assert_close(*(torch.autograd.grad((found * look).sum(), wanted) for found in (ours, plain)))

@@ -6,33 +6,37 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, looking
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, attend_over_beam
 from nmt.model.decoders.recurrent import DECODERS
-from nmt.trees import repeat, take
+from nmt.trees import repeat_rows, select_rows
 from tests.builders import (
     DECODER_FORMS,
-    EMBEDDING,
-    MEMORY,
+    EMBEDDING_SIZE,
+    MEMORY_SIZE,
     PLANS,
     Mix,
     Plan,
-    attention_of,
-    mask_of,
-    mix,
-    numbers,
-    without_gradient,
+    build_attention,
+    draw_normal,
+    find_missing_gradients,
+    make_mask,
+    make_mix,
 )
 
 LENGTHS = [4, 1, 6]
 ROWS, TARGET = len(LENGTHS), 5
-ATTENTIONS = [mix("additive"), mix("scaled_dot", "local_p", "sparsemax", 2), mix("location", "local_m", "entmax15", 4)]
+ATTENTIONS = [
+    make_mix("additive"),
+    make_mix("scaled_dot", "local_p", "sparsemax", 2),
+    make_mix("location", "local_m", "entmax15", 4),
+]
 
 
 def decoder_of(plan: Plan, attention: Mix | None = None, dropout: float = 0.0) -> Decoder:
-    chosen, hidden_size = attention_of(attention or mix())
+    chosen, hidden_size = build_attention(attention or make_mix())
     return DECODERS[plan.decoder](
-        embedding_size=EMBEDDING,
-        memory_size=MEMORY,
+        embedding_size=EMBEDDING_SIZE,
+        memory_size=MEMORY_SIZE,
         attention=chosen,
         readout_dropout=dropout,
         cell=plan.cell,
@@ -47,24 +51,27 @@ def decoder(request: pytest.FixtureRequest) -> Decoder:
 
 
 def states_of() -> Tensor:
-    return numbers(ROWS, max(LENGTHS), MEMORY, seed=1) * mask_of(LENGTHS).unsqueeze(-1)
+    return draw_normal(ROWS, max(LENGTHS), MEMORY_SIZE, seed=1) * make_mask(LENGTHS).unsqueeze(-1)
 
 
 def memory_of(decoder: Decoder) -> Memory:
-    return decoder.attention.remember(states_of(), mask_of(LENGTHS))
+    return decoder.attention.remember(states_of(), make_mask(LENGTHS))
 
 
 def start_of(decoder: Decoder, rows: int = ROWS) -> DecoderState:
     return decoder.start(
         tuple(
-            tuple(numbers(rows, decoder.hidden_size, seed=10 * layer + part + 2) for part in range(decoder.parts))
+            tuple(
+                draw_normal(rows, decoder.hidden_size, seed=10 * layer + part + 2)
+                for part in range(decoder.state_tensors)
+            )
             for layer in range(len(decoder.stack.cells))
         )
     )
 
 
 def embedded_of(rows: int = ROWS) -> Tensor:
-    return numbers(rows, TARGET, EMBEDDING, seed=99)
+    return draw_normal(rows, TARGET, EMBEDDING_SIZE, seed=99)
 
 
 def decode(decoder: Decoder) -> Decoded:
@@ -102,15 +109,15 @@ def test_reading_in_two_parts_equals_reading_in_one(decoder: Decoder) -> None:
 def test_the_state_counts_positions_and_is_rows_first(decoder: Decoder) -> None:
     state = decode(decoder).state
     assert state.position.tolist() == [TARGET] * ROWS
-    kept = take(state, torch.tensor([2, 2]))
+    kept = select_rows(state, torch.tensor([2, 2]))
     assert kept.position.shape == (2,)
     assert all(torch.equal(part[0], whole[2]) for part, whole in zip(kept.carries[0], state.carries[0], strict=True))
 
 
 def test_padding_of_the_source_is_invisible(decoder: Decoder) -> None:
-    padded = states_of().masked_fill(~mask_of(LENGTHS).unsqueeze(-1), 1e4)
+    padded = states_of().masked_fill(~make_mask(LENGTHS).unsqueeze(-1), 1e4)
     longer = nn.functional.pad(padded, (0, 0, 0, 2), value=1e4)
-    memory = decoder.attention.remember(longer, nn.functional.pad(mask_of(LENGTHS), (0, 2), value=False))
+    memory = decoder.attention.remember(longer, nn.functional.pad(make_mask(LENGTHS), (0, 2), value=False))
     found, wanted = decoder(embedded_of(), start_of(decoder), memory, keep_weights=True), decode(decoder)
     assert_close(found.readout, wanted.readout)
     assert_close(found.state, wanted.state)
@@ -121,37 +128,38 @@ def test_rows_are_independent(decoder: Decoder) -> None:
     together = decode(decoder)
     for row, length in enumerate(LENGTHS):
         only = torch.tensor([row])
-        memory = decoder.attention.remember(states_of()[only, :length], mask_of([length]))
-        single = decoder(embedded_of()[only], take(start_of(decoder), only), memory, keep_weights=True)
+        memory = decoder.attention.remember(states_of()[only, :length], make_mask([length]))
+        single = decoder(embedded_of()[only], select_rows(start_of(decoder), only), memory, keep_weights=True)
         assert_close(single.readout, together.readout[only])
-        assert_close(single.state, take(together.state, only))
+        assert_close(single.state, select_rows(together.state, only))
         assert_close(single.weights, together.weights[only, :, :length])
 
 
-@pytest.mark.parametrize("attention", [mix(), *ATTENTIONS], ids=str)
+@pytest.mark.parametrize("attention", [make_mix(), *ATTENTIONS], ids=str)
 @pytest.mark.parametrize("form", DECODER_FORMS, ids=str)
 def test_a_beam_that_shares_memory_equals_one_with_copies_of_it(form: tuple, attention: Mix) -> None:
     beam = 3
     decoder = decoder_of(Plan(form[0], "lstm", form[1]), attention)
     embedded, state, memory = embedded_of(ROWS * beam), start_of(decoder, ROWS * beam), memory_of(decoder)
     shared = decoder(embedded, state, memory, keep_weights=True)
-    assert_close(shared, decoder(embedded, state, repeat(memory, beam), keep_weights=True))
+    assert_close(shared, decoder(embedded, state, repeat_rows(memory, beam), keep_weights=True))
     assert_close(stepped(decoder, embedded, state, memory), shared)
 
 
 def test_rows_that_share_a_sentence_may_stand_at_different_positions() -> None:
-    decoder = decoder_of(Plan("luong", "gru"), mix("general", "local_m"))
-    query, memory = numbers(2 * ROWS, 2, decoder.hidden_size, seed=4), memory_of(decoder)
+    decoder = decoder_of(Plan("luong", "gru"), make_mix("general", "local_m"))
+    query, memory = draw_normal(2 * ROWS, 2, decoder.hidden_size, seed=4), memory_of(decoder)
     positions = torch.arange(4 * ROWS).view(2 * ROWS, 2)
     assert_close(
-        looking(decoder.attention, memory)(query, positions, ()), decoder.attention(query, repeat(memory, 2), positions)
+        attend_over_beam(decoder.attention, memory)(query, positions, ()),
+        decoder.attention(query, repeat_rows(memory, 2), positions),
     )
 
 
 def test_the_beam_of_a_single_sentence_shares_its_memory(decoder: Decoder) -> None:
-    memory = take(memory_of(decoder), torch.tensor([2]))
+    memory = select_rows(memory_of(decoder), torch.tensor([2]))
     embedded, state = embedded_of(4), start_of(decoder, 4)
-    assert_close(decoder(embedded, state, memory, True), decoder(embedded, state, repeat(memory, 4), True))
+    assert_close(decoder(embedded, state, memory, True), decoder(embedded, state, repeat_rows(memory, 4), True))
 
 
 @pytest.mark.parametrize("t", range(TARGET))
@@ -167,14 +175,14 @@ def test_no_position_sees_a_later_word(decoder: Decoder, t: int) -> None:
 def test_weights_sum_to_one_over_real_positions_and_are_kept_only_on_demand(decoder: Decoder) -> None:
     decoded = decode(decoder)
     assert_close(decoded.weights.sum(-1), torch.ones(ROWS, TARGET))
-    assert not decoded.weights.masked_select(~mask_of(LENGTHS).unsqueeze(1)).any()
+    assert not decoded.weights.masked_select(~make_mask(LENGTHS).unsqueeze(1)).any()
     without = decoder(embedded_of(), start_of(decoder), memory_of(decoder))
     assert without.weights is None
     assert_close(without.readout, decoded.readout, rtol=0, atol=0)
 
 
 def test_weights_are_the_mean_over_heads() -> None:
-    decoder = decoder_of(Plan("luong", "gru", (("input_feeding", False),)), mix(heads=4))
+    decoder = decoder_of(Plan("luong", "gru", (("input_feeding", False),)), make_mix(heads=4))
     outputs, _ = decoder.stack.run(embedded_of(), start_of(decoder).carries)
     positions = torch.arange(TARGET).expand(ROWS, TARGET)
     every_head = decoder.attention(outputs, memory_of(decoder), positions).weights
@@ -186,8 +194,8 @@ def test_every_parameter_gets_a_gradient(decoder: Decoder) -> None:
     decoder.zero_grad()
     readout = decode(decoder).readout
     assert readout.shape == (ROWS, TARGET, decoder.readout_size)
-    (readout * numbers(*readout.shape, seed=5)).sum().backward()
-    assert without_gradient(decoder) == []
+    (readout * draw_normal(*readout.shape, seed=5)).sum().backward()
+    assert find_missing_gradients(decoder) == []
 
 
 @pytest.mark.parametrize("form", DECODER_FORMS, ids=str)

@@ -12,10 +12,20 @@ from nmt.attention.score import General
 from nmt.model.cells import GRU, LSTM, Carry, Cell
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.recurrent import DECODERS, Bahdanau, Conditional, Luong
-from tests.builders import DECODER_FORMS, EMBEDDING, MEMORY, QUERY, Plan, attention_of, mask_of, mix, numbers
+from tests.builders import (
+    DECODER_FORMS,
+    EMBEDDING_SIZE,
+    MEMORY_SIZE,
+    QUERY_SIZE,
+    Plan,
+    build_attention,
+    draw_normal,
+    make_mask,
+    make_mix,
+)
 
 SOURCE, TARGET = 4, 5
-EMBEDDED, STATES = numbers(TARGET, EMBEDDING, seed=1), numbers(SOURCE, MEMORY, seed=2)
+EMBEDDED, STATES = draw_normal(TARGET, EMBEDDING_SIZE, seed=1), draw_normal(SOURCE, MEMORY_SIZE, seed=2)
 
 
 def transition(cell: Cell, x: Tensor, carry: Carry) -> Carry:
@@ -49,7 +59,7 @@ def affine(linear: nn.Linear, *parts: Tensor) -> Tensor:
 
 
 def luong(decoder: Luong, carry: Carry) -> list[tuple[Tensor, Tensor]]:
-    cell, fed, steps = decoder.stack.cell(0), torch.zeros(QUERY), []
+    cell, fed, steps = decoder.stack.get_cell(0), torch.zeros(QUERY_SIZE), []
     for word in EMBEDDED:
         x = cell.weight_input @ word + cell.bias
         if decoder.feed is not None:
@@ -62,18 +72,18 @@ def luong(decoder: Luong, carry: Carry) -> list[tuple[Tensor, Tensor]]:
 
 
 def bahdanau(decoder: Bahdanau, carry: Carry) -> list[tuple[Tensor, Tensor]]:
-    cell, steps = decoder.stack.cell(0), []
+    cell, steps = decoder.stack.get_cell(0), []
     for word in EMBEDDED:
         context, weights = attend(decoder.attention, carry[0])
         x = torch.cat([cell.weight_input, decoder.feed.weight], 1) @ torch.cat([word, context]) + cell.bias
         carry = transition(cell, x, carry)
         deep = affine(decoder.deep, carry[0], word, context)
-        steps.append((torch.stack([max(deep[2 * i], deep[2 * i + 1]) for i in range(EMBEDDING)]), weights))
+        steps.append((torch.stack([max(deep[2 * i], deep[2 * i + 1]) for i in range(EMBEDDING_SIZE)]), weights))
     return steps
 
 
 def conditional(decoder: Conditional, carry: Carry) -> list[tuple[Tensor, Tensor]]:
-    second, steps = decoder.stack.cell(0), []
+    second, steps = decoder.stack.get_cell(0), []
     for word in EMBEDDED:
         middle = transition(decoder.first, decoder.first.weight_input @ word + decoder.first.bias, carry)
         context, weights = attend(decoder.attention, middle[0])
@@ -86,10 +96,10 @@ EQUATIONS = {"luong": luong, "bahdanau": bahdanau, "conditional": conditional}
 
 
 def decoder_of(plan: Plan) -> Decoder:
-    attention, hidden_size = attention_of(mix("general"))
+    attention, hidden_size = build_attention(make_mix("general"))
     return DECODERS[plan.decoder](
-        embedding_size=EMBEDDING,
-        memory_size=MEMORY,
+        embedding_size=EMBEDDING_SIZE,
+        memory_size=MEMORY_SIZE,
         attention=attention,
         readout_dropout=0.0,
         cell=plan.cell,
@@ -107,11 +117,11 @@ def test_every_decoder_has_its_equations() -> None:
 def test_a_decoder_is_its_equations(name: str, settings: tuple, cell: str) -> None:
     decoder = decoder_of(Plan(name, cell, settings))
     for number, parameter in enumerate(decoder.parameters()):
-        parameter.data = numbers(*parameter.shape, seed=number, scale=0.5)
-    carry = tuple(numbers(QUERY, seed=60 + part) for part in range(decoder.parts))
+        parameter.data = draw_normal(*parameter.shape, seed=number, scale=0.5)
+    carry = tuple(draw_normal(QUERY_SIZE, seed=60 + part) for part in range(decoder.state_tensors))
     with torch.no_grad():
         steps = EQUATIONS[name](decoder, carry)
-        memory = decoder.attention.remember(STATES.unsqueeze(0), mask_of([SOURCE]))
+        memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
         start = decoder.start((tuple(part.unsqueeze(0) for part in carry),))
         found = decoder(EMBEDDED.unsqueeze(0), start, memory, keep_weights=True)
     assert_close(found.readout[0], torch.stack([readout for readout, _ in steps]))
@@ -121,15 +131,15 @@ def test_a_decoder_is_its_equations(name: str, settings: tuple, cell: str) -> No
 def test_bahdanau_asks_the_top_layer_and_upper_layers_follow() -> None:
     """With two layers the query is the upper one's last state, and the readout reads that layer's new one."""
     decoder = decoder_of(Plan("bahdanau", "gru", (("layers", 2),)))
-    carries = tuple((numbers(QUERY, seed=70 + layer),) for layer in range(2))
-    lower, upper = decoder.stack.cell(0), decoder.stack.cell(1)
+    carries = tuple((draw_normal(QUERY_SIZE, seed=70 + layer),) for layer in range(2))
+    lower, upper = decoder.stack.get_cell(0), decoder.stack.get_cell(1)
     with torch.no_grad():
         context, _ = attend(decoder.attention, carries[1][0])
         x = lower.weight_input @ EMBEDDED[0] + decoder.feed.weight @ context + lower.bias
         (below,) = transition(lower, x, carries[0])
         (above,) = transition(upper, upper.weight_input @ below + upper.bias, carries[1])
         deep = affine(decoder.deep, above, EMBEDDED[0], context).view(-1, 2).max(1).values
-        memory = decoder.attention.remember(STATES.unsqueeze(0), mask_of([SOURCE]))
+        memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
         start = decoder.start(tuple((part.unsqueeze(0),) for (part,) in carries))
         found = decoder(EMBEDDED[None, :1], start, memory)
     assert_close(found.readout[0, 0], deep)

@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.cells import CELLS, GRU, Cell
-from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, flipped, mirror
-from tests.builders import alone, mask_of, numbers, without_gradient
+from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, reorder, reversed_order
+from tests.builders import draw_normal, find_missing_gradients, make_mask, take_row
 
 EMBEDDING, HIDDEN = 5, 7
 LENGTHS = [3, 6, 1]
@@ -37,27 +37,27 @@ def encoder(request: pytest.FixtureRequest) -> RecurrentEncoder:
 
 
 def encode(encoder: RecurrentEncoder, lengths: list[int], filler: float = 0.0, extra: int = 0) -> Encoded:
-    mask = mask_of(lengths)
-    embedded = numbers(*mask.shape, EMBEDDING, seed=3).masked_fill(~mask.unsqueeze(-1), filler)
+    mask = make_mask(lengths)
+    embedded = draw_normal(*mask.shape, EMBEDDING, seed=3).masked_fill(~mask.unsqueeze(-1), filler)
     embedded = nn.functional.pad(embedded, (0, 0, 0, extra), value=filler)
     return encoder(embedded, torch.tensor(lengths), nn.functional.pad(mask, (0, extra), value=False))
 
 
 @given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5), extra=st.integers(0, 3))
 def test_flipping_turns_each_row_around_and_is_its_own_inverse(lengths: list[int], extra: int) -> None:
-    states = numbers(len(lengths), max(lengths) + extra, 3)
-    order = mirror(torch.tensor(lengths), states.shape[1])
-    turned = flipped(states, order)
-    assert torch.equal(flipped(turned, order), states)
+    states = draw_normal(len(lengths), max(lengths) + extra, 3)
+    order = reversed_order(torch.tensor(lengths), states.shape[1])
+    turned = reorder(states, order)
+    assert torch.equal(reorder(turned, order), states)
     for row, length in enumerate(lengths):
         assert torch.equal(turned[row, :length], states[row, :length].flip(0))
         assert torch.equal(turned[row, length:], states[row, length:])
 
 
 def test_gradients_are_flipped_as_their_states_are() -> None:
-    states = numbers(3, 5, 2).double().requires_grad_()
-    order = mirror(torch.tensor([5, 1, 3]), 5)
-    assert torch.autograd.gradcheck(lambda given: flipped(given, order), states)
+    states = draw_normal(3, 5, 2).double().requires_grad_()
+    order = reversed_order(torch.tensor([5, 1, 3]), 5)
+    assert torch.autograd.gradcheck(lambda given: reorder(given, order), states)
 
 
 def test_padding_is_invisible(encoder: RecurrentEncoder) -> None:
@@ -65,22 +65,22 @@ def test_padding_is_invisible(encoder: RecurrentEncoder) -> None:
     assert_close(padded.states[:, : max(LENGTHS)], plain.states)
     assert_close(padded.final, plain.final)
     assert not padded.states[:, max(LENGTHS) :].any()
-    assert not plain.states[~mask_of(LENGTHS)].any()
+    assert not plain.states[~make_mask(LENGTHS)].any()
 
 
 def test_rows_are_independent(encoder: RecurrentEncoder) -> None:
     together = encode(encoder, LENGTHS)
-    embedded = numbers(len(LENGTHS), max(LENGTHS), EMBEDDING, seed=3)
+    embedded = draw_normal(len(LENGTHS), max(LENGTHS), EMBEDDING, seed=3)
     for row, length in enumerate(LENGTHS):
-        single = encoder(alone(embedded, row, length), torch.tensor([length]), mask_of([length]))
-        assert_close(single.states, alone(together.states, row, length))
+        single = encoder(take_row(embedded, row, length), torch.tensor([length]), make_mask([length]))
+        assert_close(single.states, take_row(together.states, row, length))
         assert_close(single.final, tuple(tuple(p[row : row + 1] for p in carry) for carry in together.final))
 
 
 def test_every_parameter_gets_a_gradient(encoder: RecurrentEncoder) -> None:
     states = encode(encoder, LENGTHS).states
-    (states * numbers(*states.shape, seed=4)).sum().backward()
-    assert without_gradient(encoder) == []
+    (states * draw_normal(*states.shape, seed=4)).sum().backward()
+    assert find_missing_gradients(encoder) == []
 
 
 def test_sizes_are_those_that_were_promised(encoder: RecurrentEncoder) -> None:
@@ -101,7 +101,7 @@ def test_the_encoder_is_torch_on_packed_sequences(name: str, layers: int, bidire
     for number, layer in enumerate(encoder.layers):
         for cell, suffix in zip(layer, ("", "_reverse"), strict=False):
             assert isinstance(cell, Cell)
-            cell.bias.data = numbers(*cell.bias.shape, seed=number)
+            cell.bias.data = draw_normal(*cell.bias.shape, seed=number)
             hidden = cell.bias_hidden.data if isinstance(cell, GRU) else torch.zeros_like(cell.bias)
             for key, value in [
                 ("weight_ih", cell.weight_input.data),
@@ -110,7 +110,7 @@ def test_the_encoder_is_torch_on_packed_sequences(name: str, layers: int, bidire
                 ("bias_hh", hidden),
             ]:
                 getattr(network, f"{key}_l{number}{suffix}").data = value
-    embedded = numbers(len(LENGTHS), max(LENGTHS), EMBEDDING, seed=3)
+    embedded = draw_normal(len(LENGTHS), max(LENGTHS), EMBEDDING, seed=3)
     packed = pack_padded_sequence(embedded, torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
     wanted, ended = network(packed)
     encoded = encode(encoder, LENGTHS)

@@ -7,33 +7,33 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
-from nmt.model.seq2seq import Dropout, Embedding, Seq2Seq, embedding_table
-from nmt.special_tokens import END, PAD, START
-from nmt.trees import repeat
+from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, build_embedding_table
+from nmt.special_tokens import BOS, EOS, PAD
+from nmt.trees import repeat_rows
 from tests.builders import (
     DECODER_FORMS,
-    EMBEDDING,
-    MEMORY,
+    EMBEDDING_SIZE,
+    MEMORY_SIZE,
     PLANS,
-    QUERY,
+    QUERY_SIZE,
     SOURCE_VOCAB,
     TARGET_VOCAB,
     Plan,
-    mix,
-    seq2seq,
-    without_gradient,
+    build_seq2seq,
+    find_missing_gradients,
+    make_mix,
 )
 
 LENGTHS = torch.tensor([4, 1, 6])
-SOURCE = torch.tensor([[5, 9, 4, END, PAD, PAD], [END, PAD, PAD, PAD, PAD, PAD], [7, 8, 5, 12, 18, END]])
-READ = torch.tensor([[START, 6, 11, 4], [START, 5, 5, 10], [START, 17, 18, 9]])
+SOURCE = torch.tensor([[5, 9, 4, EOS, PAD, PAD], [EOS, PAD, PAD, PAD, PAD, PAD], [7, 8, 5, 12, 18, EOS]])
+READ = torch.tensor([[BOS, 6, 11, 4], [BOS, 5, 5, 10], [BOS, 17, 18, 9]])
 GRU = Plan("luong", "gru")
 TIES = ["none", "target", "all"]
 
 
 @pytest.fixture(params=PLANS, ids=str)
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
-    return seq2seq(request.param, attention=mix("additive", heads=2))
+    return build_seq2seq(request.param, attention=make_mix("additive", heads=2))
 
 
 def log_probs_of(model: Seq2Seq) -> Tensor:
@@ -67,10 +67,10 @@ def test_a_step_is_a_distribution_without_padding(model: Seq2Seq) -> None:
 
 def test_hypotheses_that_share_a_sentence_step_as_if_it_were_repeated(model: Seq2Seq) -> None:
     memory, state = model.encode(SOURCE, LENGTHS)
-    beams = repeat(state, 3)
+    beams = repeat_rows(state, 3)
     tokens = torch.tensor([4, 9, 17, 5, 6, 7, 8, 10, 11])
     shared = model.step(tokens, beams, memory)
-    assert_close(shared, model.step(tokens, beams, repeat(memory, 3)))
+    assert_close(shared, model.step(tokens, beams, repeat_rows(memory, 3)))
 
 
 def test_padding_of_the_source_is_invisible(model: Seq2Seq) -> None:
@@ -97,28 +97,28 @@ def test_alignments_are_distributions_over_the_real_source(model: Seq2Seq) -> No
 @pytest.mark.parametrize("tied", TIES)
 @pytest.mark.parametrize("form", DECODER_FORMS, ids=str)
 def test_every_parameter_gets_a_gradient(form: tuple, tied: str) -> None:
-    model = seq2seq(Plan(form[0], "lstm", form[1]), tied=tied)
+    model = build_seq2seq(Plan(form[0], "lstm", form[1]), tied=tied)
     loss_of(model).backward()
-    assert without_gradient(model) == []
+    assert find_missing_gradients(model) == []
 
 
 @pytest.mark.parametrize("bridge", BRIDGES)
 def test_every_bridge_fits_between_encoder_and_decoder(bridge: str) -> None:
-    model = seq2seq(GRU, attention=mix("dot"), bridge=bridge)
+    model = build_seq2seq(GRU, attention=make_mix("dot"), bridge=bridge)
     loss_of(model).backward()
-    assert without_gradient(model) == []
+    assert find_missing_gradients(model) == []
 
 
 def test_an_attention_can_ask_with_a_state_of_all_zeros() -> None:
     """With bridge=zero the first query of this decoder is the zero vector, which has no direction."""
-    model = seq2seq(Plan("bahdanau", "layer_norm_gru"), attention=mix("cosine"), bridge="zero")
+    model = build_seq2seq(Plan("bahdanau", "layer_norm_gru"), attention=make_mix("cosine"), bridge="zero")
     loss_of(model).backward()
-    assert without_gradient(model) == []
+    assert find_missing_gradients(model) == []
 
 
 @pytest.mark.parametrize("tied", TIES)
 def test_tied_tables_share_their_storage(tied: str) -> None:
-    model = seq2seq(GRU, tied=tied)
+    model = build_seq2seq(GRU, tied=tied)
     source, target, output = model.source.table.weight, model.target.table.weight, model.output.weight
     assert (target is output) == (tied != "none")
     assert (source is target) == (tied == "all")
@@ -127,15 +127,18 @@ def test_tied_tables_share_their_storage(tied: str) -> None:
 
 @pytest.mark.parametrize("tied", TIES)
 def test_the_readout_is_mapped_only_where_its_size_differs_from_a_tied_table(tied: str) -> None:
-    mapped = seq2seq(GRU, tied=tied).readout
+    mapped = build_seq2seq(GRU, tied=tied).readout
     assert isinstance(mapped, nn.Linear) == (tied != "none")
-    assert isinstance(seq2seq(GRU, tied=tied, embedding_size=QUERY).readout, nn.Identity)
-    assert isinstance(seq2seq(Plan("bahdanau", "gru"), tied=tied).readout, nn.Identity)
+    assert isinstance(build_seq2seq(GRU, tied=tied, embedding_size=QUERY_SIZE).readout, nn.Identity)
+    assert isinstance(build_seq2seq(Plan("bahdanau", "gru"), tied=tied).readout, nn.Identity)
 
 
 def test_a_tied_table_learns_from_every_use() -> None:
     """Its gradient is the sum of what three tables of the same numbers would get apart."""
-    tied, apart = seq2seq(GRU, tied="all", embedding_size=QUERY), seq2seq(GRU, tied="all", embedding_size=QUERY)
+    tied, apart = (
+        build_seq2seq(GRU, tied="all", embedding_size=QUERY_SIZE),
+        build_seq2seq(GRU, tied="all", embedding_size=QUERY_SIZE),
+    )
     apart.load_state_dict(tied.state_dict())
     shared = tied.target.table.weight
     apart.source.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
@@ -149,8 +152,8 @@ def test_a_tied_table_learns_from_every_use() -> None:
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
-    every = Dropout(embedding=0.3, readout=0.3, source_words=0.3, target_words=0.3)
-    model, plain = seq2seq(GRU, dropout=every), seq2seq(GRU)
+    every = DropoutRates(embedding=0.3, readout=0.3, source_words=0.3, target_words=0.3)
+    model, plain = build_seq2seq(GRU, dropout=every), build_seq2seq(GRU)
     plain.load_state_dict(model.state_dict())
     assert_close(model(SOURCE, LENGTHS, READ), plain(SOURCE, LENGTHS, READ), rtol=0, atol=0)
     model.train()
@@ -159,17 +162,17 @@ def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
 
 @pytest.mark.parametrize("name", ["embedding", "readout", "source_words", "target_words"])
 def test_each_dropout_acts_by_itself(name: str) -> None:
-    model = seq2seq(GRU, dropout=Dropout(**{name: 0.5})).train()
+    model = build_seq2seq(GRU, dropout=DropoutRates(**{name: 0.5})).train()
     assert not torch.equal(model(SOURCE, LENGTHS, READ), model(SOURCE, LENGTHS, READ))
 
 
 def test_word_dropout_takes_whole_words_and_keeps_the_mean() -> None:
     torch.manual_seed(0)
-    table = embedding_table(11, EMBEDDING)
+    table = build_embedding_table(11, EMBEDDING_SIZE)
     tokens = torch.randint(11, (40, 30))
     ratio = Embedding(table, word_dropout=0.25, dropout=0.0).train()(tokens) / table(tokens)
     dropped = (ratio == 0).all(-1)
-    assert_close(ratio[~dropped], torch.full((int((~dropped).sum()), EMBEDDING), 4 / 3))
+    assert_close(ratio[~dropped], torch.full((int((~dropped).sum()), EMBEDDING_SIZE), 4 / 3))
     assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.05)
 
 
@@ -177,12 +180,12 @@ def test_word_dropout_takes_whole_words_and_keeps_the_mean() -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_impossible_dropout_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"model\.dropout\.{name} must be at least 0 and below 1; got {value}"):
-        Dropout(**{name: value})
+        DropoutRates(**{name: value})
 
 
 @pytest.mark.parametrize("tied", TIES)
 def test_a_state_dict_loads_into_a_model_from_another_seed(tied: str) -> None:
-    model, other = seq2seq(GRU, tied=tied), seq2seq(GRU, tied=tied, seed=1)
+    model, other = build_seq2seq(GRU, tied=tied), build_seq2seq(GRU, tied=tied, seed=1)
     assert not torch.equal(log_probs_of(model), log_probs_of(other))
     other.load_state_dict(model.state_dict())
     assert torch.equal(log_probs_of(model), log_probs_of(other))
@@ -190,12 +193,12 @@ def test_a_state_dict_loads_into_a_model_from_another_seed(tied: str) -> None:
 
 def test_embeddings_start_with_rows_of_length_one_and_the_output_without_preference() -> None:
     torch.manual_seed(0)
-    assert embedding_table(1000, 50).weight.square().sum(-1).mean().item() == pytest.approx(1.0, rel=0.05)
-    assert not seq2seq(GRU).output.bias.any()
+    assert build_embedding_table(1000, 50).weight.square().sum(-1).mean().item() == pytest.approx(1.0, rel=0.05)
+    assert not build_seq2seq(GRU).output.bias.any()
 
 
 def test_source_and_target_have_vocabularies_of_their_own() -> None:
-    model = seq2seq(GRU)
-    assert model.source.table.weight.shape == (SOURCE_VOCAB, EMBEDDING)
-    assert model.target.table.weight.shape == (TARGET_VOCAB, EMBEDDING)
-    assert model.encoder.memory_size == MEMORY
+    model = build_seq2seq(GRU)
+    assert model.source.table.weight.shape == (SOURCE_VOCAB, EMBEDDING_SIZE)
+    assert model.target.table.weight.shape == (TARGET_VOCAB, EMBEDDING_SIZE)
+    assert model.encoder.memory_size == MEMORY_SIZE

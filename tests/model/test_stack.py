@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from nmt.errors import ConfigError
 from nmt.model.cells import CELLS, Carry
 from nmt.model.stack import Stack
-from tests.builders import numbers, without_gradient
+from tests.builders import draw_normal, find_missing_gradients
 
 INPUT, HIDDEN = 5, 7
 
@@ -21,7 +21,7 @@ def stack_of(cell: str, layers: int, residual: bool, dropout: float = 0.0) -> St
 
 def carries_of(stack: Stack, rows: int) -> tuple[Carry, ...]:
     return tuple(
-        tuple(numbers(rows, HIDDEN, seed=10 * layer + part) for part in range(stack.cell(0).parts))
+        tuple(draw_normal(rows, HIDDEN, seed=10 * layer + part) for part in range(stack.get_cell(0).state_tensors))
         for layer in range(len(stack.cells))
     )
 
@@ -31,12 +31,12 @@ def carries_of(stack: Stack, rows: int) -> tuple[Carry, ...]:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_run_equals_its_steps(cell: str, layers: int, residual: bool) -> None:
     stack = stack_of(cell, layers, residual, dropout=0.5)
-    inputs, carries = numbers(3, 4, INPUT, seed=1), carries_of(stack, 3)
+    inputs, carries = draw_normal(3, 4, INPUT, seed=1), carries_of(stack, 3)
     outputs, last = stack.run(inputs, carries)
     known, fed = inputs[..., :2], inputs[..., 2:]  # the sum of what is projected before, and of what is fed
-    first = stack.cell(0)
+    first = stack.get_cell(0)
     projected = first.project(torch.cat([known, torch.zeros_like(fed)], -1)).transpose(0, 1)
-    step = stack.unrolled(first.weight_input[:, 2:], projected, 4, 3)
+    step = stack.bind(first.weight_input[:, 2:], projected, 4, 3)
     for t in range(4):
         output, carries = step(fed[:, t], carries)
         assert_close(outputs[:, t], output)
@@ -45,15 +45,15 @@ def test_a_run_equals_its_steps(cell: str, layers: int, residual: bool) -> None:
 
 def test_a_residual_stack_adds_what_each_layer_reads() -> None:
     stack = stack_of("gru", 3, residual=True)
-    outputs, _ = stack.run(numbers(2, 4, INPUT, seed=1), carries_of(stack, 2))
-    below, _ = stack.cell(0).run(numbers(2, 4, INPUT, seed=1), carries_of(stack, 2)[0])
+    outputs, _ = stack.run(draw_normal(2, 4, INPUT, seed=1), carries_of(stack, 2))
+    below, _ = stack.get_cell(0).run(draw_normal(2, 4, INPUT, seed=1), carries_of(stack, 2)[0])
     for layer in (1, 2):
-        below = below + stack.cell(layer).run(below, carries_of(stack, 2)[layer])[0]
+        below = below + stack.get_cell(layer).run(below, carries_of(stack, 2)[layer])[0]
     assert_close(outputs, below)
 
 
 def test_dropout_is_between_layers_and_only_in_training() -> None:
-    inputs = numbers(2, 4, INPUT, seed=1)
+    inputs = draw_normal(2, 4, INPUT, seed=1)
     one, two = stack_of("lstm", 1, False, dropout=0.9).train(), stack_of("lstm", 2, False, dropout=0.9).train()
     assert_close(one.run(inputs, carries_of(one, 2)), one.run(inputs, carries_of(one, 2)))
     first, second = (two.run(inputs, carries_of(two, 2))[0] for _ in range(2))
@@ -63,9 +63,9 @@ def test_dropout_is_between_layers_and_only_in_training() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_parameter_gets_a_gradient(cell: str) -> None:
     stack = stack_of(cell, 2, residual=True)
-    outputs, _ = stack.run(numbers(3, 4, INPUT, seed=1), carries_of(stack, 3))
-    (outputs * numbers(3, 4, HIDDEN, seed=2)).sum().backward()
-    assert without_gradient(stack) == []
+    outputs, _ = stack.run(draw_normal(3, 4, INPUT, seed=1), carries_of(stack, 3))
+    (outputs * draw_normal(3, 4, HIDDEN, seed=2)).sum().backward()
+    assert find_missing_gradients(stack) == []
 
 
 @pytest.mark.parametrize(

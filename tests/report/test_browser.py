@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.report.html import page as page_of
+from nmt.report.html import render_page as page_of
 from nmt.report.translation_page import Picture
-from nmt.report.translation_page import page as sentences_page
+from nmt.report.translation_page import render_page as sentences_page
 from tests.report import samples
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -373,7 +373,7 @@ def test_paper_has_all_columns_all_notes_and_what_is_folded(browser: Any, tmp_pa
 def test_a_page_of_translations_is_no_wider_than_a_phone(browser: Any, tmp_path: Path) -> None:
     words = ["https://example.org/" + "a" * 90, "w" * 120, "</s>"]
     told = [("model", "outputs/" + "a_very_long_name_" * 9)]
-    text = sentences_page([Picture(1, words, words, np.eye(3))], title="Attention", created="today", told=told)
+    text = sentences_page([Picture(1, words, words, np.eye(3))], title="Attention", created="today", entries=told)
     path = tmp_path / "page.html"
     path.write_text(text, encoding="utf-8")
     page = browser.new_page(viewport={"width": 360, "height": 800})

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.report.figures import costs, curves, figures, lengths, panel_figures
-from nmt.report.panels import LEARNING, MEASURES
+from nmt.report.figures import build_figures, build_panel_figures, draw_costs, draw_curves, draw_lengths
+from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS
 from tests.report import samples
 
 METRICS: list[dict[str, Any]] = [
@@ -34,7 +34,7 @@ def lines(figure: Any) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def test_every_number_is_at_its_step() -> None:
-    assert lines(curves(LEARNING, variants(METRICS))) == {
+    assert lines(draw_curves(LEARNING_PANELS, variants(METRICS))) == {
         "loss/validation": ([20, 40], [4.5, 4.0]),
         "loss/training": ([10, 20], [5.0, 4.0]),
         "BLEU/BLEU": ([20, 40], [12.5, 11.0]),
@@ -51,20 +51,20 @@ def test_missing_and_infinite_numbers_and_other_rows_are_passed_over() -> None:
         {"kind": "test", "step": 30, "loss": 1.0},
         {"kind": "train", "nll": 1.0},
     ]
-    expected = lines(curves(LEARNING, variants(METRICS)))
-    assert lines(curves(LEARNING, variants([*METRICS, *broken]))) == expected
+    expected = lines(draw_curves(LEARNING_PANELS, variants(METRICS)))
+    assert lines(draw_curves(LEARNING_PANELS, variants([*METRICS, *broken]))) == expected
 
 
 def test_what_has_no_number_has_no_figure() -> None:
-    assert curves(LEARNING, variants([])) is None
-    assert curves(MEASURES, variants(METRICS)) is None
-    assert lengths(variants([])) is None
-    assert costs([{"name": "minutes", "head": "minutes", "better": "less"}], variants([])) is None
+    assert draw_curves(LEARNING_PANELS, variants([])) is None
+    assert draw_curves(MEASURE_PANELS, variants(METRICS)) is None
+    assert draw_lengths(variants([])) is None
+    assert draw_costs([{"name": "minutes", "head": "minutes", "better": "less"}], variants([])) is None
 
 
 def test_seeds_are_drawn_thin_under_their_mean_at_the_steps_of_both() -> None:
     other = [{"kind": "validation", "step": 40, "bleu": 13.0}, {"kind": "validation", "step": 50, "bleu": 99.0}]
-    figure = curves(LEARNING[1:2], variants(METRICS, other))
+    figure = draw_curves(LEARNING_PANELS[1:2], variants(METRICS, other))
     assert figure is not None
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].get_lines()]
     assert drawn == [([20, 40], [12.5, 11.0]), ([40, 50], [13.0, 99.0]), ([40], [12.0])]
@@ -72,7 +72,7 @@ def test_seeds_are_drawn_thin_under_their_mean_at_the_steps_of_both() -> None:
 
 def test_a_comparison_has_a_line_for_every_variant() -> None:
     report = samples.report("attention=dot", "$x_1$", "_hidden", seeds=2)
-    found = figures(report)
+    found = build_figures(report)
     assert found.keys() == {"curves", "measures", "lengths", "costs"}
     for figure in found.values():
         (legend,) = figure.legends  # once, and over no chart
@@ -92,8 +92,8 @@ def test_a_comparison_has_a_line_for_every_variant() -> None:
 
 def test_every_panel_is_a_figure_of_its_own_with_the_same_lines() -> None:
     report = samples.report("attention=dot", "attention=cosine", seeds=2)
-    found = panel_figures(report)
-    combined = lines(figures(report)["curves"]) | lines(figures(report)["measures"])
+    found = build_panel_figures(report)
+    combined = lines(build_figures(report)["curves"]) | lines(build_figures(report)["measures"])
     own = [lines(figure) for name, figure in found.items() if not name.startswith("cost-")]
     assert {name: points for each in own for name, points in each.items()} == combined
     assert all(len(figure.axes) == 1 for figure in found.values())
@@ -103,7 +103,7 @@ def test_every_panel_is_a_figure_of_its_own_with_the_same_lines() -> None:
 def test_runs_scored_on_other_lengths_are_not_in_one_line() -> None:
     report = samples.report("a", "b")
     report["variants"][1]["runs"][0]["lengths"] = [{"from": 1, "to": 3, "sentences": 2, "bleu": 1.0}]
-    figure = lengths(report["variants"])
+    figure = draw_lengths(report["variants"])
     assert figure is not None
     assert lines(figure) == {"BLEU by source length/a": ([0, 1], [40.0, 30.0])}
 
@@ -111,6 +111,6 @@ def test_runs_scored_on_other_lengths_are_not_in_one_line() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.5])
 def test_shares_begin_at_zero(value: float) -> None:
     rows = [{"kind": "validation", "step": step, "attention.forced.zeros": value} for step in (1, 2)]
-    figure = curves(MEASURES, variants(rows))
+    figure = draw_curves(MEASURE_PANELS, variants(rows))
     assert figure is not None
     assert figure.axes[0].get_ylim()[0] == 0.0

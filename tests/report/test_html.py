@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nmt.report.html import page, short
+from nmt.report.html import render_page, shorten_labels
 from tests.report import samples
 from tests.report.samples import HOSTILE
 
@@ -59,7 +59,7 @@ def frames(text: str, probe: int = 0) -> Any:
 
 
 def test_the_page_holds_what_it_was_given() -> None:
-    text = page(RUN)
+    text = render_page(RUN)
     reader = Reader(text)
     assert reader.texts["title"] == ["a run"]
     assert reader.texts["code"] == ["nrefs:1|case:mixed", "nmt-train attention=bahdanau", "0123abc"]
@@ -77,7 +77,7 @@ def test_the_page_holds_what_it_was_given() -> None:
 
 
 def test_weights_come_in_eight_bits() -> None:
-    (run,) = frames(page(RUN))
+    (run,) = frames(render_page(RUN))
     assert [frame[0] for frame in run] == [100, 200, 300, 400]
     for (_, target, free, forced), shown in zip(run, RUN["variants"][0]["runs"][0]["probes"][0]["frames"], strict=True):
         assert target == shown["target"]
@@ -87,7 +87,7 @@ def test_weights_come_in_eight_bits() -> None:
 
 
 def test_runs_of_all_variants_are_frames_of_one_sentence() -> None:
-    text = page(samples.report("attention=dot", "attention=cosine", seeds=2))
+    text = render_page(samples.report("attention=dot", "attention=cosine", seeds=2))
     assert [len(run) for run in frames(text)] == [4, 4, 4, 4]
     assert [variant["short"] for variant in data(text)["variants"]] == ["dot", "cosine"]
     assert data(text)["costs"] == [{"name": "parameters", "head": "parameters", "better": "less"}]
@@ -107,11 +107,11 @@ def test_runs_of_all_variants_are_frames_of_one_sentence() -> None:
     ],
 )
 def test_labels_lose_what_they_share(labels: list[str], expected: list[str]) -> None:
-    assert short(labels) == expected
+    assert shorten_labels(labels) == expected
 
 
 def test_no_field_of_the_template_is_left() -> None:
-    assert re.findall(r"\{\{\w+\}\}", page({**RUN, "title": "a"}).split("<script")[0]) == []
+    assert re.findall(r"\{\{\w+\}\}", render_page({**RUN, "title": "a"}).split("<script")[0]) == []
 
 
 def test_hostile_text_stays_text() -> None:
@@ -126,8 +126,8 @@ def test_hostile_text_stays_text() -> None:
         "commands": [(HOSTILE, HOSTILE), (HOSTILE, HOSTILE)],
         "variants": [{**RUN["variants"][0], "label": HOSTILE}],
     }
-    text = page(hostile)
-    reader, tame = Reader(text), Reader(page(RUN))
+    text = render_page(hostile)
+    reader, tame = Reader(text), Reader(render_page(RUN))
     assert {tag: len(found) for tag, found in reader.texts.items()} == {
         tag: len(found) for tag, found in tame.texts.items()
     }
@@ -138,7 +138,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_the_page_asks_nothing_of_the_network() -> None:
-    text = page(RUN)
+    text = render_page(RUN)
     references = {"src", "href", "xlink:href", "action", "data", "srcset", "poster"}
     asked = [value for _, name, value in Reader(text).attributes if name in references]
     assert asked == []
@@ -149,7 +149,7 @@ def test_the_page_asks_nothing_of_the_network() -> None:
 
 
 def test_only_the_pages_own_script_and_style_may_run() -> None:
-    reader = Reader(page(RUN))
+    reader = Reader(render_page(RUN))
     (policy,) = [value for tag, name, value in reader.attributes if tag == "meta" and value.startswith("default-src")]
     parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert parts["default-src"] == "'none'"
@@ -161,22 +161,24 @@ def test_only_the_pages_own_script_and_style_may_run() -> None:
 def test_a_run_that_has_just_begun_has_a_page() -> None:
     empty = {"seed": 1, "metrics": [], "probes": [{"source": ["a"], "reference": "b", "frames": []}]}
     scores = {"columns": [], "rows": [], "notes": []}
-    text = page({**RUN, "scores": scores, "variants": [{"label": "a", "runs": [empty]}]})
+    text = render_page({**RUN, "scores": scores, "variants": [{"label": "a", "runs": [empty]}]})
     assert "no scores yet" in text
     assert (data(text)["probes"], data(text)["learning"], data(text)["measures"]) == ([], [], [])
 
 
 def test_failures_are_said() -> None:
-    assert Reader(page({**RUN, "failures": ["FAILED: dot seed 1: no"]})).texts["bdi"][1] == "FAILED: dot seed 1: no"
+    assert (
+        Reader(render_page({**RUN, "failures": ["FAILED: dot seed 1: no"]})).texts["bdi"][1] == "FAILED: dot seed 1: no"
+    )
 
 
 def test_long_curves_are_thinned_to_what_a_screen_shows() -> None:
     rows = [{"kind": "train", "step": step, "nll": 1.0} for step in range(1, 10_001)]
     report = {**RUN, "variants": [{"label": "a", "runs": [{"seed": 1, "metrics": rows, "probes": []}]}]}
-    steps, values = data(page(report))["learning"][0]["lines"][0]["curves"][0][0]
+    steps, values = data(render_page(report))["learning"][0]["lines"][0]["curves"][0][0]
     assert 200 < len(steps) == len(values) < 310
     assert (steps[0], steps[-1]) == (1, 10_000)
 
 
 def test_the_same_run_gives_the_same_page() -> None:
-    assert page(RUN) == page(RUN)
+    assert render_page(RUN) == render_page(RUN)

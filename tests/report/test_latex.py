@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from nmt.report.comparison import Comparison, Variant, cells
-from nmt.report.latex import cell, escape, latex
+from nmt.report.comparison import Comparison, VariantScores, build_cells
+from nmt.report.latex import escape, format_cell, format_latex
 from tests.report.test_comparison import BOTH, FIRST, SECOND, SIGNATURES, THREE, UNLEARNT, compared, over_seeds, run
 
 HARMLESS = re.compile(
@@ -21,8 +21,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_it_has_the_cells_of_the_other_tables() -> None:
-    found = rows(latex(BOTH))
-    told = cells(BOTH)
+    found = rows(format_latex(BOTH))
+    told = build_cells(BOTH)
     assert [len(row) for row in found] == [len(row) for row in told]
     assert found[0][:3] == told[0][:3]
     assert found[1][2] == told[1][2].replace("±", r"$\pm$")
@@ -32,7 +32,7 @@ def test_it_has_the_cells_of_the_other_tables() -> None:
 
 
 def test_the_caption_has_the_signatures_and_the_notes_are_comments() -> None:
-    text = latex(BOTH)
+    text = format_latex(BOTH)
     (caption,) = re.findall(r"\\caption\{(.*)\}$", text, re.MULTILINE)
     for signature in SIGNATURES.values():
         assert escape(signature) in caption
@@ -42,7 +42,7 @@ def test_the_caption_has_the_signatures_and_the_notes_are_comments() -> None:
 
 
 def test_each_against_each_is_a_second_table() -> None:
-    text = latex(THREE)
+    text = format_latex(THREE)
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
     assert r"$-$1.50 0.012" in text
     assert r"$+$1.00 \textless{}0.001" in text
@@ -54,13 +54,13 @@ HOSTILE = 'a_b&c%d$e#f{g}h~i^j\\k|l<m>n"o\n% p\x07\ud800±'
 def test_no_special_character_is_left() -> None:
     shown = escape(HOSTILE)
     assert not set(HARMLESS.sub("", shown)) & set('_&%$#{}~^\\|<>"\n\x07\ud800±')
-    text = latex(compared(FIRST, Variant(HOSTILE, [run(1, 20.0)])))
+    text = format_latex(compared(FIRST, VariantScores(HOSTILE, [run(1, 20.0)])))
     assert rows(text)[-1][0] == shown
     text.encode("utf-8")
 
 
 def test_a_comment_is_one_line() -> None:
-    text = latex(Comparison("nmt-compare\n\\input{x}", "a", [Variant("a", [run(1, 1.0)])]))
+    text = format_latex(Comparison("nmt-compare\n\\input{x}", "a", [VariantScores("a", [run(1, 1.0)])]))
     assert r"% nmt-compare \input{x}" in text.splitlines()
 
 
@@ -68,11 +68,11 @@ def test_a_comment_is_one_line() -> None:
     ("text", "expected"), [("-", "--"), ("-1.5", "$-$1.5"), ("1-2", "1-2"), ("<0.001", r"\textless{}0.001")]
 )
 def test_a_sign_is_a_minus(text: str, expected: str) -> None:
-    assert cell(text) == expected
+    assert format_cell(text) == expected
 
 
 def test_the_caption_says_what_was_not_tested_and_what_is_doubtful() -> None:
-    assert "Stars:" not in latex(UNLEARNT).split(r"\begin{tabular}")[0].split(r"\caption")[1]
-    assert "a model has not learnt to translate (BLEU below 1 or chrF below 15)" in latex(UNLEARNT)
-    assert r"0.002$\dag$" in latex(over_seeds(0.3))
-    assert r"$\dag$: over sentences" in latex(over_seeds(0.3))
+    assert "Stars:" not in format_latex(UNLEARNT).split(r"\begin{tabular}")[0].split(r"\caption")[1]
+    assert "a model has not learnt to translate (BLEU below 1 or chrF below 15)" in format_latex(UNLEARNT)
+    assert r"0.002$\dag$" in format_latex(over_seeds(0.3))
+    assert r"$\dag$: over sentences" in format_latex(over_seeds(0.3))

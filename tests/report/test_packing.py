@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nmt.report.packing import packed, thinned
+from nmt.report.packing import pack_probes, thin
 from tests.report import samples
 
 
@@ -24,7 +24,7 @@ def probe(source: str, **frame: Any) -> dict[str, Any]:
 
 
 def test_sentences_are_joined_by_their_words() -> None:
-    films, every = packed([[probe("a"), probe("b")], [probe("b"), probe("c")], []])
+    films, every = pack_probes([[probe("a"), probe("b")], [probe("b"), probe("c")], []])
     assert every == 1
     assert [film["source"] for film in films] == [["a"], ["b"], ["c"]]
     counts = [[len(run) for run in frames(film)] for film in films]
@@ -33,29 +33,29 @@ def test_sentences_are_joined_by_their_words() -> None:
 
 
 def test_weights_that_are_no_numbers_are_zero_and_others_stay_on_the_scale() -> None:
-    film = packed([[probe("a b c d", weights=[[math.nan, math.inf, 1.2, -0.1]])]])[0][0]
+    film = pack_probes([[probe("a b c d", weights=[[math.nan, math.inf, 1.2, -0.1]])]])[0][0]
     assert frames(film)[0][0][2] == "0000ff00"
 
 
 def test_a_frame_without_words_or_without_forced_weights_is_one() -> None:
-    film = packed([[probe("a", target=[], weights=[])]])[0][0]
+    film = pack_probes([[probe("a", target=[], weights=[])]])[0][0]
     assert frames(film)[0][0] == [7, [], "", None]
 
 
 def test_words_and_weights_must_agree() -> None:
     with pytest.raises(ValueError, match=r"step 7: 1 target and 2 source .* \(1, 3\)"):
-        packed([[probe("a b", weights=[[1.0, 0.0, 0.0]])]])
+        pack_probes([[probe("a b", weights=[[1.0, 0.0, 0.0]])]])
 
 
 @pytest.mark.parametrize("share", [0.9, 0.4, 0.1, 0.0])
 def test_a_budget_leaves_out_checkpoints_but_never_the_first_or_the_last(share: float) -> None:
     runs = [samples.probes(steps=9, seed=seed) for seed in (1, 2)]
-    whole = sum(len(film["data"]) for film in packed(runs)[0])
-    films, every = packed(runs, budget=int(share * whole))
+    whole = sum(len(film["data"]) for film in pack_probes(runs)[0])
+    films, every = pack_probes(runs, budget=int(share * whole))
     assert every in (2, 4, 8, 16)
     for film in films:
         for run in frames(film):
             steps = [frame[0] for frame in run]
-            assert steps == thinned([100 * step for step in range(1, 10)], every)
+            assert steps == thin([100 * step for step in range(1, 10)], every)
             assert (steps[0], steps[-1]) == (100, 900)
     assert sum(len(film["data"]) for film in films) <= share * whole or every == 16

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.printable import escape_controls
-from nmt.report.terminal import BASE, FULL, ISOLATE, LONGEST, NARROWEST, RELEASE, SHADES, grid, legible, width
+from nmt.report.terminal import (
+    BASE,
+    FULL_SHADE,
+    ISOLATE,
+    MAX_WORD_COLUMNS,
+    MIN_COLUMNS,
+    RELEASE,
+    SHADES,
+    make_legible,
+    measure_width,
+    render_grid,
+)
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 PLAIN = st.text("abcdefgh", min_size=1, max_size=6)
@@ -25,7 +36,7 @@ def weights(rows: int, columns: int, seed: int = 0) -> np.ndarray:
 
 def place(line: str, text: str) -> int:
     """The column of the terminal at which a text begins."""
-    return width(line[: line.index(text)])
+    return measure_width(line[: line.index(text)])
 
 
 def columns_of(text: str) -> int:
@@ -42,10 +53,10 @@ def columns_of(text: str) -> int:
     st.lists(ANY, min_size=1, max_size=30), st.lists(ANY, min_size=1, max_size=9), st.integers(1, 130), st.booleans()
 )
 def test_lines_are_of_one_width_and_fit(source: list[str], target: list[str], columns: int, colour: bool) -> None:
-    lines = grid(weights(len(target), len(source)), source, target, columns=columns, colour=colour)
-    sizes = {width(COLOURS.sub("", line)) for line in lines}
+    lines = render_grid(weights(len(target), len(source)), source, target, columns=columns, colour=colour)
+    sizes = {measure_width(COLOURS.sub("", line)) for line in lines}
     assert len(sizes) == 1
-    assert sizes.pop() <= max(columns, NARROWEST)
+    assert sizes.pop() <= max(columns, MIN_COLUMNS)
     for line in lines:
         bare = COLOURS.sub("", line).replace(ISOLATE, "").replace(RELEASE, "")
         assert escape_controls(bare) == bare
@@ -56,7 +67,7 @@ def test_every_source_word_is_there_once_and_every_target_word_once_a_band(
     source: list[str], target: list[str], columns: int
 ) -> None:
     source, target = [f"{word}{n}s" for n, word in enumerate(source)], [f"{word}{n}t" for n, word in enumerate(target)]
-    lines = grid(weights(len(target), len(source)), source, target, columns=columns)
+    lines = render_grid(weights(len(target), len(source)), source, target, columns=columns)
     words = [word for line in lines for word in re.findall(r"[a-h]+\d+[st]", line)]
     assert [word for word in words if word.endswith("s")] == source
     bands, rest = divmod(len(lines) - len(source), len(target))
@@ -67,7 +78,7 @@ def test_every_source_word_is_there_once_and_every_target_word_once_a_band(
 @given(WORDS, WORDS)
 def test_a_wide_terminal_needs_one_band_with_the_sum_of_every_row(source: list[str], target: list[str]) -> None:
     alignment = weights(len(target), len(source), seed=3) * np.linspace(0.2, 1, len(target))[:, None]
-    lines = grid(alignment, source, target, columns=1000)
+    lines = render_grid(alignment, source, target, columns=1000)
     assert len(lines) == len(source) + len(target)
     assert sum("sum" in line for line in lines) == 1
     for line, word, row in zip(lines[len(source) :], target, alignment, strict=True):
@@ -80,10 +91,10 @@ def test_a_weight_stands_under_its_word(source: list[str], target: list[str]) ->
     row, column = len(target) // 2, len(source) // 3
     alignment = np.zeros((len(target), len(source)))
     alignment[row, column] = 1.0
-    lines = grid(alignment, source, target, columns=1000)
+    lines = render_grid(alignment, source, target, columns=1000)
     stair, rows = lines[: len(source)], lines[len(source) :]
-    assert [FULL in line for line in rows] == [number == row for number in range(len(target))]
-    at = place(rows[row], FULL)
+    assert [FULL_SHADE in line for line in rows] == [number == row for number in range(len(target))]
+    at = place(rows[row], FULL_SHADE)
     assert stair[column][at:].startswith(source[column])
     assert all(line[at] == "│" for line in stair[column + 1 :])
 
@@ -91,22 +102,22 @@ def test_a_weight_stands_under_its_word(source: list[str], target: list[str]) ->
 def test_wide_and_combining_letters_keep_columns_straight() -> None:
     source = ["図書館", "한국어", "e\u0301te\u0301", "ＡＢ", "नमस्ते", "plain"]
     target = ["私は", "e\u0301", "x"]
-    lines = grid(np.eye(3, 6), source, target, columns=100)
+    lines = render_grid(np.eye(3, 6), source, target, columns=100)
     places = [place(line, word[0]) for line, word in zip(lines, source, strict=False)]
     assert places == list(range(places[0], places[0] + 18, 3))
-    assert [place(line, FULL) for line in lines[6:]] == places[:3]
+    assert [place(line, FULL_SHADE) for line in lines[6:]] == places[:3]
     assert [columns_of(line) for line in lines] == [columns_of(lines[0])] * 9
-    assert [width(word) for word in source[:4]] == [6, 6, 3, 4]
+    assert [measure_width(word) for word in source[:4]] == [6, 6, 3, 4]
 
 
 @given(ANY)
 def test_widths_are_those_of_a_separate_count(text: str) -> None:
     without = "".join(c for c in text if not "\u1160" <= c <= "\u11ff")
-    assert width(without) == columns_of(without)
+    assert measure_width(without) == columns_of(without)
 
 
 def test_right_to_left_words_turn_nothing_but_themselves() -> None:
-    lines = grid(np.ones((1, 3)) / 3, ["שלום", "abc", "المعلم"], ["שלום"], columns=80)
+    lines = render_grid(np.ones((1, 3)) / 3, ["שלום", "abc", "المعلم"], ["שלום"], columns=80)
     assert f"{ISOLATE}שלום{RELEASE}" in lines[0]
     assert ISOLATE not in lines[1]
     assert lines[3].startswith(f"{ISOLATE}שלום{RELEASE} ")
@@ -122,21 +133,21 @@ def test_right_to_left_words_turn_nothing_but_themselves() -> None:
         ("soft\xadhyphen", r"soft\xadhyphen"),
         ("\u0301a", f"{BASE}\u0301a"),
         ("می\u200cخواهم", "می\u200cخواهم"),
-        ("x" * 30, "x" * (LONGEST - 1) + "…"),
+        ("x" * 30, "x" * (MAX_WORD_COLUMNS - 1) + "…"),
         ("図" * 30, "図" * 11 + "…"),
     ],
 )
 def test_words_are_legible(word: str, shown: str) -> None:
-    assert legible(word) == shown
-    assert width(shown) <= LONGEST
+    assert make_legible(word) == shown
+    assert measure_width(shown) <= MAX_WORD_COLUMNS
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_weight_is_never_lighter(first: float, second: float) -> None:
-    order = "".join(shade for _, shade in SHADES) + FULL
+    order = "".join(shade for _, shade in SHADES) + FULL_SHADE
 
     def shade(weight: float) -> int:
-        (_, row) = grid(np.array([[weight]]), ["a"], ["b"], columns=80)
+        (_, row) = render_grid(np.array([[weight]]), ["a"], ["b"], columns=80)
         return order.index(row[-3])
 
     assert shade(min(first, second)) <= shade(max(first, second))
@@ -146,7 +157,7 @@ def test_more_weight_is_never_lighter(first: float, second: float) -> None:
 def test_colour_marks_the_largest_weight_of_each_row_and_changes_nothing_else() -> None:
     alignment = weights(5, 7, seed=5)
     words = [list("abcdefg"), list("vwxyz")]
-    plain, coloured = (grid(alignment, *words, columns=80, colour=colour) for colour in (False, True))
+    plain, coloured = (render_grid(alignment, *words, columns=80, colour=colour) for colour in (False, True))
     assert [COLOURS.sub("", line) for line in coloured] == plain
     for line, row in zip(coloured[7:], alignment, strict=True):
         start = line.index("\x1b[1;36m")
@@ -157,4 +168,4 @@ def test_colour_marks_the_largest_weight_of_each_row_and_changes_nothing_else() 
 
 def test_words_and_weights_must_agree() -> None:
     with pytest.raises(ValueError, match="2 target and 1 source words"):
-        grid(np.ones((1, 1)), ["a"], ["b", "c"], columns=80)
+        render_grid(np.ones((1, 1)), ["a"], ["b", "c"], columns=80)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from nmt.report.translation_page import Picture, page
+from nmt.report.translation_page import Picture, render_page
 from tests.report.samples import HOSTILE
 from tests.report.test_html import Reader
 
@@ -19,7 +19,9 @@ PICTURES = [
 
 
 def made(pictures: list[Picture]) -> str:
-    return page(pictures, title=f"a title {HOSTILE}", created="today", told=[("model", "outputs/a"), ("lines", "9")])
+    return render_page(
+        pictures, title=f"a title {HOSTILE}", created="today", entries=[("model", "outputs/a"), ("lines", "9")]
+    )
 
 
 def test_it_holds_what_it_was_given() -> None:

@@ -13,8 +13,8 @@ from nmt.runs import training_run
 from nmt.runs.training_run import AVERAGE, run
 from nmt.storage.files import load_tensors, read_json
 from nmt.training.average import average
-from nmt.training.metrics_logger import rows
-from nmt.training.state import weights
+from nmt.training.metrics_logger import read_rows
+from nmt.training.state import get_weights
 from tests import tiny_runs
 from tests.synthetic_light import lighten
 
@@ -37,12 +37,12 @@ def always_better(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(report)["worth"] = known
         return float(known)
 
-    monkeypatch.setattr(training_run, "worth", worth)
+    monkeypatch.setattr(training_run, "compute_selection_score", worth)
 
 
 def averaging(folder: Path, kind: str, *overrides: str) -> dict[str, Any]:
     rhythm = ("training.validation.every_steps=2", f"average={kind}", "average.count=3")
-    return tiny_runs.settings(folder, *tiny_runs.RESTLESS, *rhythm, *overrides)
+    return tiny_runs.build_settings(folder, *tiny_runs.RANDOM_OVERRIDES, *rhythm, *overrides)
 
 
 @pytest.mark.parametrize("kind", ["last", pytest.param("best", marks=pytest.mark.slow)])
@@ -67,7 +67,7 @@ def test_an_average_that_is_better_is_handed_on(kind: str, tmp_path: Path, monke
     assert handed.keys() == mean.keys()
     assert all(torch.equal(handed[name], mean[name]) for name in mean)
     model = model_folder.load(folder, device=torch.device("cpu")).model
-    assert all(torch.equal(weight, mean[name]) for name, weight in weights(model).items())
+    assert all(torch.equal(weight, mean[name]) for name, weight in get_weights(model).items())
     before = tiny_runs.snapshot(folder / "checkpoints")
     assert run(settings, folder).scores == outcome.scores
     assert tiny_runs.snapshot(folder / "checkpoints") == before, "a second call makes no average of an average"
@@ -91,7 +91,7 @@ def test_an_interruption_is_not_felt_in_an_average(tmp_path: Path, monkeypatch: 
     always_better(monkeypatch)
     run(averaging(tmp_path / "whole", "last"), tmp_path / "whole")
     settings = averaging(tmp_path / "parts", "last")
-    assert tiny_runs.made(settings, tmp_path / "parts", tiny_runs.After(7)).train() == "interrupted"
+    assert tiny_runs.build_run(settings, tmp_path / "parts", tiny_runs.DelayedInterruption(7)).train() == "interrupted"
     run(settings, tmp_path / "parts")
     ours, wanted = (tmp_path / name / "checkpoints" / "best" for name in ("parts", "whole"))
     assert read_json(ours / AVERAGE) == read_json(wanted / AVERAGE) == {"steps": [4, 6, 8]}
@@ -99,7 +99,7 @@ def test_an_interruption_is_not_felt_in_an_average(tmp_path: Path, monkeypatch: 
 
 
 def test_an_average_that_is_no_better_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_run, "worth", lambda report, metric: 0.0)
+    monkeypatch.setattr(training_run, "compute_selection_score", lambda report, metric: 0.0)
     folder = tmp_path / "run"
     run(averaging(folder, "last"), folder)
     assert not list(folder.glob(f"checkpoints/*/{AVERAGE}"))
@@ -108,15 +108,15 @@ def test_an_average_that_is_no_better_is_forgotten(tmp_path: Path, monkeypatch: 
 
 def test_a_moving_average_is_what_is_validated_and_handed_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    settings = tiny_runs.settings(folder, "average=ema", "average.decay=0.5")
-    found = tiny_runs.made(settings, folder)
+    settings = tiny_runs.build_settings(folder, "average=ema", "average.decay=0.5")
+    found = tiny_runs.build_run(settings, folder)
     found.train()
-    own = {name: tensor.clone() for name, tensor in weights(found.model).items()}
+    own = {name: tensor.clone() for name, tensor in get_weights(found.model).items()}
     saved = load_tensors(folder / "checkpoints" / "last" / "model.safetensors")
     assert not torch.equal(saved["output.bias"], own["output.bias"])
     assert found.state.ema is not None
-    with found.state.ema.applied(found.model):
-        assert all(torch.equal(tensor, saved[name]) for name, tensor in weights(found.model).items())
+    with found.state.ema.swap_in(found.model):
+        assert all(torch.equal(tensor, saved[name]) for name, tensor in get_weights(found.model).items())
         expected = found.validator().values["loss"]
-    told = [row for row in rows(folder / "metrics.jsonl") if row["kind"] == "validation"]
+    told = [row for row in read_rows(folder / "metrics.jsonl") if row["kind"] == "validation"]
     assert told[-1]["loss"] == expected

@@ -15,15 +15,15 @@ from scipy.spatial.distance import jensenshannon
 from nmt.errors import CheckpointError
 from nmt.evaluation.bleu import bleu
 from nmt.evaluation.bleu_by_length import Bucket
-from nmt.report.about import DIFFERENT, shared
-from nmt.report.comparison import Comparison, Run, Variant
+from nmt.report.about import DIFFERENT_VALUES, merge_descriptions
+from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.report.heatmap import GOLD_INK
-from nmt.report.html import HEATS, page, pair_section
-from nmt.report.passages import address
-from nmt.report.significance_table import Pair, Significance
+from nmt.report.html import HEATS, render_page, render_pair_section
+from nmt.report.passages import format_address
+from nmt.report.significance_table import Significance, VariantPair
 from nmt.runs import report
-from nmt.runs.heatmaps import for_papers
-from nmt.storage.files import WRITING
+from nmt.runs.heatmaps import render_for_papers
+from nmt.storage.files import TEMPORARY_PREFIX
 from tests.report import samples
 
 SETTINGS = {
@@ -66,11 +66,13 @@ def write_folder(folder: Path, seed: int) -> Path:
     return folder
 
 
-def run(folder: Path, seed: int, bleu: float, failure: str | None = None) -> Run:
+def run(folder: Path, seed: int, bleu: float, failure: str | None = None) -> RunScores:
     if failure:
-        return Run(seed, str(folder), {}, {}, failure=failure)
+        return RunScores(seed, str(folder), {}, {}, failure=failure)
     values = {"BLEU": bleu, "chrF2": 50.0, "parameters": 1234.0}
-    return Run(seed, str(write_folder(folder, seed)), values, {"BLEU": "nrefs:1"}, lengths=[Bucket(1, 2, 2, bleu)])
+    return RunScores(
+        seed, str(write_folder(folder, seed)), values, {"BLEU": "nrefs:1"}, lengths=[Bucket(1, 2, 2, bleu)]
+    )
 
 
 def sure(difference: float, p_value: float) -> Significance:
@@ -84,16 +86,16 @@ def comparison(tmp_path: Path) -> Comparison:
     second = [run(tmp_path / "b" / "seed-1", 1, 30.0), run(tmp_path / "b" / "seed-2", 2, 0.0, "no <memory>")]
     third = [run(tmp_path / "c" / "seed-1", 1, 0.0, "no disk")]
     variants = [
-        Variant("x=a", first),
-        Variant("x=b", second, sure(9.0, 0.004)),
-        Variant("x=c", third),
+        VariantScores("x=a", first),
+        VariantScores("x=b", second, sure(9.0, 0.004)),
+        VariantScores("x=c", third),
     ]
-    return Comparison("nmt-compare x=a,b,c seeds=2", "x=a", variants, [Pair("x=a", "x=b", sure(9.0, 0.004))])
+    return Comparison("nmt-compare x=a,b,c seeds=2", "x=a", variants, [VariantPair("x=a", "x=b", sure(9.0, 0.004))])
 
 
 def test_a_run_tells_its_scores_its_curves_and_its_commands(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mine", 5)
-    found = report.of_run(folder, SCORES, {"AER": 0.25, "precision": 0.875})
+    found = report.build_run_report(folder, SCORES, {"AER": 0.25, "precision": 0.875})
     assert found["title"] == "mine"
     assert [(row["label"], row["cells"][0]["text"]) for row in found["scores"]["rows"]] == [
         ("test BLEU", "35.58"),
@@ -130,7 +132,7 @@ def test_the_best_checkpoints_heatmaps_lie_beside_the_run(tmp_path: Path) -> Non
     step = write_folder(tmp_path / "mine", 5) / "checkpoints" / "step-000200"
     for path in (step / "alignments").glob("00[12].json"):
         path.unlink()
-    found = dict(for_papers(step))
+    found = dict(render_for_papers(step))
     kinds = [f"alignment-000-{kind}.{ending}" for kind in ("translation", "reference") for ending in ("pdf", "svg")]
     assert list(found) == kinds
     outlines = {
@@ -138,7 +140,7 @@ def test_the_best_checkpoints_heatmaps_lie_beside_the_run(tmp_path: Path) -> Non
     }
     assert outlines["translation"] == 0 < outlines["reference"]  # the translation is not the reference
     assert b"/Type3" not in found["alignment-000-reference.pdf"]
-    assert list(for_papers(tmp_path)) == []
+    assert list(render_for_papers(tmp_path)) == []
 
 
 def test_a_run_says_what_it_is(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     about |= {"data": {"pairs": {"kept": 1234, "blank": 3}}, "versions": {"torch": "2.1", "nmt": None}}
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "config.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
-    found = report.of_run(folder, SCORES, {}, "steps (9)")
+    found = report.build_run_report(folder, SCORES, {}, "steps (9)")
     told = {f"{group}/{name}": value for group, entries in found["about"] for name, value in entries}
     assert told["Data/languages"] == "en to de"
     assert told["Data/training pairs"] == "kept=1,234, blank=3"  # whatever was counted
@@ -158,7 +160,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     assert told["Training/ended by"] == "steps (9)"
     assert told["Made with/torch"] == "2.1"
     assert "Made with/nmt" not in told
-    assert "recurrent (cell=lstm" in page(found)
+    assert "recurrent (cell=lstm" in render_page(found)
 
 
 def test_a_run_shows_its_worst_translations_first(tmp_path: Path) -> None:
@@ -167,10 +169,10 @@ def test_a_run_shows_its_worst_translations_first(tmp_path: Path) -> None:
     for kind, text in (("source", lines), ("references", ["a good line", "w", "half of lines", ""])):
         (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in text))
     (folder / "test.hypotheses.txt").write_text("a good line\n<img>\nhalf a line\n\n")
-    (group,) = report.of_run(folder, SCORES, {})["passages"]["groups"]
+    (group,) = report.build_run_report(folder, SCORES, {})["passages"]["groups"]
     assert [shown["title"].split(",")[0] for shown in group["examples"]] == ["Line 2", "Line 3", "Line 1"]
     assert group["examples"][0]["lines"] == [("source", lines[1]), ("reference", "w"), ("translation", "<img>")]
-    text = page(report.of_run(folder, SCORES, {}))
+    text = render_page(report.build_run_report(folder, SCORES, {}))
     assert "<img>" not in text
     assert "\ufffd&lt;b&gt;bad" in text
 
@@ -181,12 +183,12 @@ def test_bleu_says_what_it_is_made_of(tmp_path: Path) -> None:
     expected = parts["brevity_penalty"] * np.exp(np.mean(np.log(parts["precisions"])))
     assert expected == pytest.approx(bleu(["a b c d e", "x y"], ["a b c d f", "x y z"]).value)
     assert (parts["hypothesis_length"], parts["reference_length"]) == (7, 8)
-    (note, _) = report.of_run(write_folder(tmp_path / "mine", 5), [score], {})["scores"]["notes"]
+    (note, _) = report.build_run_report(write_folder(tmp_path / "mine", 5), [score], {})["scores"]["notes"]
     assert "brevity penalty 0.867, length ratio 0.875" in note
 
 
 def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None:
-    found = report.of_comparison(comparison, "mine")
+    found = report.build_comparison_report(comparison, "mine")
     rows = {row["label"]: [cell["text"] for cell in row["cells"]] for row in found["scores"]["rows"]}
     heads = [column["head"] for column in found["scores"]["columns"]]
     tests = ["p bootstrap", "p randomization", "p<0.05"]
@@ -211,7 +213,7 @@ def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None
 
 def test_a_comparison_shows_where_variants_differ_most(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "b" / "seed-1" / "test.hypotheses.txt").write_text("v w x y z\nz y <x> a a\n")
-    (group,) = report.of_comparison(comparison, "mine")["passages"]["groups"]
+    (group,) = report.build_comparison_report(comparison, "mine")["passages"]["groups"]
     (shown,) = group["examples"]  # on the other line they say the same
     assert group["label"] == "x=b, seed 1"
     assert shown["title"].startswith("Line 2, -")
@@ -222,17 +224,17 @@ def test_a_comparison_shows_where_variants_differ_most(comparison: Comparison, t
 
 def test_a_comparison_links_the_pages_of_its_runs(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "a" / "seed-1" / "report.html").write_text("")
-    found = report.of_comparison(comparison, "mine", tmp_path)
+    found = report.build_comparison_report(comparison, "mine", tmp_path)
     assert dict(found["links"])["x=a"] == [("seed 1", "a/seed-1/report.html")]
-    assert 'href="./a/seed-1/report.html"' in page(found)
-    assert "href" not in page({**found, "links": []})
+    assert 'href="./a/seed-1/report.html"' in render_page(found)
+    assert "href" not in render_page({**found, "links": []})
 
 
 @pytest.mark.parametrize(
     "path", ["javascript:alert(1)", 'a b"><script>', "//evil.example/x", "data:text/html,x", "\udcff"]
 )
 def test_a_link_stays_a_relative_path(path: str) -> None:
-    assert re.fullmatch(r"\./[A-Za-z0-9_.~/%-]+", address(path))
+    assert re.fullmatch(r"\./[A-Za-z0-9_.~/%-]+", format_address(path))
 
 
 def test_what_runs_share_is_said_once_and_what_differs_is_said() -> None:
@@ -240,22 +242,27 @@ def test_what_runs_share_is_said_once_and_what_differs_is_said() -> None:
         [("Data", [("languages", "en to de"), ("long", letter * 200)]), ("Model", [("cell", letter)])]
         for letter in "ab"
     ]
-    assert shared(runs) == [("Data", [("languages", "en to de"), ("long", DIFFERENT)]), ("Model", [("cell", "a | b")])]
+    assert merge_descriptions(runs) == [
+        ("Data", [("languages", "en to de"), ("long", DIFFERENT_VALUES)]),
+        ("Model", [("cell", "a | b")]),
+    ]
 
 
 def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path) -> None:
     labels = [f"x={name}" for name in ("a", "<b>", "c")]
-    variants = [Variant(label, [run(tmp_path / str(n), 1, 20.0 + n)]) for n, label in enumerate(labels)]
+    variants = [VariantScores(label, [run(tmp_path / str(n), 1, 20.0 + n)]) for n, label in enumerate(labels)]
     differences = [sure(1.0, 0.03), sure(-2.0, 0.0004), sure(-3.0, 0.2)]
-    pairs = [Pair(*two, found) for two, found in zip(itertools.combinations(labels, 2), differences, strict=True)]
-    found = report.of_comparison(Comparison("nmt-compare", labels[0], variants, pairs), "mine")
+    pairs = [
+        VariantPair(*two, found) for two, found in zip(itertools.combinations(labels, 2), differences, strict=True)
+    ]
+    found = report.build_comparison_report(Comparison("nmt-compare", labels[0], variants, pairs), "mine")
     assert [[cell and cell["heat"] for cell in row] for row in found["pairs"]["rows"]] == [
         [None, -1, 3],
         [1, None, 0],
         [-3, 0, None],
     ]
     assert found["pairs"]["rows"][1][0] == {"text": "+1.00", "interval": "p 0.030", "stars": "*", "heat": 1}
-    text = page(found)
+    text = render_page(found)
     section = text[text.index('<section id="pairs"') :].split("</section>")[0]
     assert section.count("<tr>") == 4
     assert re.findall(r'<td class="([^"]*)">([^<]*)', section) == [
@@ -267,13 +274,13 @@ def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path
     assert "&lt;b&gt;" in section
     for name in set(HEATS.values()):
         assert f".{name} {{" in text  # the style sheet knows it
-    assert '<section id="pairs"' not in page({**found, "pairs": None})
+    assert '<section id="pairs"' not in render_page({**found, "pairs": None})
 
 
 @pytest.mark.parametrize("labels", [[f"v{n}" for n in range(9)], ["a", "b", "a-name-of-many-letters"]])
 def test_columns_are_numbered_where_their_names_have_no_room(labels: list[str]) -> None:
     cells = [[None for _ in labels] for _ in labels]
-    section = pair_section({"labels": labels, "rows": cells, "note": ""})
+    section = render_pair_section({"labels": labels, "rows": cells, "note": ""})
     heads = re.findall(r'<th scope="col" title="([^"]*)"><bdi>([^<]*)', section)
     assert heads == [(label, str(number)) for number, label in enumerate(labels, 1)]
     rows = re.findall(r'<th scope="row">(\d+) <bdi>([^<]*)', section)
@@ -281,7 +288,7 @@ def test_columns_are_numbered_where_their_names_have_no_room(labels: list[str]) 
 
 
 def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, tmp_path: Path) -> None:
-    found = report.of_comparison(comparison, "mine")["disagreement"]
+    found = report.build_comparison_report(comparison, "mine")["disagreement"]
 
     def looks(folder: str) -> list[np.ndarray]:
         paths = sorted((tmp_path / folder / "checkpoints" / "step-000200" / "alignments").iterdir())
@@ -299,7 +306,7 @@ def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, 
 
 
 def test_where_no_run_is_finished_there_is_still_a_page(tmp_path: Path) -> None:
-    failed = Comparison("nmt-compare x=a", "x=a", [Variant("x=a", [run(tmp_path / "a", 1, 0.0, "no <memory>")])])
+    failed = Comparison("nmt-compare x=a", "x=a", [VariantScores("x=a", [run(tmp_path / "a", 1, 0.0, "no <memory>")])])
     report.write_comparison(failed, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no &lt;memory&gt;" in text
@@ -313,7 +320,7 @@ def test_what_cannot_be_drawn_is_missing_with_a_warning(
         raise RuntimeError("no such glyph")
 
     folder = write_folder(tmp_path / "mine", 5)
-    monkeypatch.setattr("nmt.report.figures.figures", broken)
+    monkeypatch.setattr("nmt.report.figures.build_figures", broken)
     report.write_run(folder, SCORES, {})
     assert (folder / "report.html").exists()
     assert not (folder / "figures").exists()
@@ -338,12 +345,12 @@ def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.Mo
     folder = write_folder(tmp_path / "mine", 5)
     with pytest.raises(CheckpointError, match=rf"{name}: .*No space"):
         report.write_run(folder, SCORES, {})
-    assert not [path for path in folder.rglob("*") if path.name.startswith(WRITING) or path.name == name]
+    assert not [path for path in folder.rglob("*") if path.name.startswith(TEMPORARY_PREFIX) or path.name == name]
 
 
 def test_a_run_with_a_skipped_step_has_its_report(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mine", 5)
-    before = dict(report.of_run(folder, SCORES, {})["facts"])["training"]
+    before = dict(report.build_run_report(folder, SCORES, {})["facts"])["training"]
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"kind": "skipped", "step": 150, "epoch": 1, "lines": [1, 2]}) + "\n")
-    assert dict(report.of_run(folder, SCORES, {})["facts"])["training"] == before
+    assert dict(report.build_run_report(folder, SCORES, {})["facts"])["training"] == before

@@ -15,12 +15,12 @@ import yaml
 
 from nmt import build, config, model_folder
 from nmt.errors import CheckpointError, ConfigError, DataError
-from nmt.runs.outcome import read_outcome
-from nmt.runs.training_run import Outcome, peak_memory, run
+from nmt.runs.outcome import read_run_result
+from nmt.runs.training_run import RunResult, measure_peak_memory, run
 from nmt.storage import manifest
 from nmt.storage.files import read_json
 from nmt.training.loop import Loop
-from nmt.training.metrics_logger import rows
+from nmt.training.metrics_logger import read_rows
 from nmt.translation.translator import Translator
 from tests import tiny_runs
 from tests.synthetic_light import lighten
@@ -38,17 +38,17 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Outcome]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], RunResult]:
     """A run from start to end, and its settings. To be read only."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    settings = tiny_runs.settings(folder, *tiny_runs.RESTLESS, *PROBES)
+    settings = tiny_runs.build_settings(folder, *tiny_runs.RANDOM_OVERRIDES, *PROBES)
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
         patch.setattr(sys, "argv", ["anything", "seed=1", "output=a folder"])
         return settings, run(settings, folder)
 
 
-def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], Outcome]) -> None:
+def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], RunResult]) -> None:
     settings, outcome = whole
     folder = outcome.folder
     assert (outcome.reason, outcome.status) == ("steps (8)", 0)
@@ -72,7 +72,7 @@ def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], Outcome]) 
     assert {path.name for path in (checkpoint / "alignments").iterdir()} == {
         f"{number:03d}.{kind}" for number in (1, 2) for kind in ("png", "json")
     }
-    assert manifest.problems(checkpoint) == []
+    assert manifest.find_problems(checkpoint) == []
     assert os.readlink(folder / "checkpoints" / "last") == "step-000008"
     assert (folder / "checkpoints" / "best" / "model.safetensors").exists()
     assert yaml.safe_load((folder / "config.yaml").read_text()) == settings
@@ -80,13 +80,13 @@ def test_a_run_leaves_all_that_it_should(whole: tuple[dict[str, Any], Outcome]) 
 
 def test_the_tokens_of_bleu_are_those_of_the_settings(tmp_path: Path) -> None:
     short = ("bleu.tokenize=char", "training.stop.steps=2", "training.validation.every_steps=1")
-    outcome = run(tiny_runs.settings(tmp_path / "run", *short), tmp_path / "run")
+    outcome = run(tiny_runs.build_settings(tmp_path / "run", *short), tmp_path / "run")
     validation = read_json(outcome.folder / "checkpoints" / "best" / "validation.json")
     assert "|tok:char|" in outcome.scores[0]["signature"]
     assert "|tok:char|" in validation["scores"]["BLEU"]["signature"]
 
 
-def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> None:
+def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], RunResult]) -> None:
     settings, outcome = whole
     told = read_json(outcome.folder / "run.json")
     assert told["seed"] == settings["seed"]
@@ -94,7 +94,7 @@ def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> Non
     assert told["data"]["pairs"]["kept"] == 60
     assert told["command"] == "nmt-train seed=1 'output=a folder'"
     model = model_folder.load(outcome.folder, device=torch.device("cpu")).model
-    assert told["parameters"] == build.parameter_count(model)
+    assert told["parameters"] == build.count_parameters(model)
     scores = read_json(outcome.folder / "scores.json")
     assert (scores["test"], scores["alignment"], scores["reason"]) == (outcome.scores, outcome.alignment, "steps (8)")
     assert {score["name"] for score in outcome.scores} >= {"test BLEU"}
@@ -102,19 +102,19 @@ def test_what_a_run_says_of_itself(whole: tuple[dict[str, Any], Outcome]) -> Non
     assert outcome.alignment.keys() == {"AER", "precision", "recall"}
     assert all(0 <= value <= 1 for value in outcome.alignment.values())
     assert told["costs"].keys() == {"memory_mib", "sentences_per_second"}
-    assert 0 < told["costs"]["memory_mib"] <= peak_memory()  # of this process, which has trained it
+    assert 0 < told["costs"]["memory_mib"] <= measure_peak_memory()  # of this process, which has trained it
     assert told["costs"]["sentences_per_second"] > 0
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert outcome.folder.name in page
     assert "training" in (outcome.folder / "train.log").read_text()
 
 
-def test_hypotheses_are_those_of_the_best_model_line_by_line(whole: tuple[dict[str, Any], Outcome]) -> None:
+def test_hypotheses_are_those_of_the_best_model_line_by_line(whole: tuple[dict[str, Any], RunResult]) -> None:
     settings, outcome = whole
     loaded = model_folder.load(outcome.folder, device=torch.device("cpu"))
-    text = build.corpus(settings).load("test")
+    text = build.build_corpus(settings).load("test")
     assert text is not None
-    translator = Translator(loaded.model, loaded.tokenizers, build.search(settings))
+    translator = Translator(loaded.model, loaded.tokenizers, build.build_search(settings))
     expected = [translation.text for translation in translator.translate(text.source)]
     assert (outcome.folder / "test.hypotheses.txt").read_text().split("\n")[:-1] == expected
     assert (outcome.folder / "test.source.txt").read_text().split("\n")[:-1] == list(text.source)
@@ -122,7 +122,7 @@ def test_hypotheses_are_those_of_the_best_model_line_by_line(whole: tuple[dict[s
 
 
 def test_a_finished_run_is_not_trained_again(
-    whole: tuple[dict[str, Any], Outcome], monkeypatch: pytest.MonkeyPatch
+    whole: tuple[dict[str, Any], RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, outcome = whole
     before = tiny_runs.snapshot(outcome.folder)
@@ -132,22 +132,22 @@ def test_a_finished_run_is_not_trained_again(
 
 
 def test_what_a_finished_run_lacks_is_made_again(
-    whole: tuple[dict[str, Any], Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    whole: tuple[dict[str, Any], RunResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings, outcome = whole
-    assert read_outcome(outcome.folder, settings) == outcome
-    assert read_outcome(outcome.folder, {**settings, "resume": "never"}) is None
-    assert read_outcome(outcome.folder, {**settings, "seed": 2}) is None
+    assert read_run_result(outcome.folder, settings) == outcome
+    assert read_run_result(outcome.folder, {**settings, "resume": "never"}) is None
+    assert read_run_result(outcome.folder, {**settings, "seed": 2}) is None
     for name in ("report.html", "scores.json", "run.json", "checkpoints/best/config.json"):
         copy = tmp_path / name.replace("/", "-")
         shutil.copytree(outcome.folder, copy, symlinks=True)
         (copy / name).write_text("{}")
-        assert (read_outcome(copy, settings) is None) == (name != "report.html")
+        assert (read_run_result(copy, settings) is None) == (name != "report.html")
         (copy / name).unlink()
-        assert read_outcome(copy, settings) is None
+        assert read_run_result(copy, settings) is None
 
 
-def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], Outcome]) -> None:
+def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], RunResult]) -> None:
     settings, outcome = whole
     with pytest.raises(CheckpointError, match="resume=never"):
         run({**settings, "resume": "never"}, outcome.folder)
@@ -159,9 +159,9 @@ def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], O
 def test_what_the_device_cannot_do_is_told_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
-    monkeypatch.setattr("nmt.kernels.precision.can_lower", lambda kind: kind != "cpu")
+    monkeypatch.setattr("nmt.kernels.precision.supports_bfloat16", lambda kind: kind != "cpu")
     monkeypatch.setattr("nmt.runs.training_run.lock", lambda folder: pytest.fail("this is too late"))
-    settings = tiny_runs.composed(*tiny_runs.SMALL, "device=cpu", f"training.{setting}={value}")
+    settings = tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "device=cpu", f"training.{setting}={value}")
     with pytest.raises(ConfigError, match=f"training.{setting}={value}"):
         run(settings, tmp_path / "run")
     assert not list(tmp_path.iterdir())
@@ -169,7 +169,7 @@ def test_what_the_device_cannot_do_is_told_before_data_are_read(
 
 @pytest.mark.slow
 def test_without_a_test_split_the_validation_split_is_scored_and_named(tmp_path: Path) -> None:
-    grammar = build.corpus(tiny_runs.composed(*tiny_runs.SMALL))
+    grammar = build.build_corpus(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES))
     files = []
     for split in ("train", "validation"):
         text = grammar.load(split)
@@ -178,8 +178,10 @@ def test_without_a_test_split_the_validation_split_is_scored_and_named(tmp_path:
             path = tmp_path / f"{split}.{side}"
             path.write_text("".join(f"{line}\n" for line in getattr(text, side)), encoding="utf-8")
             files.append(f"data.{split}.{side}={path}")
-    small = [word for word in tiny_runs.SMALL if not word.startswith("data.")]
-    chosen = tiny_runs.composed(*small, "data=files", "data.source_language=en", "data.target_language=de", *files)
+    small = [word for word in tiny_runs.BASE_OVERRIDES if not word.startswith("data.")]
+    chosen = tiny_runs.compose_config(
+        *small, "data=files", "data.source_language=en", "data.target_language=de", *files
+    )
     settings = config.check({**chosen, "output": str(tmp_path / "run"), "cache": str(tmp_path / "cache")}, build.TRAIN)
     outcome = run(settings, tmp_path / "run")
     assert {score["name"].split()[0] for score in outcome.scores} == {"validation"}
@@ -200,8 +202,8 @@ def test_without_a_test_split_the_validation_split_is_scored_and_named(tmp_path:
 
 
 def test_a_terminated_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    endless = [word for word in tiny_runs.SMALL if "stop.steps" not in word and "every_steps" not in word]
-    overrides = [*endless, *tiny_runs.RESTLESS, "training.validation.every_steps=100000", "threads=1"]
+    endless = [word for word in tiny_runs.BASE_OVERRIDES if "stop.steps" not in word and "every_steps" not in word]
+    overrides = [*endless, *tiny_runs.RANDOM_OVERRIDES, "training.validation.every_steps=100000", "threads=1"]
     words = [f"output={tmp_path / 'killed'}", f"cache={tmp_path / 'cache'}", "training.stop.steps=100000"]
     command = [sys.executable, "-m", "nmt.cli.train", *overrides, *words, "training.log_every=1"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -212,22 +214,22 @@ def test_a_terminated_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> 
     _, said = process.communicate()
     assert process.returncode == 143, said
     assert "SIGTERM: the same command goes on from here" in said
-    step = rows(metrics)[-1]["step"]
+    step = read_rows(metrics)[-1]["step"]
     assert os.readlink(tmp_path / "killed" / "checkpoints" / "last") == f"step-{step:06d}"
 
     for name in ("killed", "whole"):
         stop = (f"training.stop.steps={step + 2}", "training.log_every=1")
-        chosen = tiny_runs.settings(tmp_path / name, *overrides, *stop)
+        chosen = tiny_runs.build_settings(tmp_path / name, *overrides, *stop)
         assert run(chosen, tmp_path / name).reason == f"steps ({step + 2})"
     last = [tmp_path / name / "checkpoints" / "last" for name in ("killed", "whole")]
     for file in STATE:
         assert (last[0] / file).read_bytes() == (last[1] / file).read_bytes()
-    losses = [[row["loss"] for row in rows(tmp_path / name / "metrics.jsonl")] for name in ("killed", "whole")]
+    losses = [[row["loss"] for row in read_rows(tmp_path / name / "metrics.jsonl")] for name in ("killed", "whole")]
     assert losses[0] == losses[1]
 
 
 def test_an_interrupted_run_has_the_exit_status_of_its_signal(tmp_path: Path) -> None:
-    settings = tiny_runs.settings(tmp_path / "run")
-    outcome = tiny_runs.made(settings, tmp_path / "run", tiny_runs.After(2)).outcome()
-    assert outcome == Outcome(tmp_path / "run", "interrupted", [], {}, 143)
+    settings = tiny_runs.build_settings(tmp_path / "run")
+    outcome = tiny_runs.build_run(settings, tmp_path / "run", tiny_runs.DelayedInterruption(2)).execute()
+    assert outcome == RunResult(tmp_path / "run", "interrupted", [], {}, 143)
     assert not (tmp_path / "run" / "scores.json").exists()

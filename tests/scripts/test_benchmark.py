@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt import build
-from nmt.config import Plain
-from nmt.data.batching import Batches, Batching
-from nmt.data.corpus import Files, Sides
+from nmt.config import ConfigDict
+from nmt.data.batching import Batches, BatchSettings
+from nmt.data.corpus import Files, SplitFiles
 from nmt.data.encoded import tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer
-from nmt.special_tokens import END
+from nmt.special_tokens import EOS
 from scripts.benchmarking import counting, growth, peers, plan, stages, tables, texts
-from scripts.benchmarking.settings import settings
+from scripts.benchmarking.settings import compose_settings
 
 SOURCE, TARGET, VOCAB = 13, 17, 8009
 FILES = [f"data.{split}.{side}=some.file" for split in ("train", "validation") for side in ("source", "target")]
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # what is tested here 
 
 
 @functools.cache
-def chosen(*overrides: str) -> Plain:
-    return settings([*FILES, *overrides])
+def chosen(*overrides: str) -> ConfigDict:
+    return compose_settings([*FILES, *overrides])
 
 
 @functools.cache
-def counted(*overrides: str) -> counting.Count:
-    return counting.count(chosen(*overrides), vocab_size=VOCAB, source=SOURCE, target=TARGET)
+def counted(*overrides: str) -> counting.OperationCount:
+    return counting.count_multiply_adds(chosen(*overrides), vocab_size=VOCAB, source=SOURCE, target=TARGET)
 
 
 def test_the_count_is_that_of_the_equations() -> None:
@@ -63,9 +63,9 @@ def test_additive_attention_projects_each_query_and_reads_each_key() -> None:
     assert counted("attention=bahdanau").attention == TARGET * (512 * 512 + SOURCE * (512 + 512))
 
 
-@pytest.mark.parametrize("variant", plan.STAGED)
+@pytest.mark.parametrize("variant", plan.STAGE_VARIANTS)
 def test_backward_is_two_products_for_one(variant: str) -> None:
-    model = build.outline(chosen(*plan.VARIANTS[variant]), source_vocab=VOCAB, target_vocab=VOCAB, joint=True)
+    model = build.build_on_meta(chosen(*plan.VARIANTS[variant]), source_vocab=VOCAB, target_vocab=VOCAB, joint=True)
     with torch.device("meta"):
         source, read = torch.zeros(1, SOURCE, dtype=torch.long), torch.zeros(1, TARGET, dtype=torch.long)
         logits = model.output(model(source, torch.full((1,), SOURCE), read))
@@ -74,23 +74,25 @@ def test_backward_is_two_products_for_one(variant: str) -> None:
         loss.backward()
     found = counted(*plan.VARIANTS[variant])
     assert all(part > 0 for part in found)
-    both = counting.FLOPS * found.forward * (counting.PASSES - 1)
+    both = counting.FLOPS_PER_MULTIPLY_ADD * found.forward * (counting.TRAINING_PASSES - 1)
     assert counter.get_total_flops() == pytest.approx(both, rel=0.01)  # nothing flows back to first states
 
 
 def batches(tmp_path: Path) -> Any:
-    sides = texts.bitext(60, seed=1)
+    sides = texts.make_bitext(60, seed=1)
     tokenizers = Bpe(vocab_size=300).train(*sides)
-    return tokenizers, Batches(tokenize(tokenizers, *sides), tokenizers, Batching(tokens=200), seed=1).epoch(0)
+    return tokenizers, Batches(tokenize(tokenizers, *sides), tokenizers, BatchSettings(tokens=200), seed=1).make_epoch(
+        0
+    )
 
 
-@pytest.mark.parametrize("variant", plan.STAGED)
+@pytest.mark.parametrize("variant", plan.STAGE_VARIANTS)
 def test_a_step_that_is_cut_has_the_gradients_of_one_that_is_not(variant: str, tmp_path: Path) -> None:
     _, epoch = batches(tmp_path)
     config = chosen(*SMALL, *plan.VARIANTS[variant])
-    models = [build.model(config, source_vocab=300, target_vocab=300, joint=True)]
+    models = [build.build_model(config, source_vocab=300, target_vocab=300, joint=True)]
     models.append(copy.deepcopy(models[0]))
-    for model, way in zip(models, (stages.uncut, stages.step), strict=True):
+    for model, way in zip(models, (stages.time_whole_step, stages.time_stages), strict=True):
         way(model, torch.optim.SGD(model.parameters(), lr=0.1), epoch, 1, config["training"])
     for (name, whole), cut in zip(models[0].named_parameters(), models[1].parameters(), strict=True):
         assert whole.grad is not None
@@ -101,30 +103,32 @@ def test_a_step_that_is_cut_has_the_gradients_of_one_that_is_not(variant: str, t
 def test_stages_name_all_of_a_step(tmp_path: Path) -> None:
     _, epoch = batches(tmp_path)
     config = chosen(*SMALL)
-    model = build.model(config, source_vocab=300, target_vocab=300, joint=True)
+    model = build.build_model(config, source_vocab=300, target_vocab=300, joint=True)
     attention = model.decoder.attention
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    found = stages.measured(model, optimizer, epoch, config["training"], seconds=0.0)
+    found = stages.measure_stages(model, optimizer, epoch, config["training"], seconds=0.0)
     assert found["milliseconds"].keys() == {*stages.STAGES, "whole"}
     assert model.decoder.attention is attention
     assert found["turns"] == 2
 
 
 def test_made_up_text_is_the_same_again_and_parallel() -> None:
-    source, target = texts.bitext(20, seed=3)
-    assert (source, target) == texts.bitext(20, seed=3) != texts.bitext(20, seed=4)
-    dictionary = dict(zip(texts.words(""), texts.words("n"), strict=True))
-    assert len(dictionary) == texts.WORDS
+    source, target = texts.make_bitext(20, seed=3)
+    assert (source, target) == texts.make_bitext(20, seed=3) != texts.make_bitext(20, seed=4)
+    dictionary = dict(zip(texts.make_words(""), texts.make_words("n"), strict=True))
+    assert len(dictionary) == texts.VOCABULARY_SIZE
     assert [" ".join(dictionary[word] for word in reversed(line.split())) for line in source] == target
 
 
 def test_peers_read_the_same_lines_in_our_pieces(tmp_path: Path) -> None:
     paths = {}
-    for side, lines in zip(("source", "target"), texts.bitext(60, seed=1), strict=True):
-        paths[side] = str(texts.write(tmp_path / side, [f"  {line} \u2003ba" for line in lines]))
-    corpus = Files(source_language="xx", target_language="yy", train=Sides(**paths), validation=Sides(**paths))
+    for side, lines in zip(("source", "target"), texts.make_bitext(60, seed=1), strict=True):
+        paths[side] = str(texts.write_lines(tmp_path / side, [f"  {line} \u2003ba" for line in lines]))
+    corpus = Files(
+        source_language="xx", target_language="yy", train=SplitFiles(**paths), validation=SplitFiles(**paths)
+    )
     tokenizers, _ = batches(tmp_path)
-    texts.spread(corpus, tokenizers.source.serialized, tmp_path / "text", 7, peers=True)
+    texts.write_texts(corpus, tokenizers.source.serialized, tmp_path / "text", 7, peers=True)
 
     def read(name: str) -> list[str]:
         return (tmp_path / "text" / name).read_text(encoding="utf-8").split("\n")[:-1]
@@ -133,8 +137,8 @@ def test_peers_read_the_same_lines_in_our_pieces(tmp_path: Path) -> None:
     assert read("test.source") == read("train.source")[:7]
     assert read("test.pieces") == read("validation.source.pieces")[:7]
     tokenizer = Tokenizer.load(tmp_path / "text" / "spm.model")
-    ids = {piece: number for number, piece in enumerate(read("vocabulary.pieces"), start=END + 1)}
-    assert len(ids) + END + 1 == tokenizer.vocab_size
+    ids = {piece: number for number, piece in enumerate(read("vocabulary.pieces"), start=EOS + 1)}
+    assert len(ids) + EOS + 1 == tokenizer.vocab_size
     for line, pieces in zip(read("train.source"), read("train.source.pieces"), strict=True):
         assert tokenizer.decode([[ids[piece] for piece in pieces.split(" ")]]) == [line]
 
@@ -148,14 +152,14 @@ def test_rates_are_read_from_the_logs_of_peers() -> None:
     }
     rates = {"opennmt": 2048.0, "joeynmt": 602.0}
     for name, log in logs.items():
-        assert [float(rate) for _, rate in peers.RATES[name].findall(log)] == [rates[name]]
+        assert [float(rate) for _, rate in peers.RATE_PATTERNS[name].findall(log)] == [rates[name]]
 
 
 @pytest.mark.parametrize("name", peers.ATTENTIONS)
 def test_peers_have_the_sizes_of_the_setting(name: str, tmp_path: Path) -> None:
     ours = chosen()
     peer = peers.Peer(name, "python", tmp_path, tmp_path, threads=1)
-    path = peer._config(peers.ATTENTIONS[name][0], every=2, save=10)
+    path = peer._write_config(peers.ATTENTIONS[name][0], every=2, save=10)
     text = path.read_text(encoding="utf-8")
     for what in (
         ours["model"]["embedding_size"],
@@ -180,6 +184,6 @@ def test_growth_costs_what_is_counted_and_draws_it(tmp_path: Path) -> None:
     assert by_source[0] < by_source[1]
     ways = {"peak_mib": 9.0, "idle_mib": 2.0, "seconds": 1.0}
     found["memory"] = {"points": [{"pairs": 1000, "preparing": ways, "reading": ways}]}
-    growth.plot(growth.panels(found), tmp_path / "growth.png")
+    growth.plot_panels(growth.build_panels(found), tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 0
-    assert "1,000 | 7 | 7" in tables.growth(found)
+    assert "1,000 | 7 | 7" in tables.format_growth(found)

@@ -40,7 +40,7 @@ class Toy:
         return log_probs[sentence, code], (code, None), weights[sentence, code]
 
     def after(self, sentence: int, prefix: list[int]) -> tuple[list[float], list[float]]:
-        """log_probs and weights after START and these tokens: what oracles ask, without a search or a batch."""
+        """log_probs and weights after BOS and these tokens: what oracles ask, without a search or a batch."""
         code = 0
         for token in [2, *prefix]:
             code = (code * self.vocab + token) % CODES
@@ -61,7 +61,7 @@ def toy() -> Callable[..., Toy]:
 
 @pytest.fixture
 def lengths_of() -> Callable[[int], tuple[int, ...]]:
-    """Source lengths, END counted, that a seed stands for."""
+    """Source lengths, EOS counted, that a seed stands for."""
 
     def draw(seed: int) -> tuple[int, ...]:
         chance = random.Random(seed)

@@ -12,7 +12,7 @@ import torch
 from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
-from nmt.special_tokens import END, UNKNOWN
+from nmt.special_tokens import EOS, UNK
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -44,11 +44,11 @@ def limits(search: Beam, length: int) -> tuple[int, int]:
 def allowed(search: Beam, tokens: list[int]) -> bool:
     size = search.no_repeat_ngram or len(tokens) + 1
     ngrams = [tuple(tokens[place : place + size]) for place in range(len(tokens) - size + 1)]
-    return len(ngrams) == len(set(ngrams)) and (search.unknown or UNKNOWN not in tokens)
+    return len(ngrams) == len(set(ngrams)) and (search.unknown or UNK not in tokens)
 
 
 def log_prob_of(toy: Any, sentence: int, tokens: list[int]) -> float:
-    return sum(toy.after(sentence, tokens[:place])[0][token] for place, token in enumerate([*tokens, END]))
+    return sum(toy.after(sentence, tokens[:place])[0][token] for place, token in enumerate([*tokens, EOS]))
 
 
 def divisor_of(search: Beam, length: int) -> float:
@@ -72,7 +72,7 @@ def score_of(search: Beam, toy: Any, sentence: int, tokens: list[int]) -> float:
 def translations(search: Beam, toy: Any, sentence: int) -> list[tuple[float, list[int]]]:
     """All complete translations that the constraints allow, best first."""
     least, most = limits(search, int(toy.lengths[sentence]))
-    real = [token for token in range(toy.vocab) if token == UNKNOWN or token > END]
+    real = [token for token in range(toy.vocab) if token == UNK or token > EOS]
     every = [list(some) for length in range(most + 1) for some in itertools.product(real, repeat=length)]
 
     def stuck(tokens: list[int]) -> bool:
@@ -92,13 +92,13 @@ def plain_beam(search: Beam, toy: Any, sentence: int) -> list[tuple[float, list[
             (log_prob + step, [*tokens, token])
             for log_prob, tokens in live
             for token, step in enumerate(toy.after(sentence, tokens)[0])
-            if (token == END and length >= least)
-            or (length < most and (token > END or token == UNKNOWN) and allowed(search, [*tokens, token]))
+            if (token == EOS and length >= least)
+            or (length < most and (token > EOS or token == UNK) and allowed(search, [*tokens, token]))
         ]
         grown.sort(key=lambda candidate: -candidate[0])
         first = grown[: search.size]
-        finished += [(score_of(search, toy, sentence, t[:-1]), t[:-1]) for _, t in first if t[-1] == END]
-        live = [candidate for candidate in grown if candidate[1][-1] != END][: search.size]
+        finished += [(score_of(search, toy, sentence, t[:-1]), t[:-1]) for _, t in first if t[-1] == EOS]
+        live = [candidate for candidate in grown if candidate[1][-1] != EOS][: search.size]
         best = sorted((score for score, _ in finished), reverse=True)[: search.nbest]
         ended_next = [log_prob / divisor_of(search, min(len(tokens), most) + 1) for log_prob, tokens in live]
         if search.stopping == "likely" and len(best) == search.nbest and max(ended_next, default=-math.inf) <= best[-1]:
@@ -216,7 +216,7 @@ def test_among_finished_hypotheses_a_tie_goes_to_the_one_that_finished_first() -
         return torch.full((len(tokens), 7), -2.0), state, None
 
     ((*found,),) = Beam(size=3, nbest=2, length_penalty="average")(step, (), (), torch.tensor([5]))
-    assert [(hypothesis.tokens, hypothesis.score) for hypothesis in found] == [([], -2.0), ([UNKNOWN], -2.0)]
+    assert [(hypothesis.tokens, hypothesis.score) for hypothesis in found] == [([], -2.0), ([UNK], -2.0)]
 
 
 def test_an_end_out_of_the_beam_does_not_finish(toy: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.constraints import Constraints
 from nmt.search.searches import SEARCHES
-from nmt.special_tokens import END, PAD, START, UNKNOWN
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 
 SEEDS = range(6)
 EVERY = pytest.mark.parametrize("name", SEARCHES)
@@ -33,7 +33,7 @@ def test_a_token_is_allowed_where_a_reader_of_the_rules_says_so(
     produced: list[int], size: int, least: float, extra: int, unknown: bool, length: int
 ) -> None:
     constraints = Constraints(min_ratio=least, max_ratio=2.0, max_extra=extra, no_repeat_ngram=size, unknown=unknown)
-    limits = constraints.limits(torch.tensor([length]))
+    limits = constraints.compute_limits(torch.tensor([length]))
     most = math.floor(2.0 * (length - 1) + extra)
     fewest = min(most, math.ceil(least * (length - 1)))
     assert (limits.minimum.tolist(), limits.maximum.tolist()) == ([fewest], [most])
@@ -43,13 +43,13 @@ def test_a_token_is_allowed_where_a_reader_of_the_rules_says_so(
     if len(produced) < most:
         tail = produced[len(produced) - size + 1 :] if size > 1 else []
         enough = len(produced) >= size - 1
-        real = [UNKNOWN, *range(4, 9)] if unknown else range(4, 9)
+        real = [UNK, *range(4, 9)] if unknown else range(4, 9)
         allowed = {token for token in real if not (enough and (*tail, token) in old)}
     if len(produced) >= fewest or not allowed:
-        allowed.add(END)
+        allowed.add(EOS)
     log_probs = torch.randn(1, 1, 9).log_softmax(-1)
     confined = log_probs.clone()
-    constraints.confine(confined, torch.tensor([[produced]]).long(), limits)
+    constraints.apply(confined, torch.tensor([[produced]]).long(), limits)
     found = confined[0, 0]
     assert {token for token in range(9) if found[token] > -math.inf} == allowed
     assert torch.equal(found[sorted(allowed)], log_probs[0, 0, sorted(allowed)])
@@ -73,7 +73,7 @@ def test_a_maximum_of_nothing_gives_the_empty_hypothesis_with_the_cost_of_ending
     for sentence, (hypothesis,) in enumerate(made.search(SEARCHES[name](max_ratio=0.0, max_extra=0))):
         log_probs, weights = made.after(sentence, [])
         assert hypothesis.tokens == []
-        assert hypothesis.log_prob == pytest.approx(log_probs[END])
+        assert hypothesis.log_prob == pytest.approx(log_probs[EOS])
         assert hypothesis.weights.tolist() == [pytest.approx(weights)]
 
 
@@ -83,7 +83,7 @@ def test_a_maximum_of_nothing_gives_the_empty_hypothesis_with_the_cost_of_ending
 def test_control_symbols_are_never_produced(name: str, seed: int, unknown: bool, toy: Callable[..., Any]) -> None:
     found = toy(seed, lengths=(4, 6, 3)).search(SEARCHES[name](unknown=unknown))
     produced = {token for hypotheses in found for hypothesis in hypotheses for token in hypothesis.tokens}
-    assert not produced & ({PAD, START, END} if unknown else {PAD, START, END, UNKNOWN})
+    assert not produced & ({PAD, BOS, EOS} if unknown else {PAD, BOS, EOS, UNK})
 
 
 @EVERY
@@ -99,7 +99,7 @@ def test_no_ngram_is_repeated(name: str, seed: int, size: int, toy: Callable[...
 @EVERY
 def test_a_hypothesis_with_nowhere_to_go_ends_below_its_minimum(name: str, toy: Callable[..., Any]) -> None:
     ((hypothesis, *_),) = toy(0, lengths=(9,)).search(SEARCHES[name](no_repeat_ngram=1, min_ratio=1.0))
-    assert sorted(hypothesis.tokens) == [UNKNOWN, 4, 5]
+    assert sorted(hypothesis.tokens) == [UNK, 4, 5]
     assert hypothesis.log_prob > -math.inf
 
 

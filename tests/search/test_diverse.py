@@ -10,7 +10,7 @@ import pytest
 from nmt.errors import ConfigError
 from nmt.search.beam import Beam
 from nmt.search.diverse import DiverseBeam
-from nmt.special_tokens import END, UNKNOWN
+from nmt.special_tokens import EOS, UNK
 
 SETTINGS: list[dict[str, Any]] = [
     {"length_penalty": "none"},
@@ -59,12 +59,12 @@ def diverse_by_hand(toy: Any, sentence: int, most: int, *, groups: int, size: in
                 (log_prob + step, [*tokens, token])
                 for log_prob, tokens in live[group]
                 for token, step in enumerate(toy.after(sentence, tokens)[0])
-                if token == END or (length < most and (token > END or token == UNKNOWN))
+                if token == EOS or (length < most and (token > EOS or token == UNK))
             ]
-            grown.sort(key=lambda one: -(one[0] - diversity * (taken[one[1][-1]] if one[1][-1] != END else 0)))
-            ended[group] += [(log_prob, t[:-1]) for log_prob, t in grown[:size] if t[-1] == END]
+            grown.sort(key=lambda one: -(one[0] - diversity * (taken[one[1][-1]] if one[1][-1] != EOS else 0)))
+            ended[group] += [(log_prob, t[:-1]) for log_prob, t in grown[:size] if t[-1] == EOS]
             ended[group] = sorted(ended[group], reverse=True)[:size]
-            live[group] = [one for one in grown if one[1][-1] != END][:size]
+            live[group] = [one for one in grown if one[1][-1] != EOS][:size]
             best = max((log_prob for log_prob, _ in live[group]), default=-math.inf)
             done[group] = len(ended[group]) == size and best <= ended[group][-1][0]
             if not done[group]:

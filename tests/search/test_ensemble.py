@@ -7,7 +7,7 @@ import torch
 
 from nmt.errors import ConfigError
 from nmt.search.beam import Beam
-from nmt.search.ensemble import ensemble
+from nmt.search.ensemble import build_ensemble
 from nmt.search.greedy import Greedy
 
 SEARCH = Beam(size=4, nbest=3)
@@ -15,7 +15,7 @@ SEARCH = Beam(size=4, nbest=3)
 
 def searched(*models: Any, search: Any = SEARCH) -> Any:
     states, memories = tuple(one.state for one in models), tuple(one.memory for one in models)
-    return search(ensemble(models), states, memories, models[0].lengths)
+    return search(build_ensemble(models), states, memories, models[0].lengths)
 
 
 def test_a_model_with_itself_is_itself(toy: Callable[..., Any]) -> None:
@@ -51,9 +51,9 @@ def test_models_without_weights_do_not_take_part_in_the_mean(toy: Callable[..., 
         return torch.zeros(len(tokens), 6).log_softmax(-1), state, None
 
     tokens, lengths = torch.tensor([2]), made.lengths
-    seen = ensemble([made, blind])(tokens, (made.state, ()), (made.memory, ()))[2]
+    seen = build_ensemble([made, blind])(tokens, (made.state, ()), (made.memory, ()))[2]
     assert torch.equal(seen, made(tokens, made.state, made.memory)[2])
-    ((found,),) = Greedy()(ensemble([blind]), ((),), ((),), lengths)
+    ((found,),) = Greedy()(build_ensemble([blind]), ((),), ((),), lengths)
     assert found.weights is None
 
 
@@ -62,10 +62,10 @@ def test_certainty_is_never_more_than_certain() -> None:
         return torch.tensor([[0.0, -1e4, -1e4]]), state, None
 
     for copies in range(1, 12):
-        log_probs, _, _ = ensemble([sure] * copies)(torch.tensor([2]), ((),) * copies, ((),) * copies)
+        log_probs, _, _ = build_ensemble([sure] * copies)(torch.tensor([2]), ((),) * copies, ((),) * copies)
         assert log_probs.max() <= 0
 
 
 def test_an_ensemble_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one"):
-        ensemble([])
+        build_ensemble([])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.search.greedy import Greedy
-from nmt.special_tokens import END, PAD, START
+from nmt.special_tokens import BOS, EOS, PAD
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -18,10 +18,10 @@ def test_every_token_is_the_most_probable_one(seed: int, toy: Callable[..., Any]
         while True:
             log_probs, weights = made.after(sentence, tokens)
             full = len(tokens) == int(made.lengths[sentence]) - 1 + 3
-            allowed = [END] if full else [token for token in range(13) if token not in (PAD, START)]
+            allowed = [EOS] if full else [token for token in range(13) if token not in (PAD, BOS)]
             token = max(allowed, key=log_probs.__getitem__)
             total, looks = total + log_probs[token], [*looks, weights]
-            if token == END:
+            if token == EOS:
                 break
             tokens.append(token)
         assert found.tokens == tokens

@@ -11,7 +11,7 @@ from nmt.search.diverse import DiverseBeam
 from nmt.search.greedy import Greedy
 from nmt.search.protocols import Request
 from nmt.search.sampling import Sampling
-from nmt.special_tokens import END, UNKNOWN
+from nmt.special_tokens import EOS, UNK
 from tests.search.test_beam import log_prob_of
 
 SEARCHES: list[Constraints] = [
@@ -23,7 +23,7 @@ SEARCHES: list[Constraints] = [
     Sampling(samples=2, seed=5, top_k=2, no_repeat_ngram=1, unknown=False),
 ]
 EVERY = pytest.mark.parametrize("search", SEARCHES, ids=lambda search: type(search).__name__)
-PREFIXES = [[7, 4], [], [5] * 15, [UNKNOWN, 6, 6], [9]]
+PREFIXES = [[7, 4], [], [5] * 15, [UNK, 6, 6], [9]]
 LENGTHS = (3, 4, 2, 5, 1)
 
 
@@ -97,4 +97,4 @@ def test_end_is_not_taken_for_a_prefix(toy: Callable[..., Any]) -> None:
     made = toy(0, vocab=11, lengths=(3,), sharpness=4.0)
     ((found,),) = search_from(made, Greedy(max_ratio=0.0, max_extra=0), [[8]], [0])
     assert found.tokens == [8]
-    assert END not in found.tokens
+    assert EOS not in found.tokens

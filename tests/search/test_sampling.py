@@ -12,8 +12,8 @@ from scipy import stats
 
 from nmt.errors import ConfigError
 from nmt.search.greedy import Greedy
-from nmt.search.sampling import Sampling, draw
-from nmt.special_tokens import END, PAD, START
+from nmt.search.sampling import Sampling, draw_tokens
+from nmt.special_tokens import BOS, EOS, PAD
 
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -48,11 +48,11 @@ def sequences(toy: Any, search: Sampling, most: int, least: int) -> dict[tuple[i
     while front:
         following: dict[tuple[int, ...], float] = {}
         for prefix, prob in front.items():
-            forbidden = {PAD, START} | ({END} if len(prefix) < least else set())
+            forbidden = {PAD, BOS} | ({EOS} if len(prefix) < least else set())
             forbidden |= set(prefix) if search.no_repeat_ngram == 1 else set()
-            forbidden |= set(range(toy.vocab)) - {END} if len(prefix) == most else set()
+            forbidden |= set(range(toy.vocab)) - {EOS} if len(prefix) == most else set()
             for token, share in distribution(toy.after(0, list(prefix))[0], search, forbidden).items():
-                if token == END:
+                if token == EOS:
                     found[prefix] = prob * share
                 else:
                     following[(*prefix, token)] = prob * share
@@ -119,7 +119,7 @@ def test_hypotheses_come_best_first_with_the_model_s_own_log_prob(toy: Callable[
         assert len(found) == 7
         assert [one.score for one in found] == sorted((one.log_prob for one in found), reverse=True)
         for one in found:
-            steps = enumerate([*one.tokens, END])
+            steps = enumerate([*one.tokens, EOS])
             total = sum(made.after(sentence, one.tokens[:place])[0][token] for place, token in steps)
             assert one.log_prob == pytest.approx(total, abs=1e-4)
             looks = [made.after(sentence, one.tokens[:place])[1] for place in range(len(one.tokens) + 1)]
@@ -136,7 +136,7 @@ def test_the_ends_of_the_unit_interval_draw_possible_tokens(
 ) -> None:
     log_probs = torch.tensor([probs, probs]).log()
     ends = torch.tensor([0.0, 1 - 2**-24])
-    for token in draw(log_probs, ends, top_k=top_k, top_p=top_p).tolist():
+    for token in draw_tokens(log_probs, ends, top_k=top_k, top_p=top_p).tolist():
         assert probs[token] > 0
 
 
@@ -150,7 +150,7 @@ def test_all_that_is_drawn_is_the_support(scores: list[float], top_k: int | None
     search = Sampling(top_k=top_k, top_p=top_p)
     support = distribution(log_probs.tolist(), search, set())
     uniforms = torch.linspace(0, 1 - 2**-24, 2000)
-    found = set(draw(log_probs.expand(2000, -1), uniforms, top_k=top_k, top_p=top_p).tolist())
+    found = set(draw_tokens(log_probs.expand(2000, -1), uniforms, top_k=top_k, top_p=top_p).tolist())
     common = {token for token, prob in support.items() if prob > 2 / 2000}
     assert common <= found <= support.keys()
 

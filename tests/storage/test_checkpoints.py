@@ -50,10 +50,10 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 def test_a_checkpoint_is_sealed_complete_and_pointed_to(checkpoints: Checkpoints) -> None:
     folder = written(checkpoints, 400, value=31.25)
     assert folder == checkpoints.folder / "step-000400"
-    assert manifest.problems(folder) == []
-    assert manifest.value(folder) == 31.25
+    assert manifest.find_problems(folder) == []
+    assert manifest.read_value(folder) == 31.25
     assert {"model.safetensors", "alignments/000.png"} <= set(files.read_json(folder / manifest.NAME)["files"])
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() == folder
     assert os.readlink(checkpoints.folder / "last") == os.readlink(checkpoints.folder / "best") == "step-000400"
     assert names(checkpoints.folder) == {"step-000400", "last", "best"}
 
@@ -62,10 +62,10 @@ def test_nothing_is_seen_of_a_checkpoint_before_it_is_whole(checkpoints: Checkpo
     with checkpoints.write(3) as folder:
         fill(folder)
         assert folder.name.startswith(".writing-")
-        assert checkpoints.newest() is None
-        assert checkpoints.kept() == []
+        assert checkpoints.find_newest() is None
+        assert checkpoints.list_complete() == []
     assert not folder.exists()
-    assert [entry.step for entry in checkpoints.kept()] == [3]
+    assert [entry.step for entry in checkpoints.list_complete()] == [3]
 
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -77,14 +77,14 @@ def test_an_interrupted_write_leaves_the_earlier_ones_and_nothing_else(
         fill(folder)
         raise interruption
     assert names(checkpoints.folder) == {"step-000001", "last"}
-    assert checkpoints.newest() == earlier
+    assert checkpoints.find_newest() == earlier
 
 
 def test_a_full_disk_is_named_with_path_and_space(checkpoints: Checkpoints) -> None:
     earlier = written(checkpoints, 1)
     with pytest.raises(CheckpointError, match=r"step-000002.*No space left.*MiB are free"), checkpoints.write(2):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert checkpoints.newest() == earlier
+    assert checkpoints.find_newest() == earlier
 
 
 @contextmanager
@@ -126,12 +126,12 @@ def test_a_kill_between_any_two_moves_loses_nothing_earlier(
         dying.setattr("shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt), checkpoints.write(2) as folder:
             fill(folder)
-    newest = checkpoints.newest()
+    newest = checkpoints.find_newest()
     assert newest == (earlier if kill == "rename" else checkpoints.folder / "step-000002")
-    checkpoints.tidy()
+    checkpoints.recover()
     assert not list(checkpoints.folder.glob(".writing-*"))
-    assert checkpoints.newest() == newest
-    assert written(checkpoints, 2) == checkpoints.newest()
+    assert checkpoints.find_newest() == newest
+    assert written(checkpoints, 2) == checkpoints.find_newest()
 
 
 def test_pointers_that_a_kill_left_behind_are_brought_up_to_date(
@@ -143,13 +143,13 @@ def test_pointers_that_a_kill_left_behind_are_brought_up_to_date(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(Checkpoints, "_point", killed)
+        dying.setattr(Checkpoints, "_write_pointers", killed)
         with pytest.raises(KeyboardInterrupt), checkpoints.write(2, 5.0) as folder:
             fill(folder)
     assert os.readlink(checkpoints.folder / "last") == "step-000001"
-    newest = checkpoints.newest()
+    newest = checkpoints.find_newest()
     assert newest is not None
-    checkpoints.settle(newest)
+    checkpoints.repair_pointers(newest)
     assert {os.readlink(checkpoints.folder / name) for name in ("last", "best")} == {"step-000002"}
 
 
@@ -169,9 +169,9 @@ def test_a_kill_while_one_replaces_another_brings_the_old_one_back(
         dying.setattr("shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt), checkpoints.write(1) as again:
             fill(again, weight=7.0)
-    assert checkpoints.newest() is None
-    checkpoints.tidy()
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() is None
+    checkpoints.recover()
+    assert checkpoints.find_newest() == folder
     assert files.load_tensors(folder / "model.safetensors")["weight"].eq(0.5).all()
     assert names(checkpoints.folder) == {"step-000001", "last"}
 
@@ -195,9 +195,9 @@ def test_a_kill_while_one_replaces_another_brings_the_old_one_back(
 def test_damage_is_found_said_and_skipped(checkpoints: Checkpoints, caplog, damage, complaint: str) -> None:
     earlier, folder = written(checkpoints, 1), written(checkpoints, 2)
     damage(folder)
-    assert len(manifest.problems(folder)) == 1
+    assert len(manifest.find_problems(folder)) == 1
     with caplog.at_level(logging.WARNING):
-        assert checkpoints.newest() == earlier
+        assert checkpoints.find_newest() == earlier
     assert complaint in caplog.text
     assert "step-000002" in caplog.text
 
@@ -207,7 +207,7 @@ def test_what_is_damaged_is_written_again_at_the_same_step(checkpoints: Checkpoi
     (folder / "model.safetensors").write_bytes(b"")
     with checkpoints.write(2) as again:
         fill(again, weight=7.0)
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() == folder
     assert files.load_tensors(folder / "model.safetensors")["weight"].eq(7.0).all()
     assert names(checkpoints.folder) == {"step-000001", "step-000002", "last"}
 
@@ -216,8 +216,8 @@ def test_a_light_checkpoint_keeps_its_scores_and_pictures_and_is_no_checkpoint(c
     written(checkpoints, 1, 2, 3)
     assert names(checkpoints.folder / "step-000001") == LASTING
     assert (checkpoints.folder / "step-000001/alignments/000.png").read_bytes() == b"picture"
-    assert manifest.problems(checkpoints.folder / "step-000001") != []
-    assert [entry.step for entry in checkpoints.kept()] == [2, 3]
+    assert manifest.find_problems(checkpoints.folder / "step-000001") != []
+    assert [entry.step for entry in checkpoints.list_complete()] == [2, 3]
 
 
 def test_an_interrupted_pruning_is_finished_by_the_next(checkpoints: Checkpoints) -> None:
@@ -236,10 +236,10 @@ def test_without_any_manifest_all_is_left_and_refused(checkpoints: Checkpoints, 
         ((checkpoints.folder if name == "last" else folder) / name).unlink()
     (checkpoints.folder / ".writing-step-000004").mkdir()
     before = sorted(checkpoints.folder.rglob("*"))
-    checkpoints.tidy()
+    checkpoints.recover()
     assert sorted(checkpoints.folder.rglob("*")) == before
     with pytest.raises(CheckpointError, match=r"Every checkpoint(?s:.)*step-000003: .*MANIFEST") as refused:
-        checkpoints.newest()
+        checkpoints.find_newest()
     assert "step-000001" not in str(refused.value)  # it is light, and so it should be
 
 
@@ -249,10 +249,10 @@ def test_what_last_points_to_is_damaged_without_a_manifest_even_if_it_is_empty_o
     folder = written(checkpoints, 1)
     for name in (manifest.NAME, "model.safetensors", "state.safetensors"):
         (folder / name).unlink()
-    checkpoints.tidy()
+    checkpoints.recover()
     assert (folder / "state.json").exists()
     with pytest.raises(CheckpointError, match="Every checkpoint"):
-        checkpoints.newest()
+        checkpoints.find_newest()
 
 
 def test_a_newer_checkpoint_without_manifest_is_skipped_with_a_warning_as_other_damage(
@@ -260,9 +260,9 @@ def test_a_newer_checkpoint_without_manifest_is_skipped_with_a_warning_as_other_
 ) -> None:
     earlier, folder = written(checkpoints, 1), written(checkpoints, 2)
     (folder / manifest.NAME).unlink()
-    checkpoints.tidy()
+    checkpoints.recover()
     assert (folder / "model.safetensors").exists()
-    assert checkpoints.newest() == earlier
+    assert checkpoints.find_newest() == earlier
     assert f"{folder} is damaged and is skipped" in caplog.text
 
 
@@ -270,9 +270,9 @@ def test_what_a_killed_pruning_left_is_finished_by_tidy(checkpoints: Checkpoints
     folder = written(checkpoints, 1)
     newest = written(checkpoints, 2)
     (folder / manifest.NAME).unlink()
-    checkpoints.tidy()
+    checkpoints.recover()
     assert names(folder) == LASTING
-    assert checkpoints.newest() == newest
+    assert checkpoints.find_newest() == newest
 
 
 def test_the_one_just_written_stays_even_if_damaged_newer_ones_fill_the_places(checkpoints: Checkpoints) -> None:
@@ -281,7 +281,7 @@ def test_the_one_just_written_stays_even_if_damaged_newer_ones_fill_the_places(c
         (checkpoints.folder / f"step-{step:06d}/hypotheses.txt").write_text("hypotheses.TXT")
     folder = written(checkpoints, 50)
     assert newer.exists()
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() == folder
 
 
 VALUES = st.lists(
@@ -299,8 +299,10 @@ def test_the_newest_and_the_best_stay(tmp_path_factory, values, keep_last: int, 
     ranking = sorted(numbers, key=lambda step: (-numbers[step], step))
     most = 1 if len(numbers) >= keep_last else keep_last  # of those that nothing measured
     expected = {*range(len(values))[-most:], *sorted(numbers)[-keep_last:], *ranking[: max(1, keep_best)]}
-    assert {entry.step for entry in checkpoints.kept()} == expected
-    assert [entry.step for entry in checkpoints.kept() if entry.value is not None] == sorted(expected & numbers.keys())
+    assert {entry.step for entry in checkpoints.list_complete()} == expected
+    assert [entry.step for entry in checkpoints.list_complete() if entry.value is not None] == sorted(
+        expected & numbers.keys()
+    )
     assert os.readlink(checkpoints.folder / "last") == f"step-{len(values) - 1:06d}"
     assert (checkpoints.folder / "best").is_symlink() == bool(ranking)
     if ranking:
@@ -310,19 +312,19 @@ def test_the_newest_and_the_best_stay(tmp_path_factory, values, keep_last: int, 
 def test_steps_are_ordered_as_numbers(checkpoints: Checkpoints) -> None:
     folder = written(checkpoints, 999_999, 1_000_000)
     assert folder.name == "step-1000000"
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() == folder
     (checkpoints.folder / "step-notes").mkdir()
-    assert [entry.step for entry in checkpoints.kept()] == [999_999, 1_000_000]
+    assert [entry.step for entry in checkpoints.list_complete()] == [999_999, 1_000_000]
 
 
 def test_tidy_leaves_checkpoints_alone_and_may_come_before_the_first(checkpoints: Checkpoints) -> None:
-    checkpoints.tidy()
+    checkpoints.recover()
     folder = written(checkpoints, 1)
     (checkpoints.folder / ".writing-step-000002" / "alignments").mkdir(parents=True)
     (checkpoints.folder / ".writing-last").symlink_to("nowhere")
-    checkpoints.tidy()
+    checkpoints.recover()
     assert names(checkpoints.folder) == {"step-000001", "last"}
-    assert checkpoints.newest() == folder
+    assert checkpoints.find_newest() == folder
 
 
 def test_others_may_read_a_checkpoint_as_far_as_the_umask_lets_them(checkpoints: Checkpoints) -> None:

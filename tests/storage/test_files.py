@@ -41,7 +41,7 @@ def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path) -> Non
 
 
 def test_json_that_would_break_its_reader_is_refused(tmp_path: Path) -> None:
-    for content in (b"[" * 60_000, rb'["\ud800"]', b'{"a": 1, "a": 2}', b" " * (files.JSON_BYTES + 1)):
+    for content in (b"[" * 60_000, rb'["\ud800"]', b'{"a": 1, "a": 2}', b" " * (files.MAX_JSON_BYTES + 1)):
         (tmp_path / "bad.json").write_bytes(content)
         with pytest.raises(CheckpointError, match=r"bad\.json"):
             files.read_json(tmp_path / "bad.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.inference.resumable import alone
+from nmt.inference.resumable import lock_or_raise
 from nmt.runs import training_run
 from nmt.storage.locks import lock_file
 from nmt.storage.run_lock import lock
@@ -31,7 +31,7 @@ def without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_posix")
 def test_a_system_without_locks_is_told_of_and_worked_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), lock(tmp_path), (tmp_path / "out").open("wb") as file:
-        alone(file, "out")
+        lock_or_raise(file, "out")
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
         f"{tmp_path} cannot be locked",
         "out cannot be locked",
@@ -40,4 +40,4 @@ def test_a_system_without_locks_is_told_of_and_worked_on(tmp_path: Path, caplog:
 
 @pytest.mark.usefixtures("without_posix")
 def test_a_system_that_does_not_tell_memory_leaves_it_unknown() -> None:
-    assert training_run.peak_memory() is None
+    assert training_run.measure_peak_memory() is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import ModelError
-from nmt.inference.resumable import fingerprint
+from nmt.inference.resumable import hash_model_folder
 from nmt.storage.untrusted_paths import CONFIG, LEXICON, WEIGHTS, list_model_files, parse_json, read_config
 from tests.trust.hostile_folders import make_socket
 
@@ -45,9 +45,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["extra.model", "extra.json", "spm.source.model", "MANIFEST.json", LEXICON])
 def test_what_lies_beside_a_model_is_not_opened(name: str, kind: str, folder: Path) -> None:
     (folder / LEXICON).unlink()
-    wanted = fingerprint(folder)
+    wanted = hash_model_folder(folder)
     ODD[kind](folder / name)
-    assert fingerprint(folder) == wanted
+    assert hash_model_folder(folder) == wanted
     assert [path.name for path in list_model_files(folder)] == [CONFIG, WEIGHTS, "spm.model"]
 
 
@@ -57,16 +57,16 @@ def test_what_is_no_regular_file_in_the_folder_is_refused(name: str, kind: str, 
     (folder / name).unlink()
     ODD[kind](folder / name)
     with pytest.raises(ModelError, match=name) as caught:
-        fingerprint(folder, lexicon=True)
+        hash_model_folder(folder, lexicon=True)
     assert str(folder) in str(caught.value)
     assert str(caught.value).isprintable()
 
 
 def test_every_file_of_the_model_counts(folder: Path) -> None:
-    found = {fingerprint(folder, lexicon=True), fingerprint(folder)}
+    found = {hash_model_folder(folder, lexicon=True), hash_model_folder(folder)}
     for name in (WEIGHTS, "spm.model", LEXICON):
         (folder / name).write_bytes(b"changed")
-        found.add(fingerprint(folder, lexicon=True))
+        found.add(hash_model_folder(folder, lexicon=True))
     assert len(found) == 5
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import dictionaries, integers, lists, none, recursive, text
 
-from nmt.storage.yaml_files import LONGEST, format_yaml, parse_yaml
+from nmt.storage.yaml_files import MAX_CHARACTERS, format_yaml, parse_yaml
 
 BOMB = "a: &a [x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)
@@ -20,7 +20,7 @@ BOMB = "a: &a [x, x, x, x]\n" + "".join(
         ("{a: " * 20_000, "in one another"),
         ("".join(f"{' ' * n}a:\n" for n in range(200)), "in one another"),
         ("a: [", "expected"),
-        ("a" * (LONGEST + 1), "at most"),
+        ("a" * (MAX_CHARACTERS + 1), "at most"),
     ],
 )
 def test_what_is_no_plain_tree_is_refused(content: str, said: str) -> None:

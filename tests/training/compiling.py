@@ -17,19 +17,19 @@ from torch._dynamo.utils import counters
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
 from nmt.training import compiled
-from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, mix, numbers, seq2seq
+from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, build_seq2seq, draw_normal, make_mix
 
 Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 LUONG = Plan("luong", "lstm")
 CASES = [
-    (LUONG, mix("additive", "local_p", "entmax15", 2)),
-    (Plan("bahdanau", "gru"), mix("location", "local_m", "sparsemax")),
-    (Plan("conditional", "layer_norm_lstm"), mix("cosine", heads=2)),
-    *((plan, mix()) for plan in PLANS),
-    (LUONG, mix("dot", "local_m", "sparsemax")),
-    (LUONG, mix("scaled_dot", "local_p", heads=4)),
-    (LUONG, mix("concat", "local_m", "entmax15", 2)),
+    (LUONG, make_mix("additive", "local_p", "entmax15", 2)),
+    (Plan("bahdanau", "gru"), make_mix("location", "local_m", "sparsemax")),
+    (Plan("conditional", "layer_norm_lstm"), make_mix("cosine", heads=2)),
+    *((plan, make_mix()) for plan in PLANS),
+    (LUONG, make_mix("dot", "local_m", "sparsemax")),
+    (LUONG, make_mix("scaled_dot", "local_p", heads=4)),
+    (LUONG, make_mix("concat", "local_m", "entmax15", 2)),
     (LUONG, Mix("general", "local_p", (("renormalize", True),), "softmax", 1)),
 ]
 """The first few have every decoder, scope and normalizer among them."""
@@ -54,7 +54,7 @@ def outcome(model: Seq2Seq, forward: Forward, given: tuple[Tensor, Tensor, Tenso
     for _ in range(2):
         with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
             readout = forward(*given)
-        (readout * numbers(*readout.shape).to(readout.dtype)).sum().backward()
+        (readout * draw_normal(*readout.shape).to(readout.dtype)).sum().backward()
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     return torch.cat([part.detach().double().flatten() for part in (readout, *gradients)])
 
@@ -65,9 +65,9 @@ def main() -> None:
     compiled.BLOCK = int(positions)
     is_low = format_ == "bfloat16"
     for number in map(int, chosen):
-        model = seq2seq(CASES[number][0], attention=CASES[number][1])
+        model = build_seq2seq(CASES[number][0], attention=CASES[number][1])
         model = model if is_low else model.double()
-        forward = compiled.Compiled(model, is_captured=False, backend=backend)
+        forward = compiled.CompiledForward(model, is_captured=False, backend=backend)
         distances = []
         if format_ == "dropout":
             model.decoder.readout_dropout.p = 0.5

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, ConfigError
 from nmt.storage.files import load_tensors, save_tensors
-from nmt.training.average import Ema, average
+from nmt.training.average import EmaWeights, average
 
 
 def saved(folder: Path, *models: dict[str, Tensor]) -> list[Path]:
@@ -79,25 +79,25 @@ def test_nothing_to_average_is_refused(tmp_path: Path) -> None:
 @given(decay=st.sampled_from([0.0, 0.5, 0.999]), updates=st.integers(0, 6))
 def test_the_moving_average_follows_its_equation(decay: float, updates: int) -> None:
     network = model()
-    ema = Ema(network, decay=decay)
+    ema = EmaWeights(network, decay=decay)
     wanted = {name: weight.detach().double() for name, weight in network.named_parameters()}
     for n in range(updates):
         step(network, seed=n)
         ema.update(network)
         d = min(decay, (1 + n) / (10 + n))
         wanted = {name: d * wanted[name] + (1 - d) * w.detach().double() for name, w in network.named_parameters()}
-    with ema.applied(network):
+    with ema.swap_in(network):
         for name, weight in network.named_parameters():
             torch.testing.assert_close(weight.detach().double(), wanted[name], rtol=1e-5, atol=1e-6)
 
 
 def test_the_model_has_its_own_weights_again_even_after_an_error() -> None:
     network = model()
-    ema = Ema(network, decay=0.9)
+    ema = EmaWeights(network, decay=0.9)
     step(network, seed=1)
     own = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     places = [weight.data_ptr() for weight in network.parameters()]
-    with pytest.raises(RuntimeError), ema.applied(network):
+    with pytest.raises(RuntimeError), ema.swap_in(network):
         assert not torch.equal(network.state_dict()["3.weight"], own["3.weight"])
         raise RuntimeError
     assert all(torch.equal(tensor, own[name]) for name, tensor in network.state_dict().items())
@@ -106,13 +106,13 @@ def test_the_model_has_its_own_weights_again_even_after_an_error() -> None:
 
 def test_a_resumed_average_is_that_of_an_uninterrupted_run_to_the_bit(tmp_path: Path) -> None:
     network = model()
-    whole, stopped = Ema(network, decay=0.9), Ema(network, decay=0.9)
+    whole, stopped = EmaWeights(network, decay=0.9), EmaWeights(network, decay=0.9)
     for n in range(4):
         step(network, seed=n)
         whole.update(network)
         stopped.update(network)
     save_tensors(tmp_path / "ema.safetensors", stopped.state_dict())
-    resumed = Ema(model(seed=5), decay=0.9)
+    resumed = EmaWeights(model(seed=5), decay=0.9)
     resumed.load_state_dict(load_tensors(tmp_path / "ema.safetensors"))
     for n in range(4, 7):
         step(network, seed=n)
@@ -124,10 +124,10 @@ def test_a_resumed_average_is_that_of_an_uninterrupted_run_to_the_bit(tmp_path: 
 
 def test_the_average_of_another_model_is_refused() -> None:
     with pytest.raises(CheckpointError, match="another shape"):
-        Ema(model(), decay=0.9).load_state_dict(Ema(nn.Linear(3, 3), decay=0.9).state_dict())
+        EmaWeights(model(), decay=0.9).load_state_dict(EmaWeights(nn.Linear(3, 3), decay=0.9).state_dict())
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_a_decay_out_of_range_is_refused(decay: float) -> None:
     with pytest.raises(ConfigError, match="decay"):
-        Ema(model(), decay=decay)
+        EmaWeights(model(), decay=decay)

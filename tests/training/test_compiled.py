@@ -14,13 +14,13 @@ from torch._inductor.exc import TritonMissing
 
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training.compiled import Compiled, forward_of
+from nmt.training.compiled import CompiledForward, make_forward_fn
 from nmt.training.settings import Recurrence, Stop
-from tests.builders import Plan, seq2seq
-from tests.commands import finished
-from tests.tiny_runs import SMALL
+from tests.builders import Plan, build_seq2seq
+from tests.commands import run_process
+from tests.tiny_runs import BASE_OVERRIDES
 from tests.training.compiling import CASES, LUONG, batch
-from tests.training.fake_training import Trial
+from tests.training.fake_training import FakeTraining
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
     for recurrence in ("eager", "compiled"):
         folder = tmp_path / recurrence
         chosen = [f"training.recurrence={recurrence}", "model.dropout.embedding=0", "model.dropout.readout=0"]
-        ended = finished("train", *SMALL, *chosen, f"output={folder}", f"cache={tmp_path / 'cache'}")
+        ended = run_process("train", *BASE_OVERRIDES, *chosen, f"output={folder}", f"cache={tmp_path / 'cache'}")
         assert ended.returncode == 0, ended.stderr.decode()
         rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
         losses.append([row["loss"] for row in rows if row["kind"] in ("train", "validation")])
@@ -76,10 +76,10 @@ def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
 
 
 def test_what_is_compiled() -> None:
-    model, whole = seq2seq(LUONG), seq2seq(Plan("luong", "lstm", (("input_feeding", False),)))
-    assert forward_of(model, "eager") is model
-    assert isinstance(forward_of(model, "compiled"), Compiled)
-    assert forward_of(whole, "compiled") is whole  # torch's own layer reads all positions
+    model, whole = build_seq2seq(LUONG), build_seq2seq(Plan("luong", "lstm", (("input_feeding", False),)))
+    assert make_forward_fn(model, "eager") is model
+    assert isinstance(make_forward_fn(model, "compiled"), CompiledForward)
+    assert make_forward_fn(whole, "compiled") is whole  # torch's own layer reads all positions
 
 
 def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,14 +92,14 @@ def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: py
 
         return forward
 
-    monkeypatch.setattr("nmt.training.loop.forward_of", chosen)
-    Trial(tmp_path, recurrence="compiled", stop=Stop(steps=3)).go()
+    monkeypatch.setattr("nmt.training.loop.make_forward_fn", chosen)
+    FakeTraining(tmp_path, recurrence="compiled", stop=Stop(steps=3)).train()
     assert batches == ["compiled"] * 4  # and the one that is rehearsed
 
 
 def test_graphs_are_captured_on_a_gpu_only() -> None:
     with pytest.raises(ConfigError, match="captured makes CUDA graphs, and this model is to be trained on the cpu"):
-        forward_of(seq2seq(LUONG), "captured")
+        make_forward_fn(build_seq2seq(LUONG), "captured")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_graphs_are_captured_on_a_gpu_only() -> None:
     ids=["any", "triton"],
 )
 def test_a_missing_compiler_is_told(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Compiled(seq2seq(LUONG), is_captured=False)
+    forward = CompiledForward(build_seq2seq(LUONG), is_captured=False)
 
     def failing(*given: object) -> None:
         raise problem

@@ -8,24 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.data.batching import Batches
-from nmt.training.length import FEW, count_updates, is_open, tell_length
+from nmt.training.length import MIN_USEFUL_UPDATES, count_updates, is_open, log_length
 from nmt.training.settings import Stop, Training
-from tests.training.fake_training import Trial
+from tests.training.fake_training import FakeTraining
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_the_count_is_what_the_loop_does(tmp_path: Path) -> None:
     stop = Stop(epochs=2)
-    trial = Trial(tmp_path, "batching.tokens=200", stop=stop, accumulate=3)
-    assert count_updates(stop, trial.batches.count(), 3) == trial.go().progress.step
+    trial = FakeTraining(tmp_path, "batching.tokens=200", stop=stop, accumulate=3)
+    assert count_updates(stop, trial.batches.count(), 3) == trial.train().progress.step
 
 
 def test_the_count_of_batches_is_no_matter_of_sampling(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, "tokenizer.sampling=0.5", "batching.tokens=200")
+    trial = FakeTraining(tmp_path, "tokenizer.sampling=0.5", "batching.tokens=200")
     plain = [tokenizer.__class__(tokenizer.serialized) for tokenizer in trial.run.data.tokenizers]
     tokenizers = trial.run.data.tokenizers._replace(source=plain[0], target=plain[1])
     without = Batches(trial.batches.train, tokenizers, trial.batches.settings, seed=1)
-    assert trial.batches.count() == len(without.epoch(0))
+    assert trial.batches.count() == len(without.make_epoch(0))
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(1, 9))
@@ -40,15 +40,15 @@ def test_the_first_limit_counts(steps: int, epochs: int, accumulate: int) -> Non
 def told(caplog: pytest.LogCaptureFixture, updates: int | None, warmup: int = 0, embedded: bool = False) -> str:
     caplog.clear()
     with caplog.at_level(logging.INFO, "nmt.training.length"):
-        tell_length(Training(stop=Stop(epochs=3)), updates, 10, warmup, embedded=embedded)
+        log_length(Training(stop=Stop(epochs=3)), updates, 10, warmup, embedded=embedded)
     return caplog.text
 
 
 def test_a_short_run_says_so_and_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
-    assert "experiment=small" in told(caplog, FEW - 1)
-    assert "training.stop.epochs" in told(caplog, FEW - 1)
-    assert "embedded corpus" in told(caplog, FEW - 1, embedded=True)
-    for long in (FEW, None):
+    assert "experiment=small" in told(caplog, MIN_USEFUL_UPDATES - 1)
+    assert "training.stop.epochs" in told(caplog, MIN_USEFUL_UPDATES - 1)
+    assert "embedded corpus" in told(caplog, MIN_USEFUL_UPDATES - 1, embedded=True)
+    for long in (MIN_USEFUL_UPDATES, None):
         assert "experiment=small" not in told(caplog, long)
-    assert "WARNING" in told(caplog, FEW, warmup=FEW)
-    assert "WARNING" not in told(caplog, FEW, warmup=FEW - 1)
+    assert "WARNING" in told(caplog, MIN_USEFUL_UPDATES, warmup=MIN_USEFUL_UPDATES)
+    assert "WARNING" not in told(caplog, MIN_USEFUL_UPDATES, warmup=MIN_USEFUL_UPDATES - 1)

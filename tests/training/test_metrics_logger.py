@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from nmt.training import metrics_logger as journal_module
-from nmt.training.metrics_logger import Journal, rows
+from nmt.training.metrics_logger import MetricsLogger, read_rows
 
 
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "_tensorboard", lambda folder, step: None)
+    monkeypatch.setattr(journal_module, "_open_tensorboard", lambda folder, step: None)
 
 
 def row(step: int, kind: str = "train", **values: Any) -> dict[str, Any]:
@@ -21,21 +21,21 @@ def row(step: int, kind: str = "train", **values: Any) -> dict[str, Any]:
 
 def written(folder: Path, *steps: int, at: int = 0) -> list[int]:
     """The steps of all rows on disk after a journal that goes on at `at` has recorded these."""
-    journal = Journal(folder, step=at, validated=at)
+    journal = MetricsLogger(folder, step=at, validated=at)
     for step in steps:
         journal.record(row(step))
     journal.close()
-    return [found["step"] for found in rows(folder / "metrics.jsonl")]
+    return [found["step"] for found in read_rows(folder / "metrics.jsonl")]
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, step=0, validated=0)
+    journal = MetricsLogger(tmp_path, step=0, validated=0)
     recorded = [row(3), row(3, "validation", bleu=12.5), {"kind": "skipped", "step": 5, "lines": [3, 1]}, row(7)]
     for one in recorded:
         journal.record(one)
-    assert rows(tmp_path / "metrics.jsonl") == recorded  # before it is closed: a kill loses nothing
+    assert read_rows(tmp_path / "metrics.jsonl") == recorded  # before it is closed: a kill loses nothing
     journal.close()
-    assert rows(tmp_path / "metrics.jsonl") == recorded
+    assert read_rows(tmp_path / "metrics.jsonl") == recorded
 
 
 def test_rows_after_the_checkpoint_are_taken_back(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_rows_after_the_checkpoint_are_taken_back(tmp_path: Path) -> None:
 
 
 def test_a_validation_that_was_not_saved_is_told_again(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, step=0, validated=0)
+    journal = MetricsLogger(tmp_path, step=0, validated=0)
     for one in (row(2), row(2, "validation"), row(4), row(4, "validation"), row(4, "skipped")):
         journal.record(one)
     journal.close()
-    Journal(tmp_path, step=4, validated=2).close()
-    found = [(one["step"], one["kind"]) for one in rows(tmp_path / "metrics.jsonl")]
+    MetricsLogger(tmp_path, step=4, validated=2).close()
+    found = [(one["step"], one["kind"]) for one in read_rows(tmp_path / "metrics.jsonl")]
     assert found == [(2, "train"), (2, "validation"), (4, "train"), (4, "skipped")]
 
 
@@ -60,7 +60,7 @@ def test_a_line_that_a_dying_run_left_unfinished_is_forgotten(tmp_path: Path, to
     written(tmp_path, 2, 4)
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text() + torn)
-    assert [found["step"] for found in rows(path)] == [2, 4]
+    assert [found["step"] for found in read_rows(path)] == [2, 4]
     assert written(tmp_path, 6, at=4) == [2, 4, 6]
     assert path.read_text().count("\n") == 3
 
@@ -98,20 +98,20 @@ def test_a_damaged_line_is_left_out_with_a_warning_and_the_others_stay(
     path = tmp_path / "metrics.jsonl"
     first, second = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([damage, first, damage, second, b""]))
-    assert [found["step"] for found in rows(path)] == [2, 4]
+    assert [found["step"] for found in read_rows(path)] == [2, 4]
     assert f"{path} is damaged: lines 1, 3 are no row" in caplog.text
     assert written(tmp_path, 6, at=4) == [2, 4, 6]
     caplog.clear()
-    assert len(rows(path)) == 3  # the journal wrote the file anew
+    assert len(read_rows(path)) == 3  # the journal wrote the file anew
     assert not caplog.records
 
 
 def test_a_run_that_has_told_nothing_has_no_rows(tmp_path: Path) -> None:
-    assert rows(tmp_path / "metrics.jsonl") == []
+    assert read_rows(tmp_path / "metrics.jsonl") == []
 
 
 def test_what_json_cannot_say_is_an_error(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, step=0, validated=0)
+    journal = MetricsLogger(tmp_path, step=0, validated=0)
     with pytest.raises(ValueError, match="JSON"):
         journal.record(row(1, loss=float("nan")))
     journal.close()
@@ -122,7 +122,7 @@ def test_what_json_cannot_say_is_an_error(tmp_path: Path) -> None:
 def test_the_time_left_is_told_where_it_can_be_known(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, share: float
 ) -> None:
-    journal = Journal(tmp_path, step=0, validated=0)
+    journal = MetricsLogger(tmp_path, step=0, validated=0)
     with caplog.at_level("INFO", "nmt"):
         journal.show(row(5, epoch=2, tokens_per_second=1234.5, minutes=3.0), share)
     journal.close()
@@ -141,8 +141,8 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.M
         def close(self) -> None:
             told.append(("closed", 0.0, 0))
 
-    monkeypatch.setattr(journal_module, "_tensorboard", lambda folder, step: Board())
-    journal = Journal(tmp_path, step=0, validated=0)
+    monkeypatch.setattr(journal_module, "_open_tensorboard", lambda folder, step: Board())
+    journal = MetricsLogger(tmp_path, step=0, validated=0)
     journal.record(row(4, "validation", bleu=2.5))
     journal.close()
     assert told == [("validation/loss", 0.25, 4), ("validation/bleu", 2.5, 4), ("closed", 0.0, 0)]

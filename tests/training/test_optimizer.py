@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.errors import ConfigError
 from nmt.training.optimizer import OPTIMIZERS, Adam, AdamW
 from nmt.training.schedule import Constant
-from nmt.training.state import Progress, TrainingState
+from nmt.training.state import TrainingProgress, TrainingState
 
 ADAM = {"learning_rate": 0.02, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1}
 SETTINGS: dict[str, dict[str, float]] = {
@@ -56,15 +56,15 @@ def test_it_takes_the_steps_of_torch(name: str, is_default: bool) -> None:
     ours, plain = model(), model()
     chosen = OPTIMIZERS[name](**({} if is_default else SETTINGS[name]))
     oracle = reference(chosen, name, list(plain.parameters()))
-    for found, wanted in zip(trained(ours, chosen.optimizer(ours)), trained(plain, oracle), strict=True):
+    for found, wanted in zip(trained(ours, chosen.build_optimizer(ours)), trained(plain, oracle), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
     assert not torch.equal(found, list(model().parameters())[-1])
 
 
 def test_the_two_differ_in_how_they_decay_weights() -> None:
     one, other = model(), model()
-    coupled = trained(one, Adam(weight_decay=0.5, learning_rate=0.1).optimizer(one))
-    apart = trained(other, AdamW(weight_decay=0.5, learning_rate=0.1).optimizer(other))
+    coupled = trained(one, Adam(weight_decay=0.5, learning_rate=0.1).build_optimizer(one))
+    apart = trained(other, AdamW(weight_decay=0.5, learning_rate=0.1).build_optimizer(other))
     assert not torch.allclose(coupled[0], apart[0])
 
 
@@ -89,7 +89,7 @@ def test_settings_out_of_range_are_refused(name: str, setting: str, value: float
 def test_a_state_that_was_saved_goes_on_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
     def state() -> TrainingState:
         network = model()
-        return TrainingState(network, OPTIMIZERS[name]().optimizer(network), Constant(), None, Progress())
+        return TrainingState(network, OPTIMIZERS[name]().build_optimizer(network), Constant(), None, TrainingProgress())
 
     whole, first, second = state(), state(), state()
     for each in (whole, first):

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import CheckpointError, ConfigError
-from nmt.training.schedule import SCHEDULES, Constant, Cosine, Halving, InverseSquareRoot, Plateau, Schedule
+from nmt.training.schedule import SCHEDULES, Constant, CosineAnnealing, Halving, InverseSquareRoot, Plateau, Schedule
 
 MAKE: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda warmup: Constant(warmup_steps=warmup),
     "inverse_sqrt": lambda warmup: InverseSquareRoot(warmup_steps=warmup),
-    "cosine": lambda warmup: Cosine(steps=23, floor=0.1, warmup_steps=warmup),
+    "cosine": lambda warmup: CosineAnnealing(steps=23, floor=0.1, warmup_steps=warmup),
     "halving": lambda warmup: Halving(start=19, every=7, warmup_steps=warmup),
     "plateau": lambda warmup: Plateau(warmup_steps=warmup),
 }
@@ -31,44 +31,44 @@ def test_every_schedule_is_held_to_the_laws() -> None:
 def test_warmup_is_linear_and_reaches_the_peak(name: str, warmup: int) -> None:
     schedule = MAKE[name](warmup)
     for step in range(1, warmup + 1):
-        assert schedule.factor(step) == pytest.approx(step / warmup)
-    assert schedule.factor(max(1, warmup)) == 1.0
+        assert schedule.compute_factor(step) == pytest.approx(step / warmup)
+    assert schedule.compute_factor(max(1, warmup)) == 1.0
 
 
 @pytest.mark.parametrize("name", MAKE)
 @given(warmup=st.integers(0, 17), step=st.integers(1, 200))
 def test_after_warmup_no_rate_rises_or_leaves_the_unit_interval(name: str, warmup: int, step: int) -> None:
     schedule = MAKE[name](warmup)
-    here, there = schedule.factor(warmup + step), schedule.factor(warmup + step + 1)
+    here, there = schedule.compute_factor(warmup + step), schedule.compute_factor(warmup + step + 1)
     assert 0.0 < there <= here <= 1.0
-    assert schedule.factor(warmup + step) == here
+    assert schedule.compute_factor(warmup + step) == here
 
 
 @given(warmup=st.integers(1, 1000), times=st.integers(1, 9))
 def test_inverse_square_root_falls_to_a_half_at_four_times_the_warmup(warmup: int, times: int) -> None:
-    assert InverseSquareRoot(warmup_steps=warmup).factor(warmup * times**2) == pytest.approx(1 / times)
+    assert InverseSquareRoot(warmup_steps=warmup).compute_factor(warmup * times**2) == pytest.approx(1 / times)
 
 
 @given(warmup=st.integers(1, 50), half=st.integers(1, 50), floor=st.floats(0, 1))
 def test_cosine_is_half_way_down_half_way_and_stays_at_its_floor(warmup: int, half: int, floor: float) -> None:
-    schedule = Cosine(steps=2 * half, floor=floor, warmup_steps=warmup)
-    assert schedule.factor(warmup + half) == pytest.approx((1 + floor) / 2)
-    assert schedule.factor(warmup + 2 * half) == pytest.approx(floor)
-    assert schedule.factor(warmup + 7 * half) == schedule.factor(warmup + 2 * half)
+    schedule = CosineAnnealing(steps=2 * half, floor=floor, warmup_steps=warmup)
+    assert schedule.compute_factor(warmup + half) == pytest.approx((1 + floor) / 2)
+    assert schedule.compute_factor(warmup + 2 * half) == pytest.approx(floor)
+    assert schedule.compute_factor(warmup + 7 * half) == schedule.compute_factor(warmup + 2 * half)
 
 
 @given(warmup=st.integers(0, 50), updates=st.integers(60, 500))
 def test_a_cosine_without_a_length_ends_with_training(warmup: int, updates: int) -> None:
-    schedule = Cosine(floor=0.25, warmup_steps=warmup)
+    schedule = CosineAnnealing(floor=0.25, warmup_steps=warmup)
     schedule.set_length(updates)
-    assert schedule.factor(updates) == pytest.approx(0.25)
-    assert schedule.factor(updates - 1) > 0.25
-    given = Cosine(steps=7, warmup_steps=warmup)
+    assert schedule.compute_factor(updates) == pytest.approx(0.25)
+    assert schedule.compute_factor(updates - 1) > 0.25
+    given = CosineAnnealing(steps=7, warmup_steps=warmup)
     given.set_length(updates)
     assert given.steps == 7
     with pytest.raises(ConfigError, match=r"training\.stop\.steps"):
-        Cosine().set_length(None)
-    Cosine(steps=7).set_length(None)
+        CosineAnnealing().set_length(None)
+    CosineAnnealing(steps=7).set_length(None)
 
 
 @given(start=st.integers(1, 30), every=st.integers(1, 9))
@@ -78,7 +78,7 @@ def test_halving_agrees_with_pytorch(start: int, every: int) -> None:
     oracle = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.5)
     schedule = Halving(start=start, every=every)
     for step in range(1, start + 15 * every):
-        assert schedule.factor(step) == optimizer.param_groups[0]["lr"]
+        assert schedule.compute_factor(step) == optimizer.param_groups[0]["lr"]
         optimizer.step()
         oracle.step()
 
@@ -101,7 +101,7 @@ def test_plateau_agrees_with_pytorch(results: list[float], patience: int, thresh
     for result in results:
         oracle.step(result)
         schedule.observe(result)
-        assert schedule.factor(100) == pytest.approx(optimizer.param_groups[0]["lr"])
+        assert schedule.compute_factor(100) == pytest.approx(optimizer.param_groups[0]["lr"])
 
 
 @given(before=RESULTS, after=RESULTS)
@@ -114,7 +114,7 @@ def test_a_resumed_plateau_goes_on_as_if_never_stopped(before: list[float], afte
     for result in after:
         whole.observe(result)
         resumed.observe(result)
-        assert resumed.factor(9) == whole.factor(9)
+        assert resumed.compute_factor(9) == whole.compute_factor(9)
     assert resumed.state_dict() == whole.state_dict()
 
 
@@ -128,10 +128,10 @@ def test_a_result_that_is_not_finite_is_no_improvement(result: float) -> None:
 @pytest.mark.parametrize("name", sorted(MAKE.keys() - {"plateau"}))
 def test_only_the_plateau_listens(name: str) -> None:
     schedule = MAKE[name](3)
-    before = [schedule.factor(step) for step in range(1, 40)]
+    before = [schedule.compute_factor(step) for step in range(1, 40)]
     schedule.observe(-1.0)
     schedule.observe(-2.0)
-    assert [schedule.factor(step) for step in range(1, 40)] == before
+    assert [schedule.compute_factor(step) for step in range(1, 40)] == before
     assert schedule.state_dict() == {}
     schedule.load_state_dict({})
 

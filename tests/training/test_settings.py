@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nmt.errors import ConfigError
-from nmt.training.averaging import AVERAGES, BestCheckpoints, LastCheckpoints, Moving, NoAverage
-from nmt.training.settings import Keep, Stop, Training, Validation
+from nmt.training.averaging import AVERAGES, BestCheckpoints, ExponentialMovingAverage, LastCheckpoints, NoAverage
+from nmt.training.settings import Retention, Stop, Training, Validation
 
 NAN = float("nan")
 
@@ -24,8 +24,8 @@ NAN = float("nan")
         (lambda: Validation(every_steps=0), "every_steps=0, every_epochs=null"),
         (lambda: Validation(every_epochs=-1), "every_epochs=-1"),
         (lambda: Validation(sentences=0), "validation.sentences"),
-        (lambda: Keep(last=0), "training.keep"),
-        (lambda: Keep(best=-1), "training.keep"),
+        (lambda: Retention(last=0), "training.keep"),
+        (lambda: Retention(best=-1), "training.keep"),
         (lambda: Training(label_smoothing=1.0), "label_smoothing"),
         (lambda: Training(label_smoothing=-0.1), "label_smoothing"),
         (lambda: Training(label_smoothing=NAN), "label_smoothing"),
@@ -33,8 +33,8 @@ NAN = float("nan")
         (lambda: Training(clip_norm=NAN), "clip_norm"),
         (lambda: Training(accumulate=0), "training.accumulate"),
         (lambda: Training(log_every=0), "training.log_every"),
-        (lambda: Moving(decay=1.0), "average.decay"),
-        (lambda: Moving(decay=NAN), "average.decay"),
+        (lambda: ExponentialMovingAverage(decay=1.0), "average.decay"),
+        (lambda: ExponentialMovingAverage(decay=NAN), "average.decay"),
         (lambda: LastCheckpoints(count=0), "average.count"),
         (lambda: BestCheckpoints(count=-2), "average.count"),
     ],
@@ -46,11 +46,11 @@ def test_what_cannot_be_meant_is_refused_by_name(make: Callable[[], Any], named:
 
 def test_what_is_at_the_edge_is_allowed() -> None:
     assert Stop(minutes=0.01).steps is None
-    assert Keep(last=1, best=0).best == 0
+    assert Retention(last=1, best=0).best == 0
     assert Training(label_smoothing=0.0, clip_norm=None, accumulate=1).stop == Stop(epochs=20)
-    assert Moving(decay=0.0).decay == 0.0
+    assert ExponentialMovingAverage(decay=0.0).decay == 0.0
     assert Validation(every_steps=1, sentences=1).metric == "bleu"
 
 
 def test_every_average_is_in_the_table() -> None:
-    assert set(AVERAGES.values()) == {NoAverage, Moving, LastCheckpoints, BestCheckpoints}
+    assert set(AVERAGES.values()) == {NoAverage, ExponentialMovingAverage, LastCheckpoints, BestCheckpoints}

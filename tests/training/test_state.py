@@ -17,12 +17,12 @@ from nmt.errors import CheckpointError
 from nmt.model.decoders.recurrent import DECODERS
 from nmt.storage.files import load_tensors, read_json, write_json
 from nmt.training import state as state_module
-from nmt.training.average import Ema
+from nmt.training.average import EmaWeights
 from nmt.training.schedule import Plateau
-from nmt.training.state import Progress, TrainingState, fits, put_weights, weights
+from nmt.training.state import TrainingProgress, TrainingState, check_shapes, get_weights, load_weights
 from tests import tiny_runs
-from tests.builders import slow_unless
-from tests.run_files import differing, left
+from tests.builders import mark_slow_unless
+from tests.run_files import find_differences, read_run_files
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -42,17 +42,20 @@ STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,)}
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
-    return tiny_runs.settings(folder, *tiny_runs.RESTLESS, *RHYTHM, *overrides)
+    return tiny_runs.build_settings(folder, *tiny_runs.RANDOM_OVERRIDES, *RHYTHM, *overrides)
 
 
 def trained(folder: Path, settings: dict[str, Any], stops: Sequence[int] = ()) -> dict[str, Any]:
     """What a run leaves that was interrupted after each of these steps; each part begins with other random numbers."""
     for number, stop in enumerate(stops):
         seed = 1000 + stop if number else None
-        assert tiny_runs.made(settings, folder, tiny_runs.After(stop), seed=seed).train() == "interrupted"
-    run = tiny_runs.made(settings, folder, seed=999 if stops else None)
+        assert (
+            tiny_runs.build_run(settings, folder, tiny_runs.DelayedInterruption(stop), seed=seed).train()
+            == "interrupted"
+        )
+    run = tiny_runs.build_run(settings, folder, seed=999 if stops else None)
     assert run.train() == "steps (11)"
-    return left(folder)
+    return read_run_files(folder)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def whole(home: Path) -> Callable[[str], dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorBoard takes longer to import than a run takes here."""
-    monkeypatch.setattr("nmt.training.metrics_logger._tensorboard", lambda folder, step: None)
+    monkeypatch.setattr("nmt.training.metrics_logger._open_tensorboard", lambda folder, step: None)
 
 
 def test_every_decoder_is_under_test() -> None:
@@ -91,7 +94,7 @@ def test_an_interrupted_run_is_an_uninterrupted_one(
     assert [row["step"] for row in wanted["metrics"] if row["kind"] == "validation"] == [3, 6, 9, 11]
     folder = home / f"{case}-interrupted"
     found = trained(folder, chosen(folder, *CASES[case]), STOPS[case])
-    assert differing(found, wanted) == []
+    assert find_differences(found, wanted) == []
 
 
 def test_the_limit_on_steps_can_be_raised_after_a_validation(
@@ -100,9 +103,9 @@ def test_the_limit_on_steps_can_be_raised_after_a_validation(
     folder = home / "raised"
     for steps in (3, 9):
         early = chosen(folder, *CASES["bahdanau"], f"training.stop.steps={steps}")
-        assert tiny_runs.made(early, folder).train() == f"steps ({steps})"
+        assert tiny_runs.build_run(early, folder).train() == f"steps ({steps})"
     found = trained(folder, chosen(folder, *CASES["bahdanau"]))
-    assert differing(found, whole("bahdanau")) == []
+    assert find_differences(found, whole("bahdanau")) == []
 
 
 def forget(*path: str, value: Any) -> Callable[[pytest.MonkeyPatch], None]:
@@ -132,13 +135,13 @@ FORGOTTEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = {
     "epoch": ("luong", forget("progress", "epoch", value=0), "model.safetensors"),
     "schedule": ("luong", skip(Plateau, "load_state_dict"), "model.safetensors"),
     "optimizer": ("luong", skip(TrainingState, "_put_optimizer"), "model.safetensors"),
-    "average": ("bahdanau", skip(Ema, "load_state_dict"), "model.safetensors"),
+    "average": ("bahdanau", skip(EmaWeights, "load_state_dict"), "model.safetensors"),
     "words of the log": ("luong", forget("window", "words", value=0), "metrics"),
     "best so far": ("luong", forget("progress", "best", value=99.0), "state.json"),
 }
 
 
-@pytest.mark.parametrize("part", slow_unless(["optimizer", "random state", "average"], list(FORGOTTEN)))
+@pytest.mark.parametrize("part", mark_slow_unless(["optimizer", "random state", "average"], list(FORGOTTEN)))
 def test_whatever_a_resume_forgets_is_seen(
     part: str, home: Path, whole: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,11 +149,11 @@ def test_whatever_a_resume_forgets_is_seen(
     begun, folder = home / f"{case}-begun", home / f"without {part}"
     settings = chosen(folder, *CASES[case])
     if not begun.exists():
-        assert tiny_runs.made(settings, begun, tiny_runs.After(7)).train() == "interrupted"
+        assert tiny_runs.build_run(settings, begun, tiny_runs.DelayedInterruption(7)).train() == "interrupted"
     shutil.copytree(begun, folder, symlinks=True)
     patch(monkeypatch)
-    assert tiny_runs.made(settings, folder, seed=999).train() == "steps (11)"
-    assert seen in differing(left(folder), whole(case))
+    assert tiny_runs.build_run(settings, folder, seed=999).train() == "steps (11)"
+    assert seen in find_differences(read_run_files(folder), whole(case))
 
 
 def combinations() -> list[tuple[str, ...]]:
@@ -170,7 +173,7 @@ def test_every_attention_resumes_exactly_from_every_step(overrides: tuple[str, .
         return chosen(tmp_path / name, *COSINE, *overrides)
 
     wanted = trained(tmp_path / "whole", settings("whole"))
-    assert differing(trained(tmp_path / "parts", settings("parts"), range(1, 12)), wanted) == []
+    assert find_differences(trained(tmp_path / "parts", settings("parts"), range(1, 12)), wanted) == []
 
 
 def a_state(*, ema: bool = False) -> TrainingState:
@@ -179,20 +182,22 @@ def a_state(*, ema: bool = False) -> TrainingState:
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     model(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    return TrainingState(model, optimizer, Plateau(), Ema(model, decay=0.5) if ema else None, Progress(step=4))
+    return TrainingState(
+        model, optimizer, Plateau(), EmaWeights(model, decay=0.5) if ema else None, TrainingProgress(step=4)
+    )
 
 
 def test_weights_that_are_handed_on_leave_training_as_it_was(tmp_path: Path) -> None:
     state = a_state()
-    own = {name: tensor.clone() for name, tensor in weights(state.model).items()}
-    state.handed_on = {name: tensor + 1 for name, tensor in own.items()}
+    own = {name: tensor.clone() for name, tensor in get_weights(state.model).items()}
+    state.final_weights = {name: tensor + 1 for name, tensor in own.items()}
     state.save(tmp_path)
     assert torch.equal(load_tensors(tmp_path / "model.safetensors")["weight"], own["weight"] + 1)
     assert torch.equal(state.model.get_parameter("weight"), own["weight"])
     again = a_state()
-    put_weights(again.model, state.handed_on, tmp_path)
+    load_weights(again.model, state.final_weights, tmp_path)
     again.load(tmp_path)
-    assert all(torch.equal(tensor, own[name]) for name, tensor in weights(again.model).items())
+    assert all(torch.equal(tensor, own[name]) for name, tensor in get_weights(again.model).items())
 
 
 def test_what_is_averaged_is_saved_and_the_model_keeps_its_own(tmp_path: Path) -> None:
@@ -221,7 +226,7 @@ def poisoned_average(state: TrainingState) -> None:
 
 
 def poisoned_window(state: TrainingState) -> None:
-    state.window.nll = torch.tensor(float("nan"), dtype=torch.float64)
+    state.running_sums.nll = torch.tensor(float("nan"), dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
@@ -246,11 +251,11 @@ def test_no_checkpoint_holds_a_number_that_is_not_finite(
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     model = torch.nn.Linear(3, 2)
     with pytest.raises(CheckpointError, match=r"weight: wanted \(2, 3\), found \(3, 3\)"):
-        put_weights(model, {"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, tmp_path)
+        load_weights(model, {"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, tmp_path)
     with pytest.raises(CheckpointError, match="extra: wanted none"):
-        fits(model, {**weights(model), "extra": torch.zeros(1)}, tmp_path)
+        check_shapes(model, {**get_weights(model), "extra": torch.zeros(1)}, tmp_path)
     with pytest.raises(CheckpointError, match="bias"):
-        fits(model, {"weight": torch.zeros(2, 3)}, tmp_path)
+        check_shapes(model, {"weight": torch.zeros(2, 3)}, tmp_path)
 
 
 @pytest.mark.parametrize("part", ["progress", "schedule", "window"])
@@ -266,4 +271,4 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path, part: str) -> Non
 def test_an_optimizer_of_another_model_is_refused(tmp_path: Path) -> None:
     state = a_state()
     with pytest.raises(CheckpointError, match="other"):
-        state._put_optimizer({"other.exp_avg": torch.zeros(1)}, tmp_path)
+        state._load_optimizer({"other.exp_avg": torch.zeros(1)}, tmp_path)

@@ -7,16 +7,16 @@ from torch import Tensor
 
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.runs.training_run import Run
+from nmt.runs.training_run import TrainingRun
 from nmt.search.beam import Beam
 from nmt.search.protocols import Hypothesis
-from nmt.special_tokens import PAD, START
+from nmt.special_tokens import BOS, PAD
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.stepper import Engine, Vocabulary
+from nmt.translation.stepper import InferenceModel, Vocabulary
 from nmt.translation.translator import Translator
-from nmt.trees import repeat, take
+from nmt.trees import repeat_rows, select_rows
 from tests import tiny_runs
-from tests.builders import SOURCE_VOCAB, TARGET_VOCAB, Plan, mix, seq2seq
+from tests.builders import SOURCE_VOCAB, TARGET_VOCAB, Plan, build_seq2seq, make_mix
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -28,10 +28,12 @@ BEAM = Beam(size=3, nbest=2, max_ratio=0.5)
 def models() -> list[Seq2Seq]:
     """Which differ in decoder, cell, layers, attention and every size but that of the vocabulary."""
     return [
-        seq2seq(Plan("luong", "lstm"), seed=1),
-        seq2seq(Plan("luong", "lstm", (("layers", 2),)), seed=2, memory_size=20, embedding_size=7),
-        seq2seq(Plan("bahdanau", "gru"), attention=mix("additive", heads=2), seed=3, embedding_size=11),
-        seq2seq(Plan("conditional", "layer_norm_gru"), attention=mix(scope="local_p", normalizer="sparsemax"), seed=4),
+        build_seq2seq(Plan("luong", "lstm"), seed=1),
+        build_seq2seq(Plan("luong", "lstm", (("layers", 2),)), seed=2, memory_size=20, embedding_size=7),
+        build_seq2seq(Plan("bahdanau", "gru"), attention=make_mix("additive", heads=2), seed=3, embedding_size=11),
+        build_seq2seq(
+            Plan("conditional", "layer_norm_gru"), attention=make_mix(scope="local_p", normalizer="sparsemax"), seed=4
+        ),
     ]
 
 
@@ -43,20 +45,20 @@ def sources() -> tuple[Tensor, Tensor]:
 
 
 def read(times: int, copies: int) -> list[Tensor]:
-    """The tokens of some steps, START first."""
+    """The tokens of some steps, BOS first."""
     torch.manual_seed(11)
     rows = copies * len(LENGTHS)
-    return [torch.full((rows,), START), *(torch.randint(4, TARGET_VOCAB, (rows,)) for _ in range(times - 1))]
+    return [torch.full((rows,), BOS), *(torch.randint(4, TARGET_VOCAB, (rows,)) for _ in range(times - 1))]
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_distribution_is_the_mean_of_those_of_the_models_themselves(models: list[Seq2Seq], count: int) -> None:
-    together = Ensemble([Engine(model) for model in models[:count]])
+    together = Ensemble([InferenceModel(model) for model in models[:count]])
     given, state = together.encode(*sources(), Vocabulary())
-    state, step = repeat(state, 2), together.stepper(Vocabulary())
+    state, step = repeat_rows(state, 2), together.stepper(Vocabulary())
     alone = [(model, *model.encode(*sources())) for model in models[:count]]
-    own = [repeat(start, 2) for _, _, start in alone]
+    own = [repeat_rows(start, 2) for _, _, start in alone]
     for tokens in read(4, copies=2):
         log_probs, state, weights = step(tokens, state, given)
         said = [model.step(tokens, each, memory) for (model, memory, _), each in zip(alone, own, strict=True)]
@@ -72,7 +74,7 @@ def test_the_distribution_is_the_mean_of_those_of_the_models_themselves(models: 
 def test_over_some_words_each_says_what_it_would_given_these_words(models: list[Seq2Seq]) -> None:
     words = torch.tensor([0, 1, 2, 3, 5, 8, 13])
     vocabulary = Vocabulary(words, torch.ones(len(LENGTHS), len(words), dtype=torch.bool))
-    together = Ensemble([Engine(model) for model in models])
+    together = Ensemble([InferenceModel(model) for model in models])
     given, state = together.encode(*sources(), vocabulary)
     (tokens,) = read(1, copies=1)
     found = together.stepper(vocabulary)(tokens, state, given)[0]
@@ -86,20 +88,20 @@ def test_over_some_words_each_says_what_it_would_given_these_words(models: list[
 
 @torch.inference_mode()
 def test_a_choice_of_rows_is_one_of_the_states_of_all_models(models: list[Seq2Seq]) -> None:
-    together = Ensemble([Engine(model) for model in models])
+    together = Ensemble([InferenceModel(model) for model in models])
     given, state = together.encode(*sources(), Vocabulary())
     step = together.stepper(Vocabulary())
     first, second = read(2, copies=2)
-    state = step(first, repeat(state, 2), given)[1]
+    state = step(first, repeat_rows(state, 2), given)[1]
     rows = torch.tensor([1, 1, 3, 2, 5, 4])  # within each sentence
-    before, after = step(second[rows], take(state, rows), given), step(second, state, given)
+    before, after = step(second[rows], select_rows(state, rows), given), step(second, state, given)
     torch.testing.assert_close(before[0], after[0][rows])
-    torch.testing.assert_close(take(after[1], rows), before[1])
+    torch.testing.assert_close(select_rows(after[1], rows), before[1])
 
 
 @torch.inference_mode()
 def test_rows_are_independent(models: list[Seq2Seq]) -> None:
-    together = Ensemble([Engine(model) for model in models])
+    together = Ensemble([InferenceModel(model) for model in models])
     ids, lengths = sources()
     given, state = together.encode(ids, lengths, Vocabulary())
     step = together.stepper(Vocabulary())
@@ -123,18 +125,23 @@ def test_an_ensemble_of_nothing_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingRun]:
     """An LSTM and a GRU over one vocabulary, with other sizes and decoders."""
     folder = tmp_path_factory.mktemp("runs")
     kinds = [("model/decoder=luong",), ("model/decoder=bahdanau", "model.decoder.cell=gru", "model.embedding_size=10")]
-    made = [tiny_runs.made(tiny_runs.settings(folder / str(n), *kind), folder / str(n)) for n, kind in enumerate(kinds)]
+    made = [
+        tiny_runs.build_run(tiny_runs.build_settings(folder / str(n), *kind), folder / str(n))
+        for n, kind in enumerate(kinds)
+    ]
     for run in made:
         run.model.eval()
     return made
 
 
-def translated(runs: list[Run], lines: list[str], tokens: int = 10_000, copies: int = 1) -> list[list[Hypothesis]]:
-    engine = Ensemble([Engine(run.model) for run in runs for _ in range(copies)])
+def translated(
+    runs: list[TrainingRun], lines: list[str], tokens: int = 10_000, copies: int = 1
+) -> list[list[Hypothesis]]:
+    engine = Ensemble([InferenceModel(run.model) for run in runs for _ in range(copies)])
     worker = Translator(runs[0].model, runs[0].data.tokenizers, BEAM, tokens=tokens, engine=engine)
     return [translation.hypotheses for translation in worker.translate(lines)]
 
@@ -150,16 +157,16 @@ def same(found: list[list[Hypothesis]], expected: list[list[Hypothesis]], tolera
 
 
 @pytest.mark.parametrize("copies", [1, 2, 3])
-def test_a_model_with_itself_translates_as_it_does_alone(runs: list[Run], copies: int) -> None:
+def test_a_model_with_itself_translates_as_it_does_alone(runs: list[TrainingRun], copies: int) -> None:
     lines = ["", *runs[0].data.validation_text.source]
     for run in runs:
-        worker = Translator(run.model, run.data.tokenizers, BEAM, tokens=10_000, engine=Engine(run.model))
+        worker = Translator(run.model, run.data.tokenizers, BEAM, tokens=10_000, engine=InferenceModel(run.model))
         alone = [translation.hypotheses for translation in worker.translate(lines)]
         # One is exactly what it is alone; the mean of more is rounded.
         same(translated([run], lines, copies=copies), alone, 0.0 if copies == 1 else 1e-4)
 
 
-def test_translations_depend_neither_on_batches_nor_on_the_order_of_models(runs: list[Run]) -> None:
+def test_translations_depend_neither_on_batches_nor_on_the_order_of_models(runs: list[TrainingRun]) -> None:
     lines = ["", *runs[0].data.validation_text.source]
     together = translated(runs, lines)
     assert len({tuple(found[0].tokens) for found in together[1:]}) > 1

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, lists, tuples
 
-from nmt.data.encoded import Ids
+from nmt.data.encoded import RaggedIds
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import END, PAD
+from nmt.special_tokens import EOS, PAD
 from nmt.translation import shortlist
-from nmt.translation.shortlist import Lexical, Lexicon, learn
+from nmt.translation.shortlist import LexicalShortlist, Lexicon, train_ibm1
 
 SENTENCES = lists(integers(4, 8), max_size=4)
 
@@ -39,12 +39,12 @@ def slowly(pairs: list[tuple[list[int], list[int]]]) -> dict[int, dict[int, floa
 @given(pairs=lists(tuples(SENTENCES, SENTENCES), min_size=1, max_size=6))
 def test_translations_are_those_of_model_1(pairs: list[tuple[list[int], list[int]]]) -> None:
     real = [(source, target) for source, target in pairs if source and target]
-    sides = [Ids.of(side) for side in zip(*pairs, strict=True)]
+    sides = [RaggedIds.from_sentences(side) for side in zip(*pairs, strict=True)]
     if not real:
         with pytest.raises(DataError, match="not empty"):
-            learn(sides[0], sides[1], source_vocab=11, target_vocab=13, kept=3)
+            train_ibm1(sides[0], sides[1], source_vocab=11, target_vocab=13, max_translations=3)
         return
-    found = learn(sides[0], sides[1], source_vocab=11, target_vocab=13, kept=3)
+    found = train_ibm1(sides[0], sides[1], source_vocab=11, target_vocab=13, max_translations=3)
     wanted = slowly(real)
     for each in range(11):
         kept = [word for word in found.translations[each].tolist() if word != PAD]
@@ -56,25 +56,28 @@ def test_translations_are_those_of_model_1(pairs: list[tuple[list[int], list[int
 
 
 def test_of_a_large_bitext_evenly_spaced_pairs_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "CELLS", 50)
-    source, target = Ids.of([[4 + n % 3] for n in range(100)]), Ids.of([[7 + n % 3] for n in range(100)])
-    found = learn(source, target, source_vocab=11, target_vocab=13, kept=2)
+    monkeypatch.setattr(shortlist, "MAX_CELLS", 50)
+    source, target = (
+        RaggedIds.from_sentences([[4 + n % 3] for n in range(100)]),
+        RaggedIds.from_sentences([[7 + n % 3] for n in range(100)]),
+    )
+    found = train_ibm1(source, target, source_vocab=11, target_vocab=13, max_translations=2)
     assert found.translations[4:7].tolist() == [[7, PAD], [8, PAD], [9, PAD]]
 
 
 @given(sentences=lists(lists(integers(4, 10), min_size=1, max_size=5), min_size=1, max_size=5), joint=integers(0, 1))
 def test_what_a_sentence_may_be_made_of_depends_on_nothing_else(sentences: list[list[int]], joint: int) -> None:
     made = Lexicon(np.random.default_rng(1).integers(0, 13, (11, 5), np.int32), np.array([9, 4, 12], np.int32))
-    choice = Lexical(translations=2, frequent=1)
+    choice = LexicalShortlist(translations=2, frequent=1)
     words, allowed = choice.shortlist(made, sentences, joint=bool(joint))
     assert words.tolist() == sorted(set(words.tolist()))
-    assert words[: END + 1].tolist() == list(range(END + 1))
+    assert words[: EOS + 1].tolist() == list(range(EOS + 1))
     for sentence, row in zip(sentences, allowed, strict=True):
-        wanted = {*range(END + 1), 9, *made.translations[sentence, :2].ravel().tolist(), *(sentence if joint else ())}
+        wanted = {*range(EOS + 1), 9, *made.translations[sentence, :2].ravel().tolist(), *(sentence if joint else ())}
         assert set(words[row].tolist()) == wanted
 
 
 @pytest.mark.parametrize("wrong", [{"translations": 0}, {"frequent": -1}])
 def test_what_is_out_of_range_is_an_error(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="shortlist"):
-        Lexical(**wrong)
+        LexicalShortlist(**wrong)

@@ -19,7 +19,7 @@ from tests.storage.test_untrusted_paths import ODD
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
-    return tiny_runs.prepared(tiny_runs.settings(tmp_path_factory.mktemp("run") / "run")).tokenizers
+    return tiny_runs.prepare_data(tiny_runs.build_settings(tmp_path_factory.mktemp("run") / "run")).tokenizers
 
 
 def lexicon(pair: Tokenizers) -> Lexicon:
@@ -132,6 +132,6 @@ def test_what_cannot_be_written_is_an_error(pair: Tokenizers, tmp_path: Path) ->
 
 
 def test_one_that_would_be_too_large_to_be_read_is_not_learnt(pair: Tokenizers) -> None:
-    shortlist_file.check_size(pair, kept=1000)
+    shortlist_file.check_size(pair, max_translations=1000)
     with pytest.raises(ConfigError, match="kept to at most"):
-        shortlist_file.check_size(pair, kept=10**7)
+        shortlist_file.check_size(pair, max_translations=10**7)

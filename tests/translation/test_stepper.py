@@ -8,12 +8,12 @@ from torch import Tensor
 
 from nmt import build
 from nmt.errors import ConfigError
-from nmt.kernels.precision import can_round
+from nmt.kernels.precision import has_amx
 from nmt.kernels.quantized_linear import BFloat16, Float32, Int8
 from nmt.model.seq2seq import Seq2Seq
-from nmt.special_tokens import START
-from nmt.translation.stepper import Engine, Fed, Plain, Vocabulary
-from nmt.trees import repeat
+from nmt.special_tokens import BOS
+from nmt.translation.stepper import FusedLuongLSTM, InferenceModel, ReferenceStep, Vocabulary
+from nmt.trees import repeat_rows
 from tests import tiny_runs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -28,15 +28,17 @@ MODELS = {
     "conditional": ("model/decoder=conditional",),
 }
 VOCAB = 37
-AMX = pytest.mark.skipif(not can_round("cpu"), reason="bfloat16 needs AMX")
+AMX = pytest.mark.skipif(not has_amx("cpu"), reason="bfloat16 needs AMX")
 INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs VNNI instructions")
 
 
 @pytest.fixture(params=MODELS)
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     torch.manual_seed(5)
-    settings = tiny_runs.composed("model.embedding_size=24", "model.decoder.hidden_size=32", *MODELS[request.param])
-    made = build.model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
+    settings = tiny_runs.compose_config(
+        "model.embedding_size=24", "model.decoder.hidden_size=32", *MODELS[request.param]
+    )
+    made = build.build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)  # no bias is zero, and no gate is idle
     return made
@@ -52,7 +54,7 @@ def source() -> tuple[Tensor, Tensor]:
 def steps(model: Seq2Seq, words: Tensor, copies: int = 2, times: int = 4) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Tokens that are among `words`, and what the model itself gives after them."""
     memory, state = model.encode(*source())
-    state, tokens = repeat(state, copies), torch.full((3 * copies,), START)
+    state, tokens = repeat_rows(state, copies), torch.full((3 * copies,), BOS)
     for _ in range(times):
         log_probs, state, weights = model.step(tokens, state, memory)
         assert weights is not None
@@ -61,11 +63,11 @@ def steps(model: Seq2Seq, words: Tensor, copies: int = 2, times: int = 4) -> Ite
 
 
 @torch.inference_mode()
-def compare(model: Seq2Seq, engine: Engine, vocabulary: Vocabulary, tolerance: float) -> None:
+def compare(model: Seq2Seq, engine: InferenceModel, vocabulary: Vocabulary, tolerance: float) -> None:
     words = torch.arange(VOCAB) if vocabulary.words is None else vocabulary.words
     place = torch.full((VOCAB,), -1).scatter(0, words, torch.arange(len(words)))
     given, state = engine.encode(*source(), vocabulary)
-    state, step = repeat(state, 2), engine.stepper(vocabulary)
+    state, step = repeat_rows(state, 2), engine.stepper(vocabulary)
     for tokens, wanted, weights in steps(model, words):
         log_probs, state, looked = step(place[tokens], state, given)
         allowed = torch.ones(3, len(words), dtype=torch.bool) if vocabulary.allowed is None else vocabulary.allowed
@@ -79,7 +81,7 @@ def compare(model: Seq2Seq, engine: Engine, vocabulary: Vocabulary, tolerance: f
 
 @pytest.mark.parametrize("many", [False, True])
 def test_an_engine_steps_as_its_model_does(model: Seq2Seq, many: bool) -> None:
-    compare(model, Engine(model), Vocabulary(many=many), 2e-5)
+    compare(model, InferenceModel(model), Vocabulary(precompute_inputs=many), 2e-5)
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -88,12 +90,12 @@ def test_over_some_words_the_distribution_is_that_given_these_words(model: Seq2S
     words = torch.tensor([0, 1, 2, 3, *range(6, VOCAB, 3)])
     allowed = torch.rand(3, len(words)) < 0.7
     allowed[:, :4] = True
-    compare(model, Engine(model), Vocabulary(words, allowed, many), 2e-5)
+    compare(model, InferenceModel(model), Vocabulary(words, allowed, many), 2e-5)
 
 
 @AMX
 def test_eight_binary_digits_are_near(model: Seq2Seq) -> None:
-    compare(model, Engine(model, "bfloat16"), Vocabulary(), 0.05)
+    compare(model, InferenceModel(model, "bfloat16"), Vocabulary(), 0.05)
 
 
 @AMX
@@ -101,7 +103,7 @@ def test_eight_binary_digits_are_near(model: Seq2Seq) -> None:
 def test_eight_binary_digits_round_factors_and_no_more_than_asked_of_results(rounded: bool) -> None:
     torch.manual_seed(4)
     weight, bias, x = torch.randn(41, 64), torch.randn(41), torch.randn(70, 64)
-    product = BFloat16(weight, bias, rounded=rounded)
+    product = BFloat16(weight, bias, may_round=rounded)
     found, exact = product(x), x @ weight.T + bias
     assert found.dtype == torch.float32
     # Each factor is off by at most 2 ** -9 of itself, and so are a bias and a result that may be.
@@ -115,7 +117,7 @@ def test_eight_binary_digits_round_factors_and_no_more_than_asked_of_results(rou
 
 @INT8
 def test_eight_bits_are_near(model: Seq2Seq) -> None:
-    compare(model, Engine(model, "int8"), Vocabulary(), 0.1)
+    compare(model, InferenceModel(model, "int8"), Vocabulary(), 0.1)
 
 
 @INT8
@@ -123,7 +125,7 @@ def test_eight_bits_round_every_row_by_itself() -> None:
     torch.manual_seed(3)
     weight, bias, x = torch.randn(41, 64), torch.randn(41), 5 * torch.randn(7, 64)
     for within_one in (False, True):
-        product = Int8(weight, bias, within_one=within_one)
+        product = Int8(weight, bias, inputs_bounded=within_one)
         rows = x / x.abs().max() if within_one else x * torch.logspace(-3, 3, 7).unsqueeze(1)
         together = product(rows)
         for row in range(7):
@@ -136,7 +138,7 @@ def test_eight_bits_round_every_row_by_itself() -> None:
 
 
 def test_a_zero_row_gives_the_bias() -> None:
-    made = [Float32, *[BFloat16] * can_round("cpu"), *[Int8] * torch.cpu._is_vnni_supported()]
+    made = [Float32, *[BFloat16] * has_amx("cpu"), *[Int8] * torch.cpu._is_vnni_supported()]
     for make in made:
         product = make(torch.zeros(3, 16), torch.arange(3.0), within_one=False)
         assert product(torch.zeros(2, 16)).tolist() == [[0, 1, 2], [0, 1, 2]]
@@ -145,7 +147,7 @@ def test_a_zero_row_gives_the_bias() -> None:
 def test_without_the_instructions_eight_bits_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     with pytest.raises(ConfigError, match="Choose precision=float32"):
-        Int8(torch.zeros(3, 16), None, within_one=True)
+        Int8(torch.zeros(3, 16), None, inputs_bounded=True)
 
 
 @pytest.mark.parametrize(("vnni", "advice"), [(True, "precision=float32 or int8[.]"), (False, "precision=float32[.]")])
@@ -162,4 +164,4 @@ def test_the_common_decoder_is_read_in_two_products_and_every_other_as_it_is(
     model: Seq2Seq, request: pytest.FixtureRequest
 ) -> None:
     fed = request.node.callspec.params["model"].startswith("fed")
-    assert isinstance(Engine(model).reader, Fed if fed else Plain)
+    assert isinstance(InferenceModel(model).decoder_step, FusedLuongLSTM if fed else ReferenceStep)

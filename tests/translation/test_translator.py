@@ -9,41 +9,41 @@ import torch
 from nmt.data.batching import pad
 from nmt.errors import ConfigError
 from nmt.model.decoders.recurrent import DECODERS
-from nmt.runs.training_run import Run
+from nmt.runs.training_run import TrainingRun
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
 from nmt.search.sampling import Sampling
-from nmt.special_tokens import START
+from nmt.special_tokens import BOS
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.shortlist import Lexical, Lexicon, learn
-from nmt.translation.stepper import Engine
-from nmt.translation.translator import Listing, Translator, forced
+from nmt.translation.shortlist import LexicalShortlist, Lexicon, train_ibm1
+from nmt.translation.stepper import InferenceModel
+from nmt.translation.translator import ShortlistSource, Translator, force_decode
 from tests import tiny_runs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 @pytest.fixture(scope="module", params=DECODERS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     folder = tmp_path_factory.mktemp("run") / request.param
-    found = tiny_runs.made(tiny_runs.settings(folder, f"model/decoder={request.param}"), folder)
+    found = tiny_runs.build_run(tiny_runs.build_settings(folder, f"model/decoder={request.param}"), folder)
     found.model.eval()
     return found
 
 
-def pairs(run: Run) -> list[tuple[list[int], list[int]]]:
+def pairs(run: TrainingRun) -> list[tuple[list[int], list[int]]]:
     data = run.data.train
-    chosen = [(data.source.sentence(i), data.target.sentence(i)) for i in range(5)]
+    chosen = [(data.source.get_sentence(i), data.target.get_sentence(i)) for i in range(5)]
     return [*chosen, ([], chosen[0][1]), (chosen[1][0], []), ([1, 9], [7])]
 
 
 @torch.inference_mode()
-def stepped(run: Run, source: Sequence[int], target: Sequence[int]) -> np.ndarray:
+def stepped(run: TrainingRun, source: Sequence[int], target: Sequence[int]) -> np.ndarray:
     """The weights of every decoding step of one pair, taken one after another."""
     ids, lengths = pad([source])
     memory, state = run.model.encode(ids, lengths)
     found = []
-    for token in [START, *target]:
+    for token in [BOS, *target]:
         _, state, weights = run.model.step(torch.tensor([token]), state, memory)
         assert weights is not None
         found.append(weights[0].numpy())
@@ -51,10 +51,10 @@ def stepped(run: Run, source: Sequence[int], target: Sequence[int]) -> np.ndarra
 
 
 @pytest.mark.parametrize("tokens", [1, 100, 10_000])
-def test_forced_alignments_are_those_of_decoding_step_by_step(run: Run, tokens: int) -> None:
+def test_forced_alignments_are_those_of_decoding_step_by_step(run: TrainingRun, tokens: int) -> None:
     given = pairs(run)
-    predicted = forced(run.model, given, position="predicted", tokens=tokens)
-    read = forced(run.model, given, position="read", tokens=tokens)
+    predicted = force_decode(run.model, given, position="predicted", tokens=tokens)
+    read = force_decode(run.model, given, position="read", tokens=tokens)
     for (source, target), at_prediction, at_reading in zip(given, predicted, read, strict=True):
         steps = stepped(run, source, target)
         assert at_prediction.shape == (len(target) + 1, len(source) + 1)
@@ -64,12 +64,12 @@ def test_forced_alignments_are_those_of_decoding_step_by_step(run: Run, tokens: 
         np.testing.assert_allclose(at_reading, steps[1:], atol=1e-5)
 
 
-def test_no_pairs_have_no_alignments(run: Run) -> None:
-    assert forced(run.model, [], position="read") == []
+def test_no_pairs_have_no_alignments(run: TrainingRun) -> None:
+    assert force_decode(run.model, [], position="read") == []
 
 
 @pytest.mark.parametrize("search", [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)])
-def test_translations_do_not_depend_on_the_budget_of_a_batch(run: Run, search: Greedy | Beam) -> None:
+def test_translations_do_not_depend_on_the_budget_of_a_batch(run: TrainingRun, search: Greedy | Beam) -> None:
     lines = ["", *run.data.validation_text.source, "   ", run.data.validation_text.source[0]]
     together = Translator(run.model, run.data.tokenizers, search, tokens=10_000).translate(lines)
     alone = Translator(run.model, run.data.tokenizers, search, tokens=1).translate(lines)
@@ -81,12 +81,15 @@ def test_translations_do_not_depend_on_the_budget_of_a_batch(run: Run, search: G
     assert together[1] == together[1]._replace(text=together[-1].text)
 
 
-def listing(run: Run, **choice: int) -> Listing:
+def listing(run: TrainingRun, **choice: int) -> ShortlistSource:
     sizes = {
         "source_vocab": run.data.tokenizers.source.vocab_size,
         "target_vocab": run.data.tokenizers.target.vocab_size,
     }
-    return Listing(learn(run.data.train.source, run.data.train.target, kept=9, **sizes), Lexical(**choice))
+    return ShortlistSource(
+        train_ibm1(run.data.train.source, run.data.train.target, max_translations=9, **sizes),
+        LexicalShortlist(**choice),
+    )
 
 
 SEARCHED = [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)]
@@ -94,9 +97,11 @@ SEARCHED = [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)]
 
 @pytest.mark.parametrize("search", SEARCHED)
 @pytest.mark.parametrize("listed", [False, True])
-def test_translations_do_not_depend_on_order_and_company(run: Run, search: Greedy | Beam, listed: bool) -> None:
+def test_translations_do_not_depend_on_order_and_company(run: TrainingRun, search: Greedy | Beam, listed: bool) -> None:
     chosen = listing(run, translations=4, frequent=5) if listed else None
-    translator = Translator(run.model, run.data.tokenizers, search, engine=Engine(run.model), listing=chosen)
+    translator = Translator(
+        run.model, run.data.tokenizers, search, engine=InferenceModel(run.model), shortlist_source=chosen
+    )
     lines = run.data.validation_text.source
     together = translator.translate(lines)
     backwards = translator.translate(lines[::-1])[::-1]
@@ -107,24 +112,25 @@ def test_translations_do_not_depend_on_order_and_company(run: Run, search: Greed
             assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
 
 
-def test_a_shortlist_leaves_a_sentence_what_the_lexicon_says(run: Run) -> None:
+def test_a_shortlist_leaves_a_sentence_what_the_lexicon_says(run: TrainingRun) -> None:
     chosen = listing(run, translations=2, frequent=3)
     ids = run.data.tokenizers.source.encode(run.data.validation_text.source)
     for search in (Greedy(max_ratio=0.5), Sampling(max_ratio=0.5, seed=3, temperature=9.0)):
-        translator = Translator(run.model, run.data.tokenizers, search, listing=chosen)
+        translator = Translator(run.model, run.data.tokenizers, search, shortlist_source=chosen)
         for sentence, found in zip(ids, translator.search_all(ids), strict=True):
             words, allowed = chosen.choice.shortlist(chosen.lexicon, [sentence], joint=True)
             assert set(found[0].tokens) <= set(words[allowed[0]].tolist())
 
 
-def test_a_shortlist_of_everything_changes_nothing(run: Run) -> None:
+def test_a_shortlist_of_everything_changes_nothing(run: TrainingRun) -> None:
     size = run.data.tokenizers.target.vocab_size
-    everything = Listing(
-        Lexicon(np.zeros((size, 1), np.int32), np.arange(size, dtype=np.int32)), Lexical(translations=1, frequent=size)
+    everything = ShortlistSource(
+        Lexicon(np.zeros((size, 1), np.int32), np.arange(size, dtype=np.int32)),
+        LexicalShortlist(translations=1, frequent=size),
     )
     lines = run.data.validation_text.source
     plain = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate(lines)
-    listed = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5), listing=everything)
+    listed = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5), shortlist_source=everything)
     for one, other in zip(plain, listed.translate(lines), strict=True):
         assert one.text == other.text
         assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
@@ -134,10 +140,10 @@ def test_a_shortlist_of_everything_changes_nothing(run: Run) -> None:
     ("search", "listed"),
     [(Beam(size=3, nbest=2, max_ratio=0.2, max_extra=2), True), (Sampling(max_ratio=0.2, max_extra=2, seed=3), False)],
 )
-def test_translations_begin_with_their_prefixes(run: Run, search: Beam | Sampling, listed: bool) -> None:
+def test_translations_begin_with_their_prefixes(run: TrainingRun, search: Beam | Sampling, listed: bool) -> None:
     chosen = listing(run, translations=2, frequent=3) if listed else None
-    engine = Ensemble([Engine(run.model), Engine(run.model)])
-    translator = Translator(run.model, run.data.tokenizers, search, engine=engine, listing=chosen)
+    engine = Ensemble([InferenceModel(run.model), InferenceModel(run.model)])
+    translator = Translator(run.model, run.data.tokenizers, search, engine=engine, shortlist_source=chosen)
     ids = [*run.data.tokenizers.source.encode(run.data.validation_text.source[:2]), []]
     texts = ["Der Hund", "", "Der"]
     prefixes = run.data.tokenizers.target.encode(texts)
@@ -153,20 +159,20 @@ def test_translations_begin_with_their_prefixes(run: Run, search: Beam | Samplin
             assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-4)
 
 
-def test_pieces_and_words_are_exempt_from_not_repeating(run: Run) -> None:
+def test_pieces_and_words_are_exempt_from_not_repeating(run: TrainingRun) -> None:
     tokenizers, lines = run.data.tokenizers, run.data.validation_text.source[:1]
     word = run.data.validation_text.target[0].split()[0]
     exempt = set(tokenizers.target.find_pieces(word))
     for listed in (None, listing(run, translations=4, frequent=30)):
         search = Greedy(no_repeat_ngram=1, no_repeat_exempt=[word], min_ratio=0.5, max_ratio=0.5)
-        (found,) = Translator(run.model, tokenizers, search, listing=listed).translate(lines)
+        (found,) = Translator(run.model, tokenizers, search, shortlist_source=listed).translate(lines)
         tokens = found.hypotheses[0].tokens
         assert {token for token in tokens if tokens.count(token) > 1} <= exempt
     with pytest.raises(ConfigError, match=r"no_repeat_exempt names '漢字'"):
         Translator(run.model, tokenizers, Greedy(no_repeat_exempt=[word, "漢字"]))
 
 
-def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: Run) -> None:
+def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: TrainingRun) -> None:
     lines = list(run.data.validation_text.source[:3])
     plain = [t.text for t in run.translator.translate(lines)]
     mixed = run.translator.translate([lines[0], "", lines[1], " \t", lines[2]])
@@ -175,17 +181,17 @@ def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: Run) -> N
     assert run.translator.translate([]) == []
 
 
-def test_a_hypothesis_has_the_weights_of_its_own_forced_alignment(run: Run) -> None:
+def test_a_hypothesis_has_the_weights_of_its_own_forced_alignment(run: TrainingRun) -> None:
     line = run.data.validation_text.source[0]
     (translation,) = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate([line])
     hypothesis = translation.hypotheses[0]
     source = run.data.tokenizers.source.encode([line])[0]
-    (wanted,) = forced(run.model, [(source, hypothesis.tokens)], position="predicted")
+    (wanted,) = force_decode(run.model, [(source, hypothesis.tokens)], position="predicted")
     assert hypothesis.weights is not None
     np.testing.assert_allclose(hypothesis.weights, wanted, atol=1e-5)
 
 
-def test_weights_need_not_be_kept(run: Run) -> None:
+def test_weights_need_not_be_kept(run: TrainingRun) -> None:
     lines = run.data.validation_text.source[:2]
     kept = run.translator.translate(lines)
     light = Translator(run.model, run.data.tokenizers, run.translator.search, weights=False).translate(lines)
@@ -194,7 +200,7 @@ def test_weights_need_not_be_kept(run: Run) -> None:
     assert all(t.hypotheses[0].weights is not None for t in kept)
 
 
-def test_it_is_told_when_sentences_are_done(run: Run) -> None:
+def test_it_is_told_when_sentences_are_done(run: TrainingRun) -> None:
     ids = run.data.tokenizers.source.encode([*run.data.validation_text.source, ""])
     done: list[int] = []
     Translator(run.model, run.data.tokenizers, Greedy(max_ratio=0.2), tokens=60).translate_ids(ids, done=done.append)

@@ -22,20 +22,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SILENT = {"builtins.id", "object.__getattr__"}
+IGNORED_EVENTS = {"builtins.id", "object.__getattr__"}
 """Audit events of looking at Python's own objects."""
 
-SECONDS = 120
+TIMEOUT_SECONDS = 120
 """After so long a case hangs."""
 
-began = 0.0
+start_time = 0.0
 events: list[list[str]] = []
-watching = False
+is_watching = False
 
 
-def note(event: str, arguments: tuple[Any, ...]) -> None:
+def record_event(event: str, arguments: tuple[Any, ...]) -> None:
     """The audit hook (PEP 578)."""
-    if watching and event not in SILENT:
+    if is_watching and event not in IGNORED_EVENTS:
         events.append([event, *(str(argument) for argument in arguments[:1])])
 
 
@@ -47,12 +47,12 @@ def translate(folder: str) -> None:
     translate.main()
 
 
-class Opened:
+class PickleTrap:
     def __reduce__(self) -> tuple[Any, ...]:
         return eval, ("1 + 1",)
 
 
-def listened() -> None:
+def connect() -> None:
     with socket.socket() as opened, contextlib.suppress(OSError):
         opened.connect(("127.0.0.1", 9))
 
@@ -62,18 +62,18 @@ def leak(folder: str) -> None:
 
 
 def linger(seconds: float) -> None:
-    while time.process_time() - began < seconds:
+    while time.process_time() - start_time < seconds:
         pass
 
 
 CONTROLS: dict[str, Callable[[], object]] = {
     "opens": lambda: Path("/etc/passwd").read_bytes(),
     "environment": lambda: leak("HOME"),
-    "unpickles": lambda: pickle.loads(pickle.dumps(Opened())),
+    "unpickles": lambda: pickle.loads(pickle.dumps(PickleTrap())),
     "executes": lambda: exec("1 + 1"),
     "imports": lambda: importlib.import_module("__phello__"),
     "starts": lambda: subprocess.run(["true"], check=True),
-    "connects": listened,
+    "connects": connect,
     "lingers": lambda: linger(0.3),
     "takes": lambda: bytearray(b"1") * (128 * 2**20),
     "dies": lambda: os.kill(os.getpid(), signal.SIGSEGV),
@@ -82,23 +82,23 @@ CONTROLS: dict[str, Callable[[], object]] = {
 """What no folder may bring about."""
 
 
-def child(case: str, answer: int) -> None:
+def run_case(case: str, answer: int) -> None:
     """Runs one case and writes what was seen."""
-    global began, watching
-    asked: list[str] = []
+    global start_time, is_watching
+    variables: list[str] = []
     get = type(os.environ).__getitem__
 
-    def remembered(environment: Any, key: str) -> str:
-        asked.append(str(key))
+    def record_lookup(environment: Any, key: str) -> str:
+        variables.append(str(key))
         return get(environment, key)  # type: ignore[no-any-return]
 
-    type(os.environ).__getitem__ = remembered  # type: ignore[method-assign,assignment]
-    signal.alarm(SECONDS)
+    type(os.environ).__getitem__ = record_lookup  # type: ignore[method-assign,assignment]
+    signal.alarm(TIMEOUT_SECONDS)
     status, said = 0, tempfile.TemporaryFile()  # noqa: SIM115 (the process ends with it)
     os.dup2(said.fileno(), 1)
     os.dup2(said.fileno(), 2)
-    before, began = peak(), time.process_time()
-    watching = True
+    before, start_time = measure_peak_memory(), time.process_time()
+    is_watching = True
     try:
         CONTROLS[case]() if case in CONTROLS else translate(case)
     except SystemExit as left:
@@ -107,29 +107,29 @@ def child(case: str, answer: int) -> None:
     except BaseException as problem:
         status = 1
         print("Traceback", repr(problem), file=sys.stderr)
-    watching = False
-    seconds, mebibytes = time.process_time() - began, (peak() - before) / 2**10
+    is_watching = False
+    seconds, mebibytes = time.process_time() - start_time, (measure_peak_memory() - before) / 2**10
     sys.stderr.flush()
     sys.stdout.flush()
     said.seek(0)
     text = said.read().decode("utf-8", "backslashreplace")
-    found = {"status": status, "said": text, "seconds": seconds, "mebibytes": mebibytes, "asked": asked}
+    found = {"status": status, "said": text, "seconds": seconds, "mebibytes": mebibytes, "asked": variables}
     with os.fdopen(answer, "w") as writing:
         json.dump({**found, "events": events}, writing)
 
 
-def peak() -> int:
+def measure_peak_memory() -> int:
     """The most memory that this process has held, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def seen(case: str) -> str:
+def run_forked(case: str) -> str:
     """What became of a case, as a line of JSON; only how it ended if it did not come to its end."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         try:
-            child(case, writing)
+            run_case(case, writing)
         finally:
             os._exit(0)
     os.close(writing)
@@ -140,10 +140,10 @@ def seen(case: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.addaudithook(note)
+    sys.addaudithook(record_event)
     good = sys.argv[1]
     translate(good)
     with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
         translate(f"{good}/none")  # messages have their imports too
     for line in sys.stdin:
-        print(seen(line.removesuffix("\n")), flush=True)
+        print(run_forked(line.removesuffix("\n")), flush=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.synthetic_light import lighten
 
-Measured = Callable[[str, Mapping[str, float]], None]
+RecordFigures = Callable[[str, Mapping[str, float]], None]
 """Takes a promise and what a test of it found, such as {"kills": 20, "most steps lost": 3}."""
 
 KEY = "measured"
@@ -22,12 +22,12 @@ def _light() -> Iterator[None]:
 
 
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None]) -> Measured:
+def measured(record_property: Callable[[str, object], None]) -> RecordFigures:
     """Notes figures for the end of the session, whichever process a test runs in."""
     return lambda promise, found: record_property(KEY, [promise, dict(found)])
 
 
-def summed(notes: list[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+def sum_figures(notes: list[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """The figures of each promise over all its tests: what begins with "most" is the largest, all else the sum."""
     total: dict[str, dict[str, float]] = {}
     for promise, found in notes:
@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     notes = [tuple(value) for report in passed for name, value in report.user_properties if name == KEY]
     lines = [
         f"{promise}: {', '.join(f'{name} {value:.6g}' for name, value in found.items())}"
-        for promise, found in sorted(summed(notes).items())
+        for promise, found in sorted(sum_figures(notes).items())
     ]
     if lines:
         terminalreporter.section("measured")

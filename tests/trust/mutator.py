@@ -31,18 +31,18 @@ NORMALIZER, TABLE = 3, 2
 Field = tuple[int, int, Any]
 
 
-def read_varint(data: bytes, place: int) -> tuple[int, int]:
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
     number = shift = 0
     while True:
-        byte = data[place]
-        place += 1
+        byte = data[position]
+        position += 1
         number |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return number, place
+            return number, position
 
 
-def varint(number: int) -> bytes:
+def encode_varint(number: int) -> bytes:
     """A number as protocol buffers have it."""
     written = bytearray()
     while number > 127:
@@ -51,49 +51,49 @@ def varint(number: int) -> bytes:
     return bytes([*written, number])
 
 
-def fields(data: bytes) -> list[Field]:
+def parse_fields(data: bytes) -> list[Field]:
     """A protocol buffer as (number, wire type, value)."""
     found: list[Field] = []
-    place = 0
-    while place < len(data):
-        tag, place = read_varint(data, place)
+    position = 0
+    while position < len(data):
+        tag, position = read_varint(data, position)
         if tag & 7 == 0:
             value: Any
-            value, place = read_varint(data, place)
+            value, position = read_varint(data, position)
         else:
             size = {1: 8, 5: 4}.get(tag & 7)
             if size is None:
-                size, place = read_varint(data, place)
-            value = data[place : place + size]
-            place += size
+                size, position = read_varint(data, position)
+            value = data[position : position + size]
+            position += size
         found.append((tag >> 3, tag & 7, value))
     return found
 
 
-def written(message: list[Field]) -> bytes:
+def serialize_fields(message: list[Field]) -> bytes:
     """The protocol buffer of these fields."""
     parts = []
     for number, wire, value in message:
-        size = varint(len(value)) if wire == 2 else b""
-        parts.append(varint(number << 3 | wire) + (varint(value) if wire == 0 else size + value))
+        size = encode_varint(len(value)) if wire == 2 else b""
+        parts.append(encode_varint(number << 3 | wire) + (encode_varint(value) if wire == 0 else size + value))
     return b"".join(parts)
 
 
-def mutation(base: bytes, draw: random.Random) -> bytes:
+def mutate(base: bytes, draw: random.Random) -> bytes:
     """Bytes changed, the end cut off, the normalizer's table spoiled, or fields changed, added, lost and repeated."""
     kind = draw.random()
     if kind < 0.25:
-        return scattered(base, draw, draw.choice((1, 1, 2, 5, 50)))
+        return scatter_bytes(base, draw, draw.choice((1, 1, 2, 5, 50)))
     if kind < 0.3:
         return base[: draw.randrange(len(base))]
-    message = fields(base)
+    message = parse_fields(base)
     if kind < 0.55:
-        return written([(n, w, tabled(v, draw) if n == NORMALIZER else v) for n, w, v in message])
+        return serialize_fields([(n, w, mutate_table(v, draw) if n == NORMALIZER else v) for n, w, v in message])
     for _ in range(draw.choice((1, 2, 5))):
         place = draw.randrange(len(message))
         number, wire, value = message[place]
-        if wire == 2 and (inner := fields(value)):
-            message[place] = (number, wire, written(changed(inner, draw)))
+        if wire == 2 and (inner := parse_fields(value)):
+            message[place] = (number, wire, serialize_fields(mutate_field(inner, draw)))
         act = draw.random()
         if act < 0.1:
             del message[place]
@@ -101,32 +101,32 @@ def mutation(base: bytes, draw: random.Random) -> bytes:
             message.insert(draw.randrange(len(message) + 1), message[place])
         elif act < 0.3:
             draw.shuffle(message)
-    return written(message)
+    return serialize_fields(message)
 
 
-def scattered(data: bytes, draw: random.Random, times: int) -> bytes:
+def scatter_bytes(data: bytes, draw: random.Random, times: int) -> bytes:
     spoiled = bytearray(data)
     for _ in range(times):
         spoiled[draw.randrange(len(spoiled))] = draw.randrange(256)
     return bytes(spoiled)
 
 
-def tabled(normalizer: bytes, draw: random.Random) -> bytes:
+def mutate_table(normalizer: bytes, draw: random.Random) -> bytes:
     """The table of characters is what C++ walks through: other bytes in it, another one, or half of it."""
     kind = draw.random()
 
-    def spoiled(table: bytes) -> bytes:
+    def spoil(table: bytes) -> bytes:
         if kind < 0.6:
-            return scattered(table, draw, draw.choice((1, 5, 100, 3000)))
+            return scatter_bytes(table, draw, draw.choice((1, 5, 100, 3000)))
         if kind < 0.8:
             size = draw.choice((1024, 2048))
             return size.to_bytes(4, "little") + draw.randbytes(size) + b"abc\0"
         return table[: draw.randrange(len(table))]
 
-    return written([(n, w, spoiled(v) if n == TABLE else v) for n, w, v in fields(normalizer)])
+    return serialize_fields([(n, w, spoil(v) if n == TABLE else v) for n, w, v in parse_fields(normalizer)])
 
 
-def changed(message: list[Field], draw: random.Random) -> list[Field]:
+def mutate_field(message: list[Field], draw: random.Random) -> list[Field]:
     """One field with another value, or gone, or with one beside it."""
     place = draw.randrange(len(message))
     number, wire, value = message[place]
@@ -152,14 +152,14 @@ def use(serialized: bytes) -> str:
         return "refused"
     ids = tokenizer.encode(TEXT)
     tokenizer.decode(ids)
-    tokenizer.pieces(range(tokenizer.vocab_size))
+    tokenizer.convert_ids_to_pieces(range(tokenizer.vocab_size))
     for line in TEXT[:3]:
-        tokenizer.words(line)
-    tokenizer.words_of(range(tokenizer.vocab_size))
+        tokenizer.encode_with_words(line)
+    tokenizer.get_word_indices(range(tokenizer.vocab_size))
     return "works"
 
 
-def batch(base: bytes, numbers: range) -> list[str]:
+def run_batch(base: bytes, numbers: range) -> list[str]:
     """How each of the first mutations of a batch ended; one whose process died is the last."""
     reading, writing = os.pipe()
     process = os.fork()
@@ -171,7 +171,7 @@ def batch(base: bytes, numbers: range) -> list[str]:
                 os.write(writing, b"?")
                 if base == b"dies":
                     os.kill(os.getpid(), signal.SIGSEGV)
-                os.write(writing, use(mutation(base, random.Random(number)))[:1].encode())
+                os.write(writing, use(mutate(base, random.Random(number)))[:1].encode())
         finally:
             os._exit(3)
     os.close(writing)
@@ -187,7 +187,7 @@ def main(base: bytes, first: int, count: int) -> None:
     ends = list[str]()
     while len(ends) < count:
         start = first + len(ends)
-        ends += batch(base, range(start, min(start + BATCH, first + count)))
+        ends += run_batch(base, range(start, min(start + BATCH, first + count)))
     print(json.dumps(Counter(ends)))
 
 

@@ -13,9 +13,9 @@ from nmt import model_folder
 from nmt.errors import CheckpointError, ModelError
 from nmt.runs.training_run import run
 from nmt.storage import manifest
-from nmt.storage.checkpoints import Checkpoints, Kept
+from nmt.storage.checkpoints import CheckpointInfo, Checkpoints
 from tests import tiny_runs
-from tests.trust.conftest import Measured
+from tests.trust.conftest import RecordFigures
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -26,7 +26,7 @@ OVERRIDES = ("probes.sentences=2", "probes.shortest=1", "probes.longest=99", "tr
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two checkpoints. To be copied only."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    run(tiny_runs.settings(folder, *OVERRIDES), folder)
+    run(tiny_runs.build_settings(folder, *OVERRIDES), folder)
     return folder
 
 
@@ -60,18 +60,18 @@ def seen(folder: Path, flips: int, cuts: int, **how: Any) -> tuple[int, int]:
     """How many flips of a bit and how many truncations show; each is mended again."""
     draw = random.Random(flips)
     flipped = cut = 0
-    assert manifest.problems(folder) == []
+    assert manifest.find_problems(folder) == []
     for path, bit in damages(folder, draw, flips):
         content = path.read_bytes()
         flip(path, bit)
-        flipped += bool(manifest.problems(folder, **how))
+        flipped += bool(manifest.find_problems(folder, **how))
         path.write_bytes(content)
     for path, bit in damages(folder, draw, cuts):
         content = path.read_bytes()
         path.write_bytes(content[: bit // 8])
-        cut += bool(manifest.problems(folder, **how))
+        cut += bool(manifest.find_problems(folder, **how))
         path.write_bytes(content)
-    assert manifest.problems(folder) == []
+    assert manifest.find_problems(folder) == []
     return flipped, cut
 
 
@@ -84,7 +84,7 @@ def test_sizes_alone_would_not_show_it(copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_flips_and_a_hundred_truncations(copy: Path, measured: Measured) -> None:
+def test_a_thousand_flips_and_a_hundred_truncations(copy: Path, measured: RecordFigures) -> None:
     found = seen(checkpoint(copy), 1000, 100)
     assert found == (1000, 100)
     measured("4 damage", {"flipped bits seen": found[0], "truncations seen": found[1]})
@@ -96,9 +96,9 @@ def test_every_bit_of_the_manifest_is_guarded(tmp_path: Path) -> None:
     size = (tmp_path / manifest.NAME).stat().st_size
     for bit in range(8 * size):
         flip(tmp_path / manifest.NAME, bit)
-        assert manifest.problems(tmp_path), f"bit {bit}"
+        assert manifest.find_problems(tmp_path), f"bit {bit}"
         flip(tmp_path / manifest.NAME, bit)
-    assert manifest.problems(tmp_path) == []
+    assert manifest.find_problems(tmp_path) == []
 
 
 def test_a_run_falls_back_to_the_newest_sound_checkpoint_and_says_so(
@@ -108,9 +108,9 @@ def test_a_run_falls_back_to_the_newest_sound_checkpoint_and_says_so(
     with caplog.at_level(logging.INFO, "nmt"):
         logging.getLogger("nmt").propagate = True
         checkpoints = Checkpoints(copy / "checkpoints", keep_last=2, keep_best=1)
-        assert checkpoints.newest() == checkpoint(copy, 4)
+        assert checkpoints.find_newest() == checkpoint(copy, 4)
     assert f"Checkpoint {checkpoint(copy)} is damaged and is skipped: state.safetensors" in caplog.text
-    assert run(tiny_runs.settings(copy, *OVERRIDES), copy).reason == "steps (8)"
+    assert run(tiny_runs.build_settings(copy, *OVERRIDES), copy).reason == "steps (8)"
     for name in ("model.safetensors", "state.safetensors"):
         assert (checkpoint(copy) / name).read_bytes() == (checkpoint(sound) / name).read_bytes()
 
@@ -120,7 +120,7 @@ def test_with_nothing_but_damage_a_run_does_not_begin_again_by_itself(copy: Path
         flip(checkpoint(copy, step) / "model.safetensors", 9999)
     before = tiny_runs.snapshot(copy / "checkpoints")
     with pytest.raises(CheckpointError) as told:
-        run(tiny_runs.settings(copy, *OVERRIDES), copy)
+        run(tiny_runs.build_settings(copy, *OVERRIDES), copy)
     for part in ("Every checkpoint", "step-000004", "step-000008", "model.safetensors", "remove", "from the beginning"):
         assert part in str(told.value)
     assert tiny_runs.snapshot(copy / "checkpoints") == before
@@ -132,7 +132,7 @@ def test_a_run_whose_only_checkpoint_lost_its_manifest_does_not_begin_again(copy
     (checkpoint(copy, 4) / manifest.NAME).unlink()
     before = tiny_runs.snapshot(copy / "checkpoints")
     with pytest.raises(CheckpointError, match=r"Every checkpoint.*\n.*step-000004: .*MANIFEST"):
-        run(tiny_runs.settings(copy, *OVERRIDES), copy)
+        run(tiny_runs.build_settings(copy, *OVERRIDES), copy)
     assert tiny_runs.snapshot(copy / "checkpoints") == before
 
 
@@ -164,15 +164,15 @@ def lives(seed: int, folder: Path) -> None:
     step = 0
     for _ in range(12):
         checkpoints = Checkpoints(folder, keep_last=draw.randint(1, 3), keep_best=draw.randint(0, 2))
-        checkpoints.tidy()
-        newest = checkpoints.newest()
+        checkpoints.recover()
+        newest = checkpoints.find_newest()
         step = 0 if newest is None else int(newest.name.removeprefix("step-"))
         for _ in range(draw.randint(1, 3)):
             step += 1
             with checkpoints.write(step, draw.choice([None, draw.random()])) as writing:
                 (writing / "model.safetensors").write_bytes(draw.randbytes(20))
-            assert Checkpoints(folder, keep_last=1, keep_best=0).newest() == folder / f"step-{step:06d}"
-        sound = [kept.folder for kept in checkpoints.kept() if not manifest.problems(kept.folder)]
+            assert Checkpoints(folder, keep_last=1, keep_best=0).find_newest() == folder / f"step-{step:06d}"
+        sound = [kept.folder for kept in checkpoints.list_complete() if not manifest.find_problems(kept.folder)]
         for victim in draw.sample(sound, draw.randint(0, len(sound) - 1)):
             flip(victim / "model.safetensors", draw.randrange(160))
 
@@ -185,12 +185,14 @@ def test_no_policy_deletes_the_newest_sound_checkpoint(seed: int, tmp_path: Path
 def test_a_policy_that_counts_damaged_checkpoints_would_be_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def complete(checkpoints: Checkpoints) -> list[Kept]:
+    def complete(checkpoints: Checkpoints) -> list[CheckpointInfo]:
         """Sound or not."""
-        return [Kept(step, manifest.value(folder), folder) for step, folder in checkpoints._folders()]
+        return [
+            CheckpointInfo(step, manifest.read_value(folder), folder) for step, folder in checkpoints._list_folders()
+        ]
 
-    monkeypatch.setattr(Checkpoints, "kept", complete)
-    monkeypatch.setattr(Checkpoints, "_points", lambda checkpoints, name: False)
+    monkeypatch.setattr(Checkpoints, "list_complete", complete)
+    monkeypatch.setattr(Checkpoints, "_is_pointer", lambda checkpoints, name: False)
     with pytest.raises((AssertionError, CheckpointError)):
         for seed in range(5):
             lives(seed, tmp_path / str(seed))

@@ -9,29 +9,29 @@ import pytest
 import torch
 
 from nmt.errors import CheckpointError
-from nmt.evaluation.validation import Report
+from nmt.evaluation.validation import ValidationResult
 from nmt.runs import run_folder
 from nmt.runs.training_run import run
 from nmt.storage.checkpoints import Checkpoints
-from nmt.storage.files import as_json, load_tensors, replace
-from nmt.training.average import Ema
-from nmt.training.metrics_logger import Journal
+from nmt.storage.files import format_json, load_tensors, write_atomically
+from nmt.training.average import EmaWeights
+from nmt.training.metrics_logger import MetricsLogger
 from nmt.training.schedule import Constant
-from nmt.training.state import Progress, TrainingState
+from nmt.training.state import TrainingProgress, TrainingState
 from tests import tiny_runs
-from tests.run_files import differing, left
-from tests.trust.conftest import Measured
-from tests.trust.disk import ERRORS, Disk, Strike, failing
+from tests.run_files import find_differences, read_run_files
+from tests.trust.conftest import RecordFigures
+from tests.trust.disk import ERRORS, Disk, Strike, fail_at
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 SETTINGS: dict[str, Any] = {"resume": "auto", "seed": 1}
-REPORT = Report({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [])
+REPORT = ValidationResult({"loss": 2.0, "bleu": 1.0}, {}, ["ein Satz"], [])
 
 
 @pytest.fixture(autouse=True)
 def _no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_folder, "commit", lambda: None)  # a process of its own for each of hundreds of runs
+    monkeypatch.setattr(run_folder, "find_commit", lambda: None)  # a process of its own for each of hundreds of runs
 
 
 def a_state() -> TrainingState:
@@ -40,32 +40,34 @@ def a_state() -> TrainingState:
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    return TrainingState(model, optimizer, Constant(), Ema(model, decay=0.5), Progress())
+    return TrainingState(model, optimizer, Constant(), EmaWeights(model, decay=0.5), TrainingProgress())
 
 
 def begun(folder: Path) -> Checkpoints:
-    run_folder.claim(folder, SETTINGS, "nmt-train")
+    run_folder.initialize(folder, SETTINGS, "nmt-train")
     return Checkpoints(folder / "checkpoints", keep_last=1, keep_best=0)
 
 
 def saved(folder: Path, checkpoints: Checkpoints, *steps: int) -> None:
     """What a run writes between its start and its end, as far as training goes."""
     state = a_state()
-    save = run_folder.saver(checkpoints, state, {"config.json": b"{}"}, lambda report: state.progress.step, bool)
-    journal = Journal(folder, step=state.progress.step, validated=0)
+    save = run_folder.make_checkpoint_writer(
+        checkpoints, state, {"config.json": b"{}"}, lambda report: state.progress.step, bool
+    )
+    journal = MetricsLogger(folder, step=state.progress.step, validated=0)
     for step in steps:
         state.progress.step = step
         journal.record({"kind": "train", "step": step, "loss": 1.0})
         save(REPORT)
     journal.close()
-    replace(folder / "scores.json", as_json({"test": []}))
+    write_atomically(folder / "scores.json", format_json({"test": []}))
 
 
 def on_a_failing_disk(home: Path, at: int, number: int) -> tuple[Path, list[str], str]:
     """One checkpoint, then all that a second start writes, with one call failing; what was done and what was said."""
     folder = home / f"{errno.errorcode[number]}-{at}"
     saved(folder, begun(folder), 1)
-    disk = Disk(folder, failing(at, number))
+    disk = Disk(folder, fail_at(at, number))
     told = ""
     with pytest.MonkeyPatch.context() as patch:
         disk.install(patch)
@@ -78,8 +80,8 @@ def on_a_failing_disk(home: Path, at: int, number: int) -> tuple[Path, list[str]
 
 def judge(folder: Path, told: str, number: int) -> None:
     checkpoints = Checkpoints(folder / "checkpoints", keep_last=1, keep_best=0)
-    checkpoints.tidy()
-    newest = checkpoints.newest()
+    checkpoints.recover()
+    newest = checkpoints.find_newest()
     assert newest is not None
     a_state().load(newest)
     assert load_tensors(newest / "model.safetensors").keys() == {"weight", "bias"}
@@ -111,7 +113,7 @@ def test_a_run_that_made_room_first_would_be_seen(tmp_path: Path, monkeypatch: p
     write = Checkpoints.write
 
     def careless(checkpoints: Checkpoints, step: int, value: float | None = None) -> Any:
-        for _, folder in checkpoints._folders():
+        for _, folder in checkpoints._list_folders():
             shutil.rmtree(folder)
         return write(checkpoints, step, value)
 
@@ -124,7 +126,7 @@ def test_a_run_that_made_room_first_would_be_seen(tmp_path: Path, monkeypatch: p
 
 
 PICTURES = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99")
-WHOLE = (*tiny_runs.RESTLESS, *PICTURES, "average=last", "average.count=2")
+WHOLE = (*tiny_runs.RANDOM_OVERRIDES, *PICTURES, "average=last", "average.count=2")
 PARTS = 10
 
 
@@ -133,9 +135,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, `whole`, and the first half of it, `base`."""
     home = tmp_path_factory.mktemp("failing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_folder, "commit", lambda: None)
-        run(tiny_runs.settings(home / "whole", *WHOLE), home / "whole")
-        run(tiny_runs.settings(home / "base", *WHOLE, "training.stop.steps=4"), home / "base")
+        patch.setattr(run_folder, "find_commit", lambda: None)
+        run(tiny_runs.build_settings(home / "whole", *WHOLE), home / "whole")
+        run(tiny_runs.build_settings(home / "base", *WHOLE, "training.stop.steps=4"), home / "base")
     return home
 
 
@@ -146,7 +148,7 @@ def second_half(home: Path, name: str, strike: Strike | None = None) -> tuple[li
     with pytest.MonkeyPatch.context() as patch:
         disk = Disk(folder, strike).install(patch)
         try:
-            run(tiny_runs.settings(folder, *WHOLE), folder)
+            run(tiny_runs.build_settings(folder, *WHOLE), folder)
         except CheckpointError as problem:
             return disk.calls, str(problem)
     return disk.calls, ""
@@ -155,24 +157,24 @@ def second_half(home: Path, name: str, strike: Strike | None = None) -> tuple[li
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.__getitem__)
-def test_a_whole_run_outlives_any_failing_call(number: int, part: int, home: Path, measured: Measured) -> None:
+def test_a_whole_run_outlives_any_failing_call(number: int, part: int, home: Path, measured: RecordFigures) -> None:
     calls, told = second_half(home, f"counted-{number}-{part}")
     assert told == ""
     ended = 0
     for at in range(part, len(calls), PARTS):
         name = f"failed-{number}-{at}"
         folder = home / name
-        _, told = second_half(home, name, failing(at, number))
+        _, told = second_half(home, name, fail_at(at, number))
         if told:
             ended += 1
             assert str(folder) in told
             assert "MiB are free there" in told
         checkpoints = Checkpoints(folder / "checkpoints", keep_last=1, keep_best=1)
-        checkpoints.tidy()
-        assert checkpoints.newest() is not None
+        checkpoints.recover()
+        assert checkpoints.find_newest() is not None
         if at % 7 == 0:
-            run(tiny_runs.settings(folder, *WHOLE), folder)
-            assert differing(left(folder), left(home / "whole")) == [], calls[at]
+            run(tiny_runs.build_settings(folder, *WHOLE), folder)
+            assert find_differences(read_run_files(folder), read_run_files(home / "whole")) == [], calls[at]
         shutil.rmtree(folder)
     failed = len(range(part, len(calls), PARTS))
     measured("3 a failing disk", {f"calls that failed with {errno.errorcode[number]}": failed, "runs ended": ended})

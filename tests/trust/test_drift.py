@@ -11,7 +11,7 @@ from nmt import build, config
 from nmt.errors import CheckpointError
 from nmt.runs import fingerprint, run_folder, training_run
 from nmt.runs.earlier import keep_choices
-from nmt.runs.fingerprint import same_vocabulary
+from nmt.runs.fingerprint import check_same_vocabulary
 from nmt.runs.training_run import run
 from tests import tiny_runs
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus in files, and a finished run of it."""
     home = tmp_path_factory.mktemp("drift")
-    grammar = build.corpus(tiny_runs.composed(*tiny_runs.SMALL))
+    grammar = build.build_corpus(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES))
     for split in ("train", "validation"):
         text = grammar.load(split)
         assert text is not None
@@ -33,11 +33,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chosen(home: Path, *overrides: str, train: str = "train") -> dict[str, Any]:
-    small = [word for word in tiny_runs.SMALL if not word.startswith("data.")]
+    small = [word for word in tiny_runs.BASE_OVERRIDES if not word.startswith("data.")]
     names = {"train": train, "validation": "validation"}
     files = [f"data.{split}.{side}={home / names[split]}.{side}" for split in names for side in ("source", "target")]
     languages = ("data=files", "data.source_language=en", "data.target_language=de")
-    composed = tiny_runs.composed(*small, *languages, *files, *overrides)
+    composed = tiny_runs.compose_config(*small, *languages, *files, *overrides)
     return config.check({**composed, "output": str(home / "run"), "cache": str(home / "cache")}, build.TRAIN)
 
 
@@ -86,15 +86,15 @@ def test_a_run_without_tokens_of_bleu_may_be_given_some(home: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("kept", [b"[]", b'{"corpuw": "0"}', b'{"corpus": "0", "parts": 3}', b'{"corpus": "0"}'])
 def test_a_mark_of_other_text_may_be_damaged_or_of_an_earlier_version(home: Path, tmp_path: Path, kept: bytes) -> None:
-    corpus = build.corpus(chosen(home))
+    corpus = build.build_corpus(chosen(home))
     checkpoint = tmp_path / "checkpoints" / "step-000003"
     checkpoint.mkdir(parents=True)
     (checkpoint / fingerprint.DATA).write_bytes(kept)
     with pytest.raises(CheckpointError, match=r"made from other text\. Changed since step-000003: the data\."):
-        fingerprint.same_text(checkpoint, corpus)
+        fingerprint.check_same_text(checkpoint, corpus)
     whole = json.loads(fingerprint.fingerprint(corpus))
     (checkpoint / fingerprint.DATA).write_text(json.dumps({"corpus": whole["corpus"]}))
-    fingerprint.same_text(checkpoint, corpus)
+    fingerprint.check_same_text(checkpoint, corpus)
 
 
 def test_other_text_fails_before_any_data_are_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +112,6 @@ def test_other_text_fails_before_any_data_are_prepared(home: Path, monkeypatch: 
 
 def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spm.model").write_bytes(b"pieces")
-    same_vocabulary(tmp_path, {"spm.model": b"pieces", "config.json": b"{}"})
+    check_same_vocabulary(tmp_path, {"spm.model": b"pieces", "config.json": b"{}"})
     with pytest.raises(CheckpointError, match=r"spm\.model differs"):
-        same_vocabulary(tmp_path, {"spm.model": b"others", "config.json": b"{}"})
+        check_same_vocabulary(tmp_path, {"spm.model": b"others", "config.json": b"{}"})

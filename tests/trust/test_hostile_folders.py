@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests import tiny_runs
-from tests.commands import ROOT, environment
-from tests.trust.conftest import Measured
-from tests.trust.hostile_folders import HARMLESS, REFUSED
+from tests.commands import ROOT, build_environment
+from tests.trust.conftest import RecordFigures
+from tests.trust.hostile_folders import HARMLESS_CASES, REFUSED_CASES
 
 HOME = "/home/whose-name-is-nobodys-business"
 
@@ -32,8 +32,8 @@ Seen = dict[str, Any]
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder that is as it should be. To be copied only."""
     home = tmp_path_factory.mktemp("good")
-    run = tiny_runs.made(tiny_runs.settings(home / "run"), home / "run")
-    run.saver()(None)
+    run = tiny_runs.build_run(tiny_runs.build_settings(home / "run"), home / "run")
+    run.make_checkpoint_writer()(None)
     return (home / "run" / "checkpoints" / "last").resolve()
 
 
@@ -42,7 +42,7 @@ def watched(good: Path) -> Iterator[Callable[[Path | str], Seen]]:
     """What nmt-translate does with a folder."""
     script = Path(__file__).with_name("audit_hook.py")
     command = [sys.executable, str(script), str(good)]
-    surroundings = {**environment(), "HOME": HOME}
+    surroundings = {**build_environment(), "HOME": HOME}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surroundings, cwd=good.parent, text=True
     ) as running:
@@ -94,11 +94,11 @@ def thinned(cases: Iterable[str]) -> list[Any]:
     return [pytest.param(case, marks=[pytest.mark.slow] if place % 3 else []) for place, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize("case", thinned(REFUSED))
+@pytest.mark.parametrize("case", thinned(REFUSED_CASES))
 def test_a_hostile_folder_is_refused_in_a_sentence(
-    case: str, good: Path, watched: Callable[[Path | str], Seen], tmp_path: Path, measured: Measured
+    case: str, good: Path, watched: Callable[[Path | str], Seen], tmp_path: Path, measured: RecordFigures
 ) -> None:
-    change, named = REFUSED[case]
+    change, named = REFUSED_CASES[case]
     folder = tmp_path / "model"
     shutil.copytree(good, folder)
     (folder / "MANIFEST.json").unlink()  # a stranger would leave it out
@@ -113,14 +113,14 @@ def test_a_hostile_folder_is_refused_in_a_sentence(
     measured("9 hostile folders", found)
 
 
-@pytest.mark.parametrize("case", thinned(HARMLESS))
+@pytest.mark.parametrize("case", thinned(HARMLESS_CASES))
 def test_what_lies_beside_a_model_is_not_looked_at(
     case: str, good: Path, watched: Callable[[Path | str], Seen], tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(good, folder)
     (folder / "MANIFEST.json").unlink()  # a stranger would leave it out
-    HARMLESS[case](folder)
+    HARMLESS_CASES[case](folder)
     seen = watched(folder)
     assert faults(seen, folder, status=0) == []
     assert seen["said"] == ""
@@ -153,7 +153,7 @@ def test_the_watcher_sees_what_no_folder_may_do(
 def test_the_traps_would_spring(tmp_path: Path) -> None:
     import pickle
 
-    REFUSED["a pickle as config"][0](tmp_path)
+    REFUSED_CASES["a pickle as config"][0](tmp_path)
     pickle.loads((tmp_path / "config.json").read_bytes())
     assert (tmp_path.parent / "trace").is_dir()
     (tmp_path.parent / "trace").rmdir()

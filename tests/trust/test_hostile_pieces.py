@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data.tokenizer import Bpe, Unigram
-from tests.commands import environment
+from tests.commands import build_environment
 
 MUTATOR = Path(__file__).with_name("mutator.py")
 
@@ -18,7 +18,7 @@ LINES = ["the quick brown fox jumps over the lazy dog", "pack my box with five d
 def mutated(model: Path, first: int, count: int) -> dict[str, int]:
     """What became of so many mutations of a model, in processes of their own: how many of each kind of end."""
     command = [sys.executable, str(MUTATOR), str(model), str(first), str(count)]
-    done = subprocess.run(command, capture_output=True, env=environment(), check=True)
+    done = subprocess.run(command, capture_output=True, env=build_environment(), check=True)
     return dict(json.loads(done.stdout))
 
 

@@ -15,10 +15,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from nmt.report import figures
-from nmt.report.comparison import Comparison, Run, Variant, markdown
+from nmt.report.comparison import Comparison, RunScores, VariantScores, format_markdown
 from nmt.report.formats import Format, encode
-from nmt.report.heatmap import Frame, film, heatmap
-from nmt.report.html import page
+from nmt.report.heatmap import Frame, draw_checkpoint_grid, draw_heatmap
+from nmt.report.html import render_page
 from nmt.runs import heatmaps, report
 from nmt.runs.training_run import run
 from tests import tiny_runs
@@ -46,7 +46,7 @@ def is_png(figure: Figure) -> bool:
 @pytest.mark.parametrize("first", range(0, len(WORDS), 6))
 def test_every_word_is_drawn(first: int) -> None:
     words = WORDS[first : first + 6]
-    figure = heatmap(weights(len(words), len(words)), words, words, title=" ".join(words), gold=None)
+    figure = draw_heatmap(weights(len(words), len(words)), words, words, title=" ".join(words), gold=None)
     assert len(figure.axes[0].get_yticklabels()) == len(words)
     assert is_png(figure)
 
@@ -54,7 +54,7 @@ def test_every_word_is_drawn(first: int) -> None:
 def test_a_film_is_drawn() -> None:
     words = WORDS[12:20]
     frames = [Frame(word, weights(len(words), len(words)), words) for word in WORDS[:2]]
-    assert is_png(film(frames, words, title=WORDS[0]))
+    assert is_png(draw_checkpoint_grid(frames, words, title=WORDS[0]))
 
 
 def hostile(word: str) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def hostile(word: str) -> dict[str, Any]:
     "word", ["".join(WORDS), *(pytest.param(word, marks=pytest.mark.slow) for word in WORDS)], ids=ascii
 )
 def test_the_page_stays_one_page_with_one_script(word: str) -> None:
-    text = page(hostile(word))
+    text = render_page(hostile(word))
     text.encode("utf-8")
-    reader, tame = Reader(text), Reader(page(hostile("a word")))
+    reader, tame = Reader(text), Reader(render_page(hostile("a word")))
     assert {tag: len(found) for tag, found in reader.texts.items()} == {tag: len(f) for tag, f in tame.texts.items()}
     assert [name for _, name, _ in reader.attributes if name.startswith("on")] == []
     (probe,) = data(text)["probes"]
@@ -92,7 +92,7 @@ def policy(text: str) -> dict[str, str]:
 
 
 def test_the_policy_lets_nothing_run_but_the_script_of_the_page() -> None:
-    text = page(hostile("</script>"))
+    text = render_page(hostile("</script>"))
     rules = policy(text)
     script = Reader(text).texts["script"][1]
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
@@ -104,7 +104,7 @@ def test_the_policy_lets_nothing_run_but_the_script_of_the_page() -> None:
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
 def test_a_browser_runs_the_script_and_nothing_else(tmp_path: Path) -> None:
     alien = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
-    text = page(hostile("a word"))
+    text = render_page(hostile("a word"))
     broken = text.replace('<section id="alignments"', f'{alien}<section id="alignments"', 1)
     report = {"whole": text, "broken": broken, "lawless": broken.replace("Content-Security-Policy", "generator")}
     titles = {"whole": "a word", "broken": "a word", "lawless": "owned"}
@@ -127,7 +127,7 @@ def picture(word: str) -> dict[str, Any]:
 
 
 def test_a_checkpoint_has_its_pictures_whatever_the_words(tmp_path: Path) -> None:
-    heatmaps.draw(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, heed=list)
+    heatmaps.save_heatmaps(tmp_path, [picture("$x_{"), picture("\ud800")], step=3, on_heatmap=list)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "001.png", "002.json", "002.png"]
     assert json.loads((tmp_path / "002.json").read_text(encoding="utf-8"))["source"] == ["\ud800", "</s>"]
 
@@ -138,11 +138,11 @@ def test_a_picture_that_fails_is_a_warning(
     def broken(*given: Any, **settings: Any) -> None:
         if given[1][0] == "bad":
             raise RuntimeError("no such glyph")
-        return heatmap(*given, **settings)  # type: ignore[return-value]
+        return draw_heatmap(*given, **settings)  # type: ignore[return-value]
 
-    monkeypatch.setattr(heatmaps, "heatmap", broken)
+    monkeypatch.setattr(heatmaps, "draw_heatmap", broken)
     with caplog.at_level(logging.WARNING):
-        heatmaps.draw(tmp_path, [picture("bad"), picture("good")], step=3, heed=list)
+        heatmaps.save_heatmaps(tmp_path, [picture("bad"), picture("good")], step=3, on_heatmap=list)
     assert "probe 1 of step 3 could not be drawn" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["001.json", "002.json", "002.png"]
 
@@ -154,11 +154,11 @@ def test_a_run_of_which_nothing_can_be_drawn_ends_as_any_other(
     def broken(*given: Any, **settings: Any) -> None:
         raise RuntimeError("no such glyph")
 
-    monkeypatch.setattr(heatmaps, "heatmap", broken)
-    monkeypatch.setattr(figures, "figures", broken)
-    monkeypatch.setattr(report, "page", broken)
+    monkeypatch.setattr(heatmaps, "draw_heatmap", broken)
+    monkeypatch.setattr(figures, "build_figures", broken)
+    monkeypatch.setattr(report, "render_page", broken)
     shown = ("probes.sentences=1", "probes.shortest=1", "probes.longest=99", "training.stop.steps=4")
-    assert run(tiny_runs.settings(tmp_path / "run", *shown), tmp_path / "run").reason == "steps (4)"
+    assert run(tiny_runs.build_settings(tmp_path / "run", *shown), tmp_path / "run").reason == "steps (4)"
     assert (tmp_path / "run" / "scores.json").exists()
     assert not list((tmp_path / "run").rglob("*.png"))
     told = (tmp_path / "run" / "train.log").read_text()
@@ -169,7 +169,7 @@ def test_a_run_of_which_nothing_can_be_drawn_ends_as_any_other(
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
 def test_vector_figures_are_the_same_every_time_and_have_no_type_3_fonts(ending: Format) -> None:
     words = ["$x_{", "漢字", "\x07", "plain"]
-    first, other = (encode(heatmap(weights(4, 4), words, words), ending) for _ in range(2))
+    first, other = (encode(draw_heatmap(weights(4, 4), words, words), ending) for _ in range(2))
     assert first == other
     assert b"/Type3" not in first
     assert (b"/TrueType" in first or b"CIDFontType2" in first) == (ending == "pdf")
@@ -181,10 +181,12 @@ def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        heatmaps.draw(tmp_path, [picture("good")], step=3, heed=list)
+        heatmaps.save_heatmaps(tmp_path, [picture("good")], step=3, on_heatmap=list)
 
 
 def test_a_table_stays_a_table() -> None:
-    told = markdown(Comparison("nmt-compare", "a|b", [Variant("a|b", [Run(1, "x", {"bleu": 1.0, "BLEU": 1.0})])]))
+    told = format_markdown(
+        Comparison("nmt-compare", "a|b", [VariantScores("a|b", [RunScores(1, "x", {"bleu": 1.0, "BLEU": 1.0})])])
+    )
     rows = [line for line in told.split("\n") if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1

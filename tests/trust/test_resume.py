@@ -14,10 +14,10 @@ import pytest
 
 from nmt.model.decoders.recurrent import DECODERS
 from tests import tiny_runs
-from tests.run_files import differing, left
-from tests.trust.conftest import Measured
+from tests.run_files import find_differences, read_run_files
+from tests.trust.conftest import RecordFigures
 from tests.trust.worker import Blow
-from tests.trust.workers import done, words
+from tests.trust.workers import build_words, run_process
 
 RHYTHM = (
     *("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4"),
@@ -38,10 +38,10 @@ CASES: dict[str, tuple[str, ...]] = {
 PLACES: dict[str, tuple[str, bool, int]] = {
     "between two batches of a step": ("nmt.training.loop:Loop._backward", True, 20),
     "after a step": ("nmt.training.loop:Loop._step", True, 11),
-    "in a validation": ("nmt.evaluation.validation:Validator.nll", False, 4),
+    "in a validation": ("nmt.evaluation.validation:Validator.compute_nll", False, 4),
     "in a search": ("nmt.translation.stepper:Stepper.__call__", True, 40),
-    "after a validation": ("nmt.runs.training_run:Run.validate", True, 4),
-    "after drawing": ("nmt.runs.heatmaps:heatmap", True, 6),
+    "after a validation": ("nmt.runs.training_run:TrainingRun.validate", True, 4),
+    "after drawing": ("nmt.runs.heatmaps:draw_heatmap", True, 6),
     "while saving": ("nmt.training.state:TrainingState.save", False, 4),
     "after saving": ("nmt.storage.checkpoints:Checkpoints._prune", True, 4),
 }
@@ -51,15 +51,15 @@ PLACES: dict[str, tuple[str, bool, int]] = {
 def stopped(home: Path, name: str, case: str, place: str, call: int) -> dict[str, object]:
     """What is left by a run that was stopped at a place and went on in another process."""
     function, after, _ = PLACES[place]
-    chosen = words(home, name, *tiny_runs.RESTLESS, *RHYTHM, *CASES[case])
-    first = done(home, name, chosen, blow=Blow(function, call, signal.SIGTERM, after))
-    assert first.fact("struck") == signal.SIGTERM, first.said
+    chosen = build_words(home, name, *tiny_runs.RANDOM_OVERRIDES, *RHYTHM, *CASES[case])
+    first = run_process(home, name, chosen, blow=Blow(function, call, signal.SIGTERM, after))
+    assert first.find_fact("struck") == signal.SIGTERM, first.output
     if first.status != 0:  # after the last checkpoint only the scores are missing, and a signal then finds none to save
-        assert first.shown == 143, first.said
-    again = done(home, name, chosen)
-    assert again.status == 0, again.said
-    assert again.fact("litter") == []
-    return left(home / name)
+        assert first.shell_status == 143, first.output
+    again = run_process(home, name, chosen)
+    assert again.status == 0, again.output
+    assert again.find_fact("litter") == []
+    return read_run_files(home / name)
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,9 @@ def whole(home: Path) -> Callable[[str], dict[str, object]]:
     @functools.cache
     def of(case: str) -> dict[str, object]:
         name = f"{case}-whole"
-        found = done(home, name, words(home, name, *tiny_runs.RESTLESS, *RHYTHM, *CASES[case]))
-        assert found.status == 0, found.said
-        return left(home / name)
+        found = run_process(home, name, build_words(home, name, *tiny_runs.RANDOM_OVERRIDES, *RHYTHM, *CASES[case]))
+        assert found.status == 0, found.output
+        return read_run_files(home / name)
 
     return of
 
@@ -95,17 +95,19 @@ def test_a_stopped_run_goes_on_exactly(
 ) -> None:
     wanted = whole("luong")
     assert len(wanted["steps"]) == 4  # type: ignore[arg-type]
-    assert differing(stopped(home, place, "luong", place, call), wanted) == []
+    assert find_differences(stopped(home, place, "luong", place, call), wanted) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(10))
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_stopped_at_a_random_point_goes_on_exactly(
-    case: str, number: int, home: Path, whole: Callable[[str], dict[str, object]], measured: Measured
+    case: str, number: int, home: Path, whole: Callable[[str], dict[str, object]], measured: RecordFigures
 ) -> None:
     draw = random.Random(f"{case} {number}")
     place = [*PLACES][number] if number < len(PLACES) else draw.choice([*PLACES])
     call = draw.randint(1 + (place == "between two batches of a step"), PLACES[place][2])
-    assert differing(stopped(home, f"{case}-{number}", case, place, call), whole(case)) == [], f"{place}, call {call}"
+    assert find_differences(stopped(home, f"{case}-{number}", case, place, call), whole(case)) == [], (
+        f"{place}, call {call}"
+    )
     measured("1 exact resume", {"stops after which the bytes are the same": 1})

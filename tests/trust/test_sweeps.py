@@ -12,21 +12,21 @@ import pytest
 from nmt.cli import compare
 from nmt.comparison import local
 from tests import tiny_runs
-from tests.commands import CRASHING
+from tests.commands import CRASHING_TRAIN
 
 
 def test_a_failed_job_leaves_its_traceback_and_a_mark_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "python"
-    script.write_text(f"#!{sys.executable}\n{CRASHING.format(noted=str(tmp_path / 'noted'))}")
+    script.write_text(f"#!{sys.executable}\n{CRASHING_TRAIN.format(noted=str(tmp_path / 'noted'))}")
     script.chmod(0o755)
     monkeypatch.setattr(local.sys, "executable", str(script))
     output = tmp_path / "all"
     settings = {"output": str(output), "seeds": 1, "baseline": None, "jobs": 1}
     with pytest.raises(SystemExit) as left:
-        compare.task(settings, [*tiny_runs.SMALL, "attention=bahdanau,luong_general"], "nmt-compare")
-    assert left.value.code == compare.UNFINISHED != 0
+        compare.run_task(settings, [*tiny_runs.BASE_OVERRIDES, "attention=bahdanau,luong_general"], "nmt-compare")
+    assert left.value.code == compare.FAILED_RUNS_STATUS != 0
     failed = output / "attention=bahdanau" / "seed-1"
     log = (failed / "job.log").read_text()
     assert "Traceback (most recent call last)" in log
@@ -50,7 +50,7 @@ time.sleep(600)
 
 
 def test_a_second_interrupt_ends_jobs_that_take_their_time(tmp_path: Path) -> None:
-    crew, status = local.Crew(), []
+    crew, status = local.ProcessGroup(), []
     waiting = threading.Thread(
         target=lambda: status.append(crew.run([sys.executable, "-c", STUBBORN], tmp_path / "log"))
     )
@@ -61,7 +61,7 @@ def test_a_second_interrupt_ends_jobs_that_take_their_time(tmp_path: Path) -> No
         assert waiting.is_alive()
         crew.stop(number, None)
     waiting.join()
-    assert (crew.caught, status) == (signal.SIGTERM, [-signal.SIGKILL])
+    assert (crew.signal_number, status) == (signal.SIGTERM, [-signal.SIGKILL])
 
 
 @pytest.mark.slow
@@ -79,10 +79,15 @@ def test_a_real_crash_in_one_job_leaves_the_other_its_scores(
     )
     monkeypatch.setitem(os.environ, "PYTHONPATH", str(hook))
     output = tmp_path / "all"
-    overrides = [*tiny_runs.SMALL, "threads=1", f"cache={tmp_path / 'cache'}", "attention=luong_general,bahdanau"]
+    overrides = [
+        *tiny_runs.BASE_OVERRIDES,
+        "threads=1",
+        f"cache={tmp_path / 'cache'}",
+        "attention=luong_general,bahdanau",
+    ]
     with pytest.raises(SystemExit) as left:
-        compare.task({"output": str(output), "seeds": 1, "baseline": None, "jobs": 1}, overrides, "nmt-compare")
-    assert left.value.code == compare.UNFINISHED
+        compare.run_task({"output": str(output), "seeds": 1, "baseline": None, "jobs": 1}, overrides, "nmt-compare")
+    assert left.value.code == compare.FAILED_RUNS_STATUS
     assert (output / "attention=luong_general/seed-1/scores.json").exists()
     log = (output / "attention=bahdanau/seed-1/job.log").read_text()
     assert "Traceback (most recent call last)" in log

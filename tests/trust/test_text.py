@@ -13,8 +13,8 @@ import pytest
 from sacrebleu.utils import smart_open
 
 from tests import tiny_runs
-from tests.commands import environment, finished, words, write
-from tests.trust.conftest import Measured
+from tests.commands import build_command_line, build_environment, run_process, write_lines
+from tests.trust.conftest import RecordFigures
 
 SEPARATORS = ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r\r"]
 PIECES = [
@@ -66,8 +66,8 @@ def fuzz(lines: int, longest: int) -> bytes:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder; what it says is nonsense, but it says it in lines."""
     folder = tmp_path_factory.mktemp("model") / "run"
-    run = tiny_runs.made(tiny_runs.settings(folder), folder)
-    run.saver()(None)
+    run = tiny_runs.build_run(tiny_runs.build_settings(folder), folder)
+    run.make_checkpoint_writer()(None)
     return folder
 
 
@@ -86,7 +86,7 @@ def counts(path: Path) -> dict[str, int]:
 def counted_by_datasets(path: Path, cache: Path) -> int:
     """The same for the text loader of `datasets`, in a process of its own, since its cache is chosen at import."""
     code = "import datasets, sys; print(len(datasets.load_dataset('text', data_files=sys.argv[1], split='train')))"
-    surroundings = {**environment(), "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1"}
+    surroundings = {**build_environment(), "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True, env=surroundings)
     return int(done.stdout)
 
@@ -97,13 +97,13 @@ SIZES = [(300, 20_000), pytest.param(10_000, 1_000_000, marks=pytest.mark.slow)]
 
 @pytest.mark.parametrize(("lines", "longest"), SIZES)
 def test_as_many_lines_come_out_as_went_in(
-    lines: int, longest: int, model: Path, tmp_path: Path, measured: Measured
+    lines: int, longest: int, model: Path, tmp_path: Path, measured: RecordFigures
 ) -> None:
     text = fuzz(lines, longest)
     source, out = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_bytes(text)
-    by_file = finished("translate", f"model={model}", f"input={source}", f"output={out}", "errors=replace")
-    by_pipe = finished("translate", f"model={model}", "errors=replace", text=text)
+    by_file = run_process("translate", f"model={model}", f"input={source}", f"output={out}", "errors=replace")
+    by_pipe = run_process("translate", f"model={model}", "errors=replace", text=text)
     assert (by_file.returncode, by_pipe.returncode) == (0, 0), by_file.stderr + by_pipe.stderr
     assert b"Traceback" not in by_file.stderr + by_pipe.stderr
     assert by_pipe.stdout == out.read_bytes()
@@ -126,8 +126,8 @@ def test_tools_would_not_agree_on_what_went_in(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_leave_no_half_of_a_file(model: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.txt"
     source.write_bytes(b"the dog\n" * 400 + b"\xff\n")
-    out = write(tmp_path / "out.txt", "an earlier translation")
-    done = finished("translate", f"model={model}", f"input={source}", f"output={out}")
+    out = write_lines(tmp_path / "out.txt", "an earlier translation")
+    done = run_process("translate", f"model={model}", f"input={source}", f"output={out}")
     assert done.returncode == 2
     assert b"in.txt, line 401: byte 0xff" in done.stderr
     assert out.read_text() == "an earlier translation\n"
@@ -145,8 +145,8 @@ def until(there: Callable[[], bool], seconds: float = 120.0) -> None:
 def test_what_is_killed_leaves_no_half_of_a_file(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    command = words("translate", f"model={model}", f"output={folder / 'out.txt'}", "chunk=10")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as running:
+    command = build_command_line("translate", f"model={model}", f"output={folder / 'out.txt'}", "chunk=10")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=build_environment()) as running:
         assert running.stdin is not None
         running.stdin.write(b"the dog sleeps\n" * 200)
         running.stdin.flush()
@@ -165,7 +165,7 @@ def stopped(command: list[str], note: Path, lines: int, number: int) -> int:
     def noted() -> int:
         return int(json.loads(note.read_text())["lines"]) if note.exists() else 0
 
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command, env=build_environment(), stderr=subprocess.DEVNULL) as running:
         until(lambda: noted() >= lines or running.poll() is not None)
         assert running.poll() is None, "it was done before it could be stopped"
         running.send_signal(number)
@@ -173,18 +173,20 @@ def stopped(command: list[str], note: Path, lines: int, number: int) -> int:
 
 
 @pytest.mark.slow
-def test_an_interrupted_translation_goes_on_where_it_stopped(model: Path, tmp_path: Path, measured: Measured) -> None:
+def test_an_interrupted_translation_goes_on_where_it_stopped(
+    model: Path, tmp_path: Path, measured: RecordFigures
+) -> None:
     source, out, whole = tmp_path / "in.txt", tmp_path / "out.txt", tmp_path / "whole.txt"
     source.write_bytes(fuzz(LARGE, 20_000))
     given = (f"model={model}", f"input={source}", "errors=replace", "chunk=50")
-    assert finished("translate", *given, f"output={whole}").returncode == 0
+    assert run_process("translate", *given, f"output={whole}").returncode == 0
     written, note = tmp_path / ".writing-out.txt", tmp_path / ".writing-out.txt.json"
     done = 0
     for turn, number in enumerate(STOPS, start=1):
-        done = stopped(words("translate", *given, f"output={out}"), note, done + LARGE // 10, number)
+        done = stopped(build_command_line("translate", *given, f"output={out}"), note, done + LARGE // 10, number)
         assert not out.exists()
         mark(written, turn)
-    assert finished("translate", *given, f"output={out}").returncode == 0
+    assert run_process("translate", *given, f"output={out}").returncode == 0
     wanted = whole.read_bytes()
     (tmp_path / "marked").write_bytes(wanted)
     for turn in range(1, len(STOPS) + 1):
@@ -205,9 +207,9 @@ def mark(path: Path, turn: int) -> None:
 
 @pytest.mark.slow
 def test_a_pipe_into_head_ends_quietly(model: Path, tmp_path: Path) -> None:
-    source = write(tmp_path / "in.txt", *["the dog sleeps"] * 3000)
+    source = write_lines(tmp_path / "in.txt", *["the dog sleeps"] * 3000)
     line = '"$0" -m nmt.cli.translate model="$1" chunk=10 < "$2" | head -1; echo "${PIPESTATUS[*]}"'
     command = ["bash", "-c", line, sys.executable, str(model), str(source)]
-    done = subprocess.run(command, capture_output=True, env={**environment(), "PYTHONUNBUFFERED": ""}, check=True)
+    done = subprocess.run(command, capture_output=True, env={**build_environment(), "PYTHONUNBUFFERED": ""}, check=True)
     assert done.stderr == b""
     assert done.stdout.split(b"\n")[1:] == [b"0 0", b""]

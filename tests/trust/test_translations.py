@@ -9,8 +9,8 @@ import pytest
 from nmt import build
 from nmt.runs.training_run import run
 from tests import tiny_runs
-from tests.commands import finished, write
-from tests.trust.conftest import Measured
+from tests.commands import run_process, write_lines
+from tests.trust.conftest import RecordFigures
 from tests.trust.test_text import fuzz
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
@@ -32,11 +32,11 @@ Said = list[tuple[str, float]]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learnt something, in `run`, and lines of text, in in.txt."""
     home = tmp_path_factory.mktemp("translations")
-    settings = tiny_runs.settings(home / "run", *MODEL)
+    settings = tiny_runs.build_settings(home / "run", *MODEL)
     run(settings, home / "run")
-    text = build.corpus(settings).load("test")
+    text = build.build_corpus(settings).load("test")
     assert text is not None
-    write(home / "in.txt", *text.source)
+    write_lines(home / "in.txt", *text.source)
     return home
 
 
@@ -48,7 +48,7 @@ def lines(home: Path) -> list[bytes]:
 def said(home: Path, lines: list[bytes], *words: str) -> Said:
     """What the command says to these lines."""
     given = (f"model={home / 'run'}", "format=nbest", "threads=1", "errors=replace", *words)
-    done = finished("translate", *given, text=b"".join(line + b"\n" for line in lines))
+    done = run_process("translate", *given, text=b"".join(line + b"\n" for line in lines))
     assert done.returncode == 0, done.stderr
     rows = [row.split(" ||| ") for row in done.stdout.decode().split("\n")[:-1]]
     assert [int(row[0]) for row in rows] == list(range(len(lines)))
@@ -103,7 +103,9 @@ WAYS: dict[str, Callable[[Path, list[bytes]], Said]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_line_has_one_translation(way: str, home: Path, lines: list[bytes], wanted: Said, measured: Measured) -> None:
+def test_a_line_has_one_translation(
+    way: str, home: Path, lines: list[bytes], wanted: Said, measured: RecordFigures
+) -> None:
     found = WAYS[way](home, lines)
     assert [text for text, _ in found] == [text for text, _ in wanted]
     apart = max(abs(score - other) for (_, score), (_, other) in zip(found, wanted, strict=True))

@@ -18,7 +18,7 @@ import torch
 from nmt.cli import train
 from nmt.runs import training_run
 from nmt.storage.checkpoints import Checkpoints
-from nmt.storage.files import WRITING
+from nmt.storage.files import TEMPORARY_PREFIX
 from nmt.training.interruption import Interruption
 from nmt.training.loop import Loop
 from tests.synthetic_light import lighten
@@ -49,16 +49,18 @@ class Kill(NamedTuple):
     """A write is then half done."""
 
 
-CARELESS: dict[str, Callable[[], None]] = {
-    "tidy": lambda: setattr(Checkpoints, "tidy", lambda checkpoints: None),
-    "heed": lambda: setattr(Interruption, "heed", lambda interruption: None),
+BROKEN_PROMISES: dict[str, Callable[[], None]] = {
+    "tidy": lambda: setattr(Checkpoints, "recover", lambda checkpoints: None),
+    "heed": lambda: setattr(Interruption, "raise_if_interrupted", lambda interruption: None),
     "lock": lambda: setattr(training_run, "lock", nullcontext),
-    "save": lambda: setattr(training_run.Run, "saver", lambda run, more=None: lambda report: None),
+    "save": lambda: setattr(
+        training_run.TrainingRun, "make_checkpoint_writer", lambda run, more=None: lambda report: None
+    ),
 }
 """The program without one of its promises, for tests of the tests."""
 
 
-def command(
+def run_command(
     words: list[str],
     folder: str,
     blow: Blow | None = None,
@@ -80,30 +82,32 @@ def command(
     torch.set_num_threads(1)
     lighten(pytest.MonkeyPatch())
     output = Path(next(word for word in words if word.startswith("output=")).removeprefix("output="))
-    _look(output, room)
+    _record_start(output, room)
     if careless is not None:
-        CARELESS[careless]()
+        BROKEN_PROMISES[careless]()
     if blow is not None:
-        _aim(blow)
+        _install_blow(blow)
     if kill is not None:
-        Disk(output, _killing(kill), only=kill.only).install(pytest.MonkeyPatch())
+        Disk(output, _make_strike(kill), only=kill.only).install(pytest.MonkeyPatch())
     train.main()
 
 
-def _look(output: Path, room: int | None) -> None:
+def _record_start(output: Path, room: int | None) -> None:
     run = Loop.run
 
-    def looking(loop: Loop) -> str:
-        _tell(litter=sorted(str(path) for path in output.rglob(f"{WRITING}*")), step=loop.state.progress.step)
+    def record_and_run(loop: Loop) -> str:
+        _record_facts(
+            litter=sorted(str(path) for path in output.rglob(f"{TEMPORARY_PREFIX}*")), step=loop.state.progress.step
+        )
         if room is not None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room * 2**20, -1))
         return run(loop)
 
-    Loop.run = looking  # type: ignore[method-assign]
+    Loop.run = record_and_run  # type: ignore[method-assign]
 
 
-def _aim(blow: Blow) -> None:
+def _install_blow(blow: Blow) -> None:
     module, _, path = blow.function.partition(":")
     *above, name = path.split(".")
     owner: Any = importlib.import_module(module)
@@ -112,7 +116,7 @@ def _aim(blow: Blow) -> None:
     real = getattr(owner, name)
     calls = 0
 
-    def struck(*arguments: Any, **more: Any) -> Any:
+    def strike_around(*arguments: Any, **more: Any) -> Any:
         nonlocal calls
         calls += 1
         number = {blow.call: blow.signal, blow.call + 1: blow.again}.get(calls, 0)
@@ -123,25 +127,25 @@ def _aim(blow: Blow) -> None:
             _strike(number)
         return found
 
-    setattr(owner, name, struck)
+    setattr(owner, name, strike_around)
 
 
 def _strike(number: int) -> None:
-    _tell(struck=number, at=time.monotonic(), cpu=time.process_time())
+    _record_facts(struck=number, at=time.monotonic(), cpu=time.process_time())
     os.kill(os.getpid(), number)
 
 
-def _killing(kill: Kill) -> Any:
+def _make_strike(kill: Kill) -> Any:
     def strike(call: int, disk: Disk) -> None:
         if call == kill.call:
-            _tell(killed=disk.calls[-1])
+            _record_facts(killed=disk.calls[-1])
             if kill.torn:
-                disk.torn()
+                disk.tear()
             os.kill(os.getpid(), signal.SIGKILL)
 
     return strike
 
 
-def _tell(**facts: Any) -> None:
+def _record_facts(**facts: Any) -> None:
     with os.fdopen(os.open("told.json", os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb") as file:
         file.write((json.dumps(facts) + "\n").encode())

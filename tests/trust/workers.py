@@ -10,51 +10,51 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests import tiny_runs
-from tests.trust.worker import command
+from tests.trust.worker import run_command
 
-NURSERY = multiprocessing.get_context("forkserver")
-NURSERY.set_forkserver_preload(["tests.trust.worker"])
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["tests.trust.worker"])
 
 
-class Ended(NamedTuple):
+class ProcessResult(NamedTuple):
     """How a process ended: its exit status, the signal that ended it being negative, what it said, CPU time, and when.
 
-    `at` is a time of `time.monotonic`, which is the same in all processes.
+    `end_time` is a time of `time.monotonic`, which is the same in all processes.
     """
 
     status: int
-    said: str
-    told: list[dict[str, Any]]
+    output: str
+    facts: list[dict[str, Any]]
     cpu: float
-    at: float
+    end_time: float
 
     @property
-    def shown(self) -> int:
+    def shell_status(self) -> int:
         """The exit status as a shell shows it."""
         return 128 - self.status if self.status < 0 else self.status
 
-    def fact(self, name: str) -> Any:
+    def find_fact(self, name: str) -> Any:
         """The last thing of that name that the process told; None if it told none."""
-        return next((told[name] for told in reversed(self.told) if name in told), None)
+        return next((told[name] for told in reversed(self.facts) if name in told), None)
 
 
-def words(home: Path, name: str, *overrides: str) -> list[str]:
+def build_words(home: Path, name: str, *overrides: str) -> list[str]:
     """The words of a tiny run in `home`; all runs there share prepared data."""
-    return [*tiny_runs.SMALL, *overrides, f"output={home / name}", f"cache={home / 'cache'}", "threads=1"]
+    return [*tiny_runs.BASE_OVERRIDES, *overrides, f"output={home / name}", f"cache={home / 'cache'}", "threads=1"]
 
 
-def started(home: Path, name: str, chosen: list[str], **more: Any) -> BaseProcess:
+def start_process(home: Path, name: str, chosen: list[str], **more: Any) -> BaseProcess:
     """A process at work on nmt-train; `more` goes to `child.command`."""
     place = home / f"{name}.process"
     place.mkdir(parents=True, exist_ok=True)
     for left in place.iterdir():
         left.unlink()
-    process = NURSERY.Process(target=command, args=(chosen, str(place)), kwargs=more)
+    process = FORKSERVER.Process(target=run_command, args=(chosen, str(place)), kwargs=more)
     process.start()
     return process
 
 
-def ended(home: Path, name: str, process: BaseProcess) -> Ended:
+def wait_for(home: Path, name: str, process: BaseProcess) -> ProcessResult:
     """What became of it, once it has ended."""
     cpu = [0.0]
     watch = threading.Thread(target=_watch, args=(process.pid, cpu))
@@ -64,11 +64,11 @@ def ended(home: Path, name: str, process: BaseProcess) -> Ended:
     watch.join()
     place = home / f"{name}.process"
     assert process.exitcode is not None
-    said, told = (place / "said.txt"), facts(home, name)
-    return Ended(process.exitcode, said.read_text() if said.exists() else "", told, cpu[0], at)
+    said, told = (place / "said.txt"), read_facts(home, name)
+    return ProcessResult(process.exitcode, said.read_text() if said.exists() else "", told, cpu[0], at)
 
 
-def facts(home: Path, name: str) -> list[dict[str, Any]]:
+def read_facts(home: Path, name: str) -> list[dict[str, Any]]:
     """What a process has told so far."""
     told = home / f"{name}.process" / "told.json"
     return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
@@ -88,6 +88,6 @@ def _watch(pid: int | None, cpu: list[float]) -> None:
         wait.wait(0.02)
 
 
-def done(home: Path, name: str, chosen: list[str], **more: Any) -> Ended:
+def run_process(home: Path, name: str, chosen: list[str], **more: Any) -> ProcessResult:
     """nmt-train from its start to its end, whichever end that is."""
-    return ended(home, name, started(home, name, chosen, **more))
+    return wait_for(home, name, start_process(home, name, chosen, **more))

@@ -6,12 +6,12 @@ the predicative form (teuer, teur-). A comparative `+` stands for `more ...`. Co
 
 from typing import NamedTuple
 
-ALL = "animal food drink text clothing thing furniture vehicle opening device landmark inside beside"
-COUNTED = "animal clothing thing furniture vehicle opening device landmark inside"
-COLOURED = "clothing thing furniture vehicle opening"
+ALL_KINDS = "animal food drink text clothing thing furniture vehicle opening device landmark inside beside"
+COUNTABLE_KINDS = "animal clothing thing furniture vehicle opening device landmark inside"
+COLOURED_KINDS = "clothing thing furniture vehicle opening"
 QUALITIES = f"""
     young/younger jung>jünger person animal
-    old/older alt>älter person text {COUNTED} beside
+    old/older alt>älter person text {COUNTABLE_KINDS} beside
     friendly/friendlier freundlich>freundlicher person
     tired müde person animal
     rich/richer reich>reicher person
@@ -31,8 +31,8 @@ QUALITIES = f"""
     nervous nervös person animal
     strict/stricter streng>strenger person
     patient geduldig person
-    big/bigger groß>größer {COUNTED} beside
-    small/smaller klein>kleiner {COUNTED} beside
+    big/bigger groß>größer {COUNTABLE_KINDS} beside
+    small/smaller klein>kleiner {COUNTABLE_KINDS} beside
     dangerous/+ gefährlich>gefährlicher animal
     wild wild animal
     fresh frisch food drink
@@ -66,14 +66,14 @@ QUALITIES = f"""
     high/higher hoch/hoh>höher landmark
 """
 COLOURS = f"""
-    red rot {COLOURED}
-    green grün {COLOURED}
-    blue blau {COLOURED}
-    yellow gelb {COLOURED}
-    black schwarz {COLOURED} animal
-    white weiß {COLOURED} animal
-    brown braun {COLOURED} animal
-    grey grau {COLOURED} animal
+    red rot {COLOURED_KINDS}
+    green grün {COLOURED_KINDS}
+    blue blau {COLOURED_KINDS}
+    yellow gelb {COLOURED_KINDS}
+    black schwarz {COLOURED_KINDS} animal
+    white weiß {COLOURED_KINDS} animal
+    brown braun {COLOURED_KINDS} animal
+    grey grau {COLOURED_KINDS} animal
 """
 
 
@@ -103,11 +103,11 @@ def parse(line: str) -> Adjective:
     )
 
 
-def by_kind(table: str) -> dict[str, tuple[Adjective, ...]]:
+def group_by_kind(table: str) -> dict[str, tuple[Adjective, ...]]:
     adjectives = [parse(line) for line in table.strip().splitlines()]
-    return {kind: tuple(a for a in adjectives if kind in a.kinds) for kind in ("person", *ALL.split())}
+    return {kind: tuple(a for a in adjectives if kind in a.kinds) for kind in ("person", *ALL_KINDS.split())}
 
 
-DESCRIBING = by_kind(QUALITIES)
-COLOURING = by_kind(COLOURS)
-COMPARABLE = {kind: tuple(a for a in choices if a.comparative) for kind, choices in DESCRIBING.items()}
+QUALITIES_BY_KIND = group_by_kind(QUALITIES)
+COLOURS_BY_KIND = group_by_kind(COLOURS)
+COMPARABLE_BY_KIND = {kind: tuple(a for a in choices if a.comparative) for kind, choices in QUALITIES_BY_KIND.items()}

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 Case = Literal["nom", "acc", "dat"]
 
 
-def table(nominative: str, accusative: str, dative: str) -> dict[tuple[str, str], str]:
+def parse_table(nominative: str, accusative: str, dative: str) -> dict[tuple[str, str], str]:
     rows = {"nom": nominative, "acc": accusative, "dat": dative}
     return {
         (case, gender): "" if ending == "-" else ending
@@ -19,11 +19,11 @@ def table(nominative: str, accusative: str, dative: str) -> dict[tuple[str, str]
 
 
 #                 m  f  n  p     m  f  n  p     m  f  n  p
-ARTICLE = table("der die das die", "den die das die", "dem der dem den")
-RELATIVE = table("der die das die", "den die das die", "dem der dem denen")
-STRONG = table("er e es e", "en e es e", "em er em en")
-EIN = table("- e - e", "en e - e", "em er em en")
-WEAK = table("e e e en", "en e e en", "en en en en")
+ARTICLE = parse_table("der die das die", "den die das die", "dem der dem den")
+RELATIVE = parse_table("der die das die", "den die das die", "dem der dem denen")
+STRONG = parse_table("er e es e", "en e es e", "em er em en")
+EIN = parse_table("- e - e", "en e - e", "em er em en")
+WEAK = parse_table("e e e en", "en e e en", "en en en en")
 
 CONTRACTIONS = {
     ("in", "dem"): "im",
@@ -45,7 +45,7 @@ class Determiner(NamedTuple):
     pattern: Literal["article", "der", "ein", "quantity", "number", "none"]
     definite: bool
 
-    def form(self, case: Case, gender: str) -> str:
+    def inflect(self, case: Case, gender: str) -> str:
         """The German determiner as it stands before a noun, empty where there is none."""
         match self.pattern:
             case "article":
@@ -56,7 +56,7 @@ class Determiner(NamedTuple):
                 return self.german + EIN[case, gender] if self.german != "ein" or gender != "p" else ""
         return self.german
 
-    def ending(self, case: Case, gender: str) -> str:
+    def get_adjective_ending(self, case: Case, gender: str) -> str:
         """The ending of an adjective behind this determiner."""
         shown = self.pattern in ("article", "der") or (self.pattern == "ein" and EIN[case, gender] != "")
         if self.german == "ein" and gender == "p":
@@ -64,7 +64,9 @@ class Determiner(NamedTuple):
         return (WEAK if shown else STRONG)[case, gender]
 
 
-def det(english: str, german: str, pattern: Literal["der", "ein", "quantity"], definite: bool = True) -> Determiner:
+def make_determiner(
+    english: str, german: str, pattern: Literal["der", "ein", "quantity"], definite: bool = True
+) -> Determiner:
     singular, _, plural = english.partition("/")
     return Determiner((singular,), (plural or singular,), german, pattern, definite)
 
@@ -73,16 +75,20 @@ THE = Determiner(("the",), ("the",), "", "article", True)
 A = Determiner(("a",), (), "ein", "ein", False)
 NONE = Determiner((), (), "", "none", False)
 KEIN = Determiner((), (), "kein", "ein", False)
-THIS = det("this/these", "dies", "der")
-WHICH = det("which", "welch", "der")
-EVERY = det("every", "jed", "der")
-ALL = det("all", "all", "der")
-MANY = det("many", "viel", "quantity", definite=False)
-SOME = det("some", "einig", "quantity", definite=False)
+THIS = make_determiner("this/these", "dies", "der")
+WHICH = make_determiner("which", "welch", "der")
+EVERY = make_determiner("every", "jed", "der")
+ALL = make_determiner("all", "all", "der")
+MANY = make_determiner("many", "viel", "quantity", definite=False)
+SOME = make_determiner("some", "einig", "quantity", definite=False)
 HOW_MANY = Determiner(("how", "many"), ("how", "many"), "wie viel", "quantity", False)
 POSSESSIVES = (
-    *(det("my", "mein", "ein"), det("your", "dein", "ein"), det("his", "sein", "ein")),
-    *(det("her", "ihr", "ein"), det("our", "unser", "ein")),
+    *(
+        make_determiner("my", "mein", "ein"),
+        make_determiner("your", "dein", "ein"),
+        make_determiner("his", "sein", "ein"),
+    ),
+    *(make_determiner("her", "ihr", "ein"), make_determiner("our", "unser", "ein")),
 )
 UNITS = (
     *(("one", "ein"), ("two", "zwei"), ("three", "drei"), ("four", "vier"), ("five", "fünf"), ("six", "sechs")),
@@ -101,7 +107,7 @@ TENS = (
 )
 
 
-def number(value: int) -> tuple[tuple[str, ...], str]:
+def spell_number(value: int) -> tuple[tuple[str, ...], str]:
     """The words of 2 to 12 or 20 to 99: 23 is `twenty three` and `dreiundzwanzig`, the unit before the ten."""
     if value <= 12:
         english, german = UNITS[value - 1]
@@ -112,6 +118,6 @@ def number(value: int) -> tuple[tuple[str, ...], str]:
     return (ten[0], UNITS[unit - 1][0]), UNITS[unit - 1][1] + "und" + ten[1]
 
 
-def numeral(value: int) -> Determiner:
-    english, german = number(value)
+def make_numeral(value: int) -> Determiner:
+    english, german = spell_number(value)
     return Determiner(english, english, german, "number", False)

@@ -5,13 +5,13 @@ from random import Random
 from typing import Literal
 
 from nmt.data.corpus import Bitext
-from nmt.data.synthetic.pair import Pair
-from nmt.data.synthetic.sentences import sentence
+from nmt.data.synthetic.pair import SentencePair
+from nmt.data.synthetic.sentences import draw_sentence
 from nmt.errors import ConfigError
 
 Language = Literal["en", "de"]
 Split = Literal["train", "validation", "test"]
-LARGEST = 1_000_000
+MAX_PAIRS = 1_000_000
 
 TEXT_VERSION = "86746a18cebfe113192c3ceaf90dc8ffe749a3a5db30cc297ba2a0abab9e9207"
 """Names the text that the grammar draws: prepared data and runs of another version are of another text. Choose a new
@@ -51,9 +51,9 @@ class Grammar:
         for split, size in self.sizes.items():
             if size < 1:
                 raise ConfigError(f"{split} is a number of sentence pairs and must be at least 1; got {size}.")
-        if sum(self.sizes.values()) > LARGEST:
+        if sum(self.sizes.values()) > MAX_PAIRS:
             raise ConfigError(
-                f"the grammar offers {LARGEST} distinct pairs in all; train, validation and test ask for "
+                f"the grammar offers {MAX_PAIRS} distinct pairs in all; train, validation and test ask for "
                 f"{sum(self.sizes.values())}. Choose smaller sizes."
             )
         self.source_language = source_language
@@ -63,7 +63,7 @@ class Grammar:
     def check(self) -> None:
         """Nothing can be missing: the grammar is code."""
 
-    def identity(self) -> dict[str, str | int]:
+    def get_identity(self) -> dict[str, str | int]:
         """All that shapes the text."""
         return {
             "name": "grammar",
@@ -86,21 +86,21 @@ class Grammar:
         pairs = self._pairs[start : start + self.sizes[split]]
         forward = self.source_language == "en"
         english, german = [pair.english for pair in pairs], [pair.german for pair in pairs]
-        links = [pharaoh(pair, forward=forward) for pair in pairs]
+        links = [format_pharaoh(pair, forward=forward) for pair in pairs]
         return Bitext(english, german, links) if forward else Bitext(german, english, links)
 
     @cached_property
-    def _pairs(self) -> list[Pair]:
-        return distinct(sum(self.sizes.values()), self.seed)
+    def _pairs(self) -> list[SentencePair]:
+        return draw_distinct(sum(self.sizes.values()), self.seed)
 
 
-def distinct(count: int, seed: int) -> list[Pair]:
+def draw_distinct(count: int, seed: int) -> list[SentencePair]:
     """The first `count` pairs of a seed in which neither the English nor the German sentence has been seen before."""
     random = Random(seed)
     seen: set[str] = set()
-    pairs: list[Pair] = []
+    pairs: list[SentencePair] = []
     while len(pairs) < count:
-        drawn = sentence(random)
+        drawn = draw_sentence(random)
         # English and German sentences share one set, so that neither language leaks between the splits of a corpus
         if drawn.english not in seen and drawn.german not in seen:
             seen.update((drawn.english, drawn.german))
@@ -108,7 +108,7 @@ def distinct(count: int, seed: int) -> list[Pair]:
     return pairs
 
 
-def pharaoh(pair: Pair, *, forward: bool) -> str:
+def format_pharaoh(pair: SentencePair, *, forward: bool) -> str:
     """`0-1 2p3`: English first if forward, otherwise German first; in order of the source."""
     ordered = pair.links if forward else sorted((j, i, sure) for i, j, sure in pair.links)
     return " ".join(f"{i}{'-' if sure else 'p'}{j}" for i, j, sure in ordered)

@@ -27,18 +27,18 @@ class Chunk(NamedTuple):
     slot: str = "late"
 
 
-class Pair(NamedTuple):
+class SentencePair(NamedTuple):
     english: str
     german: str
     links: tuple[tuple[int, int, bool], ...]
     """(English word, German word, sure?), in order."""
 
 
-def words(texts: Iterable[str], sure: tuple[int, ...], possible: tuple[int, ...] = ()) -> Words:
+def make_words(texts: Iterable[str], sure: tuple[int, ...], possible: tuple[int, ...] = ()) -> Words:
     return tuple(Word(text, sure, possible) for text in texts)
 
 
-def written(side: Sequence[Word], mark: str) -> tuple[str, list[Word]]:
+def write_side(side: Sequence[Word], mark: str) -> tuple[str, list[Word]]:
     """The sentence as it is written and its words; commas and the closing mark attach to the word before them."""
     texts: list[str] = []
     kept: list[Word] = []
@@ -52,10 +52,10 @@ def written(side: Sequence[Word], mark: str) -> tuple[str, list[Word]]:
     return " ".join(texts).removesuffix(",") + mark, kept
 
 
-def pair(english: Sequence[Word], german: Sequence[Word], mark: str) -> Pair:
+def link_pair(english: Sequence[Word], german: Sequence[Word], mark: str) -> SentencePair:
     """Write both sides down and link the words that share a meaning."""
-    english_text, english_words = written(english, mark)
-    german_text, german_words = written(german, mark)
+    english_text, english_words = write_side(english, mark)
+    german_text, german_words = write_side(german, mark)
     holders: dict[int, list[tuple[int, bool]]] = {}
     for j, word in enumerate(german_words):
         for key in word.sure:
@@ -70,4 +70,4 @@ def pair(english: Sequence[Word], german: Sequence[Word], mark: str) -> Pair:
         for key in word.possible:
             for j, _ in holders.get(key, ()):
                 links.setdefault((i, j), False)
-    return Pair(english_text, german_text, tuple((i, j, sure) for (i, j), sure in sorted(links.items())))
+    return SentencePair(english_text, german_text, tuple((i, j, sure) for (i, j), sure in sorted(links.items())))

@@ -10,33 +10,33 @@ from typing import NamedTuple
 from nmt.data.synthetic.adjectives import Adjective
 from nmt.data.synthetic.declension import CONTRACTIONS, KEIN, Case, Determiner
 from nmt.data.synthetic.nouns import Noun
-from nmt.data.synthetic.pair import COMMA, Chunk, Word, Words, words
+from nmt.data.synthetic.pair import COMMA, Chunk, Word, Words, make_words
 
-BLOCK = 10
+KEYS_PER_BLOCK = 10
 CONSONANTAL = ("uni", "use", "one")
 SILENT_H = ("honest", "hour")
 
 
-class Described(NamedTuple):
+class DescribingAdjective(NamedTuple):
     adjective: Adjective
     very: bool
 
 
-def article(following: str) -> str:
+def choose_article(following: str) -> str:
     vowel = following.startswith(tuple("aeiou")) and not following.startswith(CONSONANTAL)
     return "an" if vowel or following.startswith(SILENT_H) else "a"
 
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:
-    """Determiner, adjectives and noun; `denied` is the meaning key of the negation when `kein` carries it."""
+    """Determiner, adjectives and noun; `negation_key` is the meaning key of the negation when `kein` carries it."""
 
     noun: Noun
     plural: bool
     determiner: Determiner
-    adjectives: tuple[Described, ...]
+    adjectives: tuple[DescribingAdjective, ...]
     key: int
-    denied: int | None = None
+    negation_key: int | None = None
 
     @property
     def person(self) -> int:
@@ -50,11 +50,11 @@ class NounPhrase:
     def slot(self) -> str:
         return "definite" if self.determiner.definite else "indefinite"
 
-    def marked(self) -> bool:
+    def is_marked(self) -> bool:
         """Whether nominative and accusative differ."""
         return self.gender == "m"
 
-    def english(self, *, subject: bool) -> Words:
+    def to_english(self, *, subject: bool) -> Words:
         noun = self.noun.english_plural if self.plural else self.noun.english
         assert noun is not None
         described: list[Word] = []
@@ -64,38 +64,38 @@ class NounPhrase:
             described.append(Word(adjective.english, (self.key + 2 + 2 * place,)))
         determiner = self.determiner.english_plural if self.plural else self.determiner.english
         if determiner == ("a",):
-            determiner = (article(described[0].text if described else noun[0]),)
+            determiner = (choose_article(described[0].text if described else noun[0]),)
         return (
-            *self._determiner(determiner, self.determiner.form("nom", self.gender)),
+            *self._link_determiner(determiner, self.determiner.inflect("nom", self.gender)),
             *described,
-            *words(noun, (self.key + 1,)),
+            *make_words(noun, (self.key + 1,)),
         )
 
-    def _determiner(self, texts: tuple[str, ...], other: str) -> Words:
+    def _link_determiner(self, texts: tuple[str, ...], other: str) -> Words:
         """One key for all words, unless both languages have two words: `how many` and `wie viele`."""
         if len(texts) == 2 and " " in other:
             return (Word(texts[0], (self.key + 6,)), Word(texts[1], (self.key,)))
-        return words(texts, (self.key,))
+        return make_words(texts, (self.key,))
 
-    def german(self, case: Case) -> Words:
+    def to_german(self, case: Case) -> Words:
         determiner = self.determiner
-        if self.denied is not None:
+        if self.negation_key is not None:
             determiner = KEIN
-        form, ending = determiner.form(case, self.gender), determiner.ending(case, self.gender)
+        form, ending = determiner.inflect(case, self.gender), determiner.get_adjective_ending(case, self.gender)
         side: list[Word] = []
         if " " in form:
             first, form = form.split(" ")
             side.append(Word(first, (self.key + 6,)))
         if form:
-            side.append(Word(form, (self.key,) if self.denied is None else (self.key, self.denied)))
+            side.append(Word(form, (self.key,) if self.negation_key is None else (self.key, self.negation_key)))
         for place, (adjective, very) in enumerate(self.adjectives):
             if very:
                 side.append(Word("sehr", (self.key + 3 + 2 * place,)))
             side.append(Word(adjective.stem + ending, (self.key + 2 + 2 * place,)))
-        side.append(Word(self._noun(case), (self.key + 1,)))
+        side.append(Word(self._inflect_noun(case), (self.key + 1,)))
         return tuple(side)
 
-    def _noun(self, case: Case) -> str:
+    def _inflect_noun(self, case: Case) -> str:
         noun = self.noun
         if not self.plural:
             return noun.singular if case == "nom" else noun.oblique
@@ -105,7 +105,7 @@ class NounPhrase:
 
     def deny(self, key: int) -> "NounPhrase":
         """The phrase as `kein ...` says it; English says `not` elsewhere in the sentence."""
-        return replace(self, denied=key)
+        return replace(self, negation_key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ class Name:
     plural: bool = False
     slot: str = "definite"
 
-    def marked(self) -> bool:
+    def is_marked(self) -> bool:
         return False
 
-    def english(self, *, subject: bool) -> Words:
+    def to_english(self, *, subject: bool) -> Words:
         return (Word(self.text, (self.key,)),)
 
-    def german(self, case: Case) -> Words:
+    def to_german(self, case: Case) -> Words:
         return (Word(self.text, (self.key,)),)
 
 
@@ -160,13 +160,13 @@ class Pronoun:
     def plural(self) -> bool:
         return self.forms.plural
 
-    def marked(self) -> bool:
+    def is_marked(self) -> bool:
         return self.forms.nom != "sie"
 
-    def english(self, *, subject: bool) -> Words:
+    def to_english(self, *, subject: bool) -> Words:
         return (Word(self.forms.subject if subject else self.forms.object, (self.key,)),)
 
-    def german(self, case: Case) -> Words:
+    def to_german(self, case: Case) -> Words:
         return (Word(getattr(self.forms, case), (self.key,)),)
 
 
@@ -184,19 +184,19 @@ class Coordination:
     def slot(self) -> str:
         return "definite"
 
-    def marked(self) -> bool:
-        return self.left.marked() or self.right.marked()
+    def is_marked(self) -> bool:
+        return self.left.is_marked() or self.right.is_marked()
 
-    def english(self, *, subject: bool) -> Words:
-        left, right = self.left.english(subject=subject), self.right.english(subject=subject)
+    def to_english(self, *, subject: bool) -> Words:
+        left, right = self.left.to_english(subject=subject), self.right.to_english(subject=subject)
         return (*left, Word("and", (self.key,)), *right)
 
-    def german(self, case: Case) -> Words:
-        return (*self.left.german(case), Word("und", (self.key,)), *self.right.german(case))
+    def to_german(self, case: Case) -> Words:
+        return (*self.left.to_german(case), Word("und", (self.key,)), *self.right.to_german(case))
 
 
 @dataclass(frozen=True, slots=True)
-class Modified:
+class ModifiedPhrase:
     """A noun phrase and what follows it: a relative clause between commas, or `with a red hat`."""
 
     head: NounPhrase
@@ -212,15 +212,15 @@ class Modified:
     def slot(self) -> str:
         return self.head.slot
 
-    def marked(self) -> bool:
-        return self.head.marked()
+    def is_marked(self) -> bool:
+        return self.head.is_marked()
 
-    def english(self, *, subject: bool) -> Words:
-        return (*self.head.english(subject=subject), *self.after.english)
+    def to_english(self, *, subject: bool) -> Words:
+        return (*self.head.to_english(subject=subject), *self.after.english)
 
-    def german(self, case: Case) -> Words:
+    def to_german(self, case: Case) -> Words:
         around = (COMMA,) if self.clause else ()
-        return (*self.head.german(case), *around, *self.after.german, *around)
+        return (*self.head.to_german(case), *around, *self.after.german, *around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,31 +231,31 @@ class Gap:
     person: int = 3
     slot: str = "pronoun"
 
-    def marked(self) -> bool:
+    def is_marked(self) -> bool:
         return True
 
-    def english(self, *, subject: bool) -> Words:
+    def to_english(self, *, subject: bool) -> Words:
         return ()
 
-    def german(self, case: Case) -> Words:
+    def to_german(self, case: Case) -> Words:
         return ()
 
 
 # what can be a subject or an object: it agrees by `person` and `plural` and has a `slot` in the German middle field;
-# `marked` says whether its nominative and accusative differ
-Phrase = NounPhrase | Name | Pronoun | Coordination | Modified | Gap
+# `is_marked` says whether its nominative and accusative differ
+Phrase = NounPhrase | Name | Pronoun | Coordination | ModifiedPhrase | Gap
 
 
-def prepositional(english: str, german: str, case: Case, phrase: Phrase, key: int) -> Chunk:
+def build_prepositional(english: str, german: str, case: Case, phrase: Phrase, key: int) -> Chunk:
     """A preposition and its phrase; a German contraction carries the meanings of preposition and article.
 
     A multi-word English preposition (`in front of`) is one unit with the German one.
     """
-    first, *others = phrase.german(case)
+    first, *others = phrase.to_german(case)
     contracted = CONTRACTIONS.get((german, first.text))
     definite = phrase.slot == "definite"
     if contracted and definite:
         lead: Words = (Word(contracted, (key, *first.sure)),)
     else:
         lead = (Word(german, (key,)), first)
-    return Chunk((*words(english.split(), (key,)), *phrase.english(subject=False)), (*lead, *others))
+    return Chunk((*make_words(english.split(), (key,)), *phrase.to_english(subject=False)), (*lead, *others))

@@ -220,7 +220,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
 }
 
 
-def english_finite(verb: str, past: str, *, person: int, plural: bool, is_past: bool) -> str:
+def inflect_english(verb: str, past: str, *, person: int, plural: bool, is_past: bool) -> str:
     """The finite form of an English verb; `I` and `you` agree as one would hope."""
     third = person == 3 and not plural
     if verb == "be":
@@ -239,7 +239,7 @@ def english_finite(verb: str, past: str, *, person: int, plural: bool, is_past: 
 
 
 @cache
-def german_finite(infinitive: str, changed: str, person: int, plural: bool) -> str:
+def inflect_german(infinitive: str, changed: str, person: int, plural: bool) -> str:
     """The present of a German verb without its prefix; `changed` is the stem of du and er, or empty."""
     if infinitive in IRREGULAR:
         return IRREGULAR[infinitive][3 if plural else person - 1]
@@ -255,6 +255,6 @@ def german_finite(infinitive: str, changed: str, person: int, plural: bool) -> s
     return stem + link + "t"
 
 
-def german_infinitive(verb: Verb, *, zu: bool) -> str:
+def form_german_infinitive(verb: Verb, *, zu: bool) -> str:
     """`aufmachen`, with zu `aufzumachen`; a verb without prefix is the same either way, for zu stands before it."""
     return verb.prefix + ("zu" if zu and verb.prefix else "") + verb.infinitive

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Look, Past
+from nmt.attention.attention import Attended, AttendFn, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.kernels.dropout import Dropout
 from nmt.model.cells import CELLS, Carry
@@ -37,20 +37,20 @@ class Decoded(NamedTuple):
     weights: Float[Tensor, "row target source"] | None
 
 
-def looking(attention: Attention, memory: Memory) -> Look:
+def attend_over_beam(attention: Attention, memory: Memory) -> AttendFn:
     """What attends when several rows, a beam, share one sentence's memory: they become its target positions."""
-    look, sentences = attention.over(memory), memory.lengths.shape[0]
+    attend, sentences = attention.bind(memory), memory.lengths.shape[0]
 
-    def found(query: Tensor, positions: Tensor, past: Past) -> Attended:
+    def attend_rows(query: Tensor, positions: Tensor, past: Past) -> Attended:
         row, target, size = query.shape
         if row == sentences:
-            return look(query, positions, past)
-        context, weights, after = look(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
+            return attend(query, positions, past)
+        context, weights, next_past = attend(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
         if weights is not None:
             weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
-        return Attended(context.reshape(row, target, -1), weights, after)
+        return Attended(context.reshape(row, target, -1), weights, next_past)
 
-    return found
+    return attend_rows
 
 
 class Decoder(nn.Module, ABC):
@@ -58,7 +58,7 @@ class Decoder(nn.Module, ABC):
 
     readout_size: int
     feed_size = 0
-    is_stepping = True
+    is_stepwise = True
     """Whether target positions are read one after another, rather than by a recurrent layer of torch's."""
 
     def __init__(
@@ -74,14 +74,14 @@ class Decoder(nn.Module, ABC):
         super().__init__()
         self.attention = attention
         self.hidden_size = hidden_size
-        self.parts = CELLS[cell].parts
+        self.state_tensors = CELLS[cell].state_tensors
         self.readout_dropout = Dropout(readout_dropout)
 
     def start(self, carries: tuple[Carry, ...]) -> DecoderState:
         """The state before the first target position."""
         # A carry is a sum over many positions, so it is in full precision where products are not.
-        precise = next(self.parameters()).dtype
-        carries = tuple(tuple(part.to(precise) for part in carry) for carry in carries)
+        dtype = next(self.parameters()).dtype
+        carries = tuple(tuple(part.to(dtype) for part in carry) for carry in carries)
         first = carries[0][0]
         position = torch.zeros(len(first), dtype=torch.long, device=first.device)
         return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, ())
@@ -110,15 +110,17 @@ class Decoder(nn.Module, ABC):
         """As `forward`, but for the position in the state."""
 
 
-def aligned(weights: list[Float[Tensor, "row head 1 source"] | None]) -> Float[Tensor, "row target source"] | None:
+def stack_weights(
+    weights: list[Float[Tensor, "row head 1 source"] | None],
+) -> Float[Tensor, "row target source"] | None:
     """One step's weights after another, averaged over heads; None if none were kept."""
-    given = [some for some in weights if some is not None]
-    return torch.cat(given, 2).mean(1) if given else None
+    step_weights = [some for some in weights if some is not None]
+    return torch.cat(step_weights, 2).mean(1) if step_weights else None
 
 
-def feeding(size: int, stack: Stack) -> nn.Linear:
+def feed_projection(size: int, stack: Stack) -> nn.Linear:
     """A projection of an extra input into the gates of a stack's first cell."""
-    cell = stack.cell(0)
+    cell = stack.get_cell(0)
     linear = nn.Linear(size, cell.gates * cell.hidden_size, bias=False)
     for block in linear.weight.data.chunk(cell.gates):
         nn.init.xavier_uniform_(block)

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from nmt.attention.attention import Attention
 from nmt.attention.memory import Memory
-from nmt.kernels.recurrence import Joint, is_differentiating
+from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 from nmt.model.cells import CELLS
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, aligned, feeding, looking
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, attend_over_beam, feed_projection, stack_weights
 from nmt.model.stack import CellName, Stack
 
 
@@ -54,10 +54,10 @@ class Luong(Decoder):
         )
         self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
         self.feed = None
-        self.is_stepping = input_feeding
+        self.is_stepwise = input_feeding
         if input_feeding:
             self.feed_size = hidden_size
-            self.feed = feeding(hidden_size, self.stack)
+            self.feed = feed_projection(hidden_size, self.stack)
 
     def decode(
         self,
@@ -69,34 +69,39 @@ class Luong(Decoder):
     ) -> Decoded:
         if self.feed is None:
             outputs, carries = self.stack.run(embedded, state.carries)
-            attended = looking(self.attention, memory)(outputs, positions, state.past)
-            readout = self.readout_dropout(self._attentional_vector(attended.context, outputs))
+            attended = attend_over_beam(self.attention, memory)(outputs, positions, state.past)
+            readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
             weights = attended.weights if keep_weights else None
             mean = None if weights is None else weights.mean(1)
             return Decoded(readout, state._replace(carries=carries, past=attended.past), mean)
         rows, time, _ = embedded.shape
-        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
-        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
-        attentional = self._attentional(time, rows)
+        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
+        attend, step = (
+            attend_over_beam(self.attention, memory),
+            self.stack.bind(self.feed.weight, projected, time, rows),
+        )
+        attentional = self._bind_attentional(time, rows)
         carries, feed, past = state.carries, state.feed, state.past
-        readouts, kept = [], []
+        readouts, step_weights = [], []
         for t in range(time):
             output, carries = step(feed, carries)
-            context, weights, past = look(output.unsqueeze(1), positions[:, t : t + 1], past)
+            context, weights, past = attend(output.unsqueeze(1), positions[:, t : t + 1], past)
             # In the format of the first one: another would be one program more where steps are compiled.
             feed = self.readout_dropout(attentional(context.squeeze(1), output)).to(state.feed.dtype)
             readouts.append(feed)
             if keep_weights:
-                kept.append(weights)
-        return Decoded(torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), aligned(kept))
+                step_weights.append(weights)
+        return Decoded(
+            torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), stack_weights(step_weights)
+        )
 
-    def _attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+    def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
         """What gives tanh(W [c; s]) for one position of a batch after another."""
-        if is_differentiating():
-            return Joint(self.attentional.weight, time, rows).tanh
-        return self._attentional_vector
+        if wants_custom_backward():
+            return FusedRecurrence(self.attentional.weight, time, rows).tanh
+        return self._compute_attentional_vector
 
-    def _attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
+    def _compute_attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
         return torch.tanh(self.attentional(torch.cat([context, output], -1)))
 
 
@@ -137,7 +142,7 @@ class Bahdanau(Decoder):
             dropout=dropout,
             residual=residual,
         )
-        self.feed = feeding(memory_size, self.stack)
+        self.feed = feed_projection(memory_size, self.stack)
         self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
 
     def decode(
@@ -149,21 +154,26 @@ class Bahdanau(Decoder):
         keep_weights: bool,
     ) -> Decoded:
         rows, time, _ = embedded.shape
-        projected = self.stack.cell(0).project(embedded.transpose(0, 1))
-        look, step = looking(self.attention, memory), self.stack.unrolled(self.feed.weight, projected, time, rows)
+        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
+        attend, step = (
+            attend_over_beam(self.attention, memory),
+            self.stack.bind(self.feed.weight, projected, time, rows),
+        )
         carries, past = state.carries, state.past
-        outputs, contexts, kept = [], [], []
+        outputs, contexts, step_weights = [], [], []
         for t in range(time):
             query = carries[-1][0].unsqueeze(1)
-            context, weights, past = look(query, positions[:, t : t + 1], past)
+            context, weights, past = attend(query, positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
             output, carries = step(contexts[-1], carries)
             outputs.append(output)
             if keep_weights:
-                kept.append(weights)
-        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
-        readout = self.deep(seen).unflatten(-1, (-1, 2)).amax(-1)
-        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
+                step_weights.append(weights)
+        readout_inputs = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout = self.deep(readout_inputs).unflatten(-1, (-1, 2)).amax(-1)
+        return Decoded(
+            self.readout_dropout(readout), state._replace(carries=carries, past=past), stack_weights(step_weights)
+        )
 
 
 class Conditional(Decoder):
@@ -215,22 +225,24 @@ class Conditional(Decoder):
         keep_weights: bool,
     ) -> Decoded:
         rows, time, _ = embedded.shape
-        first = self.first.steps(self.first.project(embedded.transpose(0, 1)))
-        second, look = self.stack.cell(0), looking(self.attention, memory)
-        step = self.stack.unrolled(second.weight_input, second.offset(time, rows), time, rows)
+        first = self.first.bind(self.first.project(embedded.transpose(0, 1)))
+        second, attend = self.stack.get_cell(0), attend_over_beam(self.attention, memory)
+        step = self.stack.bind(second.weight_input, second.step_bias(time, rows), time, rows)
         carries, past = state.carries, state.past
-        outputs, contexts, kept = [], [], []
+        outputs, contexts, step_weights = [], [], []
         for t in range(time):
-            middle = first(carries[0])
-            context, weights, past = look(middle[0].unsqueeze(1), positions[:, t : t + 1], past)
+            intermediate = first(carries[0])
+            context, weights, past = attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past)
             contexts.append(context.squeeze(1))
-            output, carries = step(contexts[-1], (middle, *carries[1:]))
+            output, carries = step(contexts[-1], (intermediate, *carries[1:]))
             outputs.append(output)
             if keep_weights:
-                kept.append(weights)
-        seen = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
-        readout = torch.tanh(self.deep(seen))
-        return Decoded(self.readout_dropout(readout), state._replace(carries=carries, past=past), aligned(kept))
+                step_weights.append(weights)
+        readout_inputs = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout = torch.tanh(self.deep(readout_inputs))
+        return Decoded(
+            self.readout_dropout(readout), state._replace(carries=carries, past=past), stack_weights(step_weights)
+        )
 
 
 DECODERS: dict[str, type[Decoder]] = {"luong": Luong, "bahdanau": Bahdanau, "conditional": Conditional}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.model.cells import CELLS, Carry, Cell
-from nmt.model.stack import CellName, dropout_of
+from nmt.model.stack import CellName, checked_dropout
 
 
 class Encoded(NamedTuple):
@@ -18,24 +18,24 @@ class Encoded(NamedTuple):
     final: tuple[Carry, ...]
 
 
-def mirror(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
+def reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
     """For each place of [row, time], the place to look at so that rows read from their last real position to the first.
 
     Padding stays at the end. The order is its own inverse.
     """
-    places = torch.arange(time, device=lengths.device)
-    mirrored = lengths.unsqueeze(1) - 1 - places
+    positions = torch.arange(time, device=lengths.device)
+    reversed_positions = lengths.unsqueeze(1) - 1 - positions
     rows = torch.arange(len(lengths), device=lengths.device).unsqueeze(1) * time
-    return (rows + torch.where(mirrored >= 0, mirrored, places)).flatten()
+    return (rows + torch.where(reversed_positions >= 0, reversed_positions, positions)).flatten()
 
 
-def flipped(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
-    """The states in the order that `mirror` gives."""
-    found: Tensor = _Flipped.apply(states, order)  # type: ignore[no-untyped-call]
-    return found
+def reorder(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
+    """The states in the order that `reversed_order` gives."""
+    output: Tensor = _Reorder.apply(states, order)  # type: ignore[no-untyped-call]
+    return output
 
 
-class _Flipped(torch.autograd.Function):
+class _Reorder(torch.autograd.Function):
     """Autograd would sum gradients into zeros, place by place, where they only have to be put back in order."""
 
     @staticmethod
@@ -45,7 +45,7 @@ class _Flipped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return flipped(grads[0], *ctx.saved_tensors), None
+        return reorder(grads[0], *ctx.saved_tensors), None
 
 
 class RecurrentEncoder(nn.Module):
@@ -73,7 +73,7 @@ class RecurrentEncoder(nn.Module):
         self.directions = 2 if bidirectional else 1
         self.memory_size = hidden_size * self.directions
         self.residual = residual
-        self.dropout = dropout_of("model.encoder.dropout", dropout)
+        self.dropout = checked_dropout("model.encoder.dropout", dropout)
         sizes = [embedding_size, *[self.memory_size] * (layers - 1)]
         self.layers = nn.ModuleList(
             nn.ModuleList(CELLS[cell](input_size=size, hidden_size=hidden_size) for _ in range(self.directions))
@@ -87,19 +87,19 @@ class RecurrentEncoder(nn.Module):
         mask: Bool[Tensor, "row source"],
     ) -> Encoded:
         states, final = embedded, []
-        order = mirror(lengths, embedded.shape[1])
+        order = reversed_order(lengths, embedded.shape[1])
         for number, layer in enumerate(self.layers):
             inputs = self.dropout(states) if number else states
             outputs, carries = [], []
             assert isinstance(layer, nn.ModuleList)
             for direction, cell in enumerate(layer):
                 assert isinstance(cell, Cell)
-                seen = flipped(inputs, order) if direction else inputs
-                output, carry = cell.run(seen, cell.start(seen, len(seen)), mask)
-                outputs.append(flipped(output, order) if direction else output)
+                cell_inputs = reorder(inputs, order) if direction else inputs
+                output, carry = cell.run(cell_inputs, cell.initial_state(cell_inputs, len(cell_inputs)), mask)
+                outputs.append(reorder(output, order) if direction else output)
                 carries.append(carry)
-            above = torch.cat(outputs, -1)
-            states = states + above if self.residual and number else above
+            layer_output = torch.cat(outputs, -1)
+            states = states + layer_output if self.residual and number else layer_output
             final.append(tuple(torch.cat(parts, -1) for parts in zip(*carries, strict=True)))
         return Encoded(states * mask.unsqueeze(-1), tuple(final))
 
