@@ -15,15 +15,23 @@ VERBS_LIKE_PARTICIPLES = frozenset(
 """Verbs that end as participles and gerunds do."""
 
 PARTICIPLES = frozenset(
-    "begun built caught cut_off done drawn fed forgotten found given gone held hidden kept known led left lost made met "
-    "put_on said seen shown spent split_off stood taken taught thrown told understood withdrawn worn written".split()
+    {
+        *("begun", "built", "caught", "cut_off", "done", "drawn", "fed", "forgotten", "found", "given", "gone"),
+        *("held", "hidden", "kept", "known", "led", "left", "lost", "made", "met", "put_on", "said", "seen"),
+        *("shown", "spent", "split_off", "stood", "taken", "taught", "thrown", "told", "understood", "withdrawn"),
+        *("worn", "written"),
+    }
 )
 """Irregular ones, which no ending tells."""
 
 PREPOSITIONS = frozenset(
-    "about above across after against alone along among around aside at away before behind below beneath beside between "
-    "beyond by during elsewhere for forth from here in inside into near of off on onto otherwise out outside over past "
-    "since there through throughout till to toward under until upon via with within without".split()
+    {
+        *("about", "above", "across", "after", "against", "alone", "along", "among", "around", "aside", "at"),
+        *("away", "before", "behind", "below", "beneath", "beside", "between", "beyond", "by", "during"),
+        *("elsewhere", "for", "forth", "from", "here", "in", "inside", "into", "near", "of", "off", "on", "onto"),
+        *("otherwise", "out", "outside", "over", "past", "since", "there", "through", "throughout", "till", "to"),
+        *("toward", "under", "until", "upon", "via", "with", "within", "without"),
+    }
 )
 CONVERSIONS = frozenset({"from", "to"})
 """Prepositions that begin the names of conversions: from_sentences, to_device."""

@@ -12,7 +12,7 @@ from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope, Window
 from nmt.attention.score import Score, head_size
-from nmt.kernels.deferred_grad import deferred_matmul, narrow
+from nmt.kernels.deferred_grad import defer_matmul, narrow
 
 Past = tuple[Any, ...]
 """What an attention remembers of its own earlier steps; `()` for all that look only at the present query."""
@@ -76,7 +76,7 @@ class Attention(nn.Module):
         """What looks at one batch's memory, for one group of target positions after another."""
         source = memory.bias.shape[1]
         project, window_of = self.score.bind_query(), self.scope.bind()
-        score, mix = self.score.bind_keys(memory.keys), deferred_matmul(memory.values.mT, -1)
+        score, mix = self.score.bind_keys(memory.keys), defer_matmul(memory.values.mT, -1)
 
         def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
             projected, window = project(query), window_of(query, positions, memory.lengths, source)

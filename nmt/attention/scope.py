@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import deferred_projection
+from nmt.kernels.deferred_grad import defer_projection
 
 
 class Window(NamedTuple):
@@ -145,7 +145,7 @@ class LocalPredictive(Scope):
         return self.bind()(query, positions, lengths, source)
 
     def bind(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
-        return partial(self._compute_window, deferred_projection(self.hidden.weight))
+        return partial(self._compute_window, defer_projection(self.hidden.weight))
 
     def _compute_window(
         self,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nmt.attention.memory import split_heads
 from nmt.errors import ConfigError
 from nmt.kernels.additive import additive_scores
-from nmt.kernels.deferred_grad import deferred_matmul, deferred_projection, narrow
+from nmt.kernels.deferred_grad import defer_matmul, defer_projection, narrow
 
 States = Float[Tensor, "row source memory"]
 Queries = Float[Tensor, "row target query"]
@@ -88,7 +88,7 @@ class Dot(Score):
         return split_heads(states, self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return deferred_matmul(keys, -2)
+        return defer_matmul(keys, -2)
 
 
 class General(Score):
@@ -106,7 +106,7 @@ class General(Score):
         return split_heads(self.key(states), self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return deferred_matmul(keys, -2)
+        return defer_matmul(keys, -2)
 
 
 class ScaledDot(Score):
@@ -125,11 +125,11 @@ class ScaledDot(Score):
         return split_heads(self.key(states), self.heads)
 
     def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = deferred_projection(self.query.weight)
+        project = defer_projection(self.query.weight)
         return lambda query: split_heads(project(query) * self.scale, self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return deferred_matmul(keys, -2)
+        return defer_matmul(keys, -2)
 
 
 class CosineScore(Score):
@@ -151,7 +151,7 @@ class CosineScore(Score):
         return F.normalize(split_heads(states, self.heads), dim=-1)
 
     def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = deferred_projection(self.query.weight)
+        project = defer_projection(self.query.weight)
 
         def project_query(query: Queries) -> ProjectedQuery:
             unit = F.normalize(split_heads(project(query), self.heads), dim=-1)
@@ -160,7 +160,7 @@ class CosineScore(Score):
         return project_query
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return deferred_matmul(keys, -2)
+        return defer_matmul(keys, -2)
 
 
 class Additive(Score):
@@ -181,7 +181,7 @@ class Additive(Score):
         return split_heads(self.key(states), self.heads)
 
     def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = deferred_projection(self.query.weight)
+        project = defer_projection(self.query.weight)
         return lambda query: split_heads(project(query), self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
@@ -206,7 +206,7 @@ class Concat(Score):
         return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
 
     def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = deferred_projection(self.joined.weight[:, : self.query_size])
+        project = defer_projection(self.joined.weight[:, : self.query_size])
         return lambda query: split_heads(project(query), self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
@@ -233,7 +233,7 @@ class Location(Score):
         return positions.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
     def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = deferred_projection(self.position.weight)
+        project = defer_projection(self.position.weight)
         return lambda query: split_heads(project(query), self.heads)
 
     def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:

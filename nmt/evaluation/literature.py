@@ -10,10 +10,10 @@ FALLBACK_LANGUAGE = "en"
 
 def compute_tokenized_scores(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> list[CorpusScore]:
     """`tokenized_bleu` alone; nothing for languages without spaces, which Moses does not cut into words."""
-    return [tokenized_bleu(hypotheses, *references, language=language)] if has_words(language) else []
+    return [compute_tokenized_bleu(hypotheses, *references, language=language)] if has_words(language) else []
 
 
-def tokenized_bleu(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> CorpusScore:
+def compute_tokenized_bleu(hypotheses: Sequence[str], *references: Sequence[str], language: str) -> CorpusScore:
     """BLEU after lowercasing, normalizing punctuation and tokenizing both sides, in the order of Multi30k's scripts.
 
     `language` is the two-letter code of the target language. For a language that sacremoses does not know, it splits

@@ -39,7 +39,7 @@ class BootstrapResult(NamedTuple):
     p_value: float | None
 
 
-def paired_bootstrap(
+def run_paired_bootstrap(
     references: Sequence[str],
     systems: Mapping[str, Sequence[str]],
     *,

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nmt.kernels.deferred_grad import narrow
-from nmt.kernels.precision import batched_matmul
+from nmt.kernels.precision import multiply_matrices
 
 Keys = Float[Tensor, "row head source key"]
 ProjectedQuery = Float[Tensor, "row head target key"]
@@ -136,7 +136,7 @@ class _AdditiveScores(torch.autograd.Function):
         doubled = 2 * v.unsqueeze(2).to(keys.dtype)
         scores = keys.new_empty(*queries.shape[:3], narrow(keys, -2, reach).shape[2])
         for rows, group, sigmoids in tape.iterate_sigmoids(queries, reach):
-            products = batched_matmul(sigmoids.flatten(1, 3), doubled).view(sigmoids.shape[:-1])
+            products = multiply_matrices(sigmoids.flatten(1, 3), doubled).view(sigmoids.shape[:-1])
             scores[rows, :, group] = products.transpose(0, 1)
         return scores.sub_(v.sum(1).view(-1, 1, 1))
 
@@ -148,7 +148,9 @@ class _AdditiveScores(torch.autograd.Function):
         to_queries, to_v = torch.empty_like(queries), -grad.sum((0, 2, 3)).unsqueeze(1).expand_as(v)
         for rows, group, sigmoids in tape.iterate_sigmoids(queries, reach):
             block_grad = grad[rows, :, group].transpose(0, 1).contiguous()
-            to_v = to_v + 2 * batched_matmul(block_grad.view(len(block_grad), 1, -1), sigmoids.flatten(1, 3)).squeeze(1)
+            to_v = to_v + 2 * multiply_matrices(
+                block_grad.view(len(block_grad), 1, -1), sigmoids.flatten(1, 3)
+            ).squeeze(1)
             to_sum = torch.ops.aten.sigmoid_backward(block_grad.unsqueeze(4), sigmoids)
             to_queries[rows, :, group] = to_sum.sum(3).transpose(0, 1)
             if ctx.needs_input_grad[1]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.kernels.precision import batched_matmul, to_autocast_dtype
+from nmt.kernels.precision import multiply_matrices, to_autocast_dtype
 
 Inputs = Float[Tensor, "*batch row input"]
 Outputs = Float[Tensor, "*batch row output"]
@@ -23,7 +23,7 @@ DeferredLinearFn = Callable[[Inputs, Outputs | None], Outputs]
 """(inputs, added) -> inputs W' + added, where there is anything to add"""
 
 
-def deferred_linear(weight: Float[Tensor, "*batch output input"]) -> DeferredLinearFn:
+def defer_linear(weight: Float[Tensor, "*batch output input"]) -> DeferredLinearFn:
     """inputs W' + added for the positions of one recurrence; values and gradients are those of the plain product.
 
     Call it once a batch and use what it returns at every position. Gradients are collected by the weight, so that a
@@ -39,9 +39,7 @@ def deferred_linear(weight: Float[Tensor, "*batch output input"]) -> DeferredLin
     )
 
 
-def deferred_matmul(
-    memory: Float[Tensor, "*batch output input"], axis: int
-) -> Callable[[Inputs, slice | None], Outputs]:
+def defer_matmul(memory: Float[Tensor, "*batch output input"], axis: int) -> Callable[[Inputs, slice | None], Outputs]:
     """As `deferred_linear`, with a part of the matrix at each position: of its outputs (axis -2) or of its inputs (-1).
 
     What has the size of the reach, the outputs or the inputs, is then all that is computed. None reaches everything.
@@ -63,9 +61,9 @@ def narrow(tensor: Tensor, axis: int, reach: slice | None) -> Tensor:
     return tensor[..., reach, :] if axis == -2 else tensor[..., reach]
 
 
-def deferred_projection(weight: Float[Tensor, "output input"]) -> Callable[[Float[Tensor, "row target input"]], Tensor]:
+def defer_projection(weight: Float[Tensor, "output input"]) -> Callable[[Float[Tensor, "row target input"]], Tensor]:
     """What makes queries W' of queries, position after position, as `deferred_linear`: [row, target, output]."""
-    multiply = deferred_linear(weight)
+    multiply = defer_linear(weight)
     return lambda queries: torch.unflatten(multiply(queries.flatten(0, 1), None), 0, queries.shape[:2])
 
 
@@ -77,8 +75,8 @@ def linear(
     What is added has two axes.
     """
     if weight.dtype == inputs.dtype == dtype:
-        return batched_matmul(inputs, weight.mT) if added is None else torch.addmm(added, inputs, weight.t())
-    output = batched_matmul(inputs.to(weight.dtype), weight.mT).to(torch.promote_types(dtype, inputs.dtype))
+        return multiply_matrices(inputs, weight.mT) if added is None else torch.addmm(added, inputs, weight.t())
+    output = multiply_matrices(inputs.to(weight.dtype), weight.mT).to(torch.promote_types(dtype, inputs.dtype))
     return output if added is None else output + added
 
 
@@ -110,7 +108,7 @@ class _DeferredWeight(torch.autograd.Function):
             return None, None
         inputs, grads = (torch.cat(parts, -2) for parts in zip(*ctx.tape, strict=True))
         ctx.tape.clear()
-        return batched_matmul(grads.mT, inputs).to(ctx.dtype), None
+        return multiply_matrices(grads.mT, inputs).to(ctx.dtype), None
 
 
 class _DeferredMatmul(torch.autograd.Function):
@@ -138,7 +136,7 @@ class _DeferredMatmul(torch.autograd.Function):
         weight = narrow(weight, ctx.axis, ctx.reach)
         to_inputs, to_added, *_ = ctx.needs_input_grad
         return (
-            batched_matmul(grad, weight).to(ctx.dtypes[0]) if to_inputs else None,
+            multiply_matrices(grad, weight).to(ctx.dtypes[0]) if to_inputs else None,
             grads[0].to(ctx.dtypes[1]) if to_added else None,
             *(None, None, None, None, None),
         )

@@ -79,7 +79,7 @@ def amx_bfloat16(is_on: bool = True) -> Iterator[None]:
         yield
 
 
-def batched_matmul(left: Tensor, right: Tensor) -> Tensor:
+def multiply_matrices(left: Tensor, right: Tensor) -> Tensor:
     """left @ right in the format that they are in.
 
     Batches of small products are MKL's on a CPU, and so not rounded, unless they are compiled: they are as fast as

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.kernels.deferred_grad import to_matmul_dtype
 from nmt.kernels.packed_linear import LinearFn, linear_for
-from nmt.kernels.precision import batched_matmul
+from nmt.kernels.precision import multiply_matrices
 
 aten = torch.ops.aten
 
@@ -134,7 +134,7 @@ class _Tape:
             grads[position] = 0
         self.inputs[self.count :] = 0  # never written, and a product makes NaN of zero times what may lie there
         self.visited = set()
-        weight = batched_matmul(grads.flatten(0, 1).t(), self.inputs.flatten(0, 1)) if is_learned else None
+        weight = multiply_matrices(grads.flatten(0, 1).t(), self.inputs.flatten(0, 1)) if is_learned else None
         return weight, grads.sum((0, 1), dtype=self.dtype) if is_vector else grads
 
 

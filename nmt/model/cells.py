@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import DeferredLinearFn, deferred_linear
+from nmt.kernels.deferred_grad import DeferredLinearFn, defer_linear
 from nmt.kernels.precision import is_autocast_on
 from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 
@@ -69,7 +69,7 @@ class Cell(nn.Module, ABC):
 
     def bind_recurrent(self) -> DeferredLinearFn:
         """U h for the positions of one batch."""
-        return deferred_linear(self.weight_hidden)
+        return defer_linear(self.weight_hidden)
 
     @abstractmethod
     def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
@@ -82,7 +82,7 @@ class Cell(nn.Module, ABC):
 
     def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
         """As `bind`, with an input that only the recurrence itself brings and `weight` projects."""
-        feed, recurrent = deferred_linear(weight), self.bind_recurrent()
+        feed, recurrent = defer_linear(weight), self.bind_recurrent()
         # Unlike slices, what `unbind` gives has its gradient put together once, and not a whole one for each position.
         inputs = repeat(None) if projected is None else iter(projected.unbind(0))
         return lambda fed, carry: self.step(feed(fed, next(inputs)), carry, recurrent)

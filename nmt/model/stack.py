@@ -21,7 +21,7 @@ StackStep = Callable[[Float[Tensor, "row feed"], Carries], StackOutput]
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
 
-def checked_dropout(where: str, probability: float) -> Dropout:
+def make_dropout(where: str, probability: float) -> Dropout:
     """Dropout with a checked probability; `where` names the setting in the error."""
     if not 0.0 <= probability < 1.0:
         raise ConfigError(f"{where} must be at least 0 and below 1; got {probability}.")
@@ -39,7 +39,7 @@ class Stack(nn.Module):
             raise ConfigError(f"model.decoder.layers must be at least 1; got {layers}.")
         sizes = [input_size, *[hidden_size] * (layers - 1)]
         self.cells = nn.ModuleList(CELLS[cell](input_size=size, hidden_size=hidden_size) for size in sizes)
-        self.dropout = checked_dropout("model.decoder.dropout", dropout)
+        self.dropout = make_dropout("model.decoder.dropout", dropout)
         self.residual = residual
 
     def get_cell(self, layer: int) -> Cell:

@@ -13,7 +13,7 @@ from nmt.evaluation import floor
 from nmt.evaluation.bleu_by_length import Bucket, score_by_length
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER, read_tokenizer
 from nmt.evaluation.measures import Disagreement, compute_disagreement
-from nmt.evaluation.significance import paired_bootstrap
+from nmt.evaluation.significance import run_paired_bootstrap
 from nmt.report.about import format_now
 from nmt.report.comparison import Comparison, RunScores, VariantScores, convert_buckets, list_notes, list_signatures
 from nmt.report.html import render_page
@@ -167,7 +167,7 @@ def build_run_record(folder: Path, seed: int, values: Mapping[str, float], lengt
 def format_interval(text: Sequence[Sequence[str]], tokenize: str = DEFAULT_TOKENIZER) -> str:
     """The 95 % interval of BLEU over resampled test sets. `text`: as `scored` gives it."""
     _, hypotheses, references = text
-    sampled = paired_bootstrap(references, {"run": hypotheses}, tokenize=tokenize)["run"]
+    sampled = run_paired_bootstrap(references, {"run": hypotheses}, tokenize=tokenize)["run"]
     return f"{max(sampled.mean - sampled.ci, 0.0):.1f} to {min(sampled.mean + sampled.ci, 100.0):.1f}"
 
 

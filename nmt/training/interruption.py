@@ -31,7 +31,7 @@ class Interruption:
 
     @contextmanager
     def defer_signals(self) -> Iterator[None]:
-        """Records the first signal that comes inside; `raise_if_interrupted` ends the work, at the latest at the end."""
+        """Records the first signal that comes inside; `raise_if_interrupted` then ends the work."""
         with handle_signals(self._record_signal):
             yield
         self.raise_if_interrupted()

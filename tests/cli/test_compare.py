@@ -27,7 +27,7 @@ from nmt.composition.paths import find_config_folder
 from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu import bleu
 from nmt.evaluation.bleu_by_length import score_by_length
-from nmt.evaluation.significance import SAMPLES, TESTS, adjust_holm, paired_bootstrap
+from nmt.evaluation.significance import SAMPLES, TESTS, adjust_holm, run_paired_bootstrap
 from nmt.report.comparison import Comparison, RunScores
 from nmt.report.significance_table import VariantPair
 from nmt.runs import run_folder
@@ -299,7 +299,7 @@ def test_runs_of_the_same_seed_are_paired(tmp_path: Path) -> None:
     told = compare_to_baseline({"a": [*first, RunScores(3, "", failure="lost")], "b": other})
     found = told.variants[1].significance
     assert found is not None
-    theirs = paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR}, samples=SAMPLES)["other"].p_value
+    theirs = run_paired_bootstrap(REFERENCES, {"first": CLOSE, "other": FAR}, samples=SAMPLES)["other"].p_value
     assert found.seeds.keys() == {2}
     assert found.seeds[2]["bootstrap"] == theirs
     assert found.p_values == found.adjusted == found.seeds[2]  # of one seed and one pair, all are one

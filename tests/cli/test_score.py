@@ -174,7 +174,8 @@ def test_numbers_that_are_not_finite_are_null_in_json() -> None:
         tokens=[4], score=math.nan, log_prob=math.nan, log_probs=log_probs, weights=np.array([[math.nan, 0.5]])
     )
     tokenizers = SimpleNamespace(
-        source=Pieces(), target=SimpleNamespace(pieces=Pieces().convert_ids_to_pieces, decode=lambda ids: ["a"])
+        source=Pieces(),
+        target=SimpleNamespace(convert_ids_to_pieces=Pieces().convert_ids_to_pieces, decode=lambda ids: ["a"]),
     )
     (line,) = answers.format_json(tokenizers, answers.TranslatedLine(0, "a", [4], "a", [hypothesis]))
     (found,) = json.loads(line)["hypotheses"]

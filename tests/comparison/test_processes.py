@@ -30,8 +30,8 @@ def test_what_cancels_a_job_reaches_its_run(tmp_path: Path) -> None:
 
 PARENT = """
 import sys, pathlib
-from nmt.comparison.processes import Crew
-Crew().run([sys.executable, "-c", sys.argv[1]], pathlib.Path(sys.argv[2]))
+from nmt.comparison.processes import ProcessGroup
+ProcessGroup().run([sys.executable, "-c", sys.argv[1]], pathlib.Path(sys.argv[2]))
 """
 
 

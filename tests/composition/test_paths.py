@@ -7,7 +7,7 @@ from pathlib import Path
 import nmt
 from nmt.composition import paths
 
-ASK = "from nmt.composition.paths import configs; print(configs())"
+ASK = "from nmt.composition.paths import find_config_folder; print(find_config_folder())"
 
 
 def find_in_interpreter(root: Path, directory: Path) -> Path:

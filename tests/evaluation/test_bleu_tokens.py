@@ -24,7 +24,7 @@ from nmt.evaluation.bleu_tokens import (
 )
 from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.resampling import compute_statistics, corpus_bleu
-from nmt.evaluation.significance import paired_bootstrap
+from nmt.evaluation.significance import run_paired_bootstrap
 
 REFERENCES = ["猫が庭で眠っている。", "彼女は毎朝駅まで歩く。", "今日は雨が降っています。", "本を読むのが好きです。"]
 HYPOTHESES = ["猫が庭で眠っている。", "彼女は毎朝駅に歩く。", "今日は雪が降っている。", "本を読むことが好きです。"]
@@ -72,7 +72,7 @@ def test_everything_that_computes_bleu_counts_the_same_tokens(tokenize: str) -> 
     assert float(corpus_bleu(counted.sum(0))) == pytest.approx(score.value)
     (bucket,) = score_by_length(["a b"] * len(REFERENCES), HYPOTHESES, REFERENCES, buckets=1, tokenize=tokenize)
     assert bucket.bleu == pytest.approx(score.value)
-    drawn = paired_bootstrap(REFERENCES, {"one": HYPOTHESES}, samples=3, tokenize=tokenize)["one"]
+    drawn = run_paired_bootstrap(REFERENCES, {"one": HYPOTHESES}, samples=3, tokenize=tokenize)["one"]
     assert drawn.bleu == pytest.approx(score.value)
 
 

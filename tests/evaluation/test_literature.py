@@ -5,14 +5,14 @@ from sacrebleu.metrics import BLEU
 
 from nmt.errors import DataError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.literature import tokenize_moses, tokenized_bleu
+from nmt.evaluation.literature import compute_tokenized_bleu, tokenize_moses
 
 REFERENCES = ["Er sagte: „Das ist Peters Hund.“", "Zwei Männer – ein Hund!"]
 
 
 def test_case_and_the_shape_of_quotes_and_dashes_are_forgiven() -> None:
     hypotheses = ['er sagte: "das ist peters hund."', "zwei männer - ein hund!"]
-    assert tokenized_bleu(hypotheses, REFERENCES, language="de").value == pytest.approx(100.0)
+    assert compute_tokenized_bleu(hypotheses, REFERENCES, language="de").value == pytest.approx(100.0)
     assert bleu(hypotheses, REFERENCES).value < 50.0
 
 
@@ -22,7 +22,9 @@ def test_it_is_bleu_over_moses_tokens() -> None:
     by_hand = ["l' homme n' est plus là .", "il mange du pain , et lui aussi ."]
     assert tokenize_moses(references, "fr") == by_hand
     oracle = BLEU(tokenize="none", force=True).corpus_score(hypotheses, [by_hand])
-    ours = tokenized_bleu(["L'homme n'est pas là.", "Il mange du pain, et elle aussi."], references, language="fr")
+    ours = compute_tokenized_bleu(
+        ["L'homme n'est pas là.", "Il mange du pain, et elle aussi."], references, language="fr"
+    )
     assert ours.value == pytest.approx(oracle.score)
 
 
@@ -45,7 +47,7 @@ def test_entities_and_spaces_stay_text() -> None:
 
 
 def test_name_and_signature_say_what_it_is() -> None:
-    score = tokenized_bleu(REFERENCES, REFERENCES, language="de")
+    score = compute_tokenized_bleu(REFERENCES, REFERENCES, language="de")
     assert score.name == "literature BLEU"
     assert "tok:none" in score.signature
     assert "|lower+moses.sacremoses-" in score.signature
@@ -55,9 +57,9 @@ def test_name_and_signature_say_what_it_is() -> None:
 def test_an_unknown_language_is_split_like_english_and_says_so() -> None:
     line = ["Mr. Smith's U.S. dog, e.g. Rex."]
     assert tokenize_moses(line, "tlh")[0].split()[:2] == tokenize_moses(line, "en")[0].split()[:2]
-    assert tokenized_bleu(line, line, language="tlh").signature.endswith("|lang:tlh=en")
+    assert compute_tokenized_bleu(line, line, language="tlh").signature.endswith("|lang:tlh=en")
 
 
 def test_sides_of_different_length_are_no_corpus() -> None:
     with pytest.raises(DataError, match="1 lines and the references 2"):
-        tokenized_bleu(REFERENCES[:1], REFERENCES, language="de")
+        compute_tokenized_bleu(REFERENCES[:1], REFERENCES, language="de")

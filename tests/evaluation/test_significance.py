@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu import bleu
 from nmt.evaluation.resampling import compute_statistics, resample_systems
-from nmt.evaluation.significance import SEED_VARIABLE, TESTS, PValues, adjust_holm, compute_p_values, paired_bootstrap
+from nmt.evaluation.significance import (
+    SEED_VARIABLE,
+    TESTS,
+    PValues,
+    adjust_holm,
+    compute_p_values,
+    run_paired_bootstrap,
+)
 
 WORDS = ["a", "the", "man", "woman", "dog", "red", "small", "runs", "sings", "in", "on", "with", "street", "park"]
 CHANCE = random.Random(7)
@@ -36,7 +43,7 @@ def noisy(share: float, seed: int) -> list[str]:
 
 def test_a_system_is_not_different_from_itself() -> None:
     system = noisy(0.3, 1)
-    first, second = paired_bootstrap(REFERENCES, {"one": system, "same": system}, samples=50).values()
+    first, second = run_paired_bootstrap(REFERENCES, {"one": system, "same": system}, samples=50).values()
     assert first.p_value is None
     assert second.p_value == 1.0
     assert second[:3] == pytest.approx(first[:3])
@@ -44,7 +51,7 @@ def test_a_system_is_not_different_from_itself() -> None:
 
 def test_a_much_better_system_is_found_and_a_draw_of_noise_is_not() -> None:
     systems = {"base": noisy(0.4, 1), "better": noisy(0.1, 2), "as good": noisy(0.4, 3)}
-    found = paired_bootstrap(REFERENCES, systems, samples=200)
+    found = run_paired_bootstrap(REFERENCES, systems, samples=200)
     assert list(found) == list(systems)
     assert found["better"].p_value is not None
     assert found["as good"].p_value is not None
@@ -56,8 +63,8 @@ def test_a_much_better_system_is_found_and_a_draw_of_noise_is_not() -> None:
 
 def test_the_order_of_two_systems_does_not_matter() -> None:
     one, two = noisy(0.30, 1), noisy(0.26, 2)
-    forward = paired_bootstrap(REFERENCES, {"one": one, "two": two}, samples=100)
-    backward = paired_bootstrap(REFERENCES, {"two": two, "one": one}, samples=100)
+    forward = run_paired_bootstrap(REFERENCES, {"one": one, "two": two}, samples=100)
+    backward = run_paired_bootstrap(REFERENCES, {"two": two, "one": one}, samples=100)
     assert forward["two"].p_value == backward["one"].p_value
     assert forward["one"][:3] == backward["one"][:3]
 
@@ -65,11 +72,11 @@ def test_the_order_of_two_systems_does_not_matter() -> None:
 def test_the_seed_decides_and_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     systems = {"one": noisy(0.3, 1), "two": noisy(0.25, 2)}
     monkeypatch.setenv(SEED_VARIABLE, "none")
-    once, again = (paired_bootstrap(REFERENCES, systems, samples=50, seed=3) for _ in range(2))
-    other = paired_bootstrap(REFERENCES, systems, samples=50, seed=4)
+    once, again = (run_paired_bootstrap(REFERENCES, systems, samples=50, seed=3) for _ in range(2))
+    other = run_paired_bootstrap(REFERENCES, systems, samples=50, seed=4)
     assert os.environ[SEED_VARIABLE] == "none"
     monkeypatch.delenv(SEED_VARIABLE)
-    bare = paired_bootstrap(REFERENCES, systems, samples=50, seed=3)
+    bare = run_paired_bootstrap(REFERENCES, systems, samples=50, seed=3)
     assert SEED_VARIABLE not in os.environ
     assert once == again == bare
     assert once["two"].mean != other["two"].mean
@@ -94,16 +101,16 @@ def command_line(folder: Path, systems: dict[str, list[str]], test: str, *, samp
 def test_p_is_that_of_the_command_line(tmp_path: Path) -> None:
     systems = {"one": noisy(0.3, 1), "two": noisy(0.24, 2)}
     theirs = command_line(tmp_path, systems, "bs", samples=100, seed=5)[1]
-    ours = paired_bootstrap(REFERENCES, systems, samples=100, seed=5)["two"]
+    ours = run_paired_bootstrap(REFERENCES, systems, samples=100, seed=5)["two"]
     assert ours == pytest.approx((theirs["score"], theirs["mean"], theirs["ci"], theirs["p_value"]), abs=1e-5)
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(DataError, match=r"hypotheses of two have 1 lines"):
-        paired_bootstrap(REFERENCES, {"one": REFERENCES, "two": ["a"]})
+        run_paired_bootstrap(REFERENCES, {"one": REFERENCES, "two": ["a"]})
     for wrong in ({"samples": 0}, {"seed": 0}):
         with pytest.raises(ConfigError, match="at least 1"):
-            paired_bootstrap(REFERENCES, {"one": REFERENCES}, **wrong)
+            run_paired_bootstrap(REFERENCES, {"one": REFERENCES}, **wrong)
 
 
 # Several trainings ----------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_fewer_sentences_are_those_at_the_start(run: TrainingRun) -> None:
 
 
 def test_without_gold_there_is_no_alignment_error(run: TrainingRun) -> None:
-    text = run.data.validation_text._replace(links=None)
+    text = run.data.validation_text._replace(alignments=None)
     report = Validator(run.translator, run.data.validation, text, Probes(sentences=1, shortest=1))()
     assert "aer" not in report.values
     assert "attention.forced.aer_read" not in report.measures

@@ -41,9 +41,9 @@ def test_a_process_that_dies_is_told_and_input_is_not_read_ahead() -> None:
 ALONE_PROGRAM = """
 import sys
 from nmt.inference.workers import spread
-from tests.cli.noisy_process import sleeping
+from tests.cli.noisy_process import make_sleeping_fn
 if __name__ == "__main__":
-    list(spread([(0, ["word"])], 1, sleeping, sys.argv[1]))
+    list(map_in_order([(0, ["word"])], 1, make_sleeping_fn, sys.argv[1]))
 """
 
 

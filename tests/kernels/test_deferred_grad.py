@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.kernels.deferred_grad import DeferredLinearFn, deferred_linear, deferred_matmul, deferred_projection, narrow
+from nmt.kernels.deferred_grad import DeferredLinearFn, defer_linear, defer_matmul, defer_projection, narrow
 from tests.builders import draw_normal
 
 ROW, INPUT, POSITIONS = 3, 5, 4
@@ -39,7 +39,7 @@ def test_it_is_the_plain_product_with_its_gradients(adding: bool) -> None:
     weight, start, more = given()
     added = more if adding else None
     wanted = [weight, start, more] if adding else [weight, start]
-    found, expected = (recurrence(product, weight, start, added) for product in (deferred_linear, plain))
+    found, expected = (recurrence(product, weight, start, added) for product in (defer_linear, plain))
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), wanted) for result in (found, expected))
     assert_close(ours, theirs)
@@ -47,7 +47,7 @@ def test_it_is_the_plain_product_with_its_gradients(adding: bool) -> None:
 
 def test_each_sentence_may_have_its_own() -> None:
     weight, start, _ = given(2, 7)
-    found, expected = (recurrence(product, weight, start, None) for product in (deferred_linear, plain))
+    found, expected = (recurrence(product, weight, start, None) for product in (defer_linear, plain))
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, start]) for result in (found, expected))
     assert_close(ours, theirs)
 
@@ -62,26 +62,26 @@ def test_queries_are_mapped_with_the_gradients_of_the_plain_product() -> None:
             found.append(torch.tanh(project(found[-1])))
         return torch.stack(found)
 
-    found, expected = positions(deferred_projection(weight)), positions(lambda asked: asked @ weight.mT)
+    found, expected = positions(defer_projection(weight)), positions(lambda asked: asked @ weight.mT)
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.pow(2).sum(), [weight, queries]) for result in (found, expected))
     assert_close(ours, theirs)
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
-    assert torch.autograd.gradcheck(lambda *inputs: recurrence(deferred_linear, *inputs), given())
+    assert torch.autograd.gradcheck(lambda *inputs: recurrence(defer_linear, *inputs), given())
 
 
 def test_a_second_backward_counts_once_more_and_no_more() -> None:
     weight, start, _ = given()
-    loss = recurrence(deferred_linear, weight, start, None).sum()
+    loss = recurrence(defer_linear, weight, start, None).sum()
     first = torch.autograd.grad(loss, [weight, start], retain_graph=True)
     assert_close(torch.autograd.grad(loss, [weight, start]), first)
 
 
 def test_positions_that_the_loss_does_not_see_add_nothing() -> None:
     weight, start, _ = given()
-    found, expected = (recurrence(product, weight, start, None)[1].sum() for product in (deferred_linear, plain))
+    found, expected = (recurrence(product, weight, start, None)[1].sum() for product in (defer_linear, plain))
     ours, theirs = (torch.autograd.grad(result, [weight, start]) for result in (found, expected))
     assert_close(ours, theirs)
 
@@ -89,7 +89,7 @@ def test_positions_that_the_loss_does_not_see_add_nothing() -> None:
 def test_without_gradients_it_is_a_product_and_nothing_is_kept() -> None:
     weight, start, _ = given()
     with torch.no_grad():
-        found = deferred_linear(weight)(start, None)
+        found = defer_linear(weight)(start, None)
     assert found.grad_fn is None
     assert_close(found, start @ weight.mT)
 
@@ -115,11 +115,11 @@ def test_what_is_reached_is_a_part_of_the_plain_product(axis: int) -> None:
     def plain_look(inputs: Tensor, reach: slice | None) -> Tensor:
         return part(inputs, reach) @ narrow(memory, axis, reach).mT
 
-    look = deferred_matmul(memory, axis)
+    look = defer_matmul(memory, axis)
     found, expected = looked(lambda inputs, reach: look(part(inputs, reach), reach), asked), looked(plain_look, asked)
     assert_close(found, expected)
     ours, theirs = (torch.autograd.grad(result.sum(), [memory, asked]) for result in (found, expected))
     assert_close(ours, theirs)
     with torch.no_grad():
-        unheld = deferred_matmul(memory, axis)
+        unheld = defer_matmul(memory, axis)
         assert_close(looked(lambda inputs, reach: unheld(part(inputs, reach), reach), asked), expected)

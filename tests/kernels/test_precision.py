@@ -14,7 +14,7 @@ from nmt.attention.score import SCORES
 from nmt.errors import ConfigError
 from nmt.kernels import precision
 from nmt.kernels.cross_entropy import vocabulary_loss
-from nmt.kernels.precision import amx_bfloat16, batched_matmul, has_amx, is_onednn, mkldnn_matmul, to_autocast_dtype
+from nmt.kernels.precision import amx_bfloat16, has_amx, is_onednn, mkldnn_matmul, multiply_matrices, to_autocast_dtype
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, build_seq2seq, make_mix
@@ -114,7 +114,7 @@ def test_batches_of_products_are_not_rounded() -> None:
     left, right = torch.randn(5, 32, 64), torch.randn(5, 64, 32)
     plain = left @ right
     with amx_bfloat16():
-        assert torch.equal(batched_matmul(left, right), plain)
+        assert torch.equal(multiply_matrices(left, right), plain)
 
 
 @pytest.mark.parametrize(

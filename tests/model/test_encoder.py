@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.cells import CELLS, GRU, Cell
-from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, reorder, reversed_order
+from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, compute_reversed_order, reorder
 from tests.builders import draw_normal, find_missing_gradients, make_mask, take_row
 
 EMBEDDING, HIDDEN = 5, 7
@@ -46,7 +46,7 @@ def encode(encoder: RecurrentEncoder, lengths: list[int], filler: float = 0.0, e
 @given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5), extra=st.integers(0, 3))
 def test_flipping_turns_each_row_around_and_is_its_own_inverse(lengths: list[int], extra: int) -> None:
     states = draw_normal(len(lengths), max(lengths) + extra, 3)
-    order = reversed_order(torch.tensor(lengths), states.shape[1])
+    order = compute_reversed_order(torch.tensor(lengths), states.shape[1])
     turned = reorder(states, order)
     assert torch.equal(reorder(turned, order), states)
     for row, length in enumerate(lengths):
@@ -56,7 +56,7 @@ def test_flipping_turns_each_row_around_and_is_its_own_inverse(lengths: list[int
 
 def test_gradients_are_flipped_as_their_states_are() -> None:
     states = draw_normal(3, 5, 2).double().requires_grad_()
-    order = reversed_order(torch.tensor([5, 1, 3]), 5)
+    order = compute_reversed_order(torch.tensor([5, 1, 3]), 5)
     assert torch.autograd.gradcheck(lambda given: reorder(given, order), states)
 
 

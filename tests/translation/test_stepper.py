@@ -140,7 +140,7 @@ def test_eight_bits_round_every_row_by_itself() -> None:
 def test_a_zero_row_gives_the_bias() -> None:
     made = [Float32, *[BFloat16] * has_amx("cpu"), *[Int8] * torch.cpu._is_vnni_supported()]
     for make in made:
-        product = make(torch.zeros(3, 16), torch.arange(3.0), within_one=False)
+        product = make(torch.zeros(3, 16), torch.arange(3.0), inputs_bounded=False)
         assert product(torch.zeros(2, 16)).tolist() == [[0, 1, 2], [0, 1, 2]]
 
 

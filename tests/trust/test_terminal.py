@@ -132,7 +132,9 @@ def unequal(path: Path) -> None:
 
 def vocabularies(path: Path) -> None:
     """Two models with other pieces."""
-    both = [SimpleNamespace(vocab_size=1, pieces=lambda ids, word=word: [word]) for word in ("a", HOSTILE)]
+    both = [
+        SimpleNamespace(vocab_size=1, convert_ids_to_pieces=lambda ids, word=word: [word]) for word in ("a", HOSTILE)
+    ]
     raise NmtError(inference.describe_piece_difference(*both))  # type: ignore[arg-type]
 
 

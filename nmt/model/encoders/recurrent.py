@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.model.cells import CELLS, Carry, Cell
-from nmt.model.stack import CellName, checked_dropout
+from nmt.model.stack import CellName, make_dropout
 
 
 class Encoded(NamedTuple):
@@ -18,7 +18,7 @@ class Encoded(NamedTuple):
     final: tuple[Carry, ...]
 
 
-def reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
+def compute_reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
     """For each place of [row, time], the place to look at so that rows read from their last real position to the first.
 
     Padding stays at the end. The order is its own inverse.
@@ -73,7 +73,7 @@ class RecurrentEncoder(nn.Module):
         self.directions = 2 if bidirectional else 1
         self.memory_size = hidden_size * self.directions
         self.residual = residual
-        self.dropout = checked_dropout("model.encoder.dropout", dropout)
+        self.dropout = make_dropout("model.encoder.dropout", dropout)
         sizes = [embedding_size, *[self.memory_size] * (layers - 1)]
         self.layers = nn.ModuleList(
             nn.ModuleList(CELLS[cell](input_size=size, hidden_size=hidden_size) for _ in range(self.directions))
@@ -87,7 +87,7 @@ class RecurrentEncoder(nn.Module):
         mask: Bool[Tensor, "row source"],
     ) -> Encoded:
         states, final = embedded, []
-        order = reversed_order(lengths, embedded.shape[1])
+        order = compute_reversed_order(lengths, embedded.shape[1])
         for number, layer in enumerate(self.layers):
             inputs = self.dropout(states) if number else states
             outputs, carries = [], []
