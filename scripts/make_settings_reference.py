@@ -59,7 +59,7 @@ class Config(NamedTuple):
 
 
 def read_config(path: Path) -> Config:
-    """The settings of one YAML file. Where one has no comment, the comment of the same variant in another file counts."""
+    """The settings of one YAML file. Where one has no comment, that of the same variant in another file counts."""
     lines = path.read_text(encoding="utf-8").splitlines()
     content = yaml.safe_load("\n".join(lines)) or {}
     is_recipe = lines[0].startswith("# @package")
