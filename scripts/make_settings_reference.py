@@ -116,16 +116,17 @@ def format_default(value: Any) -> str:
 
 
 def format_meaning(text: str) -> str:
-    """A comment as the cell of a table: what Markdown would read as markup is escaped, but for code."""
-    parts = re.split(r"(`[^`]*`)", text)
-    entities = {"<": "&lt;", ">": "&gt;", "{": "&#123;", "}": "&#125;"}
-    escaped = [
-        part
-        if part.startswith("`")
-        else re.sub(r"[*_\[\]<>{}]", lambda mark: entities.get(mark[0], f"\\{mark[0]}"), part)
-        for part in parts
-    ]
-    return "".join(escaped).replace("|", "\\|")
+    """A comment as the cell of a table, with all that Markdown would read as markup escaped, but for code."""
+    entities = {"<": "&lt;", ">": "&gt;", "{": "&#123;", "}": "&#125;", "|": "&#124;"}
+
+    def escape(part: str) -> str:
+        if part.startswith(
+            "`"
+        ):  # a cell ends at a bar even in code, so that one is written as an entity, which needs tags
+            return f"<code>{part[1:-1].replace('|', entities['|'])}</code>" if "|" in part else part
+        return re.sub(r"[*_\[\]<>{}|]", lambda mark: entities.get(mark[0], f"\\{mark[0]}"), part)
+
+    return "".join(map(escape, re.split(r"(`[^`]*`)", text)))
 
 
 def format_table(settings: list[Setting], prefix: tuple[str, ...] = (), *, meanings: bool = True) -> list[str]:
