@@ -23,6 +23,9 @@ PAGE = ROOT / "docs" / "reference" / "settings.md"
 COMMANDS = ("train", "translate", "evaluate", "align", "score", "compare", "shortlist")
 """In the order in which a newcomer meets them."""
 
+SECTION = object()
+"""In place of the default of what holds other settings."""
+
 UNLISTED = frozenset({"quiet", "_self_"})
 """Entries of a defaults list that are no choice of a user's."""
 
@@ -78,6 +81,7 @@ def read_config(path: Path) -> Config:
     }
     meanings = {**alike, **meanings}
     found = [Setting(place, value, meanings.get(place, "")) for place, value in flatten(own)]
+    found = [setting for setting in found if setting.default is not SECTION or setting.meaning]
     return Config(join_comment(comments), list(read_choices(content.get("defaults", []))), found, is_recipe)
 
 
@@ -97,16 +101,19 @@ def read_choices(defaults: list[Any]) -> Iterator[tuple[str, str]]:
 
 
 def flatten(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The path and the value of each leaf, in the order of the file."""
+    """The path and the value of each setting, in the order of the file; SECTION for what holds others."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
+            yield (*above, str(key)), SECTION
             yield from flatten(value, (*above, str(key)))
         else:
             yield (*above, str(key)), value
 
 
 def format_default(value: Any) -> str:
-    """A default as one would write it on the command line."""
+    """A default as one would write it on the command line; nothing for what holds other settings."""
+    if value is SECTION:
+        return ""
     if value == "???":
         return "*required*"
     text = yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).splitlines()[0]
