@@ -28,6 +28,7 @@ check: $(READY)  ## Lint, format, types and the direction of imports, without ch
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
 	$(BIN)/python scripts/make_settings_reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fix: $(READY)  ## Mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # this folder's file names would hide modules of the same name
 
-from nmt.composition.help import read, walked  # noqa: E402
+from nmt.composition.help import read_comments, walk_settings  # noqa: E402
 
 CONFIGS = ROOT / "configs"
 PAGE = ROOT / "docs" / "reference" / "settings.md"
@@ -71,12 +71,12 @@ def read_config(path: Path) -> Config:
         if not line.startswith("#"):
             break
         comments.append(line.removeprefix("#").removeprefix(" "))
-    meanings = {setting: comment for setting, _, comment in walked(lines) if comment}
+    meanings = {setting: comment for setting, _, comment in walk_settings(lines) if comment}
     own = {key: value for key, value in content.items() if key not in ("defaults", "hydra")}
     group = path.relative_to(CONFIGS).parent.parts
     alike = {
         meaning.path[len(group) :]: meaning.comment
-        for meaning in read(CONFIGS, "train")
+        for meaning in read_comments(CONFIGS, "train")
         if group and meaning.group == group and meaning.name == own.get("name")
     }
     meanings = {**alike, **meanings}
