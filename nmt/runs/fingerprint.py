@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.data.corpus import Corpus
 from nmt.errors import CheckpointError
+from nmt.storage import manifest
 from nmt.storage.json_files import read_json
 from nmt.storage.untrusted_paths import MAX_VOCABULARY_BYTES, find_regular_file
 
@@ -41,6 +42,17 @@ def check_same_text(checkpoint: Path, corpus: Corpus) -> None:
             f"To train its model further on other text: from={checkpoint.parents[1]} init={checkpoint.parents[1]} and "
             "another output=..."
         )
+
+
+def check_same_text_as_run(checkpoints: Path, corpus: Corpus) -> None:
+    """Raises CheckpointError if a run's newest checkpoint was made from other text; one whose file that says so is
+    damaged is passed over, as the run itself will do."""
+    for checkpoint in manifest.list_sealed(checkpoints):
+        try:
+            manifest.verify(checkpoint, [DATA])
+        except CheckpointError:
+            continue
+        return check_same_text(checkpoint, corpus)
 
 
 def _hash(value: Any) -> str:

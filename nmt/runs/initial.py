@@ -13,6 +13,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model_folder import LoadedModel
 from nmt.runs.run_folder import CHECKPOINTS, flatten
+from nmt.storage import manifest
 from nmt.storage.untrusted_paths import find_model_folder
 from nmt.training.state import get_weights, load_weights
 
@@ -31,15 +32,29 @@ def load_initial(settings: ConfigDict, folder: Path) -> LoadedModel | None:
     if settings["init"] is None:
         return None
     try:
-        own = folder / CHECKPOINTS / "last"
-        found = own if (own / "config.json").exists() else find_model_folder(Path(settings["init"]).expanduser())
-        loaded = stored.load(found, device=torch.device("cpu"))
+        loaded = load_newest(folder / CHECKPOINTS) or stored.load(
+            find_model_folder(Path(settings["init"]).expanduser()), device=torch.device("cpu")
+        )
     except ModelError as problem:
         raise ModelError(str(problem).replace("model=", "init=", 1)) from problem
     if settings["tokenizer"].get("model") is not None:
         raise ConfigError("init brings the vocabulary of its model. Leave tokenizer.model out, or init.")
     check_sizes(settings, loaded)
     return loaded
+
+
+def load_newest(checkpoints: Path) -> LoadedModel | None:
+    """The newest model of a run that is sound; None where the run has no checkpoint. Raises ModelError where all are
+    damaged."""
+    problems: list[ModelError] = []
+    for folder in manifest.list_sealed(checkpoints):
+        try:
+            return stored.load(folder, device=torch.device("cpu"))
+        except ModelError as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
+    return None
 
 
 def check_sizes(settings: ConfigDict, loaded: LoadedModel) -> None:

@@ -35,7 +35,13 @@ from nmt.kernels import process_setup
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runs import run_folder
 from nmt.runs.earlier import keep_choices
-from nmt.runs.fingerprint import DATA, check_same_text, check_same_vocabulary, fingerprint
+from nmt.runs.fingerprint import (
+    DATA,
+    check_same_text,
+    check_same_text_as_run,
+    check_same_vocabulary,
+    fingerprint,
+)
 from nmt.runs.initial import adapt_settings, copy_weights, load_initial, make_tokenizer
 from nmt.runs.outcome import RunResult as RunResult
 from nmt.runs.outcome import read_run_result
@@ -78,7 +84,7 @@ def run(settings: ConfigDict, folder: Path) -> RunResult:
     corpus.check()
     run_folder.check(folder, settings)
     with handle_signals(signal.SIG_DFL), lock(folder):
-        check_same_text(folder / run_folder.CHECKPOINTS / "last", corpus)
+        check_same_text_as_run(folder / run_folder.CHECKPOINTS, corpus)
         if (outcome := read_run_result(folder, settings)) is not None:
             return outcome
         run_folder.initialize(folder, settings, format_command())

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -46,6 +47,13 @@ def find_problems(folder: Path, *, hashes: bool = True) -> list[str]:
     return [
         f"{name}: {fault}" for name, wanted in files.items() if (fault := _find_problem(folder / name, wanted, hashes))
     ]
+
+
+def list_sealed(checkpoints: Path) -> list[Path]:
+    """The checkpoints of a run that have a manifest, sound or not, newest first."""
+    found = ((re.fullmatch(r"step-(\d{6,})", path.name), path) for path in checkpoints.glob("step-*"))
+    steps = sorted(((int(match[1]), path) for match, path in found if match), reverse=True)
+    return [path for _, path in steps if (path / NAME).exists()]
 
 
 def verify(folder: Path, names: Iterable[str]) -> None:

@@ -1,16 +1,20 @@
 """A checkpoint that is no longer what was written is never used, and the run says so."""
 
 import logging
+import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from nmt import model_folder
+from nmt import build, model_folder
 from nmt.errors import CheckpointError, ModelError
+from nmt.runs.fingerprint import DATA, check_same_text_as_run
+from nmt.runs.initial import load_newest
 from nmt.runs.training_run import run
 from nmt.storage import manifest
 from nmt.storage.checkpoints import CheckpointInfo, Checkpoints
@@ -105,14 +109,33 @@ def test_a_run_falls_back_to_the_newest_sound_checkpoint_and_says_so(
     copy: Path, caplog: pytest.LogCaptureFixture, sound: Path
 ) -> None:
     flip(checkpoint(copy) / "state.safetensors", 4321)
+    (checkpoint(copy) / DATA).write_text("{{{{")  # which is read before data are prepared
     with caplog.at_level(logging.INFO, "nmt"):
         logging.getLogger("nmt").propagate = True
         checkpoints = Checkpoints(copy / "checkpoints", keep_last=2, keep_best=1)
         assert checkpoints.find_newest() == checkpoint(copy, 4)
-    assert f"Checkpoint {checkpoint(copy)} is damaged and is skipped: state.safetensors" in caplog.text
+    assert f"Checkpoint {checkpoint(copy)} is damaged and is skipped: data.json: has 4 bytes" in caplog.text
     assert run(tiny_runs.build_settings(copy, *OVERRIDES), copy).reason == "steps (8)"
     for name in ("model.safetensors", "state.safetensors"):
         assert (checkpoint(copy) / name).read_bytes() == (checkpoint(sound) / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", [DATA, "config.json", "model.safetensors", manifest.NAME])
+@pytest.mark.parametrize("replace", [Path.mkdir, os.mkfifo, lambda path: path.write_bytes(b"{}\n"), None])
+def test_what_is_read_before_the_state_is_that_of_the_newest_checkpoint_where_it_is_sound(
+    name: str, replace: Callable[[Path], object] | None, copy: Path
+) -> None:
+    (checkpoint(copy) / name).unlink()
+    if replace is not None:
+        replace(checkpoint(copy) / name)
+    corpus = build.build_corpus(tiny_runs.build_settings(copy, *OVERRIDES))
+    check_same_text_as_run(copy / "checkpoints", corpus)
+    other = build.build_corpus(tiny_runs.build_settings(copy, *OVERRIDES, "data.train=61"))
+    with pytest.raises(CheckpointError, match=r"made from other text"):
+        check_same_text_as_run(copy / "checkpoints", other)
+    loaded = load_newest(copy / "checkpoints")
+    assert loaded is not None
+    assert loaded.folder == checkpoint(copy, 8 if name == DATA else 4)
 
 
 def test_with_nothing_but_damage_a_run_does_not_begin_again_by_itself(copy: Path) -> None:
