@@ -11,6 +11,7 @@ from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
+from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.inference import InferenceSettings, build_translator, load
@@ -78,13 +79,14 @@ def run_task(composed: dict[str, Any]) -> None:
         AlignSettings, checked_settings, extract=config.build_variant(EXTRACTIONS, checked_settings.pop("extract"))
     )
     source, target = read_parallel_lines(settings.source, settings.target, settings.errors)
+    gold = None
     if settings.gold is not None:
-        lines.check(settings.gold)
+        lines.check(settings.gold, setting="gold", regular=True)
+        gold = read_gold(lines.read(settings.gold, settings.errors), source, target, name=settings.gold)
     forward, backward = load_translators(settings)
 
     from nmt.evaluation.alignment import format_pharaoh, score_alignments
 
-    gold = None if settings.gold is None else read_gold(settings.gold, source, target, settings.errors)
     links: list[set[Link]] = []
     writes_links = gold is None or settings.output is not None
     with open_writer(settings.output) if writes_links else nullcontext(None) as write:
@@ -131,16 +133,6 @@ def load_attention_model(folder: str, settings: AlignSettings) -> "LoadedModel":
             "a model that was trained with attention."
         )
     return loaded
-
-
-def read_gold(path: str, source: Sequence[str], target: Sequence[str], errors: lines.Errors) -> "list[Gold]":
-    """The gold links of a file, which lie inside their pairs. Raises DataError."""
-    from nmt.evaluation.alignment import check_sizes, parse_pharaoh
-
-    gold = parse_pharaoh(lines.read(path, errors), name=path)
-    sizes = [(len(s.split()), len(t.split())) for s, t in zip(source, target, strict=True)]
-    check_sizes(gold, sizes, name=path)
-    return gold
 
 
 def compute_pair_weights(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from nmt.data import held_out, lines
+from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError
 
 Split = Literal["train", "validation", "test"]
@@ -79,7 +80,7 @@ class Files:
     `validation` may be a number: so many pairs are split off from the training text, as `held_out.split_off` says.
     `errors` says what to do with bytes that are not UTF-8: "strict" raises, "replace" reads them as U+FFFD and counts
     them. All methods raise DataError where a file is missing or unreadable; `load` also where the files of a split do
-    not have the same number of lines.
+    not have the same number of lines, and where a link is none or lies outside its sentence pair.
     """
 
     def __init__(
@@ -138,6 +139,8 @@ class Files:
                 raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
             if len(found[name]) != len(found["source"]):
                 raise DataError(_explain_unequal_lengths(sides.source, found["source"], path, found[name]))
+        if sides.links is not None:
+            read_gold(found["links"], found["source"], found["target"], name=f"{sides.links} (data.{split}.links)")
         return Bitext(found["source"], found["target"], found.get("links"))
 
 

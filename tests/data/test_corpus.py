@@ -46,6 +46,25 @@ def test_every_split_loads_with_its_links(sides: dict[str, SplitFiles]) -> None:
     assert files(**sides).load("test") is None
 
 
+@pytest.mark.parametrize(
+    ("links", "told"),
+    [
+        (
+            "0-0 0-10000000",
+            r"test\.align \(data\.test\.links\), line 2: link 0-10000000 lies outside .* 3 source and 3",
+        ),
+        ("3-0", r"line 2: link 3-0 lies outside"),
+        ("2p3", r"line 2: link 2-3 lies outside"),
+        ("0-0 -1--1", r"test\.align \(data\.test\.links\), line 2: a link is written i-j .* got '-1--1'"),
+    ],
+)
+def test_links_lie_inside_their_pairs(links: str, told: str, sides: dict[str, SplitFiles]) -> None:
+    assert sides["test"].links is not None
+    write(Path(sides["test"].links), "2-2", links)
+    with pytest.raises(DataError, match=told):
+        files(**sides).load("test")
+
+
 def test_identity_follows_the_content_and_not_the_path(sides: dict[str, SplitFiles], tmp_path: Path) -> None:
     identity = files(**sides).get_identity()
     (tmp_path / "moved").mkdir()
