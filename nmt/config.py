@@ -43,7 +43,7 @@ def check(config: Any, schema: Schema) -> ConfigDict:
     problems: list[str] = []
     checked = _check(config, schema, "", problems)
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(*problems)
     assert isinstance(checked, dict)
     return checked
 
@@ -181,6 +181,9 @@ def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any
         problems.append(f"{path} must be given: write {path}=...")
         return None
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(value, str) and not value.strip() and str in (annotation, *inner):
+        problems.append(f"{path}= is empty; it must be text{', or null' if type(None) in inner else ''}.")
+        return None
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, inner, path, problems)
     if origin is typing.Literal:

@@ -2,7 +2,14 @@
 
 
 class NmtError(Exception):
-    """A problem that the person at the keyboard can mend; commands print its message and exit with status 2."""
+    """A problem that the person at the keyboard can mend; commands print its message and exit with status 2.
+
+    Every argument is one line of the message. A line end within one comes from what it quotes, such as the name of a
+    file, and is printed as an escape.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class ConfigError(NmtError):

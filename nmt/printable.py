@@ -1,5 +1,6 @@
 """Text that strangers wrote, made safe to print: model folders, data sets and lines must not steer a terminal."""
 
+import copy
 import logging
 import os
 import sys
@@ -34,12 +35,23 @@ def escape_controls(text: str, keep: Iterable[str] = "") -> str:
 
 
 def shorten(problem: object, max_characters: int = 500) -> str:
-    """The first line of a text, for a message: at most `most` characters, safe to print; how many lines follow."""
-    first, *more = str(problem).split("\n")
+    """The first line of a text, for a message: at most `max_characters`, safe to print; how many lines follow.
+
+    A path is a single line, whatever is in it.
+    """
+    first, *more = [escape_controls(str(problem))] if isinstance(problem, os.PathLike) else str(problem).split("\n")
     text = escape_controls(first[: max_characters + 1])
     return (f"{text[:max_characters]}..." if len(first) > max_characters else text) + (
         f" (and {len(more)} more)" if more else ""
     )
+
+
+def cut_middle(text: str, max_characters: int = 2000) -> str:
+    """The text without its middle where it is longer than that: a message begins with what is wrong, and ends with the
+    way out."""
+    if len(text) <= max_characters:
+        return text
+    return f"{text[: max_characters // 2]} ... {text[-max_characters // 4 :]}"
 
 
 def print_text(text: str, stream: Literal["stdout", "stderr"] = "stdout", end: str = "\n") -> None:
@@ -63,15 +75,17 @@ def discard(file: TextIO) -> None:
 
 
 def open_streams() -> None:
-    """Opens what a daemon or a cron job closed of standard input, output and error, as if it were /dev/null.
+    """Takes the places of standard input, output and error where a daemon or a cron job closed them.
 
-    Otherwise the first files that are opened would take their numbers, and be read and written in their place.
+    Otherwise the first files that are opened would take their numbers, and be read and written in their place. What is
+    said on standard error is let go of. To read standard input or write standard output is still an error, so that no
+    text is taken for empty, and no result is lost unseen.
     """
-    for number in range(3):
+    for number, access in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDWR)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, access)  # takes the lowest number that is free
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
@@ -81,7 +95,13 @@ class Formatter(logging.Formatter):
     """Formats records of the log so that they are safe to print."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text, with line ends as they are."""
+        """The record as text; line ends are those of the message, and those in what it quotes are escaped."""
+        if isinstance(record.args, tuple):
+            record = copy.copy(record)
+            record.args = tuple(
+                escape_controls(str(part)) if isinstance(part, str | os.PathLike) else part
+                for part in record.args or ()
+            )
         return escape_controls(super().format(record), keep="\n")
 
 

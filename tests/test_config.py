@@ -187,17 +187,30 @@ def test_values_become_their_declared_type(path: str, value: Any, wanted: Any) -
 
 
 @given(
-    value=st.one_of(st.integers(), st.floats(-1e9, 1e9), st.booleans(), st.text(max_size=2), st.none(), st.just([3]))
+    value=st.one_of(
+        st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), st.booleans(), st.text(max_size=2), st.none(), st.just([3])
+    )
 )
 def test_a_checked_value_has_its_declared_type_or_is_refused(value: Any) -> None:
     for key, kind in {"steps": int, "rate": float, "verbose": bool, "name": str}.items():
         config = changed(f"settings.{key}", value)
-        if type(value) is kind or (kind in (int, float) and type(value) in (int, float) and value == kind(value)):
+        if (type(value) is kind and (kind is not str or value.strip())) or (
+            kind in (int, float) and type(value) in (int, float) and value == kind(value)
+        ):
             checked = check(config, SCHEMA)["settings"][key]
             assert type(checked) is kind
             assert checked == value
         else:
             assert problems(config)[0].startswith(f"settings.{key}=")
+
+
+@pytest.mark.parametrize("annotation", [str, str | None, list[str], str | list[str] | None, dict[str, str | None]])
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_names_nothing(annotation: Any, text: str) -> None:
+    value = {"list": [text], "dict": {"folder": text}}.get(getattr(annotation, "__name__", ""), text)
+    (told,) = problems({"output": value}, {"output": annotation})
+    assert "= is empty; it must be text" in told
+    assert told.startswith("output")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ class HeatmapSettings:
     limit: int
     formats: list[Literal["png", "pdf", "svg"]]
 
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise ConfigError(f"heatmaps.limit is a number of pairs and must be 0 or more; got {self.limit}.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlignSettings(InferenceSettings):

@@ -15,7 +15,17 @@ from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.errors import NmtError
-from nmt.printable import Formatter, discard, open_streams, print_text, print_traceback, shorten
+from nmt.exhaustion import explain_exhaustion
+from nmt.printable import (
+    Formatter,
+    cut_middle,
+    discard,
+    escape_controls,
+    open_streams,
+    print_text,
+    print_traceback,
+    shorten,
+)
 
 USAGE_STATUS = 2
 """Exit status when the command, a config or a file must be mended by the person who gave it."""
@@ -32,30 +42,41 @@ def run_command(name: str, task: Callable[[dict[str, Any]], None], *, aliases: M
     whose runs failed.
     """
     open_streams()
-    if "--version" in sys.argv[1:]:
-        print(f"nmt-{name} {nmt.__version__}")
-        return
     guard_terminal()
-    if not has_current_folder():
-        exit_with_usage(name, "the current folder is not there any more. Change to another one.")
-    if (problem_text := find_syntax_problem(sys.argv[1:])) is not None:
-        exit_with_usage(name, problem_text)
-    sys.argv[1:] = [expand_alias(word, aliases or {}) for word in sys.argv[1:]]
     mistakes: list[str] = []
     try:
-        mistakes += run_hydra(name, task)
+        mistakes += answer(name, task, aliases or {})
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as problem:
+        if (text := explain_exhaustion(problem)) is None:
+            raise
+        mistakes.append(text)
     finally:
         try:
             sys.stdout.flush()
         except OSError as problem:
             mistakes.extend(explain_output_problem(problem))
     if mistakes:
-        message = "\n".join(mistakes)
         for beginning, expansion in (aliases or {}).items():
-            message = message.replace(expansion.rstrip("="), beginning.rstrip("="))
-        exit_with_usage(name, message)
+            mistakes = [line.replace(expansion.rstrip("="), beginning.rstrip("=")) for line in mistakes]
+        exit_with_usage(name, *dict.fromkeys(mistakes))
+
+
+def answer(name: str, task: Callable[[dict[str, Any]], None], aliases: Mapping[str, str]) -> list[str]:
+    """Does what the words of the command line ask; returns what is wrong with them."""
+    if "--version" in sys.argv[1:]:
+        try:
+            print_text(f"nmt-{name} {nmt.__version__}")
+        except OSError as problem:
+            return explain_output_problem(problem)
+        return []
+    if not has_current_folder():
+        return ["the current folder is not there any more. Change to another one."]
+    if (problem_text := find_syntax_problem(sys.argv[1:])) is not None:
+        return [problem_text]
+    sys.argv[1:] = [expand_alias(word, aliases) for word in sys.argv[1:]]
+    return run_hydra(name, task)
 
 
 def has_current_folder() -> bool:
@@ -85,15 +106,18 @@ def run_hydra(name: str, task: Callable[[dict[str, Any]], None]) -> list[str]:
             assert isinstance(plain, dict)
             task({str(key): value for key, value in plain.items()})
         except NmtError as problem:  # past this line Hydra would add its own words to it
-            mistakes.append(str(problem))
+            mistakes.extend(map(str, problem.args))
         except OmegaConfBaseException as problem:
-            mistakes.append(explain(problem, name))
+            mistakes.extend(split_lines(explain(problem, name)))
         except OSError as problem:
             mistakes.extend(explain_output_problem(problem))
-        except RuntimeError as problem:
-            if not str(problem).startswith("Symlink loop"):  # of Path.resolve
+        except Exception as problem:
+            if str(problem).startswith("Symlink loop"):  # of Path.resolve
+                mistakes.append(f"{shorten(problem)}: links that lead to each other. Choose another name.")
+            elif (text := explain_exhaustion(problem)) is not None:
+                mistakes.append(text)
+            else:
                 raise
-            mistakes.append(f"{shorten(problem)}: links that lead to each other. Choose another name.")
 
     # Without this Hydra prints its own errors and leaves; with it they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -106,7 +130,7 @@ def run_hydra(name: str, task: Callable[[dict[str, Any]], None]) -> list[str]:
     except (HydraException, OmegaConfBaseException, ValueError) as problem:
         if has_begun:  # not a word that was given, but the program is wrong
             raise
-        mistakes.append(explain(problem, name, sys.argv[1:]))
+        mistakes.extend(split_lines(explain(problem, name, sys.argv[1:])))
     except OSError as problem:  # after Hydra's own, some of which are such errors too
         mistakes.extend(explain_output_problem(problem))
     return mistakes
@@ -121,7 +145,12 @@ def print_help(command: Callable[[], None], name: str) -> None:
     print(help.annotate_help(captured_help.getvalue(), name, Path(find_config_folder())))
 
 
-STREAM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+def split_lines(text: str) -> list[str]:
+    """The lines of a message of Hydra's; one line where a word of the command line has a line end, to be escaped."""
+    return [text] if any("\n" in word for word in sys.argv[1:]) else text.split("\n")
+
+
+STREAM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 """What keeps a stream from being written that is no mistake of the program."""
 
 
@@ -138,11 +167,15 @@ def explain_output_problem(problem: OSError) -> list[str]:
     Raises the problem where it is of another kind, or of a file that has a name.
     """
     closed = isinstance(problem, BrokenPipeError)
+    if (text := explain_exhaustion(problem)) is not None:
+        return [text]
     if problem.filename is not None and problem.errno in PATH_ERRORS:
-        return [f"{shorten(problem.filename)} cannot be used: {problem.strerror}. Choose another name or place."]
+        return [f"{problem.filename} cannot be used: {problem.strerror}. Choose another name or place."]
     if not closed and (problem.filename is not None or problem.errno not in STREAM_ERRORS):
         raise problem
     discard(sys.stdout)  # so that nothing complains once more when what is left is flushed
+    if problem.errno == errno.EBADF:
+        return ["the output cannot be written: standard output is closed. Send it to a file, then try again."]
     return [] if closed else [f"the output cannot be written: {problem.strerror}. Make room, then try again."]
 
 
@@ -156,11 +189,12 @@ def require_arguments(name: str, example: str) -> None:
 def guard_terminal() -> None:
     """Has warnings and tracebacks printed without what would steer a terminal, whoever's text is in them."""
     sys.excepthook = print_traceback
+    logging.raiseExceptions = False  # what cannot be logged is let go of, or seen when standard output is flushed
     if isinstance(logging.lastResort, logging.Handler):
         logging.lastResort.setFormatter(Formatter())
 
 
-def exit_with_usage(name: str, message: str) -> None:
-    """Says what is wrong on stderr and exits."""
-    print_text(f"nmt-{name}: {message}", "stderr")
+def exit_with_usage(name: str, *lines: str) -> None:
+    """Says what is wrong on stderr, each line as one, whatever it quotes, and exits."""
+    print_text(f"nmt-{name}: " + "\n".join(cut_middle(escape_controls(line)) for line in lines), "stderr")
     sys.exit(USAGE_STATUS)

@@ -16,6 +16,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.inference.answers import to_finite
 from nmt.inference.inference import InferenceSettings, find_model_folders, load_all
 from nmt.inference.streams import is_same, open_writer, read_parallel_lines
+from nmt.printable import cut_middle, print_text
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
@@ -95,7 +96,7 @@ def run_task(composed: dict[str, Any]) -> None:
             log_probs += [score.log_prob for score in scores]
             tokens += sum(score.tokens for score in scores)
             write_lines(write(tokenizers, *row) for row in zip(part, ids, scores, strict=True))
-    print(format_summary(log_probs, tokens), file=sys.stderr)
+    print_text(format_summary(log_probs, tokens), "stderr")
 
 
 def read_pairs(settings: ScoreSettings) -> list[ScoringPair]:
@@ -114,15 +115,16 @@ def parse_nbest(nbest_lines: Iterator[str], source: Sequence[str], *, name: str)
     for line_number, line in enumerate(nbest_lines, start=1):
         first, *fields = line.split(SEPARATOR)
         number = first.strip()
-        if not (number.isascii() and number.isdigit() and len(number) < 10) or not fields:
+        number = number.lstrip("0") or number[:1]
+        if not (number.isascii() and number.isdigit()) or not fields:
             raise DataError(
                 f"{name}, line {line_number}: a line of an n-best list is `number ||| translation`, and may have more "
                 f"fields; got {line[:80]!r}. For one translation a line give target=FILE."
             )
-        if int(number) >= len(source):
+        if len(number) > len(str(len(source))) or int(number) >= len(source):
             raise DataError(
-                f"{name}, line {line_number}: translates line {number} of the source, which has {len(source)} lines, "
-                "counted from 0. Give the source that the list was made from."
+                f"{name}, line {line_number}: translates line {cut_middle(number, 40)} of the source, which has "
+                f"{len(source)} lines, counted from 0. Give the source that the list was made from."
             )
         # One space on either side belongs to the separator, and what else is there to the text.
         text = fields[0].removeprefix(" ")

@@ -10,7 +10,7 @@ from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError
 from nmt.inference.streams import read_parallel_lines
-from nmt.printable import print_text
+from nmt.printable import escape_controls, print_text
 from nmt.storage.untrusted_paths import find_model_folder
 
 
@@ -58,7 +58,7 @@ def run_task(composed: dict[str, Any]) -> None:
         "target_vocab": loaded.tokenizers.target.vocab_size,
     }
     lexicon = train_ibm1(sides[0], sides[1], max_translations=settings.kept, **sizes)
-    print_text(str(shortlist_file.save(folder, loaded.tokenizers, lexicon)))
+    print_text(escape_controls(str(shortlist_file.save(folder, loaded.tokenizers, lexicon))))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from nmt.comparison.processes import end_with_parent
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
 from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
 from nmt.errors import ConfigError, NmtError
-from nmt.printable import print_text
+from nmt.printable import escape_controls, print_text
 from nmt.runs.outcome import RunResult, read_run_result
 
 
@@ -32,15 +32,16 @@ def main() -> None:
 
             run_command("train", begin_task)
     except NmtError as problem:
-        exit_with_usage("train", str(problem))
+        exit_with_usage("train", *map(str, problem.args))
     except OSError as problem:
-        exit_with_usage("train", "\n".join(explain_output_problem(problem)))
+        exit_with_usage("train", *explain_output_problem(problem))
 
 
 def run_task(composed: dict[str, Any]) -> None:
     """Checks everything, trains, and prints the scores."""
     if (outcome := find_finished_run(composed)) is not None:
-        print_text(f"{outcome.folder} is finished; higher limits (training.stop) go on with it.", "stderr")
+        finished = f"{outcome.folder} is finished; higher limits (training.stop) go on with it."
+        print_text(escape_controls(finished), "stderr")
         print_text(format_outcome(outcome))
         return
 
@@ -104,7 +105,7 @@ def format_outcome(outcome: "RunResult") -> str:
         lines.append(f"{'diverged':<16} {outcome.divergence}")
     if outcome.status:
         lines.append("the same command goes on from here")
-    return "\n".join([*lines, *list_cautions(outcome)])
+    return "\n".join(map(escape_controls, [*lines, *list_cautions(outcome)]))
 
 
 def list_cautions(outcome: "RunResult") -> list[str]:

@@ -53,11 +53,11 @@ def read_comparison(name_or_path: str, own: frozenset[str]) -> NamedComparison:
     try:
         file = config.build(ComparisonFile, config.check(content, ComparisonFile))
     except ConfigError as problem:
-        problems += str(problem).split("\n")
+        problems += map(str, problem.args)
     else:
         problems += find_problems(file, own)
     if problems:
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+        raise ConfigError(*(f"{path}: {problem}" for problem in problems))
     return NamedComparison(path, file.variants, file.baseline)
 
 

@@ -83,19 +83,22 @@ def plan_jobs(
             except (NmtError, HydraException, OmegaConfBaseException) as problem:
                 problems.append((variant, problem))
     if problems:
-        raise ConfigError(format_problems(problems))
+        raise ConfigError(*format_problems(problems))
     return sorted(jobs, key=lambda job: seeds.index(job.seed))  # stable, so variants keep their order
 
 
-def format_problems(problems: Sequence[tuple[VariantOverrides, Exception]]) -> str:
-    """Every message once, under the variants that it is about."""
-    labels_by_message: dict[str, list[str]] = {}
+def format_problems(problems: Sequence[tuple[VariantOverrides, Exception]]) -> list[str]:
+    """The lines of every message once, under the variants that it is about."""
+    labels_by_message: dict[tuple[str, ...], list[str]] = {}
     for variant, problem in problems:
-        message = str(problem) if isinstance(problem, NmtError) else explain(problem, "train", variant.overrides)
-        labels_by_message.setdefault(message, []).append(variant.label)
-    return "\n".join(
-        f"{', '.join(labels)}:\n  " + message.replace("\n", "\n  ") for message, labels in labels_by_message.items()
-    )
+        is_ours = isinstance(problem, NmtError)
+        lines = map(str, problem.args) if is_ours else explain(problem, "train", variant.overrides).split("\n")
+        labels_by_message.setdefault(tuple(lines), []).append(variant.label)
+    return [
+        line
+        for message, labels in labels_by_message.items()
+        for line in (f"{', '.join(labels)}:", *(f"  {line}" for line in message))
+    ]
 
 
 def expand_variants(overrides: Sequence[str], named: NamedComparison | None = None) -> list[VariantOverrides]:
@@ -139,7 +142,7 @@ def expand_named_variants(
             except ConfigError as problem:
                 problems.setdefault(str(problem), []).append(name)
     if problems:
-        raise ConfigError("\n".join(f"{named.path}: {', '.join(names)}: {told}" for told, names in problems.items()))
+        raise ConfigError(*(f"{named.path}: {', '.join(names)}: {told}" for told, names in problems.items()))
     return [([name], own) for name, own in named.variants.items()]
 
 

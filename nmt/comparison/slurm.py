@@ -110,7 +110,7 @@ class SlurmLauncher:
             with environment_variables(PYTHONPATH=build_module_path()), executor.batch():
                 return [executor.submit(Command(build_command(job), job.folder / LOG_FILE)) for job, _ in pending]
         except (FailedJobError, FailedSubmissionError, OSError) as problem:
-            raise ConfigError(f"The cluster did not take the runs: {str(problem).strip()}") from problem
+            raise ConfigError(f"The cluster did not take the runs: {' '.join(str(problem).split())}") from problem
 
     def make_executor(self, at_once: int) -> Any:
         """submitit's, with what a run may use."""

@@ -66,7 +66,7 @@ def read_recipe_text(path: Path) -> str:
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no settings. It is written as those in configs/{GROUP}, key: value.")
     if repeated_keys := list(find_repeated_keys(node)):
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in repeated_keys))
+        raise ConfigError(*(f"{path}: {problem}" for problem in repeated_keys))
     return text if text.startswith(GLOBAL_HEADER) else f"{GLOBAL_HEADER}\n{text}"
 
 
@@ -83,6 +83,6 @@ def name_recipe_in_errors(words: Sequence[str]) -> Iterator[None]:
         keys = set(list_dotted_keys(content)) - {word.partition("=")[0] for word in words}
         lines = [
             f"{path}: {line}" if re.split(r"[ =]", line, maxsplit=1)[0] in keys else line
-            for line in str(problem).split("\n")
+            for line in map(str, problem.args)
         ]
-        raise ConfigError("\n".join(lines)) from problem
+        raise ConfigError(*lines) from problem

@@ -56,7 +56,9 @@ def read_files(files: Sequence[str], errors: lines.Errors, *, setting: str, tabl
     Raises DataError now where one cannot be read.
     """
     for file in files:
-        if file != STDIN:
+        if file == STDIN:
+            check_stdin(setting)
+        else:
             lines.check(file, setting=setting, errors=errors, tables=tables)
     return _read_lines(files, errors, tables)
 
@@ -72,6 +74,20 @@ def _read_lines(files: Sequence[str], errors: lines.Errors, tables: bool) -> Ite
             yield from lines.decode(open_stdin(), name="standard input", errors=errors, tables=tables)
         else:
             yield from lines.stream(file, errors, tables=tables)
+
+
+def check_stdin(setting: str) -> None:
+    """Raises DataError where standard input was closed, which is not the same as to be empty."""
+    try:
+        os.read(sys.stdin.fileno(), 0)
+    except OSError as problem:
+        if problem.errno is not None:  # otherwise it is not the process's own
+            raise DataError(
+                f"Standard input cannot be read ({problem.strerror}); it may be closed. Write {setting}=FILE, or send "
+                "text to it."
+            ) from None
+    except (AttributeError, ValueError):
+        return
 
 
 def open_stdin() -> BinaryIO:

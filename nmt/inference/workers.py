@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
+from nmt.exhaustion import explain_exhaustion
 
 LineChunk = list[str]
 T = TypeVar("T")
@@ -90,9 +91,10 @@ def _serve(connection: Connection, make_fn: Callable[..., ChunkFn[Any]], argumen
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answer = make_fn(*arguments)
-    except NmtError as problem:
+    except Exception as problem:
+        refusal = to_answer(problem)
         connection.recv()
-        connection.send(problem)
+        connection.send(refusal)
         return
     while True:
         try:
@@ -101,7 +103,16 @@ def _serve(connection: Connection, make_fn: Callable[..., ChunkFn[Any]], argumen
             return
         try:
             connection.send(answer(first, chunk))
-        except NmtError as problem:
-            connection.send(problem)
         except BrokenPipeError:
             return
+        except Exception as problem:
+            connection.send(to_answer(problem))
+
+
+def to_answer(problem: Exception) -> NmtError:
+    """What the first process is told of a problem. Raises the problem where it is a mistake of the program."""
+    if isinstance(problem, NmtError):
+        return problem
+    if (text := explain_exhaustion(problem)) is None:
+        raise problem
+    return NmtError(text)

@@ -36,7 +36,7 @@ def load_initial(settings: ConfigDict, folder: Path) -> LoadedModel | None:
             find_model_folder(Path(settings["init"]).expanduser()), device=torch.device("cpu")
         )
     except ModelError as problem:
-        raise ModelError(str(problem).replace("model=", "init=", 1)) from problem
+        raise ModelError(*(str(line).replace("model=", "init=", 1) for line in problem.args)) from problem
     if settings["tokenizer"].get("model") is not None:
         raise ConfigError("init brings the vocabulary of its model. Leave tokenizer.model out, or init.")
     check_sizes(settings, loaded)
@@ -69,9 +69,9 @@ def check_sizes(settings: ConfigDict, loaded: LoadedModel) -> None:
     ]
     if differing:
         raise ConfigError(
-            f"init={settings['init']} is another model than the one that is to be trained:\n  "
-            + "\n  ".join(differing)
-            + "\nGive these settings as they are there; from=RUN takes all settings of a run."
+            f"init={settings['init']} is another model than the one that is to be trained:",
+            *(f"  {line}" for line in differing),
+            "Give these settings as they are there; from=RUN takes all settings of a run.",
         )
 
 

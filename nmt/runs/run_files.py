@@ -8,7 +8,7 @@ from nmt.config import format_value
 from nmt.errors import CheckpointError
 from nmt.evaluation.bleu_tokens import resolve_tokenizer
 from nmt.storage.json_files import check_kinds, read_json
-from nmt.storage.yaml_files import parse_yaml
+from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
 
 CONFIG = "config.yaml"
 RUN = "run.json"
@@ -53,9 +53,11 @@ def is_run_folder(folder: Path) -> bool:
 def read_settings(config: Path) -> dict[str, Any]:
     """What a run's config.yaml holds, unchecked. Raises CheckpointError where it cannot be read."""
     try:
-        found = parse_yaml(config.read_text(encoding="utf-8")).value
+        node, found = parse_yaml(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise CheckpointError(f"{config}, which holds the settings of the run, cannot be read: {problem}.") from problem
+    if repeated_keys := list(find_repeated_keys(node)):
+        raise CheckpointError(*(f"{config}: {problem}" for problem in repeated_keys))
     if not isinstance(found, dict):
         raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")
     return found

@@ -147,10 +147,10 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
         before, settings, RESUMABLE_SETTINGS if "bleu" in before else (*RESUMABLE_SETTINGS, "bleu")
     ):  # version 0.1 had no bleu
         raise CheckpointError(
-            f"{folder} holds a run with other settings, which cannot go on with these:\n  "
-            + "\n  ".join(changed)
-            + "\nChoose another output=..., or give the settings that the run began with. To train its model further "
-            f"with other settings or text: from={folder} init={folder} and another output=..."
+            f"{folder} holds a run with other settings, which cannot go on with these:",
+            *(f"  {line}" for line in changed),
+            "Choose another output=..., or give the settings that the run began with. To train its model further "
+            f"with other settings or text: from={folder} init={folder} and another output=...",
         )
 
 

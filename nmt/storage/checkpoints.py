@@ -119,9 +119,9 @@ class Checkpoints:
             log.warning("Checkpoint %s is damaged and is skipped: %s", folder, "; ".join(found))
         if complaints:
             raise CheckpointError(
-                "Every checkpoint of this run is damaged:\n  "
-                + "\n  ".join(complaints)
-                + f"\nPut back a sound copy of one, or remove {self.folder} to train from the beginning."
+                "Every checkpoint of this run is damaged:",
+                *(f"  {complaint}" for complaint in complaints),
+                f"Put back a sound copy of one, or remove {self.folder} to train from the beginning.",
             )
         return None
 

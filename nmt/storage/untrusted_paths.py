@@ -62,7 +62,7 @@ def find_model_folder(path: Path) -> Path:
 def _describe_folder(folder: Path) -> str:
     """A folder that holds no model, for a message."""
     names = sorted(entry.name for entry in folder.iterdir())
-    shortened = ", ".join(shorten(name, 60) for name in names[:8])
+    shortened = ", ".join(shorten(Path(name), 60) for name in names[:8])
     return f"a folder with {shortened}{', ...' if names[8:] else ''} in it" if names else "an empty folder"
 
 

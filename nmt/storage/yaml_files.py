@@ -45,7 +45,7 @@ def parse_yaml(text: str) -> YamlDocument:
                 )
         return YamlDocument(yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text))
     except yaml.YAMLError as problem:
-        raise ValueError(str(problem)) from problem
+        raise ValueError(" ".join(str(problem).split())) from problem
 
 
 class _Dumper(yaml.SafeDumper):
@@ -67,7 +67,8 @@ def find_repeated_keys(node: Any, path: str = "") -> Iterator[str]:
     for key, below in node.value:
         name, line = str(key.value), key.start_mark.line + 1
         if name in seen:
-            yield f"{path}{name} is there twice, on lines {seen[name]} and {line}. Give one of them another name."
+            lines = f"{seen[name]} and {line}"
+            yield f"{path}{name} is there twice, on lines {lines}. Keep one of them, or give it another name."
         elif key.tag != "tag:yaml.org,2002:str":
             yield f"{path}{name} on line {line} must be text: write '{name}', with quotes."
         seen.setdefault(name, line)

@@ -1,6 +1,7 @@
 """nmt-align writes the links that attention draws between the words of given pairs, and judges them."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,18 @@ def test_heatmaps_are_drawn_of_the_first_pairs(pairs: tuple[str, ...], tmp_path:
 def test_formats_of_heatmaps_are_those_that_can_be_written(pairs: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"heatmaps\.formats\[0\]='jpeg' is not one of its values"):
         run_task(compose_command("align", *pairs, "heatmaps.formats=[jpeg]"))
+
+
+def test_what_cannot_be_drawn_or_scored_is_refused_at_once(tmp_path: Path) -> None:
+    one, fifo = write_lines(tmp_path / "one", "a"), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    words = ("model=none", f"source={one}", f"target={one}")
+    with pytest.raises(ConfigError, match=r"heatmaps\.limit .* must be 0 or more; got -1"):
+        run_task(compose_command("align", *words, "heatmaps.limit=-1"))
+    with pytest.raises(DataError, match=r"fifo \(gold\) is a pipe, socket or device; a regular file is needed"):
+        run_task(compose_command("align", *words, f"gold={fifo}"))
+    with pytest.raises(ConfigError, match=r"output= is empty; it must be text, or null\."):
+        run_task(compose_command("align", *words, "output="))
 
 
 def test_unequal_texts_and_gold_are_told(pairs: tuple[str, ...], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The door to every command: light, and what goes wrong is said in a sentence, with the words that a person typed."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from nmt.cli import align, application, compare, evaluate, score, train, transla
 from nmt.composition.overrides import MODEL_ALIASES, expand_alias
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
+from nmt.printable import Formatter, shorten
 from tests.commands import build_command_line, build_environment, compose_command, run_process
 
 MODEL_COMMANDS: dict[str, tuple[Any, set[str]]] = {
@@ -134,6 +136,65 @@ def test_a_command_without_a_word_says_what_to_try(command: str) -> None:
     done = run_process(command)
     assert (done.returncode, done.stdout) == (application.USAGE_STATUS, b"")
     assert b"nothing was asked for. Try `nmt-" in done.stderr
+
+
+LACKS: list[tuple[Exception, str]] = [
+    (MemoryError(), "There is not enough memory (out of memory)."),
+    (MemoryError("std::bad_alloc"), "There is not enough memory (out of memory: std::bad_alloc)."),
+    (RuntimeError("could not create a primitive"), "There is not enough memory (could not create a primitive)."),
+    (ImportError("x.so: failed to map segment from shared object"), "There is not enough memory (x.so: failed to map"),
+    (OSError(24, "Too many open files", "name"), "Too many files are open (Too many open files). Raise the limit"),
+    (RuntimeError("can't start new thread"), "No more threads or processes can be started (can't start new"),
+]
+
+
+@pytest.mark.parametrize(("problem", "told"), LACKS)
+@pytest.mark.parametrize("is_cause", [False, True])
+def test_what_the_machine_lacks_is_no_mistake_of_the_program(
+    problem: Exception,
+    told: str,
+    is_cause: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(composed: dict[str, Any]) -> None:
+        if is_cause:
+            raise ImportError("numpy cannot be imported") from problem
+        raise problem
+
+    monkeypatch.setattr(sys, "argv", ["nmt-score"])
+    with pytest.raises(SystemExit) as left:
+        application.run_command("score", fail)
+    assert left.value.code == application.USAGE_STATUS
+    message = capsys.readouterr().err
+    assert message.startswith(f"nmt-score: {told}")
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("problem", [RuntimeError("shapes differ"), KeyError("memory"), OSError(2, "gone", "memory")])
+def test_other_mistakes_are_tracebacks(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(composed: dict[str, Any]) -> None:
+        raise problem
+
+    monkeypatch.setattr(sys, "argv", ["nmt-score"])
+    with pytest.raises(type(problem)):
+        application.run_command("score", fail)
+
+
+def test_a_name_forges_no_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\nnmt-score: all is well"
+
+    def fail(composed: dict[str, Any]) -> None:
+        raise ConfigError(f"{name} is gone.", f"Neither is {name} here.")
+
+    monkeypatch.setattr(sys, "argv", ["nmt-score"])
+    with pytest.raises(SystemExit):
+        application.run_command("score", fail)
+    escaped = name.replace("\n", "\\n")
+    assert capsys.readouterr().err == f"nmt-score: {escaped} is gone.\nNeither is {escaped} here.\n"
+    record = logging.makeLogRecord({"msg": "%s and %s, %d\nlines", "args": (name, Path(name), 3)})
+    assert Formatter().format(record) == f"{escaped} and {escaped}, 3\nlines"
+    assert shorten(Path(name)) == escaped
 
 
 @pytest.mark.parametrize("problem", [OSError(13, "denied"), OSError(28, "full", "named.txt")])

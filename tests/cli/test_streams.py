@@ -21,10 +21,33 @@ def run(words: str, streams: str, folder: Path) -> subprocess.CompletedProcess[b
     return subprocess.run(["sh", "-c", line], capture_output=True, cwd=folder, env=build_environment(), check=False)
 
 
-@pytest.mark.parametrize("streams", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
-def test_a_closed_stream_is_an_empty_one(streams: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("streams", ["<&-", "2>&-", "2>&- <&-"])
+def test_a_closed_stream_that_is_not_needed_is_no_matter(streams: str, tmp_path: Path) -> None:
     done = run("train --help", streams, tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "told"),
+    [
+        (
+            "evaluate hypotheses=text references=text",
+            ">&-",
+            b"the output cannot be written: standard output is closed.",
+        ),
+        ("train --version", ">&- <&-", b"the output cannot be written: standard output is closed."),
+        ("train --version", ">/dev/full", b"the output cannot be written: No space left on device."),
+        ("train --info all", ">/dev/full", b"the output cannot be written: No space left on device."),
+        ("translate model=run output=text", "<&-", b"Standard input cannot be read (Bad file descriptor)"),
+    ],
+)
+def test_a_stream_that_is_needed_is_missed_in_a_sentence(words: str, streams: str, told: bytes, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a dog runs here\n")
+    done = run(words, streams, tmp_path)
+    assert done.returncode == USAGE_STATUS
+    assert done.stderr.startswith(f"nmt-{words.split()[0]}: ".encode() + told)
+    assert done.stderr.count(b"\n") == 1
+    assert (tmp_path / "text").read_text() == "a dog runs here\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here, as on every Linux")
@@ -63,8 +86,19 @@ def test_what_no_path_or_number_can_be_is_said_in_a_sentence(
 def test_numbers_of_thousands_of_digits_are_no_numbers() -> None:
     with pytest.raises(DataError, match="a link is written i-j"):
         parse_pharaoh([f"0-{'9' * 5000}"], name="gold")
-    with pytest.raises(DataError, match="an n-best list"):
+    with pytest.raises(
+        DataError, match=r"list, line 1: translates line 99999999999999999999 \.\.\. .*, which has 1 lines"
+    ):
         list(score.parse_nbest(iter([f"{'9' * 5000} ||| a"]), ["a"], name="list"))
+    (pair,) = score.parse_nbest(iter([f"{'0' * 5000} ||| a"]), ["b"], name="list")
+    assert (pair.number, pair.source, pair.target) == (0, "b", "a")
+
+
+def test_a_message_has_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["nmt-train", "seed=1" + "9" * 10_000])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert 1000 < len(capsys.readouterr().err) < 2000
 
 
 def test_a_path_that_cannot_be_used_is_a_mistake_of_the_person() -> None:

@@ -168,7 +168,7 @@ def test_a_variant_may_change_nothing(tmp_path: Path) -> None:
         ("variants: {a: []}\nbaseline: 1", ["baseline=1 must be text."]),
         (
             "variants:\n  a: []\n  a: []",
-            ["variants.a is there twice, on lines 2 and 3. Give one of them another name."],
+            ["variants.a is there twice, on lines 2 and 3. Keep one of them, or give it another name."],
         ),
         ("variants: {a: [], A: []}", ["variants.A would share the folder of another"]),
         ("variants: {1: [], true: []}", ["variants.1 on line 1 must be text: write '1'", "variants.true on line 1"]),

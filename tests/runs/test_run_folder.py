@@ -251,3 +251,9 @@ def test_probes_are_films_of_all_checkpoints_in_order(tmp_path: Path) -> None:
         assert [frame["target"][0] for frame in film["frames"]] == ["at30", "at200", "at1000000"]
         assert all(len(frame["weights"]) == len(frame["target"]) for frame in film["frames"])
     assert read_probes(tmp_path / "nothing") == []
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 1\ntraining:\n  clip_norm: 1\n  clip_norm: 2\n")
+    with pytest.raises(CheckpointError, match=r"config\.yaml: training\.clip_norm is there twice, on lines 3 and 4\."):
+        run_folder.read_settings(tmp_path / "config.yaml")
