@@ -4,12 +4,14 @@ import errno
 import re
 
 _EXHAUSTION_ADVICE = {
-    re.compile(r"memory|bad_alloc|failed to map segment|could not create a (primitive|memory)", re.IGNORECASE): (
+    re.compile(
+        r"(out of|enough|allocate) memory|bad_alloc|failed to map segment|could not create a (primitive|memory)", re.I
+    ): (
         "There is not enough memory",
         "Free some, raise its limit (ulimit -v), or take less at once (tokens, batching.tokens, processes).",
     ),
-    re.compile(r"too many open files", re.IGNORECASE): ("Too many files are open", "Raise the limit (ulimit -n)."),
-    re.compile(r"start new thread|fork|resource temporarily unavailable", re.IGNORECASE): (
+    re.compile(r"too many open files", re.I): ("Too many files are open", "Raise the limit (ulimit -n)."),
+    re.compile(r"start new thread|resource temporarily unavailable", re.I): (
         "No more threads or processes can be started",
         "Raise their limit (ulimit -u), or set threads=1.",
     ),
@@ -38,5 +40,8 @@ def _describe(problem: BaseException) -> str | None:
     if isinstance(problem, MemoryError):
         return f"out of memory: {problem}" if str(problem) else "out of memory"
     if isinstance(problem, OSError):
-        return problem.strerror if problem.errno in _EXHAUSTION_ERRNOS else None
+        # One without a number is of a library that could not be loaded.
+        return (
+            str(problem) if problem.errno is None else problem.strerror if problem.errno in _EXHAUSTION_ERRNOS else None
+        )
     return str(problem) if isinstance(problem, ImportError | RuntimeError) else None

@@ -189,9 +189,18 @@ def require_arguments(name: str, example: str) -> None:
 def guard_terminal() -> None:
     """Has warnings and tracebacks printed without what would steer a terminal, whoever's text is in them."""
     sys.excepthook = print_traceback
-    logging.raiseExceptions = False  # what cannot be logged is let go of, or seen when standard output is flushed
+    logging.StreamHandler.handleError = raise_output_problem  # type: ignore[assignment, method-assign]
     if isinstance(logging.lastResort, logging.Handler):
         logging.lastResort.setFormatter(Formatter())
+
+
+def raise_output_problem(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Raises what kept a record from standard output, where Hydra logs what it is asked; of standard error, nobody can
+    be told."""
+    problem = sys.exc_info()[1]
+    if not isinstance(problem, OSError) or getattr(handler, "stream", None) is sys.stdout:
+        assert problem is not None
+        raise problem
 
 
 def exit_with_usage(name: str, *lines: str) -> None:

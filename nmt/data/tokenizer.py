@@ -18,6 +18,7 @@ from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSamp
 from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
 from nmt.data.whole import ProtectedSymbols, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
+from nmt.exhaustion import explain_exhaustion
 from nmt.special_tokens import BOS, EOS, PAD, UNK
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,9 @@ class Tokenizer:
             tokenizer.decode([range(tokenizer.vocab_size)])  # pieces that are no text would come to light in use only
         except OSError as problem:
             raise DataError(f"The SentencePiece model {problem.filename} cannot be read: {problem.strerror}.") from None
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError) as problem:
+            if explain_exhaustion(problem) is not None:
+                raise
             raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
         found = tokenizer._model
         ids = [found.pad_id(), found.unk_id(), found.bos_id(), found.eos_id()]

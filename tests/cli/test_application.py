@@ -143,6 +143,7 @@ LACKS: list[tuple[Exception, str]] = [
     (MemoryError("std::bad_alloc"), "There is not enough memory (out of memory: std::bad_alloc)."),
     (RuntimeError("could not create a primitive"), "There is not enough memory (could not create a primitive)."),
     (ImportError("x.so: failed to map segment from shared object"), "There is not enough memory (x.so: failed to map"),
+    (OSError("x.so: failed to map segment from shared object"), "There is not enough memory (x.so: failed to map"),
     (OSError(24, "Too many open files", "name"), "Too many files are open (Too many open files). Raise the limit"),
     (RuntimeError("can't start new thread"), "No more threads or processes can be started (can't start new"),
 ]
@@ -171,7 +172,9 @@ def test_what_the_machine_lacks_is_no_mistake_of_the_program(
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize("problem", [RuntimeError("shapes differ"), KeyError("memory"), OSError(2, "gone", "memory")])
+@pytest.mark.parametrize(
+    "problem", [RuntimeError("one memory location"), KeyError("memory"), OSError(2, "gone", "memory")]
+)
 def test_other_mistakes_are_tracebacks(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(composed: dict[str, Any]) -> None:
         raise problem

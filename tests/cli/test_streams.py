@@ -37,7 +37,7 @@ def test_a_closed_stream_that_is_not_needed_is_no_matter(streams: str, tmp_path:
         ),
         ("train --version", ">&- <&-", b"the output cannot be written: standard output is closed."),
         ("train --version", ">/dev/full", b"the output cannot be written: No space left on device."),
-        ("train --info all", ">/dev/full", b"the output cannot be written: No space left on device."),
+        ("train --info config", ">/dev/full", b"the output cannot be written: No space left on device."),
         ("translate model=run output=text", "<&-", b"Standard input cannot be read (Bad file descriptor)"),
     ],
 )
