@@ -66,8 +66,7 @@ class Tokenizer:
             if explain_exhaustion(problem) is not None:
                 raise
             raise DataError(f"{name} not a SentencePiece model, or damaged.") from None
-        found = tokenizer._model
-        ids = [found.pad_id(), found.unk_id(), found.bos_id(), found.eos_id()]
+        ids = [getattr(tokenizer._model, f"{symbol}_id")() for symbol in ("pad", "unk", "bos", "eos")]
         if ids != [PAD, UNK, BOS, EOS]:
             raise DataError(
                 f"{name} a SentencePiece model with pad, unk, bos and eos at ids {ids}; this project needs "

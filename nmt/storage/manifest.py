@@ -80,7 +80,7 @@ def read_value(folder: Path) -> float | None:
 def _find_problem(path: Path, wanted: dict[str, Any], hashes: bool) -> str | None:
     try:
         if not path.is_file():
-            return "is missing"
+            return "is no regular file" if path.exists() else "is missing"
         if (size := path.stat().st_size) != wanted["size"]:
             return f"has {size} bytes instead of {wanted['size']}"
         if hashes and _sha256(path) != wanted["sha256"]:
