@@ -12,7 +12,7 @@ from nmt.data.encoded import RaggedIds
 from nmt.errors import ConfigError, DataError
 from nmt.special_tokens import EOS, PAD
 from nmt.translation import shortlist
-from nmt.translation.shortlist import LexicalShortlist, Lexicon, train_ibm1
+from nmt.translation.shortlist import LexicalShortlist, Lexicon, select_short, train_ibm1
 
 SENTENCES = lists(integers(4, 8), max_size=4)
 
@@ -81,3 +81,26 @@ def test_what_a_sentence_may_be_made_of_depends_on_nothing_else(sentences: list[
 def test_what_is_out_of_range_is_an_error(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="shortlist"):
         LexicalShortlist(**wrong)
+
+
+def test_blocks_of_a_bitext_make_the_lexicon_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(3)
+    source, target = (
+        RaggedIds.from_sentences([draw.integers(4, 11, draw.integers(0, 7)).tolist() for _ in range(50)])
+        for _ in range(2)
+    )
+    sizes = {"source_vocab": 11, "target_vocab": 13, "max_translations": 3}
+    whole = train_ibm1(source, target, **sizes)
+    monkeypatch.setattr(shortlist, "BLOCK_CELLS", 17)
+    for one, other in zip(train_ibm1(source, target, **sizes), whole, strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_pairs_that_are_too_long_are_left_out_and_named() -> None:
+    source = RaggedIds.from_sentences([[4], [5] * 8, [6], []])
+    target = RaggedIds.from_sentences([[7], [8], [9] * 8, []])
+    kept_source, kept_target, left_out = select_short(source, target, 7)
+    assert left_out == [1, 2]
+    assert kept_source.flat.tolist() == [4]
+    assert kept_target.flat.tolist() == [7]
+    assert kept_source.sentences == kept_target.sentences == 2
