@@ -72,7 +72,7 @@ tokenizer.sampling: bpe_dropout subword_sampling src_subword_alpha alpha_samplin
 tokenizer.symbols: user_defined_symbols special_tokens protected_symbols control_symbols
 bleu.tokenize: tokenize tok tokenization
 tokenizer: bpe subword sentencepiece model_type tokenizer_type
-filters.max_length, max_source: max_len max_seq_len max_seq_length src_seq_length max_sent_length
+filters.max_length, max_source, max_length: max_len max_seq_len max_seq_length src_seq_length max_sent_length
     max_source_length seq_len
 search.size: beam beam_size num_beams beam_width beams
 search.nbest: n_best num_return_sequences n_best_list

@@ -1,7 +1,8 @@
 """nmt-align: word links of given translations, from the attention of a model that is made to produce them."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
+from nmt.data.beginnings import check_lengths
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
-from nmt.inference.inference import InferenceSettings, build_translator, load
+from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
 from nmt.inference.streams import open_writer, read_parallel_lines
 from nmt.printable import print_text
 
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from nmt.model_folder import LoadedModel
     from nmt.translation.translator import Position, Translator
 
+logger = logging.getLogger(__name__)
+
 CHUNK_PAIRS = 1000
-"""Pairs that are aligned before their links are written, so that memory is bounded."""
+CHUNK_WEIGHTS = 2**22
+"""Pairs, and weights of all of them, that are aligned before their links are written, so that memory is bounded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,12 @@ class AlignSettings(InferenceSettings):
     symmetrize: Literal["grow_diag_final_and", "intersection", "union"]
     heatmaps: HeatmapSettings
     format: Literal["table", "json"]
+    max_length: int | None
     errors: lines.Errors
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_max_length(self.max_length)
 
     def format_signature(self) -> str:
         """The settings that shape the links, so that scores can be compared."""
@@ -91,11 +101,14 @@ def run_task(composed: dict[str, Any]) -> None:
 
     from nmt.evaluation.alignment import format_pharaoh, score_alignments
 
+    chunks = split_pairs(
+        check_lengths(forward.tokenizers.source, source, settings.max_length, name=settings.source),
+        check_lengths(forward.tokenizers.target, target, settings.max_length, name=settings.target),
+    )
     links: list[set[Link]] = []
     writes_links = gold is None or settings.output is not None
     with open_writer(settings.output) if writes_links else nullcontext(None) as write:
-        for first in range(0, len(source), CHUNK_PAIRS):
-            part = slice(first, first + CHUNK_PAIRS)
+        for part in chunks:
             weights = compute_pair_weights(forward, source[part], target[part], settings.position)
             chunk_links = [settings.extract(each) for each in weights]
             if backward is not None:
@@ -107,9 +120,22 @@ def run_task(composed: dict[str, Any]) -> None:
                 write(map(format_pharaoh, chunk_links))
             if gold is not None:
                 links += chunk_links
-            draw_heatmaps(settings.heatmaps, weights, source, target, gold, first)
+            draw_heatmaps(settings.heatmaps, weights, source, target, gold, part.start)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
+
+
+def split_pairs(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> Iterator[slice]:
+    """Runs of pairs with CHUNK_WEIGHTS weights or CHUNK_PAIRS pairs at most, or of one pair that has more weights."""
+    start, weights = 0, 0
+    for place, (source, target) in enumerate(zip(source_lengths, target_lengths, strict=True)):
+        size = (source + 1) * (target + 1)
+        if place > start and (weights + size > CHUNK_WEIGHTS or place - start == CHUNK_PAIRS):
+            yield slice(start, place)
+            start, weights = place, 0
+        weights += size
+    if start < len(source_lengths):
+        yield slice(start, len(source_lengths))
 
 
 def load_translators(settings: AlignSettings) -> "tuple[Translator, Translator | None]":
@@ -175,19 +201,34 @@ def draw_heatmaps(
     """Pictures of those of the pairs first, first + 1, ... that are to be drawn."""
     if heatmaps.folder is None or first >= heatmaps.limit:
         return
-    from nmt.report.formats import encode
-    from nmt.report.heatmap import draw_heatmap
-
     folder = Path(heatmaps.folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
             words = source[place].split(), target[place].split()
-            figure = draw_heatmap(each, *words, title=f"line {place + 1}", gold=None if gold is None else gold[place])
-            for ending in heatmaps.formats:
-                (folder / f"{place + 1:03d}.{ending}").write_bytes(encode(figure, ending, dpi=120))
+            pictures = render_heatmap(each, *words, place + 1, None if gold is None else gold[place], heatmaps.formats)
+            for ending, picture in pictures.items():
+                (folder / f"{place + 1:03d}.{ending}").write_bytes(picture)
     except OSError as problem:
         raise DataError(f"heatmaps.folder={folder} cannot be written: {problem.strerror}.") from None
+
+
+def render_heatmap(
+    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: Sequence[str]
+) -> dict[str, bytes]:
+    """The picture of one pair in each format; none, with a warning, where it is too large or cannot be drawn: links are
+    worth more than pictures of them."""
+    from nmt.report.formats import encode
+    from nmt.report.heatmap import draw_heatmap, explain_size
+
+    if (reason := explain_size(weights)) is None:
+        try:
+            figure = draw_heatmap(weights, source, target, title=f"line {number}", gold=gold)
+            return {ending: encode(figure, ending, dpi=120) for ending in formats}
+        except Exception as problem:  # of the library that draws
+            reason = repr(problem)
+    logger.warning("line %d is not drawn (heatmaps.folder): %s", number, reason)
+    return {}
 
 
 def format_table(scores: "AlignmentScores", count: int, signature: str) -> str:

@@ -1,7 +1,6 @@
 """nmt-score: the log-probability of given translations."""
 
 import json
-import logging
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,17 +11,16 @@ from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
+from nmt.data.beginnings import check_lengths
 from nmt.errors import ConfigError, DataError
 from nmt.inference.answers import to_finite
-from nmt.inference.inference import InferenceSettings, find_model_folders, load_all
+from nmt.inference.inference import InferenceSettings, check_max_length, find_model_folders, load_all
 from nmt.inference.streams import is_same, open_writer, read_parallel_lines
 from nmt.printable import cut_middle, print_text
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
     from nmt.translation.scoring import PairScore
-
-logger = logging.getLogger(__name__)
 
 CHUNK_PAIRS = 1000
 """Pairs that are scored before their scores are written, so that memory is bounded."""
@@ -41,7 +39,7 @@ class ScoreSettings(InferenceSettings):
     nbest: str | None
     output: str | None
     format: Literal["text", "json"]
-    max_source: int | None
+    max_length: int | None
     errors: lines.Errors
 
     def __post_init__(self) -> None:
@@ -51,8 +49,7 @@ class ScoreSettings(InferenceSettings):
                 "What is to be scored? Give either target=FILE, whose line n translates line n of the source, or "
                 "nbest=FILE, whose lines are `number ||| translation`, with the number of the source line from 0."
             )
-        if self.max_source is not None and self.max_source < 1:
-            raise ConfigError(f"max_source must be at least 1; got {self.max_source}.")
+        check_max_length(self.max_length)
         for name in ("source", "target", "nbest"):
             path = getattr(self, name)
             if path is not None and self.output is not None and is_same(path, self.output):
@@ -84,6 +81,7 @@ def run_task(composed: dict[str, Any]) -> None:
     from nmt.translation.scoring import score_pairs
 
     tokenizers, write = loaded[0].tokenizers, FORMATS[settings.format]
+    check_pair_lengths(tokenizers, pairs, settings)
     log_probs, tokens = list[float](), 0
     with (
         tqdm(total=len(pairs), desc="scoring", unit=" pairs", disable=not sys.stderr.isatty(), leave=False) as bar,
@@ -91,7 +89,7 @@ def run_task(composed: dict[str, Any]) -> None:
     ):
         for first in range(0, len(pairs), CHUNK_PAIRS):
             part = pairs[first : first + CHUNK_PAIRS]
-            ids = encode_pairs(tokenizers, part, settings.max_source)
+            ids = encode_pairs(tokenizers, part)
             scores = score_pairs([each.model for each in loaded], ids, tokens=settings.tokens, report=bar.update)
             log_probs += [score.log_prob for score in scores]
             tokens += sum(score.tokens for score in scores)
@@ -131,19 +129,21 @@ def parse_nbest(nbest_lines: Iterator[str], source: Sequence[str], *, name: str)
         yield ScoringPair(int(number), source[int(number)], text.removesuffix(" ") if len(fields) > 1 else text, line)
 
 
-def encode_pairs(
-    tokenizers: "Tokenizers", part: Sequence[ScoringPair], max_source: int | None
-) -> list[tuple[Sequence[int], Sequence[int]]]:
-    """The ids of both sides. Of a source of more than `max_source` pieces it is the beginning, with a warning."""
-    sources = tokenizers.source.encode([pair.source for pair in part])
-    targets = tokenizers.target.encode([pair.target for pair in part])
-    for pair, source in zip(part, sources, strict=True):
-        if max_source is not None and len(source) > max_source:
-            logger.warning(
-                "source line %d has %d pieces; its translation is scored given the first %d only (max_source)",
-                *(pair.number + 1, len(source), max_source),
-            )
-    return [(source[:max_source], target) for source, target in zip(sources, targets, strict=True)]
+def check_pair_lengths(tokenizers: "Tokenizers", pairs: Sequence[ScoringPair], settings: ScoreSettings) -> None:
+    """Raises DataError for a line of more than `max_length` pieces: the score of a part of it would be another one."""
+    last = max((pair.number for pair in pairs), default=-1)
+    sources = [""] * (last + 1)  # an n-best list has a source many times, or not at all
+    for pair in pairs:
+        sources[pair.number] = pair.source
+    check_lengths(tokenizers.source, sources, settings.max_length, name=settings.source)
+    targets, name = [pair.target for pair in pairs], settings.nbest or settings.target
+    check_lengths(tokenizers.target, targets, settings.max_length, name=str(name))
+
+
+def encode_pairs(tokenizers: "Tokenizers", part: Sequence[ScoringPair]) -> list[tuple[Sequence[int], Sequence[int]]]:
+    """The ids of both sides."""
+    sides = [pair.source for pair in part], [pair.target for pair in part]
+    return list(zip(*(tokenizer.encode(side) for tokenizer, side in zip(tokenizers, sides, strict=True)), strict=True))
 
 
 def format_summary(log_probs: Sequence[float], tokens: int) -> str:

@@ -38,6 +38,12 @@ class InferenceSettings:
             raise ConfigError(f"threads must be at most {MAX_THREADS}; got {self.threads}.")
 
 
+def check_max_length(max_length: int | None) -> None:
+    """Raises ConfigError for a limit of pieces that no line could keep."""
+    if max_length is not None and max_length < 1:
+        raise ConfigError(f"max_length must be at least 1, or null for no limit; got {max_length}.")
+
+
 def find_model_folders(setting: str | Sequence[str]) -> list[str]:
     """The folders that `model=` names: a list, or a text with commas between them.
 

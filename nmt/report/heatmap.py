@@ -24,6 +24,7 @@ GRID_INK = "#e3e6eb"
 DASHES = (0.0, (2.0, 1.4))
 MARGIN = 0.12  # inches, around and between
 MIN_WIDTH = 2.6  # inches, so that a title has room over the shortest sentence
+MAX_CELLS, MAX_WORDS = 10_000, 300  # of a picture, and of a side of it: it takes about 150 megabytes to draw
 
 
 class Scale(NamedTuple):
@@ -42,6 +43,17 @@ class Frame(NamedTuple):
     label: str
     alignment: Float[np.ndarray, "target source"]
     target: Sequence[str]
+
+
+def explain_size(alignment: Float[np.ndarray, "target source"]) -> str | None:
+    """Why an alignment would be too large a picture to draw and to look at; None where it would not."""
+    rows, columns = alignment.shape
+    if max(rows, columns) <= MAX_WORDS and rows * columns <= MAX_CELLS:
+        return None
+    return (
+        f"{columns} source and {rows} target words make a picture of {rows * columns} cells, and {MAX_CELLS} cells and "
+        f"{MAX_WORDS} words on a side are drawn at most"
+    )
 
 
 def draw_heatmap(

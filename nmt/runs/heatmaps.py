@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt.evaluation.alignment import parse_pharaoh_line
 from nmt.report.formats import encode
-from nmt.report.heatmap import draw_heatmap
+from nmt.report.heatmap import draw_heatmap, explain_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +35,9 @@ def save_heatmaps(
         on_heatmap()
         numbers = json.dumps({"step": step, **probe}, ensure_ascii=False, separators=(",", ":"))
         (folder / f"{number:03d}.json").write_bytes(numbers.encode("utf-8", "backslashreplace"))
+        if (reason := explain_size(np.array(probe["weights"]))) is not None:
+            logger.warning("probe %d of step %d is not drawn: %s", number, step, reason)
+            continue
         try:
             image = render_png(probe, step=step)
         except Exception as problem:  # of a library that draws; what goes wrong on the disk comes after
@@ -65,11 +68,14 @@ def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
 
 def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The names and contents of files with all heatmaps of a checkpoint, each as PDF and SVG: those of references with
-    their gold links, and those of translations. Reads the numbers that `save_heatmaps` wrote, where there are any."""
+    their gold links, and those of translations. Reads the numbers that `save_heatmaps` wrote, where there are any, and
+    leaves out what is too large to be drawn."""
     for path in sorted((folder / "alignments").glob("*.json")):
         probe = json.loads(path.read_text(encoding="utf-8"))
-        figures = {"translation": plot_translation(probe, step=probe["step"])}
-        if probe.get("forced"):
+        figures = {}
+        if explain_size(np.array(probe["weights"])) is None:
+            figures["translation"] = plot_translation(probe, step=probe["step"])
+        if probe.get("forced") and explain_size(np.array(probe["forced"]["weights"])) is None:
             figures["reference"] = plot_reference(probe, step=probe["step"])
         for kind, figure in figures.items():
             yield f"alignment-{path.stem}-{kind}.pdf", encode(figure, "pdf")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nmt.cli import align
 from nmt.cli.align import SCHEMA, AlignSettings, compute_pair_weights, run_task
 from nmt.config import build, check
 from nmt.errors import ConfigError, DataError
@@ -191,3 +192,46 @@ def test_the_signature_says_what_shapes_the_links() -> None:
     del checked["extract"]
     settings = build(AlignSettings, checked, extract=Threshold(threshold=0.5))
     assert settings.format_signature() == "position:predicted|extract:threshold:0.5|symmetrize:grow_diag_final_and"
+
+
+def test_a_picture_that_would_be_too_large_is_left_out_with_a_warning(
+    pairs: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nmt.report import heatmap
+
+    monkeypatch.setattr(heatmap, "MAX_WORDS", 3)
+    text, pictures = write_lines(tmp_path / "text.txt", "a b", "a b c d", "c"), tmp_path / "pictures"
+    words = [pairs[0], f"source={text}", f"target={text}", f"heatmaps.folder={pictures}"]
+    links = align_links(tmp_path, *words)
+    assert len(links) == 3
+    assert sorted(path.name for path in pictures.iterdir()) == ["001.png", "003.png"]
+    assert (
+        "line 2 is not drawn (heatmaps.folder): 4 source and 4 target words make a picture of 16 cells" in caplog.text
+    )
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out_with_a_warning(
+    pairs: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("nmt.report.heatmap.draw_heatmap", fail)
+    assert align_links(tmp_path, *pairs, f"heatmaps.folder={tmp_path / 'pictures'}", "heatmaps.limit=1")
+    assert "line 1 is not drawn (heatmaps.folder): RuntimeError('no ink')" in caplog.text
+
+
+def test_a_line_over_the_limit_is_refused(pairs: tuple[str, ...], tmp_path: Path) -> None:
+    long = write_lines(tmp_path / "long.txt", "a", "b", "c", "a " * 300_000, "d")
+    for words in ([pairs[1], f"target={long}"], [f"source={long}", pairs[2]]):
+        with pytest.raises(DataError, match=r"long\.txt, line 4 has more than 1000 pieces, the limit \(max_length\)"):
+            align_links(tmp_path, pairs[0], *words)
+    assert align_links(tmp_path, *pairs, "max_length=null") == align_links(tmp_path, *pairs)
+
+
+def test_chunks_hold_as_many_weights_as_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(align, "CHUNK_PAIRS", 3)
+    monkeypatch.setattr(align, "CHUNK_WEIGHTS", 20)
+    parts = list(align.split_pairs([0, 0, 0, 0, 9, 3, 1], [0, 0, 0, 0, 9, 3, 0]))
+    assert parts == [slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 7)]
+    assert list(align.split_pairs([], [])) == []

@@ -105,14 +105,22 @@ def test_an_ensemble_of_a_model_with_itself_is_that_model(files: tuple[str, ...]
         assert float(one.split("\t")[0]) == pytest.approx(float(other.split("\t")[0]), abs=1e-4)
 
 
-def test_a_long_source_is_cut_with_a_warning(
-    files: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("side", ["source", "target", "nbest"])
+def test_a_line_over_the_limit_is_refused_and_none_is_scored_in_part(
+    files: tuple[str, ...], tmp_path: Path, side: str
 ) -> None:
-    whole, cut = compute_scores(tmp_path, *files), compute_scores(tmp_path, *files, "max_source=2")
-    assert whole[0] != cut[0]
-    assert whole[1] == cut[1]
-    assert "source line 1 has" in caplog.text
-    assert "source line 2 has" not in caplog.text
+    long = write_lines(
+        tmp_path / "long.txt", *(["0 ||| b"] if side == "nbest" else ["a", "b", "c"]), "0 ||| " + "a " * 300_000
+    )
+    words = {"source": [f"source={long}", files[2]], "target": [files[1], f"target={long}"]}
+    with pytest.raises(DataError, match=rf"long\.txt, line {2 if side == 'nbest' else 4} has more than 1000 pieces"):
+        run_task(compose_command("score", files[0], *words.get(side, [files[1], f"nbest={long}"])))
+
+
+def test_without_a_limit_a_line_is_scored_whole(files: tuple[str, ...], tmp_path: Path) -> None:
+    assert compute_scores(tmp_path, *files, "max_length=null") == compute_scores(tmp_path, *files)
+    with pytest.raises(DataError, match=r"line 1 has more than 2 pieces, the limit \(max_length\)"):
+        compute_scores(tmp_path, *files, "max_length=2")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,7 @@ def test_either_translations_or_a_list_of_them_is_given(given: tuple[str, ...]) 
 
 
 def test_numbers_out_of_range_are_refused() -> None:
-    for wrong in ("max_source=0", "tokens=0"):
+    for wrong in ("max_length=0", "tokens=0"):
         with pytest.raises(ConfigError, match=f"{wrong.split('=')[0]} must be at least 1"):
             run_task(compose_command("score", "model=run", "source=a", "target=b", wrong))
 
