@@ -23,6 +23,7 @@ from nmt.printable import print_text
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Gold, Link
     from nmt.model_folder import LoadedModel
+    from nmt.report.formats import Format
     from nmt.translation.translator import Position, Translator
 
 logger = logging.getLogger(__name__)
@@ -214,7 +215,7 @@ def draw_heatmaps(
 
 
 def render_heatmap(
-    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: Sequence[str]
+    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: "Sequence[Format]"
 ) -> dict[str, bytes]:
     """The picture of one pair in each format; none, with a warning, where it is too large or cannot be drawn: links are
     worth more than pictures of them."""

@@ -1,13 +1,11 @@
 """nmt-translate: line n out translates line n in."""
 
-import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,9 +19,10 @@ from nmt.inference.answers import FORMATS, TranslatedLine
 from nmt.inference.attention_view import NOTHING, TERMINAL_VIEWS, ShowFn, check_show, open_view
 from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
 from nmt.inference.inputs import STDIN, FileNames, find_files, gather_lines, has_pauses, is_reader_gone
+from nmt.inference.parts import encode_parts, translate_sentences, warn_of_long
 from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
 from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_resumable
-from nmt.inference.sentences import join_sentences, split_sentences
+from nmt.inference.sentences import split_sentences
 from nmt.inference.streams import CHUNK_CHARACTERS, is_same, is_special, open_writer, split_chunks
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.workers import ChunkFn, map_in_order
@@ -31,8 +30,6 @@ from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
     from nmt.model_folder import LoadedModel
-
-logger = logging.getLogger(__name__)
 
 COMPRESSED_SUFFIX = re.compile(r"\.(gz|bz2|xz)$")
 """Ends the name of a compressed file, and not that of its translation."""
@@ -237,21 +234,17 @@ def make_translate_fn(
     def translate_chunk(first: int, chunk: list[str]) -> ChunkOutput:
         chunk, prefix_texts = split_prefixes(chunk, settings.prefix)
         is_unsplit = settings.split == "lines"
-        parts = [[line] if is_unsplit else split_sentences(line, language) for line in chunk]
-        ends = [0, *accumulate(map(len, parts))]
-        part_ranges = [range(start, end) for start, end in pairwise(ends)]
-        encoded = tokenizer.encode([part for line in parts for part in line])
-        by_line = [[encoded[place] for place in line] for line in part_ranges]
-        tally = count_lines(tokenizer, chunk, by_line, first=first, max_pieces=settings.max_source, language=language)
-        numbers = [number for number, line in enumerate(parts, start=first + 1) for _ in line]
-        ids = truncate(encoded, settings.max_source, numbers=numbers)
-        prefixes = encode_prefixes(worker.tokenizers.target, prefix_texts, first=first, max_pieces=settings.max_source)
-        translations = worker.translate_ids(ids, prefixes=prefixes, done=report_done if is_unsplit else None)
+        texts = [[line] if is_unsplit else split_sentences(line, language) for line in chunk]
+        by_line = encode_parts(tokenizer, texts, settings.max_source)
+        limits: dict[str, Any] = {"first": first, "max_pieces": settings.max_source}
+        tally = count_lines(tokenizer, by_line, **limits, language=language, is_split=not is_unsplit)
+        warn_of_long(by_line, settings.max_source, first=first)
+        ids = [part.ids[: settings.max_source] for line in by_line for part in line]
         if not is_unsplit:
-            if report_done is not None:
-                report_done(len(chunk))
-            texts = [[translations[place].text for place in line] for line in part_ranges]
-            return ChunkOutput([join_sentences(line, spaces=spaces) for line in texts], tally)
+            counts = [len(line) for line in by_line]
+            return ChunkOutput(translate_sentences(worker, ids, counts, spaces=spaces, report_done=report_done), tally)
+        prefixes = encode_prefixes(worker.tokenizers.target, prefix_texts, first=first, max_pieces=settings.max_source)
+        translations = worker.translate_ids(ids, prefixes=prefixes, done=report_done)
         if show is not None:
             for place, translation in enumerate(translations):
                 show(worker.tokenizers, first + place, chunk[place], ids[place], translation)
@@ -275,16 +268,6 @@ def check_attention(settings: TranslateSettings, loaded: "Sequence[LoadedModel]"
             f"{', '.join(str(each.folder) for each in loaded)} has "
             f"no attention (it was trained with attention=none). Set show={NOTHING} and weights=false."
         )
-
-
-def truncate(ids: Sequence[Sequence[int]], max_pieces: int | None, *, numbers: Sequence[int]) -> list[Sequence[int]]:
-    """Sources of at most so many pieces; of longer ones the beginning, with a warning that has the line's number."""
-    for number, source in zip(numbers, ids, strict=True):
-        if max_pieces is not None and len(source) > max_pieces:
-            logger.warning(
-                "line %d has %d pieces; only the first %d are translated (max_source)", number, len(source), max_pieces
-            )
-    return [source[:max_pieces] for source in ids]
 
 
 if __name__ == "__main__":

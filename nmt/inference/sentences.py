@@ -1,8 +1,9 @@
 """Where sentences end, as Moses' sentence splitter has it, with the marks of other scripts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
 
 OPENING_MARKS = "\"'“‘„‚«‹¿¡([{「『（【《〈"
 CLOSING_MARKS = "\"'”’“‘»›)]}」』）】》〉"
@@ -20,6 +21,9 @@ SENTENCE_END = re.compile(
 """What may end a sentence within a line."""
 
 NUMERIC_ONLY_SUFFIX = " #NUMERIC_ONLY#"
+MAX_WORD_CHARACTERS = 200
+"""Of a word that may be an abbreviation."""
+
 HIRAGANA_RANGE = ("\u3041", "\u309f")
 
 
@@ -32,13 +36,19 @@ def split_sentences(line: str, language: str | None = None) -> list[str]:
     sentence ends with a full stop after an initial, an acronym, or an abbreviation of Moses' list for the language,
     that of English where it has none, nor after a number alone   (Koehn et al. 2007)
     """
-    found, start = [], 0
+    return list(iterate_sentences(line, language))
+
+
+def iterate_sentences(line: str, language: str | None = None) -> Iterator[str]:
+    """The same, one at a time."""
+    start = 0
     for match in SENTENCE_END.finditer(line):
         if is_sentence_end(line, match, language) and not line[start : match.start()].strip().isdigit():
-            found.append(line[start : match.end()].rstrip())
+            yield line[start : match.end()].rstrip()
             start = match.end()
     rest = line[start:]
-    return [*found, rest] if rest.strip() or not found else found
+    if rest.strip() or not start:
+        yield rest
 
 
 def is_sentence_end(line: str, match: "re.Match[str]", language: str | None) -> bool:
@@ -51,7 +61,8 @@ def is_sentence_end(line: str, match: "re.Match[str]", language: str | None) -> 
         return False
     if match["mark"] != ".":
         return not following.isdigit() or "." not in match["mark"]
-    word = line[: match.start()].split()[-1:] or [""]
+    # No more than an abbreviation may have: to split all that stands before takes the square of a line's length.
+    word = line[max(0, match.start() - MAX_WORD_CHARACTERS) : match.start()].rsplit(None, 1)[-1:] or [""]
     return not is_abbreviation(word[0].lstrip(OPENING_MARKS), following, language)
 
 
@@ -75,7 +86,7 @@ def list_abbreviations(language: str) -> frozenset[str]:
 
 def has_several_sentences(line: str, language: str | None = None) -> bool:
     """Whether a line has several sentences."""
-    return len(split_sentences(line, language)) > 1
+    return len(list(islice(iterate_sentences(line, language), 2))) > 1
 
 
 def join_sentences(sentences: Sequence[str], *, spaces: bool) -> str:

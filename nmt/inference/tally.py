@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from nmt.inference.parts import LinePart
 from nmt.inference.sentences import has_several_sentences
 from nmt.printable import escape_controls, print_text
 from nmt.special_tokens import UNK
@@ -43,40 +44,41 @@ class LineTally(NamedTuple):
 
 def count_lines(
     tokenizer: "Tokenizer",
-    lines: Sequence[str],
-    parts: Sequence[Sequence[Sequence[int]]],
+    lines: Sequence[Sequence[LinePart]],
     *,
     first: int,
     max_pieces: int | None,
     language: str | None,
+    is_split: bool = False,
 ) -> LineTally:
-    """The tally of lines, given as text and as the pieces of the parts that are translated by themselves.
+    """The tally of lines, each given as the parts that are translated by themselves; is_split: which are its sentences.
 
-    `first` lines came before, and of a part `most` pieces are translated.
+    `first` lines came before, and of a part `max_pieces` pieces are translated; what is far beyond is not looked at.
     """
     counts = dict.fromkeys(KINDS, 0)
     warnings: dict[str, str] = {}
-    for number, (line, own) in enumerate(zip(lines, parts, strict=True), start=first + 1):
-        pieces = [piece for part in own for piece in part]
-        small = count_lowercase(tokenizer, line, pieces)
+    for number, parts in enumerate(lines, start=first + 1):
+        small = count_lowercase(tokenizer, parts)
         kinds = {
-            "truncated": max_pieces is not None and any(len(part) > max_pieces for part in own),
-            "unknown": UNK in pieces,
+            "truncated": any(part.is_truncated(max_pieces) for part in parts),
+            "unknown": any(UNK in part.ids for part in parts),
             "capitals": small is not None,
-            "several": has_several_sentences(line, language),
+            "several": len(parts) > 1 or (not is_split and has_several_sentences(parts[0].beginning, language)),
         }
         for kind, holds in kinds.items():
             counts[kind] += holds
         if kinds["unknown"] and "unknown" not in warnings:
+            (text, *_) = (part.beginning for part in parts if UNK in part.ids)
             warnings["unknown"] = (
                 f"line {number} has characters that the vocabulary does not have "
-                f"({format_characters(tokenizer.find_unknown(line))}), so the model cannot tell them apart. "
+                f"({format_characters(tokenizer.find_unknown(text))}), so the model cannot tell them apart. "
                 "Further such "
                 "lines are only counted."
             )
         if small is not None and "capitals" not in warnings:
+            pieces = sum(len(part.ids) for part in parts)
             warnings["capitals"] = (
-                f"line {number} is in capitals, which the vocabulary hardly has: {len(pieces)} pieces, and {small} in "
+                f"line {number} is in capitals, which the vocabulary hardly has: {pieces} pieces, and {small} in "
                 "small letters. It may be translated badly. Further lines in capitals are only counted."
             )
     return LineTally(len(lines), counts, warnings)
@@ -94,11 +96,13 @@ def format_characters(texts: Iterable[str]) -> str:
     )
 
 
-def count_lowercase(tokenizer: "Tokenizer", line: str, pieces: Sequence[int]) -> int | None:
+def count_lowercase(tokenizer: "Tokenizer", parts: Sequence[LinePart]) -> int | None:
     """How many pieces a line in capitals has in small letters, if its capitals are rare or unknown; else None."""
-    if not line.isupper() or sum(letter.isupper() for letter in line) < MIN_CAPITALS:
+    text = " ".join(part.beginning for part in parts)
+    if not text.isupper() or sum(letter.isupper() for letter in text) < MIN_CAPITALS:
         return None
-    (small,) = tokenizer.encode([line.lower()])
+    small = [id for ids in tokenizer.encode([part.beginning.lower() for part in parts]) for id in ids]
+    pieces = [id for part in parts for id in part.ids]
     return len(small) if len(pieces) > MIN_CAPITALS_RATIO * len(small) or pieces.count(UNK) > small.count(UNK) else None
 
 

@@ -13,12 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists, text
 
-from nmt.cli import translate
 from nmt.cli.translate import TranslateSettings, run_task
 from nmt.config import build, check
 from nmt.data.lines import LINE_ENDS
 from nmt.errors import ConfigError, DataError
-from nmt.inference import inference
+from nmt.inference import inference, parts
 from nmt.inference.answers import LINE_END_ESCAPES
 from nmt.inference.streams import CHUNK_CHARACTERS, FIRST_CHUNK, open_writer, split_chunks
 from nmt.search.beam import Beam
@@ -181,7 +180,7 @@ def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
     trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[int] = []
-    monkeypatch.setattr(translate.logger, "warning", lambda text, number, *rest: warned.append(number))
+    monkeypatch.setattr(parts.logger, "warning", lambda text, number, *rest: warned.append(number))
     settings = build(
         TranslateSettings, check(compose_command("translate", f"model={trained.folder}"), TranslateSettings)
     )

@@ -52,3 +52,10 @@ def test_nothing_but_spaces_is_lost(line: str) -> None:
     found = split_sentences(line, "en")
     assert "".join("".join(found).split()) == "".join(line.split())
     assert all(part.strip() for part in found) or found == [line]
+
+
+def test_a_line_of_megabytes_is_split_in_one_pass() -> None:
+    # The square of its length would be hours.
+    assert len(split_sentences("A. " * 30_000)) == 1
+    assert len(split_sentences("Go there. " * 10_000)) == 10_000
+    assert has_several_sentences("Go there. " * 30_000)

@@ -8,7 +8,15 @@ import torch
 
 from nmt.cli.translate import run_task
 from nmt.errors import ConfigError
-from nmt.inference.tally import KINDS, MAX_NAMED_CHARACTERS, TranslationSummary, count_lines, format_characters
+from nmt.inference.parts import encode_parts
+from nmt.inference.tally import (
+    KINDS,
+    MAX_NAMED_CHARACTERS,
+    LineTally,
+    TranslationSummary,
+    count_lines,
+    format_characters,
+)
 from nmt.model_folder import load
 from nmt.special_tokens import UNK
 from tests.commands import compose_command, read_lines, write_lines
@@ -44,7 +52,7 @@ def test_each_kind_is_counted_and_warned_of_once(
 )
 def test_a_warning_of_unknown_characters_is_short(trained: TrainedRun, line: str) -> None:
     tokenizer = load(trained.folder, device=torch.device("cpu")).tokenizers.source
-    found = count_lines(tokenizer, [line], [tokenizer.encode([line])], first=10**6, max_pieces=None, language="en")
+    found = count_lines(tokenizer, encode_parts(tokenizer, [[line]], None), first=10**6, max_pieces=None, language="en")
     assert len(found.warnings["unknown"]) < 200
 
 
@@ -58,7 +66,9 @@ def test_counts_are_those_of_the_pieces(trained: TrainedRun) -> None:
     tokenizer = load(trained.folder, device=torch.device("cpu")).tokenizers.source
     text = [*trained.text.source, "图 and 館", "館館"]
     ids = tokenizer.encode(text)
-    found = count_lines(tokenizer, text, [[line] for line in ids], first=5, max_pieces=4, language="en")
+    parts = encode_parts(tokenizer, [[line] for line in text], 4)
+    assert [list(part.ids) for (part,) in parts] == ids
+    found = count_lines(tokenizer, parts, first=5, max_pieces=4, language="en")
     assert found.lines == len(text)
     assert found.counts.keys() == KINDS.keys()
     assert found.counts["unknown"] == sum(UNK in line for line in ids) == 2
@@ -70,8 +80,6 @@ def test_counts_are_those_of_the_pieces(trained: TrainedRun) -> None:
 def test_tallies_add_up(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     summary = TranslationSummary()
-    from nmt.inference.tally import LineTally
-
     for number in (1, 2):
         summary.add(LineTally(3, dict.fromkeys(KINDS, number), {"unknown": f"line {number}"}))
     assert caplog.messages == ["line 1"]
