@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TABLE_NAME = "comparison"
 """The name of the table's files, before .txt, .md, .csv, .tex and .json."""
 
+MAX_SEEDS = 10_000
+"""As many as a comparison has runs."""
+
 FAILED_RUNS_STATUS = 1
 """Exit status when the table is there, but some of its runs failed."""
 
@@ -45,6 +48,8 @@ class CompareSettings:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise ConfigError(f"jobs is a number of runs at once and must be at least 1; got {self.jobs}.")
+        if (count := self.seeds if isinstance(self.seeds, int) else len(self.seeds)) > MAX_SEEDS:
+            raise ConfigError(f"seeds={count} would be so many runs of each variant; {MAX_SEEDS} are enough.")
         if not self.seed_numbers or min(self.seed_numbers) < 0 or len(set(self.seed_numbers)) < len(self.seed_numbers):
             raise ConfigError(
                 "seeds must be a number of seeds, at least 1, or a list of different ones from 0, such as seeds=[5,6]; "

@@ -31,6 +31,9 @@ from nmt.storage.untrusted_paths import find_model_folder
 if TYPE_CHECKING:
     from nmt.model_folder import LoadedModel
 
+MAX_PROCESSES = 256
+"""Each holds the models and starts in a second of a core."""
+
 COMPRESSED_SUFFIX = re.compile(r"\.(gz|bz2|xz)$")
 """Ends the name of a compressed file, and not that of its translation."""
 
@@ -61,6 +64,11 @@ class TranslateSettings(InferenceSettings):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}.")
+        if self.processes > MAX_PROCESSES:
+            raise ConfigError(
+                f"processes must be at most {MAX_PROCESSES}, each with the models; got {self.processes}. More "
+                "than the machine has cores gain nothing."
+            )
         check_show(self.show, self.processes)
         if self.weights and self.format != "json":
             raise ConfigError(f"weights=true writes attention weights as JSON, with format=json; got {self.format}.")

@@ -109,13 +109,13 @@ def compute_ensemble_run(each: EnsembleRow) -> RunScores:
         else:
             log_line(f"{name} translating")
             translate_ensemble(each)
+        run = results.read_run(each.folder)
+        minutes = sum(results.read_run(job.folder).values["minutes"] for job in each.jobs)
     except NmtError as problem:
         log_line(f"{name} FAILED: {problem}")
         return RunScores(
             each.seed, str(each.folder), {}, {}, members=len(each.jobs), failure=str(problem).splitlines()[0]
         )
-    run = results.read_run(each.folder)
-    minutes = sum(results.read_run(job.folder).values["minutes"] for job in each.jobs)
     return replace(run, values=run.values | {"minutes": minutes}, members=len(each.jobs))
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +27,7 @@ from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
 from nmt.config import ConfigDict
 from nmt.errors import ConfigError, NmtError
+from nmt.progress import make_bar
 from nmt.runs import run_folder
 
 DEFAULT_LABEL = "default"
@@ -32,6 +35,10 @@ DEFAULT_LABEL = "default"
 
 MAX_LABEL_BYTES = 120
 """Characters of a label; file systems take names of 255 bytes."""
+
+
+MAX_RUNS, MAX_VARIANTS = 10_000, 1_000
+"""Of a comparison: more than anybody trains, and all are checked before the first is begun."""
 
 
 class VariantOverrides(NamedTuple):
@@ -75,7 +82,8 @@ def plan_jobs(
     checked_data: set[str] = set()
     GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
     with initialize_config_dir(find_config_folder(), version_base="1.3"):
-        for variant in expand_variants(overrides, named):
+        variants = expand_variants(overrides, named, seeds=len(seeds))
+        for variant in make_bar(iterable=variants, desc="checking", unit=" variants", leave=False, disable=None):
             try:
                 for job in build_jobs(variant, seeds, output):
                     check_job(job, checked_data, on_this_machine=cpus is None)
@@ -101,21 +109,26 @@ def format_problems(problems: Sequence[tuple[VariantOverrides, Exception]]) -> l
     ]
 
 
-def expand_variants(overrides: Sequence[str], named: NamedComparison | None = None) -> list[VariantOverrides]:
+def expand_variants(
+    overrides: Sequence[str], named: NamedComparison | None = None, *, seeds: int = 1
+) -> list[VariantOverrides]:
     """The product of all that has a name and is swept, the last changing fastest; labels are names, then what is swept.
 
-    Hydra must be initialized, for its glob(...).
+    Hydra must be initialized, for its glob(...). Raises ConfigError, before anything is expanded, where they make more
+    than MAX_RUNS runs with so many seeds, or MAX_VARIANTS variants.
     """
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     parsed_overrides = [parse_override(parser, override) for override in overrides]
+    counts = [count_sweep_values(override) for override in parsed_overrides]
+    check_run_count(overrides, counts, 1 if named is None else len(named.variants), seeds)
     axes = [list_sweep_values(override) for override in parsed_overrides]
     found: list[VariantOverrides] = []
     for name, own in expand_named_variants(parser, parsed_overrides, named):
         for choice in itertools.product(*axes):
             swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
             found.append(VariantOverrides(make_label([*name, *swept]), [*choice, *own]))
-    names = [variant.label.casefold() for variant in found]  # some file systems see no difference in case
-    if repeated_names := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(variant.label.casefold() for variant in found)  # some file systems see no difference in case
+    if repeated_names := sorted(name for name, count in names.items() if count > 1):
         raise ConfigError(f"Two variants would share the folder {repeated_names[0]}. Give every swept value once.")
     return found
 
@@ -163,6 +176,34 @@ def list_sweep_values(override: Override) -> list[str]:
     if not override.is_discrete_sweep():
         raise ConfigError(f"{override.input_line} has no end of values. Name them, with commas between.")
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def count_sweep_values(override: Override) -> int:
+    """How many overrides one stands for, told without listing them."""
+    sweep = override.value()
+    if not isinstance(sweep, RangeSweep):
+        return len(list_sweep_values(override))
+    start, stop, step = (float(number or 0) for number in (sweep.start, sweep.stop, sweep.step))
+    if not step or not math.isfinite((stop - start) / step):
+        raise ConfigError(f"{override.input_line} has no end of values. Name them, with commas between.")
+    if (count := math.ceil((stop - start) / step)) < 1:
+        raise ConfigError(f"{override.input_line} has no values. Its end must lie beyond its start.")
+    return count
+
+
+def check_run_count(overrides: Sequence[str], counts: Sequence[int], named_variants: int, seeds: int) -> None:
+    """Raises ConfigError where all that is swept would be more than MAX_RUNS or MAX_VARIANTS."""
+    variants = math.prod(counts) * named_variants
+    runs = variants * seeds
+    if runs > MAX_RUNS or variants > MAX_VARIANTS:
+        parts = [
+            f"{count} of {word.partition('=')[0]}" for word, count in zip(overrides, counts, strict=True) if count > 1
+        ]
+        parts += [f"{named_variants} named variants"] if named_variants > 1 else []
+        raise ConfigError(
+            f"That is {runs:,} runs ({', times '.join([*parts, f'{seeds} seed' + 's' * (seeds > 1)])}), and a comparison "
+            f"has {MAX_RUNS:,} of {MAX_VARIANTS:,} variants at most. Sweep fewer values, or give fewer seeds."
+        )
 
 
 def make_label(swept: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from nmt.comparison.plan import Job
 from nmt.data.quality import find_complete, pick
-from nmt.errors import CheckpointError
+from nmt.errors import CheckpointError, NmtError
 from nmt.evaluation import floor
 from nmt.evaluation.bleu_by_length import Bucket, score_length_buckets
 from nmt.evaluation.bleu_tokens import read_tokenizer
@@ -44,8 +44,11 @@ def collect_runs(jobs: Sequence[Job]) -> dict[str, list[RunScores]]:
 
 def read_result(job: Job) -> RunScores:
     """What a run came to, or why it came to nothing."""
-    if run_folder.is_finished(job.folder, job.settings):
-        return read_run(job.folder)
+    try:
+        if run_folder.is_finished(job.folder, job.settings):
+            return read_run(job.folder)
+    except NmtError as problem:  # one damaged folder is no reason to lose the table of all others
+        return RunScores(job.seed, str(job.folder), {}, {}, failure=str(problem).splitlines()[0])
     failed = job.folder / FAILURE_FILE
     lines = failed.read_text(encoding="utf-8").splitlines() if failed.exists() else []
     reason = lines[0] if lines else "it was not run"

@@ -28,23 +28,27 @@ def map_in_order(
 
     An empty chunk is not answered; it says that all before it shall be, before the next is asked for.
 
-    At most two chunks a process are held, so memory is bounded however slowly the answers are taken. Processes end with
-    this one. Raises the NmtError that one of them raises, and NmtError if one dies.
+    No more processes are started than there are chunks. At most two chunks a process are held, so memory is bounded
+    however slowly the answers are taken. Processes end with this one. Raises the NmtError that one of them raises, and NmtError if one dies.
     """
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
     free: queue.Queue[Connection] = queue.Queue()
     workers = []
-    for _ in range(processes):
+
+    def start_worker() -> None:
         parent_end, child_end = context.Pipe()
         workers.append(context.Process(target=_serve, args=(child_end, make_fn, arguments), daemon=True))
         workers[-1].start()
         child_end.close()
         free.put(parent_end)
+
     with ThreadPoolExecutor(processes) as threads:
         waiting: deque[tuple[LineChunk, Future[T]]] = deque()
         try:
             for first, chunk in chunks:
                 if chunk:
+                    if len(workers) < processes:
+                        start_worker()
                     waiting.append((chunk, threads.submit(_request_answer, free, first, chunk)))
                 while waiting and (not chunk or len(waiting) >= 2 * processes):
                     answered_chunk, answer = waiting.popleft()

@@ -16,7 +16,7 @@ def is_still_improving(folder: Path) -> bool:
 
     False for a run that was never validated, and where its folder does not say by what the best is chosen.
     """
-    found = [row for row in read_rows(folder / METRICS) if row["kind"] == "validation"]
+    found = [row for row in read_rows(folder / METRICS, warn=False) if row["kind"] == "validation"]
     metric = read_metric(folder / run_folder.CONFIG)
     if not found or metric is None or metric not in found[-1]:
         return False

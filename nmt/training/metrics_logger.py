@@ -19,6 +19,9 @@ METRICS = "metrics.jsonl"
 ROW_KINDS = ("train", "validation", "skipped")
 """Of rows."""
 
+ROW_BEGINNING = b'{"'
+"""How every row begins."""
+
 MAX_NAMED_LINES = 5
 """So many damaged lines are named."""
 
@@ -79,22 +82,26 @@ class MetricsLogger:
             self._board.close()
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path, *, warn: bool = True) -> list[dict[str, Any]]:
     """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them.
 
-    Other lines that are no rows of this program are damage, and are left out with a warning.
+    Other lines that are no rows of this program are damage, and are left out with a warning; warn: whether it is said,
+    which a command does once.
     """
     if not path.is_file():
         return []
     *lines, unfinished = path.read_bytes().split(b"\n")
     found = [parse_row(line) for line in lines]
-    if damaged := [str(number) for number, row in enumerate(found, 1) if row is None]:
+    last_row = parse_row(unfinished)
+    damaged = [str(number) for number, row in enumerate(found, 1) if row is None]
+    damaged += [] if last_row is not None or _may_begin_row(unfinished) else [str(len(found) + 1)]
+    if damaged and warn:
         shown = ", ".join(damaged[:MAX_NAMED_LINES]) + (
             f" and {len(damaged) - MAX_NAMED_LINES} more" if len(damaged) > MAX_NAMED_LINES else ""
         )
         which = f"line {shown} is" if len(damaged) == 1 else f"lines {shown} are"
         logger.warning("%s is damaged: %s no row of metrics and left out", path, which)
-    return [row for row in (*found, parse_row(unfinished)) if row is not None]
+    return [row for row in (*found, last_row) if row is not None]
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
@@ -113,6 +120,11 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError, KeyError, TypeError, OverflowError):
         return None
     return row if sound else None
+
+
+def _may_begin_row(line: bytes) -> bool:
+    """Whether a dying run may have left this: the beginning of a row, or zeros where a disk had yet to write."""
+    return line.rstrip(b"\0").startswith(ROW_BEGINNING[: len(line.rstrip(b"\0"))])
 
 
 def _is_number(value: Any) -> bool:

@@ -95,7 +95,7 @@ def test_every_setting_of_the_comparison_is_in_its_config() -> None:
     assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 
 
-@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1]])
+@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1], 10**9])
 def test_seeds_must_name_different_seeds(tmp_path: Path, seeds: Any) -> None:
     with pytest.raises(ConfigError, match="seeds"):
         compare.run_task(make_settings(tmp_path, seeds=seeds), [], "")
@@ -135,11 +135,41 @@ def test_long_labels_stay_different() -> None:
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("seed=1,2", "seeds=3"), ("a=interval(0,1)", "no end"), ("a=x,X", "share"), ("a=[", r"a=\[ cannot be read")],
+    [
+        *(("seed=1,2", "seeds=3"), ("a=x,X", "share"), ("a=[", r"a=\[ cannot be read")),
+        *((f"a={sweep}", "no end") for sweep in ("interval(0,1)", "range(1,9,0)", "range(0,1e400)")),
+        ("a=range(9,1)", "no values"),
+        ("a=range(1,1000000000)", r"999,999,999 runs \(999999999 of a, times 1 seed\)"),
+    ],
 )
 def test_sweeps_that_cannot_be_run_are_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan.plan_jobs([override], seeds=[1], output=tmp_path, at_once=1)
+
+
+def test_the_number_of_runs_is_bounded_before_any_is_expanded() -> None:
+    for words, seeds in (
+        (["a=range(1,102)", "b=range(0,1,0.1)", "c=1"], 2),
+        (["a=range(2002,1,-2)"], 1),
+        (["a=1,2"], 5001),
+    ):
+        with pytest.raises(ConfigError, match="at most"):
+            plan.check_run_count(words, [plan.count_sweep_values(parse(word)) for word in words], 1, seeds)
+        plan.check_run_count(words[1:], [plan.count_sweep_values(parse(word)) for word in words[1:]], 3, 2)
+
+
+def parse(word: str) -> Any:
+    return OverridesParser.create().parse_override(word)
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.sampled_from([-7, -1, 0.5, 1, 3]))
+def test_values_of_a_range_are_counted_as_they_are_listed(start: int, stop: int, step: float) -> None:
+    override = parse(f"a=range({start},{stop},{step})")
+    if not (listed := plan.list_sweep_values(override)):
+        with pytest.raises(ConfigError, match="no values"):
+            plan.count_sweep_values(override)
+    else:
+        assert plan.count_sweep_values(override) == len(listed)
 
 
 def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_path: Path) -> None:
@@ -426,6 +456,23 @@ def test_a_run_whose_files_are_damaged_is_refused_in_a_sentence(tmp_path: Path, 
     (tmp_path / name).write_text(content)
     with pytest.raises(CheckpointError, match=r"is not as this program writes it\. Put back"):
         results.read_run(tmp_path)
+
+
+def test_a_damaged_run_is_failed_and_the_others_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = [plan.Job(name, 1, tmp_path / name, {}, []) for name in ("sound", "damaged")]
+    for job in jobs:
+        job.folder.mkdir()
+        (job.folder / "run.json").write_text('{"seed": 1, "parameters": 7}')
+        (job.folder / "scores.json").write_text('{"test": [], "alignment": {}}')
+    (tmp_path / "damaged" / "scores.json").write_text("[")
+    (tmp_path / "sound" / "metrics.jsonl").write_text("[\n")
+    monkeypatch.setattr(run_folder, "is_finished", lambda folder, settings: True)
+    runs = results.collect_runs(jobs)
+    assert runs["sound"][0].failure is None
+    assert "scores.json" in (runs["damaged"][0].failure or "")
+    assert [message for message in caplog.messages if "is damaged" in message] == caplog.messages[:1]
 
 
 # From end to end ---------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def test_of_a_long_line_the_beginning_is_translated_and_it_is_said(
     assert warned == [number for number, line in enumerate(ids, 1) if len(line) > most]
 
 
-@pytest.mark.parametrize("word", ["chunk=0", "max_source=0", "tokens=0", "threads=0"])
+@pytest.mark.parametrize("word", ["chunk=0", "max_source=0", "tokens=0", "threads=0", "processes=100000"])
 def test_what_is_out_of_range_is_told_with_its_name(word: str) -> None:
     with pytest.raises(ConfigError, match=word.split("=")[0]):
         run_task(compose_command("translate", "model=none", word))

@@ -1,5 +1,6 @@
 """Several processes answer as one would: in order, in bounded memory, and with its errors."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def test_a_process_that_dies_is_told_and_input_is_not_read_ahead() -> None:
     assert next(answers) == (["a"], ["0A!"])
     assert len(taken) == 2
     answers.close()  # type: ignore[attr-defined]
+
+
+def test_no_more_processes_are_started_than_there_are_chunks() -> None:
+    seen: list[int] = []
+    for _ in map_in_order(number_chunks("a", "b"), 200, make_shouting_fn, "!"):
+        seen.append(len(multiprocessing.active_children()))
+    assert max(seen) <= 2
 
 
 ALONE_PROGRAM = """

@@ -65,6 +65,18 @@ def test_a_line_that_a_dying_run_left_unfinished_is_forgotten(tmp_path: Path, to
     assert path.read_text().count("\n") == 3
 
 
+def test_a_last_line_that_is_no_beginning_of_a_row_is_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    written(tmp_path, 2, 4)
+    path = tmp_path / "metrics.jsonl"
+    for torn in ("", "{", '{"ki', '{"kind\x00\x00'):
+        path.with_name("torn.jsonl").write_text(path.read_text() + torn)
+        assert len(read_rows(path.with_name("torn.jsonl"))) == 2
+    assert not caplog.records
+    path.write_text(path.read_text() + "[" * 100_000)
+    assert [found["step"] for found in read_rows(path)] == [2, 4]
+    assert f"{path} is damaged: line 3 is no row" in caplog.text
+
+
 DAMAGED = [
     b"null",
     b"3",
