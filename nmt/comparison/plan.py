@@ -200,9 +200,10 @@ def check_run_count(overrides: Sequence[str], counts: Sequence[int], named_varia
             f"{count} of {word.partition('=')[0]}" for word, count in zip(overrides, counts, strict=True) if count > 1
         ]
         parts += [f"{named_variants} named variants"] if named_variants > 1 else []
+        parts += [f"{seeds} seed{'s' * (seeds > 1)}"]
         raise ConfigError(
-            f"That is {runs:,} runs ({', times '.join([*parts, f'{seeds} seed' + 's' * (seeds > 1)])}), and a comparison "
-            f"has {MAX_RUNS:,} of {MAX_VARIANTS:,} variants at most. Sweep fewer values, or give fewer seeds."
+            f"That is {runs:,} runs ({', times '.join(parts)}), and a comparison has "
+            f"{MAX_RUNS:,} of {MAX_VARIANTS:,} variants at most. Sweep fewer values, or give fewer seeds."
         )
 
 

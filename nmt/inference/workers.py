@@ -29,7 +29,8 @@ def map_in_order(
     An empty chunk is not answered; it says that all before it shall be, before the next is asked for.
 
     No more processes are started than there are chunks. At most two chunks a process are held, so memory is bounded
-    however slowly the answers are taken. Processes end with this one. Raises the NmtError that one of them raises, and NmtError if one dies.
+    however slowly the answers are taken. Processes end with this one. Raises the NmtError that one of them
+    raises, and NmtError if one dies.
     """
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
     free: queue.Queue[Connection] = queue.Queue()
