@@ -1,5 +1,6 @@
-"""Progress on stderr: bars on terminals, whatever size they say they have, and lines elsewhere."""
+"""Progress: bars on terminals, whatever size they say they have, and in notebooks; lines on stderr elsewhere."""
 
+import importlib.util
 import logging
 import os
 import sys
@@ -16,10 +17,28 @@ COLUMNS, ROWS = 80, 24
 
 
 def make_bar(**options: Any) -> "tqdm[Any]":
-    """A progress bar on stderr with tqdm's options, on terminals of no known size too."""
+    """A progress bar with tqdm's options: on stderr, on terminals of no known size too; or below a notebook's cell.
+
+    With `disable=None` it is shown on terminals and in notebooks only. A notebook's bar is that of ipywidgets where
+    these are installed, and else a line of text that is written anew.
+    """
+    if is_notebook():
+        if options.get("disable", False) is None:
+            options["disable"] = False
+        if importlib.util.find_spec("ipywidgets") is not None:
+            from tqdm.notebook import tqdm as notebook_tqdm
+
+            return notebook_tqdm(**options)
     columns, rows = measure_terminal()
     size = {} if columns and rows else {"ncols": columns or COLUMNS, "nrows": rows or ROWS}
     return tqdm(**{"file": sys.stderr, **size, **options})
+
+
+def is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, whose stderr is no terminal, yet can redraw a line."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return "IPKernelApp" in getattr(shell, "config", {})
 
 
 def count_columns() -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from nmt.cli.compare import split_arguments
+from nmt.comparison.compare import split_arguments
 from nmt.composition.paths import find_config_folder
 from nmt.config import MISSING
 from tests.commands import compose_command

@@ -11,3 +11,4 @@ def lighten(patch: pytest.MonkeyPatch) -> None:
     """The report is written all the same, with one figure that shows nothing."""
     patch.setattr(metrics_logger, "_open_tensorboard", lambda folder, step: None)
     patch.setattr(figures, "build_figures", lambda report: {"nothing": Figure(figsize=(1, 1))})
+    patch.setattr(figures, "build_panel_figures", lambda report: {})

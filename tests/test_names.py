@@ -36,6 +36,9 @@ PREPOSITIONS = frozenset(
 CONVERSIONS = frozenset({"from", "to"})
 """Prepositions that begin the names of conversions: from_sentences, to_device."""
 
+CONSTRUCTORS = frozenset({"of"})
+"""Class methods that make an instance of its parts, as `nmt.Attention.of` does."""
+
 
 def list_functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """The public functions and methods that are no properties, with their lines."""
@@ -49,6 +52,8 @@ def list_functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
 def find_problem(name: str) -> str | None:
     """What kind of word a name begins with that is no verb."""
     first, *others = name.split("_")
+    if name in CONSTRUCTORS:
+        return None
     if first in PREPOSITIONS and not (others and first in CONVERSIONS):
         return "a preposition or an adverb"
     if first in PARTICIPLES:

@@ -6,9 +6,11 @@ import os
 import pty
 import select
 import struct
+import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,3 +72,19 @@ def test_what_takes_long_is_said_at_both_ends(caplog: pytest.LogCaptureFixture) 
 def test_a_terminal_sees_the_seconds() -> None:
     with terminal() as (reader, _), report_time(logging.getLogger("silent"), "learning"):
         assert "learning" in read_until(reader, "learning")
+
+
+def test_a_notebook_has_bars_though_its_stderr_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with make_bar(total=7, disable=None) as bar:
+        assert bar.disable
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    with make_bar(total=7, desc="counting", disable=None) as bar:
+        bar.update(7)
+    assert "counting: 100%|" in capsys.readouterr().err
+    with make_bar(total=7, disable=True) as bar:
+        assert bar.disable
+    shell.config = {}
+    assert not progress.is_notebook()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Gold, Link
     from nmt.model_folder import LoadedModel
     from nmt.report.formats import Format
-    from nmt.translation.translator import Position, Translator
+    from nmt.translation.translator import BatchTranslator, Position
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def split_pairs(source_lengths: Sequence[int], target_lengths: Sequence[int]) ->
         yield slice(start, len(source_lengths))
 
 
-def load_translators(settings: AlignSettings) -> "tuple[Translator, Translator | None]":
+def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTranslator | None]":
     """The model, and the one for the other direction if there is one."""
     loaded = load_attention_model(settings.model["folder"], settings)
     forward = build_translator(loaded, settings, {})
@@ -167,21 +167,14 @@ def load_attention_model(folder: str, settings: AlignSettings) -> "LoadedModel":
 
 
 def compute_pair_weights(
-    worker: "Translator", source: Sequence[str], target: Sequence[str], position: "Position"
+    worker: "BatchTranslator", source: Sequence[str], target: Sequence[str], position: "Position"
 ) -> list[Any]:
     """Weights between the words of each pair [target source], a row and a column for every word."""
-    import numpy as np
-
     from nmt.evaluation.validation import compute_word_alignments
+    from nmt.inference.alignments import expand_to_words
 
-    matrices = []
-    for s, t, words in zip(
-        source, target, compute_word_alignments(worker, source, target, position=position), strict=True
-    ):
-        matrix = np.zeros((len(t.split()), len(s.split())), words.dtype)  # a last word without a piece has no row there
-        matrix[: words.shape[0], : words.shape[1]] = words
-        matrices.append(matrix)
-    return matrices
+    matrices = compute_word_alignments(worker, source, target, position=position)
+    return [expand_to_words(*row) for row in zip(matrices, map(str.split, target), map(str.split, source), strict=True)]
 
 
 def symmetrize_links(forward: "Sequence[set[Link]]", backward: "Sequence[set[Link]]", method: str) -> "list[set[Link]]":

@@ -1,17 +1,17 @@
 """nmt-evaluate: corpus scores of translations, each with the signature that makes it comparable."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
-from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer, choose_tokenizer, warn_unspaced
+from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
+from nmt.evaluation.corpus_scores import ScoringInput, drop_blank_lines, score_texts
 from nmt.evaluation.score_command import ScoreCommand, run_score_command
 from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
 from nmt.inference.inputs import STDIN, FileNames, find_files, read_files
@@ -19,9 +19,6 @@ from nmt.printable import print_text
 
 if TYPE_CHECKING:
     from nmt.evaluation.bleu import CorpusScore
-
-logger = logging.getLogger(__name__)
-
 
 INPUT_HINT = (
     "What is to be scored? Give either hypotheses=FILE, or model=RUN and source=FILE, which is then translated; and "
@@ -58,32 +55,14 @@ def main() -> None:
     run_command("evaluate", run_task, aliases=MODEL_ALIASES)
 
 
-class ScoringInput(NamedTuple):
-    """What is scored: texts of as many lines each, references in one or several sets. language: of both, if known."""
-
-    source: list[str] | None
-    hypotheses: list[str]
-    references: list[list[str]]
-    language: str | None
-
-
 def run_task(composed: dict[str, Any]) -> None:
     """Reads or makes the translations, and prints their scores."""
     settings = config.build(EvaluateSettings, config.check(composed, EvaluateSettings))
     texts = drop_blank_lines(collect_texts(settings))
-
-    from nmt.evaluation.bleu import compute_scores
-    from nmt.evaluation.literature import compute_tokenized_scores
-
-    hypotheses, references, language = texts.hypotheses, texts.references, texts.language
-    warn_unspaced(references[0], settings.bleu.tokenize, language, "language")
-    tokenize = choose_tokenizer(settings.bleu.tokenize, language)
-    corpus_scores = [*compute_scores(hypotheses, *references, tokenize=tokenize).values()]
-    if language is not None:
-        corpus_scores += compute_tokenized_scores(hypotheses, *references, language=language)
+    corpus_scores = score_texts(texts, tokenize=settings.bleu.tokenize)
     if settings.score.command is not None:
-        corpus_scores.append(run_score_command(settings.score, texts.source, hypotheses, references))
-    print_text(FORMATS[settings.format](corpus_scores, len(hypotheses)))
+        corpus_scores.append(run_score_command(settings.score, texts.source, texts.hypotheses, texts.references))
+    print_text(FORMATS[settings.format](corpus_scores, len(texts.hypotheses)))
 
 
 def collect_texts(settings: EvaluateSettings) -> ScoringInput:
@@ -108,32 +87,6 @@ def collect_texts(settings: EvaluateSettings) -> ScoringInput:
     worker = build_translator(loaded, settings, settings.search, others=others, weights=False)
     hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
     return ScoringInput(source, hypotheses, texts["references"], language)
-
-
-def drop_blank_lines(texts: ScoringInput) -> ScoringInput:
-    """The same without lines whose references are all blank, or whose source is, with a warning. Raises DataError where
-    no line is left."""
-    from nmt.data.quality import pick
-
-    source, references = texts.source, texts.references
-    indices = [
-        place
-        for place, parts in enumerate(zip(*references, strict=True))
-        if any(part.strip() for part in parts) and (source is None or source[place].strip())
-    ]
-    if not indices:
-        raise DataError("There is nothing to score: the references have no line of text with a source.")
-    if len(indices) < len(texts.hypotheses):
-        logger.warning(
-            "%d of %d lines are left out of the scores: they have a blank reference%s",
-            *(len(texts.hypotheses) - len(indices), len(texts.hypotheses)),
-            "" if source is None else ", or a blank source",
-        )
-    return texts._replace(
-        source=None if source is None else pick(source, indices),
-        hypotheses=pick(texts.hypotheses, indices),
-        references=[pick(each, indices) for each in references],
-    )
 
 
 def _find_reference_sets(references: str | list[str]) -> dict[str, list[FileNames]]:

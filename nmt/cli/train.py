@@ -1,7 +1,6 @@
 """nmt-train: from raw parallel text to a run folder with a model, its scores, and pictures of its attention."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from nmt import config
@@ -9,9 +8,9 @@ from nmt.cli.application import exit_with_usage, explain_output_problem, require
 from nmt.comparison.processes import end_with_parent
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
 from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
-from nmt.errors import ConfigError, NmtError
+from nmt.errors import NmtError
 from nmt.printable import escape_controls, print_text
-from nmt.runs.outcome import RunResult, read_run_result
+from nmt.runs.summary import find_finished_run, format_outcome, get_output_folder
 
 
 def main() -> None:
@@ -53,73 +52,6 @@ def run_task(composed: dict[str, Any]) -> None:
     print_text(format_outcome(outcome))
     if outcome.status:
         raise SystemExit(outcome.status)
-
-
-def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
-    """What the finished run of these settings came to, known before torch is imported; None where there is none.
-
-    Raises CheckpointError where its text files have changed, and DataError where they cannot be read.
-    """
-    from nmt.data.corpus import Corpus, Files
-    from nmt.runs.fingerprint import DATA, check_same_text
-
-    data = composed.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
-    if name not in ("files", "grammar") or not isinstance(composed.get("output"), str):
-        return None  # the hub's text takes time to look at; what is wrong is said later
-    folder = get_output_folder(composed)
-    if (outcome := read_run_result(folder, composed)) is None:
-        return None
-    last = folder / "checkpoints" / "last"
-    if name == "files" and (last / DATA).exists():
-        chosen = {key: value for key, value in composed["data"].items() if key != "name"}
-        corpus: Corpus = config.build(Files, config.check(chosen, Files))
-        corpus.check()
-        check_same_text(last, corpus)
-    return outcome
-
-
-def get_output_folder(settings: dict[str, Any]) -> Path:
-    """The run folder. Raises ConfigError where it has no name."""
-    if not settings["output"].strip():
-        raise ConfigError("output= names no folder; write output=outputs/mine, or leave it out.")
-    return Path(settings["output"])
-
-
-def format_outcome(outcome: "RunResult") -> str:
-    """The result for a person, and where to look."""
-    lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
-    lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
-    setting = "" if outcome.status else f", as training.stop.{outcome.reason.split(' ')[0]} says"
-    lines += [
-        f"ended by         {outcome.reason}{setting}",
-        f"run              {outcome.folder}",
-    ]
-    result_paths = {
-        "model": outcome.folder / "checkpoints" / "best",
-        "heatmaps": outcome.folder / "checkpoints" / "best" / "alignments",
-        "report": outcome.folder / "report.html",
-    }
-    lines += [f"{name:<16} {path}" for name, path in result_paths.items() if path.exists()]
-    if outcome.divergence:
-        lines.append(f"{'diverged':<16} {outcome.divergence}")
-    if outcome.status:
-        lines.append("the same command goes on from here")
-    return "\n".join(map(escape_controls, [*lines, *list_cautions(outcome)]))
-
-
-def list_cautions(outcome: "RunResult") -> list[str]:
-    """What is wrong with a run that ended: it has not learnt to translate, or was still improving."""
-    from nmt.evaluation.floor import explain_unlearnt
-    from nmt.runs.improvement import ADVICE, is_still_improving
-
-    if outcome.status:
-        return []
-    problem = explain_unlearnt({score["name"].split(" ", 1)[-1]: score["value"] for score in outcome.scores})
-    lines = [] if problem is None else [f"not learnt       {problem}"]
-    if is_still_improving(outcome.folder):
-        lines.append(f"still improving  {ADVICE}")
-    return lines
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from nmt.runs.report_texts import read_texts
 from nmt.runs.training_run import score_split
 from nmt.storage import files
 from nmt.storage.untrusted_paths import find_model_folder
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 
 EnsembleKind = Literal["none", "seeds", "variants", "both"]
 """Which ensembles there are: of the seeds of each variant, and of all variants of each seed."""
@@ -148,7 +148,7 @@ def translate_ensemble(each: EnsembleRow) -> None:
     split, source, references = read_common_text(each.jobs)
     settings = each.jobs[0].settings
     inference_settings = InferenceSettings(
-        device=settings["device"], threads=settings["threads"], tokens=Translator.tokens
+        device=settings["device"], threads=settings["threads"], tokens=BatchTranslator.tokens
     )
     loaded = load_all([str(job.folder) for job in each.jobs], inference_settings)
     worker = build_translator(loaded[0], inference_settings, settings["search"], others=loaded[1:], weights=False)
@@ -194,7 +194,7 @@ def read_common_text(jobs: Sequence[Job]) -> tuple[Split, list[str], list[str]]:
 
 
 def compute_ensemble_alignment(
-    workers: Sequence[Translator], settings: dict[str, Any], split: Split, source: list[str], references: list[str]
+    workers: Sequence[BatchTranslator], settings: dict[str, Any], split: Split, source: list[str], references: list[str]
 ) -> dict[str, float]:
     """AER, precision and recall of the mean of all models' weights on the references, where there are gold links and
     models with attention."""
@@ -213,7 +213,7 @@ def compute_ensemble_alignment(
     return {"AER": found.aer, "precision": found.precision, "recall": found.recall}
 
 
-def average_member_attention(workers: Sequence[Translator], source: list[str], target: list[str]) -> Iterator[Any]:
+def average_member_attention(workers: Sequence[BatchTranslator], source: list[str], target: list[str]) -> Iterator[Any]:
     """The attention of an ensemble that is made to produce given translations."""
     for pairs in zip(*(compute_forced_attention(worker, source, target) for worker in workers), strict=True):
         yield pairs[0]._replace(weights=np.mean([pair.weights for pair in pairs], 0))

@@ -7,24 +7,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt import build, config
 from nmt.comparison.catalog import NamedComparison
-from nmt.composition.base import choose_groups, find_base, merge_base, read_base
+from nmt.composition.compose import compose_settings, isolate_hydra
 from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import quote
 from nmt.composition.paths import find_config_folder
-from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
+from nmt.composition.recipes import name_recipe_in_errors
 from nmt.config import ConfigDict
 from nmt.errors import ConfigError, NmtError
 from nmt.progress import make_bar
@@ -80,18 +79,18 @@ def plan_jobs(
     jobs: list[Job] = []
     problems: list[tuple[VariantOverrides, Exception]] = []
     checked_data: set[str] = set()
-    GlobalHydra.instance().clear()  # the one of the command itself, which has done its work
-    with initialize_config_dir(find_config_folder(), version_base="1.3"):
-        variants = expand_variants(overrides, named, seeds=len(seeds))
-        for variant in make_bar(iterable=variants, desc="checking", unit=" variants", leave=False, disable=None):
-            try:
-                for job in build_jobs(variant, seeds, output):
-                    check_job(job, checked_data, on_this_machine=cpus is None)
-                    jobs.append(assign_threads(job, at_once, cpus))
-            except (NmtError, HydraException, OmegaConfBaseException) as problem:
-                problems.append((variant, problem))
-    if problems:
-        raise ConfigError(*format_problems(problems))
+    with isolate_hydra():
+        with initialize_config_dir(find_config_folder(), version_base="1.3"):
+            variants = expand_variants(overrides, named, seeds=len(seeds))
+            for variant in make_bar(iterable=variants, desc="checking", unit=" variants", leave=False, disable=None):
+                try:
+                    for job in build_jobs(variant, seeds, output):
+                        check_job(job, checked_data, on_this_machine=cpus is None)
+                        jobs.append(assign_threads(job, at_once, cpus))
+                except (NmtError, HydraException, OmegaConfBaseException) as problem:
+                    problems.append((variant, problem))
+        if problems:
+            raise ConfigError(*format_problems(problems))
     return sorted(jobs, key=lambda job: seeds.index(job.seed))  # stable, so variants keep their order
 
 
@@ -227,16 +226,6 @@ def build_jobs(variant: VariantOverrides, seeds: Sequence[int], output: Path) ->
         with name_recipe_in_errors(variant.overrides):
             checked = config.check(settings, build.TRAIN)
         yield Job(variant.label, seed, folder, checked, overrides)
-
-
-def compose_settings(overrides: Sequence[str]) -> dict[str, Any]:
-    """What nmt-train would be given for these words, unchecked."""
-    folder = find_base(overrides)
-    base = None if folder is None else read_base(folder)
-    with prepare_recipe(overrides) as words:
-        composed = compose("train", words if base is None else choose_groups(words, base))
-        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
-        return dict(plain) if base is None else merge_base(plain, base, words)
 
 
 def check_job(job: Job, checked_data: set[str], *, on_this_machine: bool) -> None:

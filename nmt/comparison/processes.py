@@ -141,8 +141,12 @@ def end_with_parent() -> None:
 
 @contextmanager
 def forward_signals(receiver: Stoppable, numbers: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
-    """Inside, what would end the command ends the runs first; what the command was told to ignore stays ignored."""
-    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    """Inside, what would end the command ends the runs first; what the command was told to ignore stays ignored.
+
+    Handlers belong to the main thread: in another one nothing changes.
+    """
+    can_handle = threading.current_thread() is threading.main_thread()
+    handled = [number for number in numbers if can_handle and signal.getsignal(number) != signal.SIG_IGN]
     handlers = {number: signal.signal(number, receiver.stop) for number in handled}
     try:
         yield

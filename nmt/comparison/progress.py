@@ -16,6 +16,7 @@ from tqdm import tqdm
 from nmt.comparison.plan import Job
 from nmt.comparison.results import LOG_FILE
 from nmt.printable import escape_controls, print_text
+from nmt.progress import is_notebook, make_bar
 from nmt.runs.run_folder import SCORES
 from nmt.training.metrics_logger import METRICS, parse_row
 
@@ -93,9 +94,9 @@ class ComparisonProgress:
         self._started = time.monotonic()
         self._gap = FIRST_LINE_SECONDS
         self._next = self._started + FIRST_LINE_SECONDS
-        self._bar = tqdm(
+        self._bar = make_bar(
             total=float(len(self.jobs)),
-            disable=not can_redraw(),
+            disable=None if can_redraw() else True,
             bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed} gone{postfix}",
             desc="comparing",
             leave=False,
@@ -189,9 +190,9 @@ class ComparisonProgress:
 
 
 def can_redraw() -> bool:
-    """Whether stderr is a terminal that can redraw a line; one without columns cannot."""
+    """Whether there is a notebook, or a terminal at stderr, that can redraw a line; one without columns cannot."""
     try:
-        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+        return is_notebook() or (sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0)
     except (OSError, ValueError):
         return False
 

@@ -11,7 +11,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold, format_pharaoh, to_words
 from nmt.evaluation.measures import PairAttention
-from nmt.translation.translator import Translation
+from nmt.translation.translator import SearchResult
 
 EOS_WORD = "</s>"
 
@@ -40,7 +40,7 @@ class Probes:
 def make_probe_record(
     tokenizers: Tokenizers,
     source: str,
-    translation: Translation,
+    translation: SearchResult,
     reference: str,
     forced: PairAttention,
     gold: Gold | None,

@@ -25,7 +25,7 @@ from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
 from nmt.evaluation.probes import Probes, make_probe_record
 from nmt.special_tokens import PAD
-from nmt.translation.translator import Position, Translation, Translator, force_decode
+from nmt.translation.translator import BatchTranslator, Position, SearchResult, force_decode
 from nmt.trees import to_device
 
 
@@ -45,7 +45,7 @@ class ValidationResult:
 class Validator:
     """Held-out pairs and how to look at them; the same sentences every time. tokenize: that of BLEU."""
 
-    translator: Translator
+    translator: BatchTranslator
     pairs: TokenizedBitext
     text: Bitext
     probes: Probes
@@ -126,7 +126,7 @@ def perplexity(nll: float) -> float:
 
 
 def compute_forced_attention(
-    translator: Translator, source: Sequence[str], target: Sequence[str]
+    translator: BatchTranslator, source: Sequence[str], target: Sequence[str]
 ) -> list[PairAttention]:
     """The attention of a model that is made to produce given translations, in their order."""
     tokenizers = translator.tokenizers
@@ -142,7 +142,7 @@ def compute_forced_attention(
 
 
 def collect_search_attention(
-    translator: Translator, source: Sequence[str], translations: Sequence[Translation]
+    translator: BatchTranslator, source: Sequence[str], translations: Sequence[SearchResult]
 ) -> list[PairAttention]:
     """The attention of the translations that the search chose, as it was when they were searched; those of empty lines
     and of searches that keep no weights are left out."""
@@ -156,7 +156,7 @@ def collect_search_attention(
     return found
 
 
-def mask_punctuation(translator: Translator, ids: Sequence[int]) -> list[bool]:
+def mask_punctuation(translator: BatchTranslator, ids: Sequence[int]) -> list[bool]:
     """Which of a source's pieces are punctuation."""
     return [is_punctuation(piece) for piece in translator.tokenizers.source.convert_ids_to_pieces(ids)]
 
@@ -173,7 +173,7 @@ def get_word_weights(pair: PairAttention, *, position: Position) -> Float[ndarra
 
 
 def compute_word_alignments(
-    translator: Translator, source: Sequence[str], target: Sequence[str], *, position: Position
+    translator: BatchTranslator, source: Sequence[str], target: Sequence[str], *, position: Position
 ) -> list[Float[ndarray, "target source"]]:
     """Weights between the whitespace words of given pairs, in their order."""
     return [get_word_weights(pair, position=position) for pair in compute_forced_attention(translator, source, target)]
@@ -189,7 +189,12 @@ def score_attention_links(
 
 
 def score_forced_alignments(
-    translator: Translator, source: Sequence[str], target: Sequence[str], gold: Sequence[Gold], *, position: Position
+    translator: BatchTranslator,
+    source: Sequence[str],
+    target: Sequence[str],
+    gold: Sequence[Gold],
+    *,
+    position: Position,
 ) -> AlignmentScores:
     """How good the links of given pairs are, which are force-decoded."""
     return score_attention_links(compute_forced_attention(translator, source, target), gold, position=position)

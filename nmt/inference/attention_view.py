@@ -12,7 +12,7 @@ from nmt.inference.streams import open_writer
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
     from nmt.report.translation_page import Picture
-    from nmt.translation.translator import Translation
+    from nmt.translation.translator import SearchResult
 
 NOTHING = "nothing"
 PAGE_SUFFIX = ".html"
@@ -24,7 +24,7 @@ MAX_PAGE_SENTENCES = 1000
 DEFAULT_COLUMNS = 100
 """Of a grid that does not go to a terminal."""
 
-ShowFn = Callable[["Tokenizers", int, str, Sequence[int], "Translation"], None]
+ShowFn = Callable[["Tokenizers", int, str, Sequence[int], "SearchResult"], None]
 """Is given every line as it is translated: its number from 0, its text, the pieces that were translated, and what came
 of them."""
 
@@ -61,7 +61,7 @@ def make_terminal_view(draw: "Callable[..., Picture]") -> ShowFn:
 
     is_legend_printed = False
 
-    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "Translation") -> None:
+    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult") -> None:
         nonlocal is_legend_printed
         if not has_weights(translation):
             print(f"line {number + 1}: nothing to show\n", file=sys.stderr, flush=True)
@@ -83,7 +83,7 @@ def open_page(file: str, models: Sequence[str]) -> Iterator[ShowFn]:
     pictures: list[Picture] = []
     lines = 0
 
-    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "Translation") -> None:
+    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult") -> None:
         nonlocal lines
         lines += 1
         if len(pictures) < MAX_PAGE_SENTENCES and has_weights(translation):
@@ -106,13 +106,13 @@ def open_page(file: str, models: Sequence[str]) -> Iterator[ShowFn]:
 # What is drawn ----------------------------------------------------------------------------------------------------
 
 
-def has_weights(translation: "Translation") -> bool:
+def has_weights(translation: "SearchResult") -> bool:
     """Whether there is attention to show: an empty line has no hypothesis."""
     return bool(translation.hypotheses) and translation.hypotheses[0].weights is not None
 
 
 def draw_words(
-    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "Translation"
+    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult"
 ) -> "Picture":
     """Weights between words, as in the heatmaps: sums over source pieces, means over target pieces."""
     import numpy as np
@@ -134,7 +134,7 @@ def draw_words(
 
 
 def draw_pieces(
-    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "Translation"
+    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult"
 ) -> "Picture":
     """Weights between pieces, as the model sees them; for text that puts no spaces between words, too."""
     from nmt.evaluation.probes import EOS_WORD

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
     from nmt.kernels.quantized_linear import Precision
     from nmt.model_folder import LoadedModel
-    from nmt.translation.translator import Translator
+    from nmt.translation.translator import BatchTranslator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,12 @@ def load(model: str, settings: InferenceSettings) -> "LoadedModel":
 def load_all(models: Sequence[str], settings: InferenceSettings) -> "list[LoadedModel]":
     """Models that can translate together. Raises ModelError, and ConfigError where two have not one vocabulary."""
     loaded = [load(model, settings) for model in models]
+    check_same_vocabulary(loaded, models)
+    return loaded
+
+
+def check_same_vocabulary(loaded: "Sequence[LoadedModel]", models: Sequence[str]) -> None:
+    """Raises ConfigError where models, by the names of their folders, cannot translate together."""
     for index, other in enumerate(loaded[1:], start=1):
         if differences := list(find_vocabulary_differences(loaded[0], other)):
             raise ConfigError(
@@ -86,7 +92,6 @@ def load_all(models: Sequence[str], settings: InferenceSettings) -> "list[Loaded
                 f"in {'; and in '.join(differences)}. Runs on the same text with the same settings of the tokenizer "
                 "share their vocabulary; everything else may differ."
             )
-    return loaded
 
 
 def find_vocabulary_differences(first: "LoadedModel", other: "LoadedModel") -> Iterator[str]:
@@ -115,6 +120,11 @@ def describe_piece_difference(first: "Tokenizer", other: "Tokenizer") -> str:
     return "which has the same pieces, but other scores or rules for cutting words into them"
 
 
+def merge_search(loaded: "LoadedModel", search: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the model's own search with those of `search`, or those of `search` alone if it names one."""
+    return {**({} if "name" in search else loaded.settings["search"]), **search}
+
+
 def build_translator(
     loaded: "LoadedModel",
     settings: InferenceSettings,
@@ -124,7 +134,7 @@ def build_translator(
     weights: bool = True,
     precision: "Precision" = "float32",
     shortlist: Mapping[str, Any] = MappingProxyType({"name": "whole"}),
-) -> "Translator":
+) -> "BatchTranslator":
     """The model with a search: the stored one with the settings of `search`, or the one that `search` names.
 
     With `others` it is the first of an ensemble. The stored search is its own, and a lexicon that of the first folder
@@ -135,9 +145,9 @@ def build_translator(
     from nmt.translation.ensemble import Ensemble
     from nmt.translation.shortlist import LexicalShortlist
     from nmt.translation.stepper import InferenceModel
-    from nmt.translation.translator import ShortlistSource, Translator
+    from nmt.translation.translator import BatchTranslator, ShortlistSource
 
-    search_settings = {**({} if "name" in search else loaded.settings["search"]), **search}
+    search_settings = merge_search(loaded, search)
     schema = {"search": build.SEARCH, "shortlist": build.SHORTLIST}
     checked = config.check({"search": search_settings, "shortlist": shortlist}, schema)
     choice = config.build_variant(build.SHORTLIST, checked["shortlist"])
@@ -146,7 +156,7 @@ def build_translator(
     lexicon_folder = next(
         (folder for folder in folders if os.path.lexists(folder / shortlist_file.NAME)), loaded.folder
     )
-    return Translator(
+    return BatchTranslator(
         loaded.model,
         loaded.tokenizers,
         build.build_search(checked),

@@ -10,7 +10,7 @@ from nmt.inference.sentences import join_sentences
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizer
-    from nmt.translation.translator import Translator
+    from nmt.translation.translator import BatchTranslator
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def warn_of_long(lines: Sequence[Sequence[LinePart]], max_pieces: int | None, *,
 
 
 def translate_sentences(
-    translator: "Translator",
+    translator: "BatchTranslator",
     ids: Sequence[Sequence[int]],
     counts: Sequence[int],
     *,

@@ -114,9 +114,9 @@ def draw_checkpoint_grid(
 
 def make_figure(panels: int) -> "tuple[Figure, list[Axes]]":
     """A figure with axes that `arrange` will place."""
-    from matplotlib.figure import Figure
+    from nmt.report.inline_figure import InlineFigure
 
-    figure = Figure(facecolor="white")
+    figure = InlineFigure(facecolor="white")
     return figure, [figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(panel)) for panel in range(panels)]
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -52,13 +52,13 @@ from nmt.storage.run_lock import lock
 from nmt.storage.untrusted_paths import find_model_folder
 from nmt.training.average import EmaWeights, average
 from nmt.training.averaging import Average, BestCheckpoints, ExponentialMovingAverage, LastCheckpoints
-from nmt.training.interruption import Interruption, TrainingInterrupt, handle_signals
+from nmt.training.interruption import Handler, Interruption, TrainingInterrupt, handle_signals
 from nmt.training.length import count_updates, log_length
 from nmt.training.loop import INTERRUPTED, Loop, compute_selection_score
 from nmt.training.metrics_logger import MetricsLogger
 from nmt.training.settings import Training
 from nmt.training.state import TrainingProgress, TrainingState, get_weights, load_weights
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +66,19 @@ AVERAGE = "average.json"
 """Names the steps that a checkpoint is the mean of; one without it is no mean."""
 
 
-def run(settings: ConfigDict, folder: Path) -> RunResult:
+def run(
+    settings: ConfigDict, folder: Path, *, command: str | None = None, on_signal: Handler | None = signal.SIG_DFL
+) -> RunResult:
     """Trains as `settings` say, into `folder`; goes on where an earlier run with the same settings stopped.
 
     A run that is finished is left as it is; its outcome is returned.
 
     While a model is trained, a signal lets it be saved first; before and after, there is nothing to lose, and signals
-    end the process as the kernel does: even the learning of a vocabulary, which is one long call of C++.
+    end the process as the kernel does: even the learning of a vocabulary, which is one long call of C++. `on_signal`
+    answers them then, and a second SIGINT too; None leaves them to the handlers of the process. `command` is what
+    run.json says to give again; None takes it from the command line.
     """
+    command = format_command() if command is None else command
     settings = keep_choices(folder, settings)
     build.dry_run(settings)
     initial = load_initial(settings, folder)
@@ -83,11 +88,11 @@ def run(settings: ConfigDict, folder: Path) -> RunResult:
     corpus = build.build_corpus(settings)
     corpus.check()
     run_folder.check(folder, settings)
-    with handle_signals(signal.SIG_DFL), lock(folder):
+    with nullcontext() if on_signal is None else handle_signals(on_signal), lock(folder):
         check_same_text_as_run(folder / run_folder.CHECKPOINTS, corpus)
         if (outcome := read_run_result(folder, settings)) is not None:
             return outcome
-        run_folder.initialize(folder, settings, format_command())
+        run_folder.initialize(folder, settings, command)
         handlers = run_folder.open_log(folder)
         try:
             process_setup.configure(settings["threads"])
@@ -97,7 +102,8 @@ def run(settings: ConfigDict, folder: Path) -> RunResult:
             references, language = data.validation_text.target, corpus.target_language
             warn_unspaced(references, settings["bleu"]["tokenize"], language, "data.target_language")
             seed_everything(settings["seed"])
-            return TrainingRun(settings, folder, device, corpus, data, Interruption(), initial).execute()
+            interruption = Interruption(second=signal.default_int_handler if on_signal is None else on_signal)
+            return TrainingRun(settings, folder, device, corpus, data, interruption, initial, command).execute()
         finally:
             run_folder.close_log(handlers)
 
@@ -159,12 +165,14 @@ class TrainingRun:
         data: PreparedData,
         interruption: Interruption,
         initial: stored.LoadedModel | None = None,
+        command: str | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.data = data
         self.corpus = corpus
         self.interruption = interruption
+        self.command = format_command() if command is None else command
         self.divergence = ""
         self.training = config.build(Training, settings["training"])
         self.average: Average = config.build_variant(build.AVERAGE, settings["average"])
@@ -191,7 +199,7 @@ class TrainingRun:
             keep_last=max(self.training.keep.last, averaged.get(LastCheckpoints, 0) + 1),
             keep_best=max(self.training.keep.best, averaged.get(BestCheckpoints, 0) + 1),
         )
-        self.translator = Translator(
+        self.translator = BatchTranslator(
             self.model, tokenizers, build.build_search(settings), on_step=interruption.raise_if_interrupted
         )
         self.validator = Validator(
@@ -237,7 +245,7 @@ class TrainingRun:
         parameters = build.count_parameters(self.model)
         logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)
         facts = {"parameters": parameters, "device": str(self.model.output.weight.device), "data": self.data.report}
-        run_folder.write_run_json(self.folder, self.settings, format_command(), facts)
+        run_folder.write_run_json(self.folder, self.settings, self.command, facts)
         progress = self.state.progress
         journal = MetricsLogger(self.folder, step=progress.step, validated=progress.validated)
         batching = config.build(BatchSettings, self.settings["batching"])

@@ -15,6 +15,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1
 """Windows has no SIGUSR1."""
 
 
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+"""What answers a signal."""
+
+
 class TrainingInterrupt(BaseException):
     """Raised where work can be left as it is because of a signal; no error, so that nothing takes it for one."""
 
@@ -22,12 +26,13 @@ class TrainingInterrupt(BaseException):
 class Interruption:
     """The first signal that came inside `defer_signals`: `signal_number` is its number, 0 while there is none.
 
-    A second SIGINT ends the process at once, as the kernel would; other signals may come as often as they like,
-    because schedulers and terminals often send one to a process and to its group.
+    A second SIGINT is answered by `second`, which ends the process at once, as the kernel would; other signals may come
+    as often as they like, because schedulers and terminals often send one to a process and to its group.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, second: Handler = signal.SIG_DFL) -> None:
         self.signal_number = 0
+        self.second = second
 
     @contextmanager
     def defer_signals(self) -> Iterator[None]:
@@ -53,7 +58,7 @@ class Interruption:
     def _record_signal(self, number: int, frame: FrameType | None) -> None:
         first, self.signal_number = not self.signal_number, self.signal_number or number
         if signal.getsignal(signal.SIGINT) == self._record_signal:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, self.second)
         if first:  # last, since it may have to wait for a reader
             again = "; Ctrl-C again ends it now" if number == signal.SIGINT else ""
             _write_line(f"{signal.Signals(number).name}: the run ends as soon as it can go on from there{again}")
@@ -66,7 +71,7 @@ def _write_line(text: str) -> None:
 
 
 @contextmanager
-def handle_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+def handle_signals(handler: Handler) -> Iterator[None]:
     """Inside, signals are answered by `handler`; those that the process was told to ignore stay ignored.
 
     Handlers belong to the main thread: in another one nothing changes.

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ class MetricsLogger:
         # A bar needs a terminal that can redraw a line; elsewhere the log's own lines say the same.
         self._bar = make_bar(
             total=100.0,
-            disable=not sys.stderr.isatty(),
+            disable=None,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
             desc="training",
             leave=False,

@@ -13,7 +13,7 @@ from nmt.translation.stepper import InferenceModel, StepInputs, Vocabulary
 
 
 class Ensemble:
-    """Engines over one vocabulary, as `Translator` uses an engine: the steps' distribution is the mean of theirs.
+    """Engines over one vocabulary, as `BatchTranslator` uses an engine: the steps' distribution is the mean of theirs.
 
     Memory and state are tuples with one entry an engine, of whatever kind and size each has. Raises ConfigError where
     there is no engine.

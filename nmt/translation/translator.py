@@ -36,7 +36,7 @@ class ShortlistSource(NamedTuple):
     choice: LexicalShortlist
 
 
-class Translation(NamedTuple):
+class SearchResult(NamedTuple):
     """A line's best translation, and all hypotheses that the search returned, best first."""
 
     text: str
@@ -44,7 +44,7 @@ class Translation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Translator:
+class BatchTranslator:
     """A model with its tokenizers and a search.
 
     tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
@@ -79,7 +79,7 @@ class Translator:
             )
         return frozenset(id for ids in found.values() for id in ids)
 
-    def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[Translation]:
+    def translate(self, lines: Sequence[str], *, progress: bool = False) -> list[SearchResult]:
         """One translation a line, in the order of the lines. A line without words has an empty translation."""
         ids = self.tokenizers.source.encode(lines)
         with make_bar(
@@ -93,12 +93,12 @@ class Translator:
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         done: Callable[[int], object] | None = None,
-    ) -> list[Translation]:
+    ) -> list[SearchResult]:
         """The same for lines that are pieces already. `prefixes` are those with which each translation begins, as
         pieces. `done` is told how many more sentences are finished."""
         found = self.search_all(ids, prefixes=prefixes, done=done)
         texts = self.tokenizers.target.decode([hypotheses[0].tokens if hypotheses else [] for hypotheses in found])
-        return [Translation(text, hypotheses) for text, hypotheses in zip(texts, found, strict=True)]
+        return [SearchResult(text, hypotheses) for text, hypotheses in zip(texts, found, strict=True)]
 
     @torch.inference_mode()
     def search_all(

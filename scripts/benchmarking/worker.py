@@ -23,7 +23,7 @@ from nmt.inference.inference import build_translator as made
 from nmt.kernels import process_setup
 from nmt.runs.training_run import TrainingRun, seed_everything
 from nmt.training.interruption import Interruption
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from scripts.benchmarking import growth, stages
 from scripts.benchmarking.measures import measure_ceiling, measure_peak_mib
 from scripts.benchmarking.settings import compose_settings
@@ -135,7 +135,7 @@ def translate(
     A batch of None is what `nmt-translate` does by itself; of 1, every sentence alone, with its latency.
     """
     inference_settings = InferenceSettings(
-        device="cpu", threads=None, tokens=Translator.tokens if batch is None else 10**9
+        device="cpu", threads=None, tokens=BatchTranslator.tokens if batch is None else 10**9
     )
     loaded = load(model, inference_settings)
     translator = made(

@@ -14,7 +14,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.evaluation.alignment import Link, extract_argmax_links, parse_pharaoh_line
 from nmt.evaluation.extraction import Threshold
 from nmt.inference import inference
-from nmt.translation.translator import Translator, force_decode
+from nmt.translation.translator import BatchTranslator, force_decode
 from tests.commands import compose_command, read_lines, run_process, write_lines
 from tests.trained import TrainedRun
 
@@ -55,7 +55,7 @@ def score_links(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, ob
     return found
 
 
-def load_translator(trained: TrainedRun) -> Translator:
+def load_translator(trained: TrainedRun) -> BatchTranslator:
     """The tiny model."""
     settings = inference.InferenceSettings(device="cpu", threads=None, tokens=100)
     return inference.build_translator(inference.load(str(trained.folder), settings), settings, {})

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from nmt.cli import compare
 from nmt.comparison import local, plan, results
+from nmt.comparison.compare import COMPARE_SETTINGS, check_output_is_free
 from nmt.composition import diagnostics
 from nmt.composition.overrides import quote
 from nmt.composition.paths import find_config_folder
@@ -90,7 +91,7 @@ def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
 
 
 def test_every_setting_of_the_comparison_is_in_its_config() -> None:
-    assert {key.split(".")[0] for key in diagnostics.compose_config("compare", []).keys} == compare.COMPARE_SETTINGS
+    assert {key.split(".")[0] for key in diagnostics.compose_config("compare", []).keys} == COMPARE_SETTINGS
     settings = compare.CompareSettings(output="x", seeds=1, baseline=None, jobs=1)
     assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 
@@ -237,17 +238,17 @@ def test_what_is_not_the_comparisons_own_is_not_overwritten(tmp_path: Path, held
     else:
         (tmp_path / held).write_text("mine")
     with pytest.raises(ConfigError, match=r"which a comparison would overwrite\. Choose another output"):
-        compare.check_output_is_free(tmp_path)
+        check_output_is_free(tmp_path)
 
 
 def test_what_is_its_own_or_nobodys_is_gone_on_with(tmp_path: Path) -> None:
-    compare.check_output_is_free(tmp_path / "new")
+    check_output_is_free(tmp_path / "new")
     assert not (tmp_path / "new").exists()  # to ask makes nothing
     (tmp_path / "chapter.tex").write_text("mine")
-    compare.check_output_is_free(tmp_path)
+    check_output_is_free(tmp_path)
     for name in ("comparison.json", "comparison.txt", "report.html"):
         (tmp_path / name).write_text("")
-    compare.check_output_is_free(tmp_path)
+    check_output_is_free(tmp_path)
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {"chapter.tex": "mine", "comparison.json": "", "comparison.txt": "", "report.html": ""}
 

@@ -13,6 +13,7 @@ from hydra import initialize_config_dir
 from nmt import build, config
 from nmt.cli import compare
 from nmt.comparison import catalog, plan
+from nmt.comparison.compare import COMPARE_SETTINGS
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.runs import training_run
@@ -70,7 +71,7 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
         name = given["comparison"]["name"]
         with initialize_config_dir(find_config_folder(), version_base="1.3"):
             variants = plan.expand_variants(
-                overrides, None if name is None else catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+                overrides, None if name is None else catalog.read_comparison(name, COMPARE_SETTINGS)
             )
         check(compose_command("train", *variants[-1].overrides))
     else:
@@ -91,7 +92,7 @@ def test_every_example_runs(
         own, overrides = compare.split_arguments(words)
         given = compose_command("compare", *[expand_alias(word, compare.COMPARISON_ALIAS) for word in own])
         name = given["comparison"]["name"]
-        found = None if name is None else catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+        found = None if name is None else catalog.read_comparison(name, COMPARE_SETTINGS)
         assert plan.plan_jobs(overrides, seeds=[1], output=tmp_path / "out", at_once=1, named=found, cpus=1)
         return
     if example.command == "train":

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from nmt import build
 from nmt.cli import compare
 from nmt.comparison import catalog, plan
+from nmt.comparison.compare import COMPARE_SETTINGS
 from nmt.composition.paths import find_config_folder
 from nmt.errors import ConfigError
 from tests.builders import mark_slow_unless
@@ -31,7 +32,7 @@ variants:
 
 
 def read_variants(path: Path, text: str = WRITTEN) -> catalog.NamedComparison:
-    return catalog.read_comparison(str(write_lines(path / "mine.yaml", *text.split("\n"))), compare.COMPARE_SETTINGS)
+    return catalog.read_comparison(str(write_lines(path / "mine.yaml", *text.split("\n"))), COMPARE_SETTINGS)
 
 
 def expand_variants(given: Sequence[str], found: catalog.NamedComparison) -> list[plan.VariantOverrides]:
@@ -45,7 +46,7 @@ def expand_variants(given: Sequence[str], found: catalog.NamedComparison) -> lis
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_comparison_is_found_by_its_name_and_says_what_it_is(name: str) -> None:
-    found = catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+    found = catalog.read_comparison(name, COMPARE_SETTINGS)
     text = found.path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert len(found.variants) > 1
@@ -59,7 +60,7 @@ def test_a_comparison_is_found_by_its_name_and_says_what_it_is(name: str) -> Non
 def test_every_variant_passes_the_check_of_nmt_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, base: list[str]
 ) -> None:
-    found = catalog.read_comparison(name, compare.COMPARE_SETTINGS)
+    found = catalog.read_comparison(name, COMPARE_SETTINGS)
     if {re.split("[./=]", text)[0] for own in found.variants.values() for text in own} & {"attention"}:
         base = [text for text in base if not text.startswith("attention")]
     planned = plan.plan_jobs(base, seeds=[7], output=tmp_path / "out", at_once=1, named=found)
@@ -73,7 +74,7 @@ def test_every_variant_passes_the_check_of_nmt_train(
 def compose_attention(name: str) -> dict[str, tuple[str, str, str, int]]:
     """Score, scope, normalizer and heads of a comparison's variants, as nmt-train composes them."""
     found = {}
-    for label, own in catalog.read_comparison(name, compare.COMPARE_SETTINGS).variants.items():
+    for label, own in catalog.read_comparison(name, COMPARE_SETTINGS).variants.items():
         chosen = compose_command("train", *own)["attention"]
         found[label] = (*(chosen[axis]["name"] for axis in ("score", "scope", "normalizer")), chosen["heads"])
     return found  # type: ignore[return-value]
@@ -92,7 +93,7 @@ def test_names_say_what_the_variants_are() -> None:
 
 
 def test_the_sizes_of_britz_are_those_of_the_scores() -> None:
-    for label, own in catalog.read_comparison("bahdanau_britz", compare.COMPARE_SETTINGS).variants.items():
+    for label, own in catalog.read_comparison("bahdanau_britz", COMPARE_SETTINGS).variants.items():
         score, _, size = label.partition("-")
         found = compose_command("train", *own)["attention"]["score"]
         assert str(found.get("hidden_size", "")) == size, score
@@ -101,7 +102,7 @@ def test_the_sizes_of_britz_are_those_of_the_scores() -> None:
 def test_decoders_differ_in_nothing_but_when_they_ask() -> None:
     found = [
         compose_command("train", *own)["model"]
-        for own in catalog.read_comparison("decoders", compare.COMPARE_SETTINGS).variants.values()
+        for own in catalog.read_comparison("decoders", COMPARE_SETTINGS).variants.values()
     ]
     assert {model["decoder"]["name"] for model in found} == build.DECODER.table.keys()
     for model in found:
@@ -124,7 +125,7 @@ def test_a_file_is_found_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found == (tmp_path / "mine.yaml", yaml.safe_load(WRITTEN)["variants"], "large")
     monkeypatch.chdir(tmp_path)
     for asked in ("mine.yaml", "./mine.yaml"):
-        assert catalog.read_comparison(asked, compare.COMPARE_SETTINGS).variants == found.variants
+        assert catalog.read_comparison(asked, COMPARE_SETTINGS).variants == found.variants
 
 
 def test_names_are_combined_with_what_is_swept(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nmt.evaluation.validation import compute_forced_attention as given_pairs
 from nmt.runs.training_run import TrainingRun
 from nmt.search.protocols import Hypothesis
 from nmt.special_tokens import EOS, UNK
-from nmt.translation.translator import Translation
+from nmt.translation.translator import SearchResult
 from tests import tiny_runs
 
 CORPUS = Grammar(train=80, validation=1, test=1).load("train")
@@ -106,7 +106,7 @@ def test_a_picture_of_any_tokens_fits_its_words(run: TrainingRun, tokens: list[i
     columns = len(run.data.tokenizers.source.encode([source])[0]) + 1
     weights = np.full((len(tokens) + 1, columns), 1 / columns, dtype=np.float32)
     text = run.data.tokenizers.target.decode([tokens])[0]
-    translation = Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)])
+    translation = SearchResult(text, [Hypothesis(tokens, 0.0, 0.0, weights)])
     (forced,) = given_pairs(run.translator, [source], ["x"])
     gold = Gold(frozenset({(0, 0)}), frozenset({(0, 0), (1, 0)}))
     shown = make_probe_record(run.data.tokenizers, source, translation, "x", forced, gold)
@@ -117,8 +117,8 @@ def test_a_picture_of_any_tokens_fits_its_words(run: TrainingRun, tokens: list[i
 
 def test_where_there_are_no_weights_there_is_no_picture(run: TrainingRun) -> None:
     (forced,) = given_pairs(run.translator, ["a"], ["b"])
-    assert make_probe_record(run.data.tokenizers, "", Translation("", []), "", forced, None) is None
-    without = Translation("a", [Hypothesis([7], 0.0, 0.0, None)])
+    assert make_probe_record(run.data.tokenizers, "", SearchResult("", []), "", forced, None) is None
+    without = SearchResult("a", [Hypothesis([7], 0.0, 0.0, None)])
     assert make_probe_record(run.data.tokenizers, "a", without, "a", forced, None) is None
 
 
@@ -153,7 +153,7 @@ def test_measures_can_be_computed_from_the_numbers_of_a_picture(run: TrainingRun
     ]
     forced = PairAttention(weights, source_words, target_words, marks)
     shown = make_probe_record(
-        tokenizers, source, Translation(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), reference, forced, None
+        tokenizers, source, SearchResult(text, [Hypothesis(tokens, 0.0, 0.0, weights)]), reference, forced, None
     )
     stored = json.loads(json.dumps(shown))
     expected = compute_measures([forced])

@@ -4,18 +4,18 @@ import pytest
 
 from nmt.inference import inference, parts
 from nmt.inference.parts import encode_parts, translate_sentences, warn_of_long
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from tests.trained import TrainedRun
 
 
 @pytest.fixture(scope="module")
-def translator(trained: TrainedRun) -> Translator:
+def translator(trained: TrainedRun) -> BatchTranslator:
     settings = inference.InferenceSettings(device="cpu", threads=None, tokens=100)
     return inference.build_translator(inference.load(str(trained.folder), settings), settings, {})
 
 
 def test_of_a_long_line_no_more_is_read_than_its_first_pieces_need(
-    translator: Translator, caplog: pytest.LogCaptureFixture
+    translator: BatchTranslator, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokenizer = translator.tokenizers.source
     line = "the dog runs " * 100_000
@@ -29,7 +29,7 @@ def test_of_a_long_line_no_more_is_read_than_its_first_pieces_need(
 
 
 def test_sentences_are_translated_in_parts_and_joined_by_line(
-    translator: Translator, trained: TrainedRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    translator: BatchTranslator, trained: TrainedRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(parts, "SENTENCES_AT_ONCE", 2)
     lines = [list(trained.text.source[:3]), [], list(trained.text.source[3:5])]

@@ -10,7 +10,7 @@ import pytest
 from nmt.cli.translate import run_task
 from nmt.errors import DataError
 from nmt.inference.resumable import hash_model_folder, open_resumable
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from tests.commands import compose_command, read_lines, write_lines
 from tests.trained import TrainedRun
 
@@ -80,14 +80,14 @@ def test_an_interrupted_command_goes_on(trained: TrainedRun, tmp_path: Path, mon
     source = write_lines(tmp_path / "in.txt", *trained.text.source)
     given = ("translate", f"model={trained.folder}", f"input={source}", "chunk=3", "search.nbest=2", "format=nbest")
     run_task(compose_command(*given, f"output={tmp_path / 'whole.txt'}"))
-    real, calls = Translator.translate_ids, iter(range(9))
+    real, calls = BatchTranslator.translate_ids, iter(range(9))
 
-    def interrupted(self: Translator, ids: Any, **rest: Any) -> Any:
+    def interrupted(self: BatchTranslator, ids: Any, **rest: Any) -> Any:
         if next(calls) == 2:
             raise KeyboardInterrupt
         return real(self, ids, **rest)
 
-    monkeypatch.setattr(Translator, "translate_ids", interrupted)
+    monkeypatch.setattr(BatchTranslator, "translate_ids", interrupted)
     out = tmp_path / "out.txt"
     with pytest.raises(KeyboardInterrupt):
         run_task(compose_command(*given, f"output={out}"))

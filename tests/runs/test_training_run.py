@@ -21,7 +21,7 @@ from nmt.storage import manifest
 from nmt.storage.files import read_json
 from nmt.training.loop import Loop
 from nmt.training.metrics_logger import read_rows
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from tests import tiny_runs
 from tests.synthetic_light import lighten
 
@@ -114,7 +114,7 @@ def test_hypotheses_are_those_of_the_best_model_line_by_line(whole: tuple[dict[s
     loaded = model_folder.load(outcome.folder, device=torch.device("cpu"))
     text = build.build_corpus(settings).load("test")
     assert text is not None
-    translator = Translator(loaded.model, loaded.tokenizers, build.build_search(settings))
+    translator = BatchTranslator(loaded.model, loaded.tokenizers, build.build_search(settings))
     expected = [translation.text for translation in translator.translate(text.source)]
     assert (outcome.folder / "test.hypotheses.txt").read_text().split("\n")[:-1] == expected
     assert (outcome.folder / "test.source.txt").read_text().split("\n")[:-1] == list(text.source)

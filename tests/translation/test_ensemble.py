@@ -13,7 +13,7 @@ from nmt.search.protocols import Hypothesis
 from nmt.special_tokens import BOS, PAD
 from nmt.translation.ensemble import Ensemble
 from nmt.translation.stepper import InferenceModel, Vocabulary
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from nmt.trees import repeat_rows, select_rows
 from tests import tiny_runs
 from tests.builders import SOURCE_VOCAB, TARGET_VOCAB, Plan, build_seq2seq, make_mix
@@ -142,7 +142,7 @@ def translated(
     runs: list[TrainingRun], lines: list[str], tokens: int = 10_000, copies: int = 1
 ) -> list[list[Hypothesis]]:
     engine = Ensemble([InferenceModel(run.model) for run in runs for _ in range(copies)])
-    worker = Translator(runs[0].model, runs[0].data.tokenizers, BEAM, tokens=tokens, engine=engine)
+    worker = BatchTranslator(runs[0].model, runs[0].data.tokenizers, BEAM, tokens=tokens, engine=engine)
     return [translation.hypotheses for translation in worker.translate(lines)]
 
 
@@ -160,7 +160,7 @@ def same(found: list[list[Hypothesis]], expected: list[list[Hypothesis]], tolera
 def test_a_model_with_itself_translates_as_it_does_alone(runs: list[TrainingRun], copies: int) -> None:
     lines = ["", *runs[0].data.validation_text.source]
     for run in runs:
-        worker = Translator(run.model, run.data.tokenizers, BEAM, tokens=10_000, engine=InferenceModel(run.model))
+        worker = BatchTranslator(run.model, run.data.tokenizers, BEAM, tokens=10_000, engine=InferenceModel(run.model))
         alone = [translation.hypotheses for translation in worker.translate(lines)]
         # One is exactly what it is alone; the mean of more is rounded.
         same(translated([run], lines, copies=copies), alone, 0.0 if copies == 1 else 1e-4)

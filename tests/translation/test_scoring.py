@@ -14,7 +14,7 @@ from nmt.special_tokens import BOS, EOS, PAD
 from nmt.translation.ensemble import Ensemble
 from nmt.translation.scoring import PairScore, score_pairs
 from nmt.translation.stepper import InferenceModel
-from nmt.translation.translator import Translator
+from nmt.translation.translator import BatchTranslator
 from tests import tiny_runs
 
 Pairs = list[tuple[Sequence[int], Sequence[int]]]
@@ -67,7 +67,7 @@ def test_a_score_has_the_log_probability_of_every_token(runs: list[TrainingRun],
 def test_what_a_search_finds_has_the_log_prob_that_the_search_gives(runs: list[TrainingRun], models: int) -> None:
     run, engines = runs[0], [InferenceModel(each.model) for each in runs[:models]]
     engine = Ensemble(engines) if models > 1 else engines[0]
-    translator = Translator(run.model, run.data.tokenizers, Beam(size=3, nbest=2, max_ratio=0.5), engine=engine)
+    translator = BatchTranslator(run.model, run.data.tokenizers, Beam(size=3, nbest=2, max_ratio=0.5), engine=engine)
     ids = run.data.tokenizers.source.encode(run.data.validation_text.source[:2])
     listed = [
         (source, hypothesis)

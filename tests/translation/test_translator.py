@@ -17,7 +17,7 @@ from nmt.special_tokens import BOS
 from nmt.translation.ensemble import Ensemble
 from nmt.translation.shortlist import LexicalShortlist, Lexicon, train_ibm1
 from nmt.translation.stepper import InferenceModel
-from nmt.translation.translator import ShortlistSource, Translator, force_decode
+from nmt.translation.translator import BatchTranslator, ShortlistSource, force_decode
 from tests import tiny_runs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -71,8 +71,8 @@ def test_no_pairs_have_no_alignments(run: TrainingRun) -> None:
 @pytest.mark.parametrize("search", [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)])
 def test_translations_do_not_depend_on_the_budget_of_a_batch(run: TrainingRun, search: Greedy | Beam) -> None:
     lines = ["", *run.data.validation_text.source, "   ", run.data.validation_text.source[0]]
-    together = Translator(run.model, run.data.tokenizers, search, tokens=10_000).translate(lines)
-    alone = Translator(run.model, run.data.tokenizers, search, tokens=1).translate(lines)
+    together = BatchTranslator(run.model, run.data.tokenizers, search, tokens=10_000).translate(lines)
+    alone = BatchTranslator(run.model, run.data.tokenizers, search, tokens=1).translate(lines)
     assert len(together) == len(lines)
     for one, other in zip(together, alone, strict=True):
         assert one.text == other.text
@@ -99,7 +99,7 @@ SEARCHED = [Greedy(max_ratio=0.5), Beam(size=3, nbest=2, max_ratio=0.5)]
 @pytest.mark.parametrize("listed", [False, True])
 def test_translations_do_not_depend_on_order_and_company(run: TrainingRun, search: Greedy | Beam, listed: bool) -> None:
     chosen = listing(run, translations=4, frequent=5) if listed else None
-    translator = Translator(
+    translator = BatchTranslator(
         run.model, run.data.tokenizers, search, engine=InferenceModel(run.model), shortlist_source=chosen
     )
     lines = run.data.validation_text.source
@@ -116,7 +116,7 @@ def test_a_shortlist_leaves_a_sentence_what_the_lexicon_says(run: TrainingRun) -
     chosen = listing(run, translations=2, frequent=3)
     ids = run.data.tokenizers.source.encode(run.data.validation_text.source)
     for search in (Greedy(max_ratio=0.5), Sampling(max_ratio=0.5, seed=3, temperature=9.0)):
-        translator = Translator(run.model, run.data.tokenizers, search, shortlist_source=chosen)
+        translator = BatchTranslator(run.model, run.data.tokenizers, search, shortlist_source=chosen)
         for sentence, found in zip(ids, translator.search_all(ids), strict=True):
             words, allowed = chosen.choice.shortlist(chosen.lexicon, [sentence], joint=True)
             assert set(found[0].tokens) <= set(words[allowed[0]].tolist())
@@ -129,8 +129,8 @@ def test_a_shortlist_of_everything_changes_nothing(run: TrainingRun) -> None:
         LexicalShortlist(translations=1, frequent=size),
     )
     lines = run.data.validation_text.source
-    plain = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate(lines)
-    listed = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5), shortlist_source=everything)
+    plain = BatchTranslator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate(lines)
+    listed = BatchTranslator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5), shortlist_source=everything)
     for one, other in zip(plain, listed.translate(lines), strict=True):
         assert one.text == other.text
         assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
@@ -143,7 +143,7 @@ def test_a_shortlist_of_everything_changes_nothing(run: TrainingRun) -> None:
 def test_translations_begin_with_their_prefixes(run: TrainingRun, search: Beam | Sampling, listed: bool) -> None:
     chosen = listing(run, translations=2, frequent=3) if listed else None
     engine = Ensemble([InferenceModel(run.model), InferenceModel(run.model)])
-    translator = Translator(run.model, run.data.tokenizers, search, engine=engine, shortlist_source=chosen)
+    translator = BatchTranslator(run.model, run.data.tokenizers, search, engine=engine, shortlist_source=chosen)
     ids = [*run.data.tokenizers.source.encode(run.data.validation_text.source[:2]), []]
     texts = ["Der Hund", "", "Der"]
     prefixes = run.data.tokenizers.target.encode(texts)
@@ -165,11 +165,11 @@ def test_pieces_and_words_are_exempt_from_not_repeating(run: TrainingRun) -> Non
     exempt = set(tokenizers.target.find_pieces(word))
     for listed in (None, listing(run, translations=4, frequent=30)):
         search = Greedy(no_repeat_ngram=1, no_repeat_exempt=[word], min_ratio=0.5, max_ratio=0.5)
-        (found,) = Translator(run.model, tokenizers, search, shortlist_source=listed).translate(lines)
+        (found,) = BatchTranslator(run.model, tokenizers, search, shortlist_source=listed).translate(lines)
         tokens = found.hypotheses[0].tokens
         assert {token for token in tokens if tokens.count(token) > 1} <= exempt
     with pytest.raises(ConfigError, match=r"no_repeat_exempt names '漢字'"):
-        Translator(run.model, tokenizers, Greedy(no_repeat_exempt=[word, "漢字"]))
+        BatchTranslator(run.model, tokenizers, Greedy(no_repeat_exempt=[word, "漢字"]))
 
 
 def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: TrainingRun) -> None:
@@ -183,7 +183,7 @@ def test_an_empty_line_stays_empty_and_the_others_in_their_places(run: TrainingR
 
 def test_a_hypothesis_has_the_weights_of_its_own_forced_alignment(run: TrainingRun) -> None:
     line = run.data.validation_text.source[0]
-    (translation,) = Translator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate([line])
+    (translation,) = BatchTranslator(run.model, run.data.tokenizers, Beam(size=3, max_ratio=0.5)).translate([line])
     hypothesis = translation.hypotheses[0]
     source = run.data.tokenizers.source.encode([line])[0]
     (wanted,) = force_decode(run.model, [(source, hypothesis.tokens)], position="predicted")
@@ -194,7 +194,7 @@ def test_a_hypothesis_has_the_weights_of_its_own_forced_alignment(run: TrainingR
 def test_weights_need_not_be_kept(run: TrainingRun) -> None:
     lines = run.data.validation_text.source[:2]
     kept = run.translator.translate(lines)
-    light = Translator(run.model, run.data.tokenizers, run.translator.search, weights=False).translate(lines)
+    light = BatchTranslator(run.model, run.data.tokenizers, run.translator.search, weights=False).translate(lines)
     assert [t.text for t in light] == [t.text for t in kept]
     assert all(t.hypotheses[0].weights is None for t in light)
     assert all(t.hypotheses[0].weights is not None for t in kept)
@@ -203,6 +203,8 @@ def test_weights_need_not_be_kept(run: TrainingRun) -> None:
 def test_it_is_told_when_sentences_are_done(run: TrainingRun) -> None:
     ids = run.data.tokenizers.source.encode([*run.data.validation_text.source, ""])
     done: list[int] = []
-    Translator(run.model, run.data.tokenizers, Greedy(max_ratio=0.2), tokens=60).translate_ids(ids, done=done.append)
+    BatchTranslator(run.model, run.data.tokenizers, Greedy(max_ratio=0.2), tokens=60).translate_ids(
+        ids, done=done.append
+    )
     assert sum(done) == len(ids)
     assert len(done) > 1

@@ -1,0 +1,95 @@
+"""Attention as a module for models of your own, by the names of its parts."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from nmt import build, config
+from nmt.attention.attention import Attention
+from nmt.config import Variants
+from nmt.errors import ConfigError
+
+
+class AttentionOutput(NamedTuple):
+    """context: what was read, as wide as the memory. weights: of every source position, in each head."""
+
+    context: Float[Tensor, "row target memory"]
+    weights: Float[Tensor, "row head target source"]
+
+
+class AttentionLayer(nn.Module):
+    """weights = normalizer(score(query, keys) + mask + scope),  context = weights . values
+
+    >>> attention = AttentionLayer.of(score="additive", scope="local_p", heads=4, query_size=12, memory_size=8)
+    >>> query, states = torch.randn(2, 3, 12), torch.randn(2, 5, 8)
+    >>> mask = torch.tensor([[True] * 5, [True] * 4 + [False]])
+    >>> context, weights = attention(query, states, mask)
+    >>> context.shape, weights.shape
+    (torch.Size([2, 3, 8]), torch.Size([2, 4, 3, 5]))
+    """
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        score: str = "additive",
+        scope: str = "global",
+        normalizer: str = "softmax",
+        heads: int = 1,
+        query_size: int,
+        memory_size: int,
+        **settings: Any,
+    ) -> "AttentionLayer":
+        """An attention made of its parts, by the names that `attention/score=` and the others have.
+
+        settings: of the parts, such as half_width=5 of a local scope; `hidden_size` is that of the query unless given,
+        and all others have the defaults of the parts. Raises ConfigError for what is wrong.
+        """
+        if score == build.NONE:
+            raise ConfigError("score='none' is no attention: it has no weights. Choose another score.")
+        names = {"score": score, "scope": scope, "normalizer": normalizer}
+        chosen: dict[str, Any] = {axis: {"name": name} for axis, name in names.items()}
+        owners = find_owners(names)
+        for key, value in {"hidden_size": query_size, **settings}.items():
+            for axis in owners.get(key, []):
+                chosen[axis][key] = value
+        if unknown := [key for key in settings if key not in owners]:
+            raise ConfigError(f"{unknown[0]} is not a setting of these parts. {config.suggest(unknown[0], owners)}")
+        checked = config.check({"heads": heads, **chosen}, build.ATTENTION)
+        return cls(build.build_attention(checked, query_size=query_size, memory_size=memory_size, directions=1))
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        states: Float[Tensor, "row source memory"],
+        mask: Bool[Tensor, "row source"] | None = None,
+        positions: Int[Tensor, "row target"] | None = None,
+    ) -> AttentionOutput:
+        """Every query looks at the states where the mask is True. positions: of the queries, 0, 1, ... unless given."""
+        rows, target = query.shape[:2]
+        if mask is None:
+            mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        if positions is None:
+            positions = torch.arange(target, device=query.device).expand(rows, target)
+        found = self.attention(query, self.attention.remember(states, mask), positions)
+        return AttentionOutput(found.context, found.weights)
+
+
+def find_owners(names: Mapping[str, str]) -> dict[str, list[str]]:
+    """The settings of the parts of an attention, each with the axes whose part has it."""
+    owners: dict[str, list[str]] = {}
+    for axis, name in names.items():
+        variants = build.ATTENTION[axis]
+        assert isinstance(variants, Variants)
+        if name in variants.table:
+            for key in config.inspect_parameters(variants.table[name]):
+                if key not in variants.injected:
+                    owners.setdefault(key, []).append(axis)
+    return owners

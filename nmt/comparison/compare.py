@@ -1,0 +1,181 @@
+"""A comparison from its words to its tables: what nmt-compare and `nmt.compare` do."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nmt import config
+from nmt.composition.overrides import quote
+from nmt.errors import ConfigError
+from nmt.printable import escape_controls
+
+if TYPE_CHECKING:
+    from nmt.report.comparison import Comparison
+
+TABLE_NAME = "comparison"
+"""The name of the table's files, before .txt, .md, .csv, .tex and .json."""
+
+MAX_SEEDS = 10_000
+"""As many as a comparison has runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """What `configs/compare.yaml` says; every other setting goes to nmt-train.
+
+    comparison: under `name`, a file of variants that have names. seeds: how many, from 1, or which. baseline: the label
+    of the variant that the others are tested against; None is the comparison's own, or the first. jobs: runs at once.
+    launcher: where they run, and its settings. ensembles: which runs are put together for further rows.
+    """
+
+    output: str
+    seeds: int | list[int]
+    baseline: str | None
+    jobs: int
+    comparison: dict[str, str | None] = field(default_factory=lambda: {"name": None})
+    launcher: dict[str, Any] = field(default_factory=lambda: {"name": "local"})
+    ensembles: Literal["none", "seeds", "variants", "both"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"jobs is a number of runs at once and must be at least 1; got {self.jobs}.")
+        if (count := self.seeds if isinstance(self.seeds, int) else len(self.seeds)) > MAX_SEEDS:
+            raise ConfigError(f"seeds={count} would be so many runs of each variant; {MAX_SEEDS} are enough.")
+        if not self.seed_numbers or min(self.seed_numbers) < 0 or len(set(self.seed_numbers)) < len(self.seed_numbers):
+            raise ConfigError(
+                "seeds must be a number of seeds, at least 1, or a list of different ones from 0, such as seeds=[5,6]; "
+                f"got seeds={self.seeds}."
+            )
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        """The seeds themselves."""
+        return list(range(1, self.seeds + 1)) if isinstance(self.seeds, int) else self.seeds
+
+
+COMPARE_SETTINGS = frozenset(field.name for field in fields(CompareSettings))
+
+COMPARISON_ALIAS = {"comparison=": "comparison.name="}
+"""`comparison` would be a group by that name; its files are not Hydra's, but lists of what nmt-train is given."""
+
+
+class ComparisonInterrupt(BaseException):
+    """Raised where a comparison ends because of a signal, whose number it has; its runs have saved what they had."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+def compare_variants(settings: CompareSettings, overrides: Sequence[str], command: str) -> "Comparison":
+    """Checks every run, trains those that are not finished, and writes the tables. `command` is told in them.
+
+    Raises ConfigError with the problems of all variants, and ComparisonInterrupt.
+    """
+    from nmt.comparison import catalog, ensembles, plan, results
+    from nmt.comparison.launchers import LAUNCHER
+    from nmt.storage.run_lock import lock
+
+    launcher = config.build_variant(
+        LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"]
+    )
+    launcher.check()
+    check_spelling(overrides)
+    output = Path(settings.output)
+    comparison_name = settings.comparison.get("name")
+    named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
+    jobs = plan.plan_jobs(
+        overrides,
+        seeds=settings.seed_numbers,
+        output=output,
+        at_once=settings.jobs,
+        named=named_comparison,
+        cpus=launcher.cpus,
+    )
+    default_baseline = None if named_comparison is None else named_comparison.baseline
+    baseline = plan.find_baseline(jobs, default_baseline if settings.baseline is None else settings.baseline)
+    ensemble_rows = ensembles.plan_ensembles(jobs, settings.ensembles, output)
+    check_output_is_free(output)
+    with lock(output):
+        signal_number = launcher.work(jobs, at_once=settings.jobs)
+        if signal_number:
+            raise ComparisonInterrupt(signal_number)
+        runs, ensemble_runs = results.collect_runs(jobs), ensembles.collect_ensembles(ensemble_rows)
+        pairing = ensembles.pair_by_seed(ensemble_rows, ensemble_runs)
+        comparison = results.compare_runs({**runs, **ensemble_runs}, baseline=baseline, command=command, paired=pairing)
+        write_tables(comparison, output)
+    return comparison
+
+
+def check_output_is_free(output: Path) -> None:
+    """Raises ConfigError where the comparison would overwrite what is not its own: a run, or somebody's files."""
+    from nmt.runs import run_folder
+
+    table = f"{TABLE_NAME}.json"
+    names = [
+        table,
+        *(f"{TABLE_NAME}.{ending}" for ending in ("txt", "md", "csv", "tex")),
+        "report.html",
+        run_folder.FIGURES,
+    ]
+    existing = [name for name in names if (output / name).exists()]
+    if run_folder.is_run_folder(output) or (existing and table not in existing):
+        contents = "a run of nmt-train" if run_folder.is_run_folder(output) else ", ".join(existing)
+        raise ConfigError(
+            f"{output} holds {contents}, which a comparison would overwrite. Choose another output=..., or move that "
+            "away."
+        )
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command line as what Hydra reads for this command, --help and the like with it, and what nmt-train gets."""
+    own, overrides = [], []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        ours = key.lstrip("+~").split(".")[0] in COMPARE_SETTINGS
+        if argument in ("-m", "--multirun"):  # as if it were given: sweeping is what this command does
+            continue
+        if key == "seeds" and re.fullmatch(r"\d+(,\d+)+", value):
+            own.append(f"seeds=[{value}]")
+        elif ours and "=" in value and not value.startswith(("'", '"', "{", "[")):
+            own.append(f"{key}={quote(value)}")  # labels such as attention=bahdanau, for which Hydra wants quotes
+        elif ours or argument.startswith("-") or not (equals or argument.startswith("~")):
+            own.append(argument)
+        else:
+            overrides.append(argument)
+    return own, overrides
+
+
+def check_spelling(overrides: Sequence[str]) -> None:
+    """Raises ConfigError where a word for nmt-train is none of its settings, but nearly one of the comparison's."""
+    from nmt import build
+
+    train_settings = {*build.TRAIN, "experiment", "debug", "hydra"}
+    for override in overrides:
+        key = re.split("[./=]", override.lstrip("+~"))[0]
+        if key not in train_settings and difflib.get_close_matches(key, [*train_settings, *COMPARE_SETTINGS], n=1) in (
+            [name] for name in COMPARE_SETTINGS - train_settings
+        ):
+            raise ConfigError(f"{key} is not a setting. {config.suggest(key, COMPARE_SETTINGS)}")
+
+
+def write_tables(comparison: "Comparison", output: Path) -> None:
+    """The table as text, Markdown, CSV, LaTeX and JSON, and the page."""
+    from nmt.report.comparison import format_csv, format_json, format_markdown, format_text
+    from nmt.report.latex import format_latex
+    from nmt.runs.report import write_comparison
+
+    table = escape_controls(format_text(comparison), keep="\n")
+    contents = {
+        "txt": table,
+        "md": format_markdown(comparison),
+        "csv": format_csv(comparison),
+        "json": format_json(comparison),
+    }
+    contents["tex"] = format_latex(comparison)
+    for ending, content in contents.items():
+        (output / f"{TABLE_NAME}.{ending}").write_bytes(content.encode("utf-8", "backslashreplace"))
+    write_comparison(comparison, output)

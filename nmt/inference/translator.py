@@ -1,0 +1,278 @@
+"""Trained models in Python: they translate lines, score given translations, and align words."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from nmt import build, config
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import ConfigError, DataError, ModelError
+from nmt.evaluation.alignment import reverse as reverse_links
+from nmt.evaluation.alignment import symmetrize as symmetrize_links
+from nmt.evaluation.measures import PairAttention
+from nmt.evaluation.validation import compute_forced_attention
+from nmt.inference.alignments import align_hypothesis, build_extraction, make_alignment
+from nmt.inference.inference import InferenceSettings, build_translator, merge_search
+from nmt.inference.prefixes import encode_prefixes
+from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore
+from nmt.kernels.quantized_linear import Precision
+from nmt.model_folder import LoadedModel
+from nmt.progress import make_bar
+from nmt.search.protocols import Hypothesis
+from nmt.translation.scoring import PairScore, score_pairs
+from nmt.translation.translator import BatchTranslator, Position
+
+logger = logging.getLogger(__name__)
+
+CHUNK_LINES = 2000
+"""Lines that are sorted by length and translated together."""
+
+Symmetrization = Literal["grow_diag_final_and", "intersection", "union"]
+
+
+class Translator:
+    """One trained model, or an ensemble of several, that translates, scores and aligns; `nmt.load` makes it.
+
+    models: the torch modules. tokenizers: of source and target. source_language, target_language: as the model was
+    trained with. Several threads may use it; they take turns. It has no effect on the process: number of threads,
+    random numbers and floating-point settings of torch stay as they are.
+    """
+
+    def __init__(
+        self,
+        loaded: Sequence[LoadedModel],
+        *,
+        work: InferenceSettings,
+        precision: Precision = "float32",
+        shortlist: Mapping[str, Any],
+    ) -> None:
+        first, *others = loaded
+        self.folders = [each.folder for each in loaded]
+        self.models = [each.model for each in loaded]
+        self.tokenizers: Tokenizers = first.tokenizers
+        self.source_language: str = first.settings["source_language"]
+        self.target_language: str = first.settings["target_language"]
+        self._first = first
+        self._translator = build_translator(first, work, {}, others=others, precision=precision, shortlist=shortlist)
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        folders = ", ".join(str(folder) for folder in self.folders)
+        return f"<translation model {self.source_language}-{self.target_language}: {folders}>"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.models[0].parameters()).device
+
+    # Translating ------------------------------------------------------------------------------------------------------
+
+    def translate(
+        self,
+        lines: Sequence[str],
+        *,
+        search: str | Mapping[str, Any] | None = None,
+        prefixes: Sequence[str] | None = None,
+        alignments: bool = True,
+        max_source: int | None = 500,
+        progress: bool = False,
+    ) -> list[Translation]:
+        """A translation of each line, in their order.
+
+        search: settings that differ from the model's own search, {"size": 8, "nbest": 8}; or another search, by its
+        name or with its name, {"name": "sampling", "top_p": 0.9}, whose other settings have their defaults. They are
+        those of the command line. prefixes: how each translation must begin, "" where it may begin with anything.
+        alignments: whether translations have their attention, which takes memory and some time. max_source: pieces; of
+        a longer line the beginning is translated, with a warning in the log. progress: shows a bar.
+
+        Raises ConfigError for a setting of the search that is wrong, and DataError for prefixes that do not fit.
+        """
+        check_lines("lines", lines)
+        if prefixes is not None:
+            check_pairs(lines, prefixes, "lines", "prefixes")
+        if max_source is not None and max_source < 1:
+            raise ConfigError(f"max_source must be at least 1; got {max_source}.")
+        has_weights = alignments and any(model.has_attention for model in self.models)
+        worker = replace(self._translator, search=self._build_search(search), weights=has_weights)
+        translations: list[Translation] = []
+        with (
+            self._lock,
+            make_bar(total=len(lines), desc="translating", unit=" lines", disable=None if progress else True) as bar,
+        ):
+            for first in range(0, len(lines), CHUNK_LINES):
+                part = slice(first, first + CHUNK_LINES)
+                start = time.perf_counter()
+                ids = truncate(self.tokenizers.source.encode(lines[part]), max_source, first=first)
+                begun = None if prefixes is None else prefixes[part]
+                encoded = encode_prefixes(self.tokenizers.target, begun, first=first, max_pieces=max_source)
+                found = worker.search_all(ids, prefixes=encoded, done=bar.update)
+                seconds = (time.perf_counter() - start) / len(ids)
+                translations += [
+                    self._make_translation(*row, seconds=seconds) for row in zip(lines[part], ids, found, strict=True)
+                ]
+        return translations
+
+    def _build_search(self, search: str | Mapping[str, Any] | None) -> Any:
+        """The model's own search with these settings, or another one. Raises ConfigError."""
+        chosen = merge_search(self._first, {"name": search} if isinstance(search, str) else search or {})
+        return build.build_search(config.check({"search": chosen}, {"search": build.SEARCH}))
+
+    def _make_translation(
+        self, line: str, ids: Sequence[int], hypotheses: Sequence[Hypothesis], *, seconds: float
+    ) -> Translation:
+        """The public form of what a search found."""
+        if not hypotheses:
+            return Translation("", 0.0, [], None, [], seconds)
+        target = self.tokenizers.target
+        texts = target.decode([hypothesis.tokens for hypothesis in hypotheses])
+        nbest = [
+            TranslationHypothesis(
+                text,
+                hypothesis.score,
+                hypothesis.log_prob,
+                [*target.convert_ids_to_pieces(hypothesis.tokens), END_PIECE],
+                hypothesis.log_probs.tolist(),
+            )
+            for text, hypothesis in zip(texts, hypotheses, strict=True)
+        ]
+        alignment = align_hypothesis(self.tokenizers, line, ids, texts[0], hypotheses[0])
+        return Translation(texts[0], nbest[0].score, nbest, alignment, nbest[0].pieces, seconds)
+
+    # Given translations -----------------------------------------------------------------------------------------------
+
+    def score(
+        self, source: Sequence[str], target: Sequence[str], *, max_source: int | None = 500
+    ) -> list[TranslationScore]:
+        """How probable each target line is as a translation of the source line of the same number.
+
+        The text is cut into pieces anew, so the numbers may differ from those of a search that put other pieces
+        together to the same text. max_source: as in `translate`. Raises DataError unless there are as many lines of
+        both.
+        """
+        check_pairs(source, target, "source", "target")
+        sources = truncate(self.tokenizers.source.encode(source), max_source, first=0)
+        targets = self.tokenizers.target.encode(target)
+        with self._lock:
+            scores = score_pairs(self.models, list(zip(sources, targets, strict=True)), tokens=self._pair_tokens)
+        return [self._make_score(*row) for row in zip(target, targets, scores, strict=True)]
+
+    def _make_score(self, text: str, ids: Sequence[int], score: PairScore) -> TranslationScore:
+        """The public form of a score."""
+        pieces = [*self.tokenizers.target.convert_ids_to_pieces(ids), END_PIECE]
+        numbers = score.log_prob, score.tokens, score.per_token, score.perplexity
+        return TranslationScore(text, *numbers, pieces, score.log_probs.tolist())
+
+    def align(
+        self,
+        source: Sequence[str],
+        target: Sequence[str],
+        *,
+        extract: str | Mapping[str, Any] = "argmax",
+        position: Position = "predicted",
+        reverse: "Translator | None" = None,
+        symmetrize: Symmetrization = "grow_diag_final_and",
+    ) -> list[Alignment]:
+        """Links between the words of each pair, from the attention of the model when it must produce the target.
+
+        extract: `argmax` links each target word to the source word with the highest weight; {"name": "threshold",
+        "threshold": 0.1} links words with a greater weight. position: where the weights of a word are read, at the step
+        that predicts it or at the next, which reads it. reverse: a model for the other direction, whose links are
+        joined with these as `symmetrize` says. The weights of an ensemble are the mean over its models with attention.
+
+        Raises DataError unless there are as many lines of both, ModelError where there is no attention, and
+        ConfigError.
+        """
+        check_pairs(source, target, "source", "target")
+        extraction = build_extraction(extract)
+        checked = config.check(
+            {"position": position, "symmetrize": symmetrize}, {"position": Position, "symmetrize": Symmetrization}
+        )
+        if reverse is not None and self.source_language != self.target_language:
+            check_direction(self, reverse)
+        found = [
+            make_alignment(
+                self.tokenizers,
+                pair,
+                source=s.split(),
+                target=t.split(),
+                pieces=(self.tokenizers.source.encode_with_words(s)[0], self.tokenizers.target.encode_with_words(t)[0]),
+                extract=extraction,
+                position=position,
+            )
+            for s, t, pair in zip(source, target, self._force_attention(source, target), strict=True)
+        ]
+        if reverse is None:
+            return found
+        others = reverse.align(target, source, extract=extract, position=position)
+        return [
+            replace(
+                one,
+                links=frozenset(symmetrize_links(one.links, reverse_links(other.links), checked["symmetrize"])),
+            )
+            for one, other in zip(found, others, strict=True)
+        ]
+
+    def _force_attention(self, source: Sequence[str], target: Sequence[str]) -> Iterator[PairAttention]:
+        """The attention of all pairs: the mean over the models that have any. Raises ModelError where none has."""
+        attending = [model for model in self.models if model.has_attention]
+        if not attending:
+            raise ModelError(
+                f"{', '.join(map(str, self.folders))} holds a model without attention (attention=none), so it has no "
+                "weights to link words by. Choose a model that was trained with attention."
+            )
+        workers = [
+            BatchTranslator(model, self.tokenizers, self._translator.search, tokens=self._pair_tokens)
+            for model in attending
+        ]
+        with self._lock:
+            found = [compute_forced_attention(worker, source, target) for worker in workers]
+        for same in zip(*found, strict=True):
+            mean = np.mean([pair.weights for pair in same], axis=0) if len(same) > 1 else same[0].weights
+            yield same[0]._replace(weights=mean)
+
+    @property
+    def _pair_tokens(self) -> int:
+        """Positions a batch of pairs, which has two sides."""
+        return max(1, self._translator.tokens // 2)
+
+
+def truncate(ids: Sequence[Sequence[int]], max_pieces: int | None, *, first: int) -> list[Sequence[int]]:
+    """Sources of at most so many pieces; of longer ones the beginning, with a warning. `first` lines came before."""
+    for number, source in enumerate(ids, start=first + 1):
+        if max_pieces is not None and len(source) > max_pieces:
+            logger.warning(
+                "line %d has %d pieces; only the first %d are read (max_source)", number, len(source), max_pieces
+            )
+    return [source[:max_pieces] for source in ids]
+
+
+def check_lines(name: str, lines: Sequence[Any]) -> None:
+    """Raises DataError where one text stands for a list of texts."""
+    if isinstance(lines, str):
+        raise DataError(f"{name} must be a list of lines; got one text. Write [text], or text.splitlines().")
+
+
+def check_pairs(one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> None:
+    """Raises DataError unless line n of one can belong to line n of the other."""
+    check_lines(name, one)
+    check_lines(other_name, other)
+    if len(one) != len(other):
+        raise DataError(
+            f"{name} has {len(one)} lines and {other_name} {len(other)}, but line n of one belongs to line n of the "
+            "other. Give two texts in the same order, with an empty line where something is missing."
+        )
+
+
+def check_direction(forward: Translator, reverse: Translator) -> None:
+    """Raises ConfigError where two models translate in the same direction."""
+    if reverse.source_language == forward.source_language:
+        raise ConfigError(
+            f"reverse translates from {reverse.source_language}, as this model does; links are joined with those of a "
+            f"model from {forward.target_language} to {forward.source_language}."
+        )
