@@ -8,10 +8,12 @@ from torch import nn
 
 from nmt import config
 from nmt.attention.attention import Attention
+from nmt.attention.history import HISTORIES
 from nmt.attention.none import NoAttention, NoScore
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
+from nmt.attention.scored import ScoredAttention
 from nmt.config import ConfigDict, Schema, Variants
 from nmt.data.batching import BatchSettings
 from nmt.data.corpus import Corpus, Files
@@ -50,6 +52,7 @@ SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_size", "heads"}))
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
+HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
 DECODER = Variants(DECODERS, frozenset({"embedding_size", "memory_size", "attention", "readout_dropout"}))
 BRIDGE = Variants(
@@ -67,7 +70,16 @@ MODEL: dict[str, Schema | Any] = {
     "bridge": BRIDGE,
     "decoder": DECODER,
 }
-ATTENTION: dict[str, Schema | Any] = {"heads": int, "score": SCORE, "scope": SCOPE, "normalizer": NORMALIZER}
+ATTENTION: dict[str, Schema | Any] = {
+    "heads": int,
+    "score": SCORE,
+    "scope": SCOPE,
+    "normalizer": NORMALIZER,
+    "history": HISTORY,
+}
+NEUTRAL_AXES = {"scope": "global", "normalizer": "softmax", "history": "none"}
+"""What the axes are where there is no attention."""
+
 
 TRAIN: dict[str, Schema | Any] = {
     "data": DATA,
@@ -197,23 +209,25 @@ def build_on_meta(settings: Mapping[str, Any], *, source_vocab: int, target_voca
 
 
 def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int) -> Attention:
-    """Attention put together from its four choices, or none."""
+    """Attention put together from its choices, or none."""
     heads = chosen["heads"]
     if heads < 1:
         raise ConfigError(f"attention.heads must be at least 1; got {heads}.")
     if chosen["score"]["name"] == NONE:
-        found = (heads, chosen["scope"]["name"], chosen["normalizer"]["name"])
-        if found != (1, "global", "softmax"):
+        others = {axis: chosen[axis]["name"] for axis in NEUTRAL_AXES}
+        if heads != 1 or others != NEUTRAL_AXES:
+            choices = ", ".join(f"attention/{axis}={name}" for axis, name in others.items())
             raise ConfigError(
-                "attention/score=none is no attention, so there is nothing that heads, a scope or a normalizer could "
-                f"change; got attention.heads={found[0]}, attention/scope={found[1]} and "
-                f"attention/normalizer={found[2]}. Leave them out, or choose attention=none, which sets all."
+                "attention/score=none is no attention, so heads and other axes have nothing to change; got "
+                f"attention.heads={heads}, {choices}. Leave them out, or choose attention=none, which sets all."
             )
         return NoAttention(memory_size=memory_size, directions=directions)
-    return Attention(
-        score=config.build_variant(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads),
+    score = config.build_variant(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads)
+    return ScoredAttention(
+        score=score,
         scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
         normalizer=config.build_variant(NORMALIZER, chosen["normalizer"]),
+        history=config.build_variant(HISTORY, chosen["history"], key_size=score.key_size, heads=heads),
         memory_size=memory_size,
         heads=heads,
     )

@@ -82,7 +82,7 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
     files do not hold.
     """
     folder = find_model_folder(Path(path))
-    settings = read_config(folder)
+    settings = add_new_settings(read_config(folder))
     try:
         settings = config.check(settings, CONFIG_SCHEMA)
         if settings["format"] != FORMAT:
@@ -114,6 +114,14 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
     except (OSError, ValueError, RuntimeError, MemoryError) as problem:
         raise ModelError(f"The model in {shorten(folder)} cannot be loaded: {shorten(problem)}") from problem
     return LoadedModel(model.to(device).eval(), tokenizers, settings, folder)
+
+
+def add_new_settings(settings: Any) -> Any:
+    """The settings of a model folder with those that older versions did not write, as they were then."""
+    attention = settings.get("attention") if isinstance(settings, dict) else None
+    if not isinstance(attention, dict):
+        return settings
+    return {**settings, "attention": {"history": {"name": build.NEUTRAL_AXES["history"]}, **attention}}
 
 
 def check_numbers(model: Seq2Seq, tokenizers: Tokenizers, folder: Path) -> None:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.attention import Attention
+from nmt.attention.history import HISTORIES
 from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES, Window
 from nmt.attention.score import SCORES, Score
+from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
 from nmt.model.cells import CELLS
@@ -43,17 +45,18 @@ class Mix(NamedTuple):
     settings: tuple[tuple[str, Any], ...]
     normalizer: str
     heads: int
+    history: str = "none"
 
     def __str__(self) -> str:
-        return "-".join(
-            [self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)]
-        )
+        names = [self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)]
+        return "-".join([*names, *([] if self.history == "none" else [self.history])])
 
 
+STATELESS = [name for name, cls in NORMALIZERS.items() if not cls.has_past]
 SCOPE_SETTINGS = [*((name, ()) for name in SCOPES), ("local_p", (("renormalize", True),))]
 MIXES = [
     Mix(score, scope, settings, normalizer, heads)
-    for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, NORMALIZERS, HEADS)
+    for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, STATELESS, HEADS)
 ]
 
 
@@ -103,8 +106,13 @@ def build_attention(
     score, size = build_score(mix.score, mix.heads, query_size, memory_size)
     scope = SCOPES[mix.scope]
     window = scope(query_size=size, heads=mix.heads, **select_accepted(scope, SMALL_SETTINGS), **dict(mix.settings))
-    attention = Attention(
-        score=score, scope=window, normalizer=NORMALIZERS[mix.normalizer](), memory_size=memory_size, heads=mix.heads
+    attention = ScoredAttention(
+        score=score,
+        scope=window,
+        normalizer=NORMALIZERS[mix.normalizer](),
+        history=HISTORIES[mix.history](key_size=score.key_size, heads=mix.heads),
+        memory_size=memory_size,
+        heads=mix.heads,
     )
     return attention, size
 

@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.attention import Attended, AttendFn, Attention, Past
 from nmt.attention.memory import Memory
@@ -26,7 +26,8 @@ class NoAttention(Attention):
     has_weights = False
 
     def __init__(self, *, memory_size: int, directions: int) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
+        self.context_size = memory_size
         self.direction_size = memory_size // directions
 
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
@@ -37,11 +38,11 @@ class NoAttention(Attention):
         summary = torch.cat([forward, backward], -1).unsqueeze(1)
         return Memory(keys=summary, values=summary, bias=summary.new_zeros(len(summary), 1), lengths=lengths)
 
-    def bind(self, memory: Memory) -> AttendFn:
-        """What gives the summary to each of one batch's queries."""
+    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
         summary = memory.values.squeeze(1)
 
         def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            return Attended(summary.expand(-1, query.shape[1], -1), None, past)
+            rows, target, _ = query.shape
+            return Attended(summary.repeat_interleave(rows // len(summary), 0).expand(-1, target, -1))
 
         return attend

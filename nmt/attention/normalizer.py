@@ -11,8 +11,14 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from nmt.attention.attention import Past
+from nmt.attention.memory import Memory
+from nmt.errors import ConfigError
+from nmt.masks import NEG_INF
 
 Scores = Float[Tensor, "*rows source"]
 
@@ -20,15 +26,26 @@ Scores = Float[Tensor, "*rows source"]
 class Normalizer(nn.Module, ABC):
     """One map from scores to weights along the last axis."""
 
+    has_past = False
+    """Whether the weights depend on those of the target position before."""
+
+    def start(self, memory: Memory, heads: int) -> Past:
+        """What is known before the first target position."""
+        return ()
+
     @abstractmethod
-    def forward(self, scores: Scores) -> Scores:
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
         """The weights of these scores: not negative, and summing to one over the last axis."""
+
+    def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
+        """The past after a step that had these weights."""
+        return past
 
 
 class Softmax(Normalizer):
     """p_i = exp(z_i) / sum_j exp(z_j): the maximizer under Shannon's entropy; never zero on a finite score."""
 
-    def forward(self, scores: Scores) -> Scores:
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
         return torch.softmax(scores, dim=-1)
 
 
@@ -38,7 +55,7 @@ class Sparsemax(Normalizer):
     tau is found exactly by sorting; scores more than 1 below the largest get zero.
     """
 
-    def forward(self, scores: Scores) -> Scores:
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
         weights: Tensor = _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
         return weights
 
@@ -49,7 +66,7 @@ class Entmax15(Normalizer):
     tau is found exactly by sorting; scores more than 2 below the largest get zero.
     """
 
-    def forward(self, scores: Scores) -> Scores:
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
         weights: Tensor = _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
         return weights
 
@@ -100,4 +117,59 @@ class _Entmax15(torch.autograd.Function):
         return grad - root * (grad.sum(-1, keepdim=True) / root.sum(-1, keepdim=True))
 
 
-NORMALIZERS: dict[str, type[Normalizer]] = {"softmax": Softmax, "sparsemax": Sparsemax, "entmax15": Entmax15}
+class Monotonic(Normalizer):
+    """p[s] = sigmoid(e[s] + r + n);  a_t[s] = p_t[s] sum over i <= s of a_(t-1)[i] prod over i <= k < s of (1 - p_t[k])
+
+    Attention that never goes back: each target position begins where the one before has stopped, and stops at s with
+    probability p[s] (Raffel et al. 2017). In training a is the expected alignment, made with noise n ~ N(0, noise^2),
+    which drives p to 0 or 1. Otherwise it stops at the first position with e + r > 0, and the weights are 0 and 1. What
+    runs off the end stops at the last real position, so that weights sum to one. r is learnt and begins at -2.
+
+    The products are exponentials of differences of one cumulated sum, none of which is above 0: nothing overflows, and
+    no small number is added. Cost: source^2 / 2 exponentials for each target position.
+    """
+
+    has_past = True
+
+    def __init__(self, *, noise: float = 1.0) -> None:
+        super().__init__()
+        if noise < 0:
+            raise ConfigError(f"attention.normalizer.noise must be 0 or more; got {noise}.")
+        self.noise = noise
+        self.offset = nn.Parameter(torch.tensor(-2.0))
+
+    def start(self, memory: Memory, heads: int) -> Past:
+        """All that is read is before the first position."""
+        rows, source = memory.bias.shape
+        first = memory.bias.new_zeros(rows, 1, heads, source)
+        first[..., 0] = 1.0
+        return (first,)
+
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
+        before: Tensor = past[0].transpose(1, 2)
+        energies = scores + self.offset
+        positions = torch.arange(scores.shape[-1], device=scores.device)
+        last = torch.where(scores > NEG_INF, positions, 0).amax(-1, keepdim=True)
+        if not self.training:
+            is_behind = positions < before.argmax(-1, keepdim=True)
+            stops = torch.where((energies > 0) & ~is_behind, positions, last).amin(-1, keepdim=True)
+            return torch.zeros_like(scores).scatter(-1, stops, 1.0)
+        energies = energies + self.noise * torch.randn_like(energies)
+        passed = F.logsigmoid(-energies)
+        total = passed.cumsum(-1) - passed
+        steps = total.unsqueeze(-1) - total.unsqueeze(-2)
+        chain = steps.masked_fill(positions.unsqueeze(-1) < positions, NEG_INF).exp()
+        weights = torch.sigmoid(energies) * (chain @ before.unsqueeze(-1)).squeeze(-1)
+        rest: Tensor = (1.0 - weights.sum(-1, keepdim=True)).clamp(min=0.0)
+        return weights.scatter_add(-1, last, rest)
+
+    def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
+        return (weights.transpose(1, 2),)
+
+
+NORMALIZERS: dict[str, type[Normalizer]] = {
+    "softmax": Softmax,
+    "sparsemax": Sparsemax,
+    "entmax15": Entmax15,
+    "monotonic": Monotonic,
+}

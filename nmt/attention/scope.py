@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -20,15 +21,23 @@ from nmt.kernels.deferred_grad import defer_projection
 
 
 class Window(NamedTuple):
-    """bias: added to scores before normalizing. gain: multiplied with weights after it. None: nothing to do.
+    """bias: added to scores before normalizing. factor: multiplied with weights after it. None: nothing to do.
 
     Both are given for the source positions of `span` alone, outside of which the weight of every query is zero; None
     for all positions.
     """
 
-    bias: Float[Tensor, "row #head target reach"] | None
-    factor: Float[Tensor, "row #head target reach"] | None
+    bias: Float[Tensor, "row #head target span"] | None
+    factor: Float[Tensor, "row #head target span"] | None
     span: slice | None
+
+    def expand(self, source: int) -> "Window":
+        """The same window, given for all source positions."""
+        if self.span is None:
+            return self
+        around = (self.span.start, source - self.span.stop)
+        bias = None if self.bias is None else F.pad(self.bias, around, value=masks.NEG_INF)
+        return Window(bias, None if self.factor is None else F.pad(self.factor, around), None)
 
 
 class Scope(nn.Module, ABC):
@@ -88,7 +97,7 @@ def reachable_slice(centre: Float[Tensor, "row head target"], half_width: int, s
 
 def compute_distances(
     centre: Float[Tensor, "row head target"], reach: slice | None, source: int
-) -> Float[Tensor, "row head target reach"]:
+) -> Float[Tensor, "row head target span"]:
     """Source position minus centre."""
     first, stop = (reach.start, reach.stop) if reach else (0, source)
     positions = torch.arange(first, stop, device=centre.device, dtype=centre.dtype)

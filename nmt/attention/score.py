@@ -24,13 +24,23 @@ Keys = Float[Tensor, "row head source key"]
 ProjectedQuery = Float[Tensor, "row head target part"]
 Scores = Float[Tensor, "row head target source"]
 
+Features = Float[Tensor, "row head target source key"]
+
+ScoreFn = Callable[[ProjectedQuery, slice | None, Features | None], Scores]
+"""(projected query, the source positions to compare with, what a history adds to their keys) -> scores. None is all
+positions, or no features; features are given for all positions only."""
+
 
 class Score(nn.Module, ABC):
-    """One way of comparing; subclasses say how states become keys and how queries meet them."""
+    """One way of comparing; subclasses say how states become keys and how queries meet them.
 
-    def __init__(self, *, heads: int) -> None:
+    `key_size` is that of what a history adds to a key of one head.
+    """
+
+    def __init__(self, *, heads: int, key_size: int) -> None:
         super().__init__()
         self.heads = heads
+        self.key_size = key_size
 
     @abstractmethod
     def remember(self, states: States) -> Keys:
@@ -41,15 +51,35 @@ class Score(nn.Module, ABC):
         return lambda query: split_heads(query, self.heads)
 
     @abstractmethod
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        """What compares one batch's keys with what is asked at one group of target positions after another.
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        """Binds one batch's keys; returns what compares queries with them, group of target positions by group."""
 
-        It is told which source positions to compare with, None being all, and gives scores for these alone.
-        """
-
-    def forward(self, query: Queries, keys: Keys) -> Scores:
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
         """One score for every head, target position and source position."""
-        return self.bind_keys(keys)(self.bind_query()(query), None)
+        return self.bind_keys(keys)(self.bind_query()(query), None, features)
+
+
+def bind_products(keys: Keys) -> ScoreFn:
+    """q . (k + f)"""
+    multiply = defer_matmul(keys, -2)
+
+    def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
+        products = multiply(query, span)
+        return products if features is None else products + torch.einsum("rhtk,rhtsk->rhts", query, features)
+
+    return score
+
+
+def bind_comparisons(keys: Keys, v: Float[Tensor, "head key"]) -> ScoreFn:
+    """v . tanh(q + k + f)"""
+    compare = additive_scores(keys, v)
+
+    def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
+        if features is None:
+            return compare(query, span)
+        return torch.einsum("rhtsk,hk->rhts", torch.tanh(query.unsqueeze(3) + keys.unsqueeze(2) + features), v)
+
+    return score
 
 
 def head_size(what: str, size: int, heads: int) -> int:
@@ -73,7 +103,7 @@ class Dot(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
-        super().__init__(heads=heads)
+        super().__init__(heads=heads, key_size=query_size // max(heads, 1))
         if query_size != memory_size:
             raise ConfigError(
                 "dot compares query and key directly, so their sizes must agree; "
@@ -87,8 +117,8 @@ class Dot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return defer_matmul(keys, -2)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_products(keys)
 
 
 class General(Score):
@@ -98,15 +128,14 @@ class General(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
-        super().__init__(heads=heads)
-        head_size("the query", query_size, heads)
+        super().__init__(heads=heads, key_size=head_size("the query", query_size, heads))
         self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return defer_matmul(keys, -2)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_products(keys)
 
 
 class ScaledDot(Score):
@@ -116,8 +145,8 @@ class ScaledDot(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
-        super().__init__(heads=heads)
-        self.scale = head_size("attention.score.hidden_size", hidden_size, heads) ** -0.5
+        super().__init__(heads=heads, key_size=head_size("attention.score.hidden_size", hidden_size, heads))
+        self.scale = self.key_size**-0.5
         self.query = nn.Linear(query_size, hidden_size, bias=False)
         self.key = nn.Linear(memory_size, hidden_size, bias=False)
 
@@ -128,8 +157,8 @@ class ScaledDot(Score):
         project = defer_projection(self.query.weight)
         return lambda query: split_heads(project(query) * self.scale, self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return defer_matmul(keys, -2)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_products(keys)
 
 
 class CosineScore(Score):
@@ -141,8 +170,7 @@ class CosineScore(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
-        super().__init__(heads=heads)
-        head_size("the memory", memory_size, heads)
+        super().__init__(heads=heads, key_size=head_size("the memory", memory_size, heads))
         self.query = nn.Linear(query_size, memory_size, bias=False)
         self.sharpness = nn.Linear(query_size, heads)
         nn.init.constant_(self.sharpness.bias, 8.0)
@@ -159,8 +187,8 @@ class CosineScore(Score):
 
         return project_query
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return defer_matmul(keys, -2)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_products(keys)
 
 
 class Additive(Score):
@@ -171,8 +199,8 @@ class Additive(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
-        super().__init__(heads=heads)
         part = head_size("attention.score.hidden_size", hidden_size, heads)
+        super().__init__(heads=heads, key_size=part)
         self.query = nn.Linear(query_size, hidden_size, bias=False)
         self.key = nn.Linear(memory_size, hidden_size, bias=False)
         self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
@@ -184,8 +212,8 @@ class Additive(Score):
         project = defer_projection(self.query.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return additive_scores(keys, self.v)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_comparisons(keys, self.v)
 
 
 class Concat(Score):
@@ -196,8 +224,8 @@ class Concat(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int) -> None:
-        super().__init__(heads=heads)
         part = head_size("the query", query_size, heads)
+        super().__init__(heads=heads, key_size=part)
         self.query_size = query_size
         self.joined = nn.Linear(query_size + memory_size, query_size, bias=False)
         self.v = nn.Parameter(torch.empty(heads, part).uniform_(-(part**-0.5), part**-0.5))
@@ -209,8 +237,8 @@ class Concat(Score):
         project = defer_projection(self.joined.weight[:, : self.query_size])
         return lambda query: split_heads(project(query), self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
-        return additive_scores(keys, self.v)
+    def bind_keys(self, keys: Keys) -> ScoreFn:
+        return bind_comparisons(keys, self.v)
 
 
 class Location(Score):
@@ -221,7 +249,7 @@ class Location(Score):
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, positions: int = 100) -> None:
-        super().__init__(heads=heads)
+        super().__init__(heads=heads, key_size=1)
         if positions < 1:
             raise ConfigError(f"attention.score.positions must be at least 1; got {positions}.")
         self.positions = positions
@@ -236,9 +264,14 @@ class Location(Score):
         project = defer_projection(self.position.weight)
         return lambda query: split_heads(project(query), self.heads)
 
-    def bind_keys(self, keys: Keys) -> Callable[[ProjectedQuery, slice | None], Scores]:
+    def bind_keys(self, keys: Keys) -> ScoreFn:
         positions = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
-        return lambda asked, reach: asked[..., narrow(positions, -1, reach)]
+
+        def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
+            found = query[..., narrow(positions, -1, span)]
+            return found if features is None else found + features.squeeze(-1)
+
+        return score
 
 
 SCORES: dict[str, type[Score]] = {

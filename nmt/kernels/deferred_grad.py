@@ -40,7 +40,7 @@ def defer_linear(weight: Float[Tensor, "*batch output input"]) -> DeferredLinear
 
 
 def defer_matmul(memory: Float[Tensor, "*batch output input"], axis: int) -> Callable[[Inputs, slice | None], Outputs]:
-    """As `deferred_linear`, with a part of the matrix at each position: of its outputs (axis -2) or of its inputs (-1).
+    """As `defer_linear`, with a part of the matrix at each position: of its outputs (axis -2) or of its inputs (-1).
 
     What has the size of the reach, the outputs or the inputs, is then all that is computed. None reaches everything.
     """
@@ -62,7 +62,7 @@ def narrow(tensor: Tensor, axis: int, reach: slice | None) -> Tensor:
 
 
 def defer_projection(weight: Float[Tensor, "output input"]) -> Callable[[Float[Tensor, "row target input"]], Tensor]:
-    """What makes queries W' of queries, position after position, as `deferred_linear`: [row, target, output]."""
+    """What makes queries W' of queries, position after position, as `defer_linear`: [row, target, output]."""
     multiply = defer_linear(weight)
     return lambda queries: torch.unflatten(multiply(queries.flatten(0, 1), None), 0, queries.shape[:2])
 

@@ -111,7 +111,7 @@ class Seq2Seq(nn.Module):
         mask = masks.mask(lengths, source.shape[1])
         encoded = self.encoder(self.source(source), lengths, mask)
         memory = self.decoder.attention.remember(encoded.states, mask)
-        return memory, self.decoder.start(self.bridge(encoded, mask))
+        return memory, self.decoder.start(self.bridge(encoded, mask), memory)
 
     def forward(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]

@@ -37,6 +37,9 @@ NULL_MEANINGS = {"training.validation.every_epochs": 1}
 AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 """Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
 
+ADDED_SETTINGS = {"attention.history.name": "none"}
+"""Settings that runs of earlier versions did not write, and what they did."""
+
 RESUMABLE_SETTINGS = ("training.stop", "search", *COSMETIC_SETTINGS)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
@@ -87,7 +90,8 @@ def find_changed_settings(
 
 
 def _normalize(settings: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: NULL_MEANINGS.get(key) if value is None else value for key, value in flatten(settings).items()}
+    written = {**ADDED_SETTINGS, **flatten(settings)}
+    found = {key: NULL_MEANINGS.get(key) if value is None else value for key, value in written.items()}
     return {**found, "bleu.tokenize": resolve_tokenizer(settings)}  # what auto comes to
 
 

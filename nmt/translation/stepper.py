@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
+from nmt.attention.attention import Past
 from nmt.attention.memory import Memory
 from nmt.kernels.quantized_linear import PRECISIONS, Precision, PreparedLinear
 from nmt.model.cells import LSTM
-from nmt.model.decoders.decoder import DecoderState, attend_over_beam
+from nmt.model.decoders.decoder import DecoderState
 from nmt.model.decoders.recurrent import Luong
 from nmt.model.seq2seq import Seq2Seq, StepOutput
 from nmt.special_tokens import PAD
@@ -160,6 +161,7 @@ class FusedState(NamedTuple):
     """The last attentional vector, beside the last output of the cell."""
     cell: Float[Tensor, "row hidden"]
     position: Int[Tensor, " row"]
+    past: Past
 
 
 def supports_fused_step(model: Seq2Seq) -> bool:
@@ -195,7 +197,7 @@ class FusedLuongLSTM(DecoderStep):
 
     def start(self, state: DecoderState) -> FusedState:
         hidden, cell = state.carries[0]
-        return FusedState(torch.cat([state.feed, hidden], 1), cell, state.position)
+        return FusedState(torch.cat([state.feed, hidden], 1), cell, state.position, state.past)
 
     def make_inputs(self, vocabulary: Vocabulary) -> TokenInputs:
         words = vocabulary.words
@@ -211,9 +213,10 @@ class FusedLuongLSTM(DecoderStep):
         cell = torch.addcmul(f * state.cell, i, g.mul_(2).sub_(1))
         output = _tanh(cell.mul(2)).mul_(o)
         positions = state.position.unsqueeze(1)
-        context, weights, _ = attend_over_beam(self.attention, memory)(output.unsqueeze(1), positions, ())
+        query = output.unsqueeze(1)
+        context, weights, past = self.attention(query, memory, positions, state.past, keep_weights=True)
         readout = _tanh(self.attentional(torch.cat([context.squeeze(1), output], 1)))
-        following = FusedState(torch.cat([readout, output], 1), cell, state.position + 1)
+        following = FusedState(torch.cat([readout, output], 1), cell, state.position + 1, past)
         return readout, following, None if weights is None else weights.squeeze(2).mean(1)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.attention import Attended, AttendFn, Attention, Past
 from nmt.attention.memory import Memory, join_heads
@@ -32,13 +32,14 @@ class ConstantAttention(Attention):
     """Remembers as another attention does, and has the first value for a context, whatever the query."""
 
     def __init__(self, other: Attention) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
+        self.context_size = other.context_size
         self.other = other
 
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
         return self.other.remember(states, mask)
 
-    def bind(self, memory: Memory) -> AttendFn:
+    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
         first = join_heads(memory.values[:, :, :1])
         weights = memory.bias[:, None, None].expand(-1, self.other.heads, -1, -1)
 

@@ -54,7 +54,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 def attend(case: Case, lengths: list[int], first: int = 0) -> Attended:
     positions = make_positions(*case.queries.shape[:2], first)
     memory = case.attention.remember(case.states, make_mask(lengths))
-    return case.attention(case.queries, memory, positions)
+    return case.attention(case.queries, memory, positions, keep_weights=True)
 
 
 @pytest.mark.parametrize("first", [0, 1000], ids=["near", "far"])
@@ -96,7 +96,8 @@ def test_padding_is_invisible(case: Case) -> None:
     longer = torch.cat([padded, padded.new_full((len(LENGTHS), 3, MEMORY_SIZE), 1e4)], 1)
     mask = torch.cat([make_mask(LENGTHS), torch.zeros(len(LENGTHS), 3, dtype=torch.bool)], 1)
     memory = case.attention.remember(longer, mask)
-    context, weights, _ = case.attention(case.queries, memory, make_positions(*case.queries.shape[:2]))
+    positions = make_positions(*case.queries.shape[:2])
+    context, weights, _ = case.attention(case.queries, memory, positions, keep_weights=True)
     wanted = attend(case, LENGTHS)
     assert_close(context, wanted.context)
     assert_close(weights[..., : max(LENGTHS)], wanted.weights)
@@ -115,8 +116,8 @@ def test_take_commutes_with_attending(case: Case) -> None:
     rows = torch.tensor([2, 0, 2, 1])
     memory = case.attention.remember(case.states, make_mask(LENGTHS))
     positions = make_positions(*case.queries.shape[:2])
-    after = select_rows(case.attention(case.queries, memory, positions), rows)
-    before = case.attention(select_rows(case.queries, rows), select_rows(memory, rows), positions)
+    after = select_rows(case.attention(case.queries, memory, positions, keep_weights=True), rows)
+    before = case.attention(select_rows(case.queries, rows), select_rows(memory, rows), positions, keep_weights=True)
     assert_close(before, after)
 
 
@@ -125,7 +126,8 @@ def test_one_target_position_at_a_time_equals_all_at_once(case: Case) -> None:
     positions = make_positions(*case.queries.shape[:2])
     steps, past = [], ()
     for t in range(TARGET):
-        steps.append(case.attention(case.queries[:, t : t + 1], memory, positions[:, t : t + 1], past))
+        query = case.queries[:, t : t + 1]
+        steps.append(case.attention(query, memory, positions[:, t : t + 1], past, keep_weights=True))
         past = steps[-1].past
     together = attend(case, LENGTHS)
     assert_close(torch.cat([step.context for step in steps], 1), together.context)
@@ -165,7 +167,7 @@ def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: fl
 
 def stepwise(case: Case, memory_states: Tensor) -> tuple[Tensor, Tensor]:
     """Contexts and weights of one target position after another over one memory, as a decoder asks."""
-    look = case.attention.bind(case.attention.remember(memory_states, make_mask(LENGTHS)))
+    look = case.attention.bind(case.attention.remember(memory_states, make_mask(LENGTHS)), keep_weights=True)
     places = make_positions(*case.queries.shape[:2])
     found = [look(case.queries[:, t : t + 1], places[:, t : t + 1], ()) for t in range(TARGET)]
     return torch.cat([step.context for step in found], 1), torch.cat([step.weights for step in found], 2)

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention.attention import Attention
 from nmt.attention.normalizer import Softmax
 from nmt.attention.scope import Global
 from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, ScaledDot
+from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
 from tests.builders import HEADS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
 
@@ -108,9 +108,11 @@ def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> 
     torch.manual_seed(heads)
     score = ScaledDot(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=heads, hidden_size=20)
     scope = Global(query_size=QUERY_SIZE, heads=heads)
-    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=heads)
+    attention = ScoredAttention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=heads)
     states, queries = draw_normal(3, 9, MEMORY_SIZE, seed=1), draw_normal(3, TARGET, QUERY_SIZE, seed=2)
-    found = attention(queries, attention.remember(states, make_mask(lengths)), make_positions(3, TARGET))
+    found = attention(
+        queries, attention.remember(states, make_mask(lengths)), make_positions(3, TARGET), keep_weights=True
+    )
 
     def split(tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -127,7 +129,7 @@ def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> 
 def test_one_head_reads_the_states_themselves() -> None:
     score = General(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=1)
     scope = Global(query_size=QUERY_SIZE, heads=1)
-    attention = Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=1)
+    attention = ScoredAttention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=1)
     assert {name for name, _ in attention.named_parameters()} == {"score.key.weight"}
 
 
@@ -179,4 +181,4 @@ def test_attention_refuses_heads_that_do_not_divide_the_memory() -> None:
         Global(query_size=QUERY_SIZE, heads=5),
     )
     with pytest.raises(ConfigError, match=r"5 heads share the memory equally.* got 12"):
-        Attention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=5)
+        ScoredAttention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=5)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, attend_over_beam
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, join_steps
 from nmt.model.decoders.recurrent import DECODERS
 from nmt.trees import repeat_rows, select_rows
 from tests.builders import (
@@ -66,7 +66,8 @@ def start_of(decoder: Decoder, rows: int = ROWS) -> DecoderState:
                 for part in range(decoder.state_tensors)
             )
             for layer in range(len(decoder.stack.cells))
-        )
+        ),
+        memory_of(decoder),
     )
 
 
@@ -83,7 +84,7 @@ def stepped(decoder: Decoder, embedded: Tensor, state: DecoderState, memory: Mem
     for t in range(embedded.shape[1]):
         steps.append(decoder(embedded[:, t : t + 1], state, memory, keep_weights=True))
         state = steps[-1].state
-    return Decoded(torch.cat([s.readout for s in steps], 1), state, torch.cat([s.weights for s in steps], 1))
+    return Decoded(torch.cat([s.readout for s in steps], 1), state, join_steps([s.attended for s in steps], True))
 
 
 def test_one_position_at_a_time_equals_all_at_once(decoder: Decoder) -> None:
@@ -151,7 +152,7 @@ def test_rows_that_share_a_sentence_may_stand_at_different_positions() -> None:
     query, memory = draw_normal(2 * ROWS, 2, decoder.hidden_size, seed=4), memory_of(decoder)
     positions = torch.arange(4 * ROWS).view(2 * ROWS, 2)
     assert_close(
-        attend_over_beam(decoder.attention, memory)(query, positions, ()),
+        decoder.attention(query, memory, positions),
         decoder.attention(query, repeat_rows(memory, 2), positions),
     )
 
@@ -185,7 +186,7 @@ def test_weights_are_the_mean_over_heads() -> None:
     decoder = decoder_of(Plan("luong", "gru", (("input_feeding", False),)), make_mix(heads=4))
     outputs, _ = decoder.stack.run(embedded_of(), start_of(decoder).carries)
     positions = torch.arange(TARGET).expand(ROWS, TARGET)
-    every_head = decoder.attention(outputs, memory_of(decoder), positions).weights
+    every_head = decoder.attention(outputs, memory_of(decoder), positions, keep_weights=True).weights
     assert every_head.shape[1] == 4
     assert_close(decode(decoder).weights, every_head.mean(1))
 

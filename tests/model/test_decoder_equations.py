@@ -122,7 +122,7 @@ def test_a_decoder_is_its_equations(name: str, settings: tuple, cell: str) -> No
     with torch.no_grad():
         steps = EQUATIONS[name](decoder, carry)
         memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
-        start = decoder.start((tuple(part.unsqueeze(0) for part in carry),))
+        start = decoder.start((tuple(part.unsqueeze(0) for part in carry),), memory)
         found = decoder(EMBEDDED.unsqueeze(0), start, memory, keep_weights=True)
     assert_close(found.readout[0], torch.stack([readout for readout, _ in steps]))
     assert_close(found.weights[0], torch.stack([weights for _, weights in steps]))
@@ -140,6 +140,6 @@ def test_bahdanau_asks_the_top_layer_and_upper_layers_follow() -> None:
         (above,) = transition(upper, upper.weight_input @ below + upper.bias, carries[1])
         deep = affine(decoder.deep, above, EMBEDDED[0], context).view(-1, 2).max(1).values
         memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
-        start = decoder.start(tuple((part.unsqueeze(0),) for (part,) in carries))
+        start = decoder.start(tuple((part.unsqueeze(0),) for (part,) in carries), memory)
         found = decoder(EMBEDDED[None, :1], start, memory)
     assert_close(found.readout[0, 0], deep)

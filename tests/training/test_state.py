@@ -134,7 +134,7 @@ FORGOTTEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = {
     "place in the epoch": ("luong", forget("progress", "batch", value=0), "model.safetensors"),
     "epoch": ("luong", forget("progress", "epoch", value=0), "model.safetensors"),
     "schedule": ("luong", skip(Plateau, "load_state_dict"), "model.safetensors"),
-    "optimizer": ("luong", skip(TrainingState, "_put_optimizer"), "model.safetensors"),
+    "optimizer": ("luong", skip(TrainingState, "_load_optimizer"), "model.safetensors"),
     "average": ("bahdanau", skip(EmaWeights, "load_state_dict"), "model.safetensors"),
     "words of the log": ("luong", forget("window", "words", value=0), "metrics"),
     "best so far": ("luong", forget("progress", "best", value=99.0), "state.json"),

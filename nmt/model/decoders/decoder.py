@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, AttendFn, Attention, Past
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.kernels.dropout import Dropout
 from nmt.model.cells import CELLS, Carry
@@ -29,28 +29,17 @@ class DecoderState(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """readout: what the vocabulary is predicted from. weights: mean over heads, where asked for and where there is
-    attention."""
+    """readout: what the next words are predicted from. attended: what attention gave at every target position, where
+    weights are asked for."""
 
     readout: Float[Tensor, "row target readout"]
     state: DecoderState
-    weights: Float[Tensor, "row target source"] | None
+    attended: Attended | None
 
-
-def attend_over_beam(attention: Attention, memory: Memory) -> AttendFn:
-    """What attends when several rows, a beam, share one sentence's memory: they become its target positions."""
-    attend, sentences = attention.bind(memory), memory.lengths.shape[0]
-
-    def attend_rows(query: Tensor, positions: Tensor, past: Past) -> Attended:
-        row, target, size = query.shape
-        if row == sentences:
-            return attend(query, positions, past)
-        context, weights, next_past = attend(query.reshape(sentences, -1, size), positions.reshape(sentences, -1), past)
-        if weights is not None:
-            weights = torch.unflatten(weights, 2, (-1, target)).transpose(1, 2).flatten(0, 1)
-        return Attended(context.reshape(row, target, -1), weights, next_past)
-
-    return attend_rows
+    @property
+    def weights(self) -> Float[Tensor, "row target source"] | None:
+        """The mean over heads, where weights are asked for and where there is attention."""
+        return None if self.attended is None or self.attended.weights is None else self.attended.weights.mean(1)
 
 
 class Decoder(nn.Module, ABC):
@@ -77,14 +66,16 @@ class Decoder(nn.Module, ABC):
         self.state_tensors = CELLS[cell].state_tensors
         self.readout_dropout = Dropout(readout_dropout)
 
-    def start(self, carries: tuple[Carry, ...]) -> DecoderState:
+    def start(self, carries: tuple[Carry, ...], memory: Memory) -> DecoderState:
         """The state before the first target position."""
         # A carry is a sum over many positions, so it is in full precision where products are not.
         dtype = next(self.parameters()).dtype
         carries = tuple(tuple(part.to(dtype) for part in carry) for carry in carries)
         first = carries[0][0]
         position = torch.zeros(len(first), dtype=torch.long, device=first.device)
-        return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, ())
+        return DecoderState(
+            carries, first.new_zeros(len(first), self.feed_size), position, self.attention.start(memory)
+        )
 
     def forward(
         self,
@@ -110,12 +101,13 @@ class Decoder(nn.Module, ABC):
         """As `forward`, but for the position in the state."""
 
 
-def stack_weights(
-    weights: list[Float[Tensor, "row head 1 source"] | None],
-) -> Float[Tensor, "row target source"] | None:
-    """One step's weights after another, averaged over heads; None if none were kept."""
-    step_weights = [some for some in weights if some is not None]
-    return torch.cat(step_weights, 2).mean(1) if step_weights else None
+def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
+    """What attention gave at one target position after another, as one; None unless weights are kept."""
+    if not keep_weights:
+        return None
+    weights = [step.weights for step in steps if step.weights is not None]
+    contexts = torch.cat([step.context for step in steps], 1)
+    return Attended(contexts, torch.cat(weights, 2) if weights else None, steps[-1].past)
 
 
 def feed_projection(size: int, stack: Stack) -> nn.Linear:

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attention
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 from nmt.model.cells import CELLS
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, attend_over_beam, feed_projection, stack_weights
+from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, feed_projection, join_steps
 from nmt.model.stack import CellName, Stack
 
 
@@ -69,31 +69,46 @@ class Luong(Decoder):
     ) -> Decoded:
         if self.feed is None:
             outputs, carries = self.stack.run(embedded, state.carries)
-            attended = attend_over_beam(self.attention, memory)(outputs, positions, state.past)
+            attended = self._attend_all(outputs, state.past, memory, positions, keep_weights)
             readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
-            weights = attended.weights if keep_weights else None
-            mean = None if weights is None else weights.mean(1)
-            return Decoded(readout, state._replace(carries=carries, past=attended.past), mean)
+            state = state._replace(carries=carries, past=attended.past)
+            return Decoded(readout, state, attended if keep_weights else None)
         rows, time, _ = embedded.shape
         projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend, step = (
-            attend_over_beam(self.attention, memory),
-            self.stack.bind(self.feed.weight, projected, time, rows),
-        )
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        step = self.stack.bind(self.feed.weight, projected, time, rows)
         attentional = self._bind_attentional(time, rows)
         carries, feed, past = state.carries, state.feed, state.past
-        readouts, step_weights = [], []
+        readouts, steps = [], list[Attended]()
         for t in range(time):
             output, carries = step(feed, carries)
-            context, weights, past = attend(output.unsqueeze(1), positions[:, t : t + 1], past)
+            steps.append(attend(output.unsqueeze(1), positions[:, t : t + 1], past))
+            past = steps[-1].past
             # In the format of the first one: another would be one program more where steps are compiled.
-            feed = self.readout_dropout(attentional(context.squeeze(1), output)).to(state.feed.dtype)
+            feed = self.readout_dropout(attentional(steps[-1].context.squeeze(1), output)).to(state.feed.dtype)
             readouts.append(feed)
-            if keep_weights:
-                step_weights.append(weights)
-        return Decoded(
-            torch.stack(readouts, 1), state._replace(carries=carries, feed=feed, past=past), stack_weights(step_weights)
-        )
+        state = state._replace(carries=carries, feed=feed, past=past)
+        return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
+
+    def _attend_all(
+        self,
+        outputs: Float[Tensor, "row target hidden"],
+        past: Past,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Attended:
+        """All positions in one product, or one after another where attention depends on its earlier steps."""
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        if not self.attention.is_stepwise:
+            return attend(outputs, positions, past)
+        steps: list[Attended] = []
+        for t in range(outputs.shape[1]):
+            steps.append(attend(outputs[:, t : t + 1], positions[:, t : t + 1], past))
+            past = steps[-1].past
+        joined = join_steps(steps, keep_weights=True)
+        assert joined is not None
+        return joined
 
     def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
         """What gives tanh(W [c; s]) for one position of a batch after another."""
@@ -155,24 +170,22 @@ class Bahdanau(Decoder):
     ) -> Decoded:
         rows, time, _ = embedded.shape
         projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend, step = (
-            attend_over_beam(self.attention, memory),
-            self.stack.bind(self.feed.weight, projected, time, rows),
-        )
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        step = self.stack.bind(self.feed.weight, projected, time, rows)
         carries, past = state.carries, state.past
-        outputs, contexts, step_weights = [], [], []
+        outputs, steps = [], list[Attended]()
         for t in range(time):
             query = carries[-1][0].unsqueeze(1)
-            context, weights, past = attend(query, positions[:, t : t + 1], past)
-            contexts.append(context.squeeze(1))
-            output, carries = step(contexts[-1], carries)
+            steps.append(attend(query, positions[:, t : t + 1], past))
+            context, past = steps[-1].context.squeeze(1), steps[-1].past
+            output, carries = step(context, carries)
             outputs.append(output)
-            if keep_weights:
-                step_weights.append(weights)
-        readout_inputs = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout_inputs = torch.cat(
+            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
+        )
         readout = self.deep(readout_inputs).unflatten(-1, (-1, 2)).amax(-1)
         return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), stack_weights(step_weights)
+            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
         )
 
 
@@ -226,22 +239,22 @@ class Conditional(Decoder):
     ) -> Decoded:
         rows, time, _ = embedded.shape
         first = self.first.bind(self.first.project(embedded.transpose(0, 1)))
-        second, attend = self.stack.get_cell(0), attend_over_beam(self.attention, memory)
+        second, attend = self.stack.get_cell(0), self.attention.bind(memory, keep_weights=keep_weights)
         step = self.stack.bind(second.weight_input, second.step_bias(time, rows), time, rows)
         carries, past = state.carries, state.past
-        outputs, contexts, step_weights = [], [], []
+        outputs, steps = [], list[Attended]()
         for t in range(time):
             intermediate = first(carries[0])
-            context, weights, past = attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past)
-            contexts.append(context.squeeze(1))
-            output, carries = step(contexts[-1], (intermediate, *carries[1:]))
+            steps.append(attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past))
+            context, past = steps[-1].context.squeeze(1), steps[-1].past
+            output, carries = step(context, (intermediate, *carries[1:]))
             outputs.append(output)
-            if keep_weights:
-                step_weights.append(weights)
-        readout_inputs = torch.cat([torch.stack(outputs, 1), embedded, torch.stack(contexts, 1)], -1)
+        readout_inputs = torch.cat(
+            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
+        )
         readout = torch.tanh(self.deep(readout_inputs))
         return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), stack_weights(step_weights)
+            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
         )
 
 

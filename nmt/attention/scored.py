@@ -1,0 +1,128 @@
+"""Attention = history x score x scope x normalizer x heads: each chosen alone, every combination legal."""
+
+from typing import NamedTuple, TypeVar
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt import masks
+from nmt.attention.attention import Attended, AttendFn, Attention, Past
+from nmt.attention.history import History
+from nmt.attention.memory import Memory, join_heads, split_heads
+from nmt.attention.normalizer import Normalizer
+from nmt.attention.scope import Scope
+from nmt.attention.score import Score, head_size
+from nmt.kernels.deferred_grad import defer_matmul, narrow
+from nmt.trees import tree_map
+
+S = TypeVar("S")
+
+
+class ScoredPast(NamedTuple):
+    """What the axes remember of earlier steps; () for those that remember nothing."""
+
+    history: Past
+    normalizer: Past
+
+
+class ScoredAttention(Attention):
+    """features = history(past),  energies = score(query, keys + features) + mask + scope
+
+    weights = normalizer(energies, past),  context = weights . values
+
+    With one head the values are the encoder states themselves (Bahdanau et al. 2015, Luong et al. 2015); with more each
+    head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
+    side. The size of the context is always the size of the memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        score: Score,
+        scope: Scope,
+        normalizer: Normalizer,
+        history: History | None = None,
+        memory_size: int,
+        heads: int,
+    ) -> None:
+        super().__init__()
+        head_size("the memory", memory_size, heads)
+        self.score = score
+        self.scope = scope
+        self.normalizer = normalizer
+        self.history = history or History()
+        self.heads = heads
+        self.context_size = memory_size
+        self.is_stepwise = self.history.has_past or normalizer.has_past
+        self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
+
+    def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
+        return Memory(
+            keys=self.score.remember(states),
+            values=split_heads(self.value(states), self.heads),
+            bias=masks.log_mask(mask, states.dtype),
+            lengths=mask.sum(-1),
+        )
+
+    def start(self, memory: Memory) -> Past:
+        if not self.is_stepwise:
+            return ()
+        return ScoredPast(self.history.start(memory, self.heads), self.normalizer.start(memory, self.heads))
+
+    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
+        sentences, source = memory.bias.shape
+        project, compute_window = self.score.bind_query(), self.scope.bind()
+        score, mix = self.score.bind_keys(memory.keys), defer_matmul(memory.values.mT, -1)
+
+        def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
+            rows = len(query)
+            # Rows that share a sentence, a beam, become its target positions.
+            query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
+            before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
+            window = compute_window(query, positions, memory.lengths, source)
+            if self.is_stepwise:
+                window = window.expand(source)
+            span = window.span
+            energies = score(project(query), span, self.history(before.history))
+            energies = energies + narrow(memory.bias, -1, span)[:, None, None, :]
+            if window.bias is not None:
+                energies = energies + window.bias
+            normalized = self.normalizer(energies, before.normalizer)
+            weights = normalized if window.factor is None else normalized * window.factor
+            return Attended(
+                regroup_rows(join_heads(mix(weights, span)), rows),
+                regroup_rows(pad_weights(weights, span, source), rows, axis=2) if keep_weights else None,
+                regroup_rows(self._advance(before, normalized, weights), rows),
+            )
+
+        return attend
+
+    def _advance(self, past: ScoredPast, normalized: Tensor, weights: Tensor) -> Past:
+        """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""
+        if not self.is_stepwise:
+            return ()
+        history = self.history.advance(past.history, weights)
+        return ScoredPast(history, self.normalizer.advance(past.normalizer, normalized))
+
+
+def regroup_rows(state: S, rows: int, axis: int = 1) -> S:
+    """The same tensors [row .. target ..] with so many rows, and as many target positions as that leaves to each.
+
+    Hypotheses of one sentence, rows side by side, become positions of one row, and back. `axis` is that of target.
+    """
+
+    def change(tensor: Tensor) -> Tensor:
+        if tensor.shape[0] == rows:
+            return tensor
+        moved = tensor.movedim(axis, 1)
+        return moved.reshape(rows, -1, *moved.shape[2:]).movedim(1, axis)
+
+    return tree_map(state, change)
+
+
+def pad_weights(
+    weights: Float[Tensor, "row head target span"], span: slice | None, source: int
+) -> Float[Tensor, "row head target {source}"]:
+    """Weights of all source positions: zero outside of the span."""
+    return weights if span is None else F.pad(weights, (span.start, source - span.stop))
