@@ -160,7 +160,7 @@ def test_coverage_adds_what_has_been_read_to_the_keys() -> None:
     keys, part = case.remember().keys, attention.score.key_size
     for row, length in enumerate(LENGTHS):
         for head in range(2):
-            covered = [0.0] * length
+            covered = [torch.tensor(0.0)] * length
             for t in range(TARGET):
                 query = case.queries[row, t, head * part : (head + 1) * part]
                 corrected = [
@@ -168,7 +168,7 @@ def test_coverage_adds_what_has_been_read_to_the_keys() -> None:
                 ]
                 weights = torch.stack([query @ key for key in corrected]).softmax(0)
                 assert_close(found[row, head, t, :length], weights)
-                covered = [before + float(now) for before, now in zip(covered, weights, strict=True)]
+                covered = [before + now.detach() for before, now in zip(covered, weights, strict=True)]
 
 
 def test_coverage_moves_with_the_source() -> None:

@@ -29,6 +29,8 @@ ATTENTIONS = [
     make_mix("additive"),
     make_mix("scaled_dot", "local_p", "sparsemax", 2),
     make_mix("location", "local_m", "entmax15", 4),
+    Mix("additive", "global", (), "softmax", 2, "coverage"),
+    Mix("general", "local_p", (), "monotonic", 1),
 ]
 
 
@@ -59,7 +61,8 @@ def memory_of(decoder: Decoder) -> Memory:
 
 
 def start_of(decoder: Decoder, rows: int = ROWS) -> DecoderState:
-    return decoder.start(
+    """Random carries; a beam's rows all begin with the past of their sentence."""
+    state = decoder.start(
         tuple(
             tuple(
                 draw_normal(rows, decoder.hidden_size, seed=10 * layer + part + 2)
@@ -69,6 +72,7 @@ def start_of(decoder: Decoder, rows: int = ROWS) -> DecoderState:
         ),
         memory_of(decoder),
     )
+    return state._replace(past=repeat_rows(state.past, rows // ROWS))
 
 
 def embedded_of(rows: int = ROWS) -> Tensor:

@@ -27,6 +27,14 @@ MODELS = {
     "bahdanau": ("model/decoder=bahdanau", "attention=bahdanau"),
     "conditional": ("model/decoder=conditional",),
 }
+PASTS = {
+    "coverage, fed": ("attention/history=coverage",),
+    "coverage, not fed": ("attention/history=coverage", "model.decoder.input_feeding=false"),
+    "coverage, heads": ("attention/history=coverage", "attention.heads=4", "model/decoder=bahdanau"),
+    "monotonic, fed": ("attention/normalizer=monotonic",),
+    "monotonic, window": ("attention/normalizer=monotonic", "attention/scope=local_p", "model/decoder=conditional"),
+}
+"""Attentions that depend on their own earlier steps."""
 VOCAB = 37
 AMX = pytest.mark.skipif(not has_amx("cpu"), reason="bfloat16 needs AMX")
 INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs VNNI instructions")
@@ -34,10 +42,12 @@ INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs
 
 @pytest.fixture(params=MODELS)
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
+    return make_model(*MODELS[request.param])
+
+
+def make_model(*overrides: str) -> Seq2Seq:
     torch.manual_seed(5)
-    settings = tiny_runs.compose_config(
-        "model.embedding_size=24", "model.decoder.hidden_size=32", *MODELS[request.param]
-    )
+    settings = tiny_runs.compose_config("model.embedding_size=24", "model.decoder.hidden_size=32", *overrides)
     made = build.build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)  # no bias is zero, and no gate is idle
@@ -82,6 +92,13 @@ def compare(model: Seq2Seq, engine: InferenceModel, vocabulary: Vocabulary, tole
 @pytest.mark.parametrize("many", [False, True])
 def test_an_engine_steps_as_its_model_does(model: Seq2Seq, many: bool) -> None:
     compare(model, InferenceModel(model), Vocabulary(precompute_inputs=many), 2e-5)
+
+
+@pytest.mark.parametrize("case", PASTS)
+def test_an_engine_carries_the_past_of_attention(case: str) -> None:
+    model = make_model(*PASTS[case])
+    assert model.decoder.attention.is_stepwise
+    compare(model, InferenceModel(model), Vocabulary(), 2e-5)
 
 
 @pytest.mark.parametrize("many", [False, True])
