@@ -34,6 +34,7 @@ AXES: dict[str, Variants] = {
     "attention/score": build.SCORE,
     "attention/scope": build.SCOPE,
     "attention/normalizer": build.NORMALIZER,
+    "attention/history": build.HISTORY,
     "optimizer": build.OPTIMIZER,
     "schedule": build.SCHEDULE,
     "average": build.AVERAGE,
