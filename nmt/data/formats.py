@@ -13,7 +13,7 @@ import re
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from nmt.data.unpack import DecompressedStream
+from nmt.data.unpack import BoundedStream, CountedStream, DecompressedStream
 from nmt.errors import DataError
 from nmt.printable import shorten
 
@@ -137,7 +137,9 @@ def open_text(binary: io.IOBase | BinaryIO, *, name: str, errors: str = "strict"
     buffered = _ensure_buffered(binary)
     if (found := detect_compression(buffered.peek(8))) is not None:
         # Each is a raw stream as far as a buffered reader uses it.
-        buffered = io.BufferedReader(cast(io.RawIOBase, found[1](buffered)))
+        counted = CountedStream(buffered)
+        unpacked = found[1](io.BufferedReader(counted))
+        buffered = io.BufferedReader(BoundedStream(unpacked, counted, name))
         if (twice := detect_compression(buffered.peek(8))) is not None:
             raise DataError(f"{name} is a {found[0]} file inside which is a {twice[0]} file. Unpack it once first.")
     head = buffered.peek(8)

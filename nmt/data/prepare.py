@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from nmt.data import data_report
 from nmt.data.corpus import Bitext, Corpus, Split
 from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode, tokenize
-from nmt.data.prepared_files import read_about, remove, seal_folder
-from nmt.data.quality import TextHashes, count_blank, find_overlap, leave_out_blank
+from nmt.data.prepared_files import check_cache, read_about, remove, seal_folder
+from nmt.data.quality import TextHashes, check_not_blank, count_blank, find_overlap, leave_out_blank
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import ConfigError, DataError
 from nmt.progress import report_time
@@ -131,7 +131,9 @@ def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, ca
     folder = Path(cache).expanduser() / name
     found, training = _open_cached(folder, settings), None
     if found is None:
+        check_cache(folder.parent)
         training = _load_split(corpus, "train")
+        check_not_blank(training)
         data_report.warn_of_copies(TextHashes.from_text(training.source, training.target).count_copies(), "training")
         tokenizers, train, report = _build_training_data(training, settings, filters)
         keys = TextHashes.from_text(train.source_text, train.target_text)

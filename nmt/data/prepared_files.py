@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
+
+from nmt.errors import DataError
 
 ABOUT_FILE = "about.json"
 
@@ -58,3 +61,13 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _hash_content(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check_cache(cache: Path) -> None:
+    """Raises DataError where nothing can be written to the cache: better said before a vocabulary is learnt."""
+    existing = next(folder for folder in (cache.absolute(), *cache.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        problem = "it is no folder" if not existing.is_dir() else "nothing may be written there"
+        raise DataError(
+            f"Prepared data cannot be written to {existing} (cache): {problem}. Choose another folder for the cache."
+        )

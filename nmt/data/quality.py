@@ -36,6 +36,15 @@ def count_blank(text: Bitext) -> dict[str, int]:
     }
 
 
+def check_not_blank(text: Bitext) -> None:
+    """Raises DataError where one side of the training text has nothing but blank lines."""
+    for side, lines in (("source", text.source), ("target", text.target)):
+        if not any(line.strip() for line in lines):
+            raise DataError(
+                f"All {len(lines)} lines of the {side} training data are blank. Give files with one sentence a line."
+            )
+
+
 def leave_out_blank(text: Bitext, split: Split) -> tuple[Bitext, list[int]]:
     """The pairs with text on both sides, and their places. Raises DataError if there are none."""
     places = find_complete(text.source, text.target)

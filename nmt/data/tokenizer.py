@@ -263,7 +263,7 @@ class SentencePieceTrainer:
                 learnt = self._learn_sized(lines, size)
         except RuntimeError as problem:
             longest = self.options["max_sentence_length"]
-            raise DataError(explain_size(str(problem), size, name, len(lines), longest)) from None
+            raise DataError(explain_size(str(problem), size, name, lines, longest)) from None
         if size == "auto":
             logger.info(
                 "a vocabulary of %d pieces for the %s of %d pairs (tokenizer.vocab_size=auto)",

@@ -5,6 +5,60 @@ import lzma
 from collections.abc import Callable
 from typing import Any
 
+from nmt.errors import DataError
+
+MAX_EXPANSION = 500
+"""Bytes that a byte of a compressed stream may stand for, on average: text has three to ten, and one line that is
+repeated for ever a few hundred."""
+
+ALWAYS_ALLOWED_BYTES = 1 << 24
+"""So many bytes may come of any stream."""
+
+
+class CountedStream(io.RawIOBase):
+    """The bytes of another stream, which are counted as they are read."""
+
+    def __init__(self, binary: Any) -> None:
+        self.binary = binary
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self.binary.read1(len(buffer))
+        buffer[: len(read)] = read
+        self.bytes += len(read)
+        return len(read)
+
+
+class BoundedStream(io.RawIOBase):
+    """What is unpacked from `packed`, as long as it is no more than text can be; `name` stands for it in messages.
+
+    Raises DataError where it grows to MAX_EXPANSION times what was read: some kilobytes that hold nothing but
+    blank lines would otherwise keep a reader busy for hours.
+    """
+
+    def __init__(self, unpacked: Any, packed: CountedStream, name: str) -> None:
+        self.unpacked = unpacked
+        self.packed = packed
+        self.name = name
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self.unpacked.readinto(buffer)
+        self.bytes += size
+        if self.bytes > max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * self.packed.bytes):
+            raise DataError(
+                f"{self.name} unpacks to more than {MAX_EXPANSION} times its size, as no text does: "
+                f"{self.packed.bytes:,} bytes made {self.bytes:,} so far. Look at what it holds; to read it all the "
+                "same, unpack it first."
+            )
+        return int(size)
+
 
 class DecompressedStream(io.RawIOBase):
     """The bytes of compressed streams that follow one another, with zero bytes between and after them where they are

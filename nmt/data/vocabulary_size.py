@@ -21,6 +21,12 @@ TOO_LARGE = re.compile(r"Please set it to a value <= (\d+)")
 TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 """What SentencePiece says of a size that it cannot make, and the size that it names."""
 
+NO_TEXT = re.compile(r"sentences_\.empty|all_chars_count")
+"""What it says where no line has anything to learn from."""
+
+INTERNAL_PLACE = re.compile(r"^\w+: \S+\(\d+\) \[.*?\] ?")
+"""Where in its source it found that, which helps nobody."""
+
 CHARACTERS_PER_WORD = 6
 """Characters of a word with the space after it."""
 
@@ -70,12 +76,13 @@ def learn_near(learn: Callable[[int], T], size: int) -> T:
             wanted = nearest
 
 
-def explain_size(problem: str, size: int | str, side: str, lines: int, longest: int) -> str:
-    """What SentencePiece found wrong, for a person. `side` names the text, `longest` the bytes of its longest line."""
+def explain_size(problem: str, size: int | str, side: str, lines: Sequence[str], longest: int) -> str:
+    """What SentencePiece found wrong, for a person. `side` names the text; lines of more than `longest` bytes do not
+    count."""
     asked = f"tokenizer.vocab_size={size}"
     if largest := TOO_LARGE.search(problem):
         return (
-            f"{asked} is too large for the {side} training data ({lines} lines): the largest possible "
+            f"{asked} is too large for the {side} training data ({len(lines)} lines): the largest possible "
             f"size is {largest[1]}. Set tokenizer.vocab_size to at most that, or to auto, or use more data."
         )
     if smallest := TOO_SMALL.search(problem):
@@ -85,7 +92,25 @@ def explain_size(problem: str, size: int | str, side: str, lines: int, longest: 
             "tokenizer.vocab_size to more than that, or to auto, or leave rare characters out with a lower "
             "tokenizer.character_coverage."
         )
+    if NO_TEXT.search(problem):
+        return explain_no_text(side, lines, longest)
+    reason = INTERNAL_PLACE.sub("", problem).strip() or "it gave no reason"
     return (
-        f"SentencePiece could learn no vocabulary from the {side} training data ({lines} lines; empty "
-        f"ones and those of more than {longest} bytes do not count). It says: {problem}"
+        f"SentencePiece could learn no vocabulary of {asked} from the {side} training data ({len(lines)} lines): "
+        f"{reason}. Try tokenizer.vocab_size=auto and other settings of the tokenizer, or look at the training files."
+    )
+
+
+def explain_no_text(side: str, lines: Sequence[str], longest: int) -> str:
+    """Why lines have no text to learn from."""
+    blank, long = sum(not line.strip() for line in lines), sum(len(line.encode()) > longest for line in lines)
+    reasons = {
+        "are blank": blank,
+        f"have more than {longest} bytes, which is no sentence": long,
+        "have nothing but characters that normalization deletes": len(lines) - blank - long,
+    }
+    told = " and ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    return (
+        f"There is nothing to learn a vocabulary from in the {side} training data: of {len(lines)} lines {told}. Give "
+        "files with one sentence a line."
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis.strategies import binary, booleans, characters, lists, sampled_from, text
 
-from nmt.data import formats, lines
+from nmt.data import formats, lines, unpack
 from nmt.errors import DataError
 
 # Any line that survives: no \n (ends it), no \r at its end, no mark at its start (dropped).
@@ -241,3 +241,15 @@ def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyP
         list(lines.decode(io.BytesIO(bomb), name="bomb"))
     fits = b"b" * (1 << 20)
     assert list(lines.decode(io.BytesIO(fits), name="here")) == [fits.decode()]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_small_file_does_not_unpack_without_end(
+    pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "ALWAYS_ALLOWED_BYTES", 100_000)
+    blank, text = b"\n" * 1_000_000, os.urandom(100_000).hex().encode() + b"\n"
+    with pytest.raises(DataError, match=r"blank\.xz unpacks to more than 500 times its size"):
+        list(lines.decode(io.BytesIO(pack(blank)), name="blank.xz"))
+    assert len(list(lines.decode(io.BytesIO(pack(text)), name="text.xz"))) == 1
+    assert len(list(lines.decode(io.BytesIO(pack(blank[:90_000])), name="blank.xz"))) == 90_000

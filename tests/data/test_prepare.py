@@ -324,6 +324,9 @@ def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -
     file.touch()
     with pytest.raises(DataError, match=r"cannot be written to .*Choose another folder"):
         prepare(corpus, SETTINGS, FILTERS, file)
+    corpus.splits["train"] = Bitext(["a"] * 3, ["", " ", "\t"])
+    with pytest.raises(DataError, match="All 3 lines of the target training data are blank"):
+        prepare(corpus, SETTINGS, FILTERS, tmp_path)
     corpus.splits["train"] = Bitext([], [])
     with pytest.raises(DataError, match="no pairs in its train split"):
         prepare(corpus, SETTINGS, FILTERS, tmp_path)

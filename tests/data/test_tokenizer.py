@@ -179,7 +179,7 @@ def test_the_possible_size_that_an_error_names_is_possible(kind: str, asked: int
 
 @KINDS
 def test_nothing_to_learn_from_is_told(kind: str) -> None:
-    with pytest.raises(DataError, match="no vocabulary"):
+    with pytest.raises(DataError, match="of 3 lines 3 are blank"):
         TOKENIZERS[kind](vocab_size=20).train(["", ""], [""])
 
 
@@ -206,3 +206,21 @@ def test_models_of_others_are_refused(tmp_path_factory: pytest.TempPathFactory) 
     )
     with pytest.raises(DataError, match=r"ids \[-1, 0, 1, 2\].*--pad_id=0"):
         Tokenizer.load(written.getvalue())
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["", " ", "\t"], "of 6 lines 6 are blank"),
+        (["a " * 5000, ""], "of 4 lines 2 are blank and 2 have more than 4192 bytes"),
+        (["\x01\x02", "\u200b"], "4 have nothing but characters that normalization deletes"),
+    ],
+)
+def test_text_with_nothing_to_learn_from_is_told_without_the_words_of_sentencepiece(
+    kind: str, lines: list[str], reason: str
+) -> None:
+    with pytest.raises(DataError, match="There is nothing to learn a vocabulary from") as told:
+        TOKENIZERS[kind]().train(lines, lines)
+    assert reason in str(told.value)
+    assert "INTERNAL" not in str(told.value)
