@@ -11,7 +11,7 @@ MAX_EXPANSION = 500
 """Bytes that a byte of a compressed stream may stand for, on average: text has three to ten, and one line that is
 repeated for ever a few hundred."""
 
-ALWAYS_ALLOWED_BYTES = 1 << 24
+ALWAYS_ALLOWED_BYTES = 1 << 22
 """So many bytes may come of any stream."""
 
 
