@@ -1,13 +1,16 @@
-"""All scores of a text against its references: what nmt-evaluate and `nmt.evaluate` compute."""
+"""All scores of a text against its references: what nmt-evaluate and `nmt.evaluate` compute.
+
+sacreBLEU and NumPy are imported where they are used, so that mistakes are answered before.
+"""
 
 import logging
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.data.quality import pick
 from nmt.errors import DataError
-from nmt.evaluation.bleu import CorpusScore, compute_scores
 from nmt.evaluation.bleu_tokens import choose_tokenizer, warn_unspaced
-from nmt.evaluation.literature import compute_tokenized_scores
+
+if TYPE_CHECKING:
+    from nmt.evaluation.bleu import CorpusScore
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +24,14 @@ class ScoringInput(NamedTuple):
     language: str | None
 
 
-def score_texts(texts: ScoringInput, *, tokenize: str) -> list[CorpusScore]:
+def score_texts(texts: ScoringInput, *, tokenize: str) -> "list[CorpusScore]":
     """BLEU in the tokens of `tokenize`, chrF and TER; where the language is known, BLEU as older papers report it too.
 
     Raises DataError for texts that cannot be scored.
     """
+    from nmt.evaluation.bleu import compute_scores
+    from nmt.evaluation.literature import compute_tokenized_scores
+
     hypotheses, references, language = texts.hypotheses, texts.references, texts.language
     warn_unspaced(references[0], tokenize, language, "language")
     chosen = choose_tokenizer(tokenize, language)
@@ -38,6 +44,8 @@ def score_texts(texts: ScoringInput, *, tokenize: str) -> list[CorpusScore]:
 def drop_blank_lines(texts: ScoringInput) -> ScoringInput:
     """The same without lines whose references are all blank, or whose source is, with a warning. Raises DataError where
     no line is left."""
+    from nmt.data.quality import pick
+
     source, references = texts.source, texts.references
     indices = [
         place
