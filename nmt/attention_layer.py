@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import build, config
-from nmt.attention.attention import Attention
+from nmt.attention.attention import Attended, Attention
 from nmt.config import Variants
 from nmt.errors import ConfigError
 
@@ -21,7 +21,7 @@ class AttentionOutput(NamedTuple):
 
 
 class AttentionLayer(nn.Module):
-    """weights = normalizer(score(query, keys) + mask + scope),  context = weights . values
+    """weights = normalizer(score(query, keys + history) + mask + scope),  context = weights . values
 
     >>> attention = AttentionLayer.of(score="additive", scope="local_p", heads=4, query_size=12, memory_size=8)
     >>> query, states = torch.randn(2, 3, 12), torch.randn(2, 5, 8)
@@ -42,6 +42,7 @@ class AttentionLayer(nn.Module):
         score: str = "additive",
         scope: str = "global",
         normalizer: str = "softmax",
+        history: str = "none",
         heads: int = 1,
         query_size: int,
         memory_size: int,
@@ -54,7 +55,7 @@ class AttentionLayer(nn.Module):
         """
         if score == build.NONE:
             raise ConfigError("score='none' is no attention: it has no weights. Choose another score.")
-        names = {"score": score, "scope": scope, "normalizer": normalizer}
+        names = {"score": score, "scope": scope, "normalizer": normalizer, "history": history}
         chosen: dict[str, Any] = {axis: {"name": name} for axis, name in names.items()}
         owners = find_owners(names)
         for key, value in {"hidden_size": query_size, **settings}.items():
@@ -72,14 +73,24 @@ class AttentionLayer(nn.Module):
         mask: Bool[Tensor, "row source"] | None = None,
         positions: Int[Tensor, "row target"] | None = None,
     ) -> AttentionOutput:
-        """Every query looks at the states where the mask is True. positions: of the queries, 0, 1, ... unless given."""
+        """Every query looks at the states where the mask is True. positions: of the queries, 0, 1, ... unless given.
+
+        Where attention depends on its earlier steps, the queries of a row are such steps, in their order.
+        """
         rows, target = query.shape[:2]
         if mask is None:
             mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         if positions is None:
             positions = torch.arange(target, device=query.device).expand(rows, target)
-        found = self.attention(query, self.attention.remember(states, mask), positions)
-        return AttentionOutput(found.context, found.weights)
+        memory = self.attention.remember(states, mask)
+        attend, past = self.attention.bind(memory, keep_weights=True), self.attention.start(memory)
+        size = 1 if self.attention.is_stepwise else max(target, 1)
+        steps: list[Attended] = []
+        for part, places in zip(torch.split(query, size, 1), torch.split(positions, size, 1), strict=True):
+            steps.append(attend(part, places, past))
+            past = steps[-1].past
+        weights = [step.weights for step in steps if step.weights is not None]
+        return AttentionOutput(torch.cat([step.context for step in steps], 1), torch.cat(weights, 2))
 
 
 def find_owners(names: Mapping[str, str]) -> dict[str, list[str]]:

@@ -497,6 +497,21 @@ def test_corpus_scores_are_those_of_the_command(tmp_path: Path, capsys: pytest.C
 # Attention --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("settings", [{"history": "coverage"}, {"normalizer": "monotonic", "noise": 0.0}])
+def test_queries_are_steps_where_attention_depends_on_its_earlier_steps(settings: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    layer = nmt.Attention.of(score="additive", heads=2, query_size=6, memory_size=8, **settings).eval()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    query, states = torch.randn(2, 3, 6), torch.randn(2, 5, 8)
+    context, weights = layer(query, states)
+    assert (context.shape, weights.shape) == ((2, 3, 8), (2, 2, 3, 5))
+    first_context, first_weights = layer(query[:, :1], states)
+    assert torch.allclose(context[:, :1], first_context)
+    assert torch.allclose(weights[:, :, :1], first_weights)
+    assert not torch.allclose(weights[:, :, 1:], layer(query[:, 1:], states).weights)
+
+
 def test_attention_is_made_by_the_names_of_its_parts() -> None:
     torch.manual_seed(0)
     layer = nmt.Attention.of(
