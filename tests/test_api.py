@@ -528,6 +528,7 @@ def test_attention_is_made_by_the_names_of_its_parts() -> None:
         "score": {"name": "additive", "hidden_size": 12},
         "scope": {"name": "local_p", "half_width": 2},
         "normalizer": {"name": "entmax15"},
+        "history": {"name": "none"},
     }
     same = build.build_attention(check(chosen, build.ATTENTION), query_size=12, memory_size=8, directions=1)
     assert isinstance(same, Attention)
