@@ -44,8 +44,8 @@ def elsewhere(code: str) -> Any:
 def drawn() -> list[SentencePair]:
     """Sentences as they are drawn, repetitions included."""
     code = (
-        "import json, random; from nmt.data.synthetic.sentences import sentence; "
-        "source = random.Random(17); print(json.dumps([sentence(source) for _ in range(15_000)]))"
+        "import json, random; from nmt.data.synthetic.sentences import draw_sentence; "
+        "source = random.Random(17); print(json.dumps([draw_sentence(source) for _ in range(15_000)]))"
     )
     return [SentencePair(english, german, tuple(map(tuple, links))) for english, german, links in elsewhere(code)]
 
@@ -78,7 +78,7 @@ def test_the_corpus_is_a_function_of_its_seed():
 
 
 def test_every_python_process_draws_the_same_corpus():
-    code = "import json; from nmt.data.synthetic.generate import distinct; print(json.dumps(distinct(100, 3)))"
+    code = "import json; from nmt.data.synthetic.generate import draw_distinct; print(json.dumps(draw_distinct(100, 3)))"
     assert elsewhere(code) == json.loads(json.dumps(draw_distinct(100, 3)))
 
 

@@ -48,7 +48,7 @@ def test_no_more_processes_are_started_than_there_are_chunks() -> None:
 
 ALONE_PROGRAM = """
 import sys
-from nmt.inference.workers import spread
+from nmt.inference.workers import map_in_order
 from tests.cli.noisy_process import make_sleeping_fn
 if __name__ == "__main__":
     list(map_in_order([(0, ["word"])], 1, make_sleeping_fn, sys.argv[1]))

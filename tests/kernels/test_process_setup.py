@@ -13,8 +13,8 @@ from nmt.kernels.precision import has_amx, is_onednn
 
 THREADED = """
 import torch
-from nmt import processor
-processor.prepare(2)
+from nmt.kernels import process_setup
+process_setup.configure(2)
 tiny = torch.full((1_000_000,), 1e-30)          # so large that both threads of the pool take part
 assert not (tiny * 1e-10).any(), "a denormal came out"
 assert (tiny * 1e-3).all()
@@ -30,7 +30,7 @@ def test_every_thread_of_the_pool_takes_denormals_for_zero() -> None:
 
 
 def test_without_it_denormals_are_computed_with() -> None:
-    program = THREADED.replace("processor.prepare(2)", "processor.keep_memory()")
+    program = THREADED.replace("process_setup.configure(2)", "process_setup.keep_heap()")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "a denormal came out" in done.stderr
 
@@ -38,8 +38,8 @@ def test_without_it_denormals_are_computed_with() -> None:
 LARGE = """
 import re
 import torch
-from nmt import processor
-processor.prepare(2)
+from nmt.kernels import process_setup
+process_setup.configure(2)
 held = torch.ones(2**25)                         # 128 MiB
 told = open("/proc/self/smaps_rollup").read()
 print(int(re.search(r"AnonHugePages: +([0-9]+)", told)[1]))
