@@ -78,7 +78,9 @@ def test_the_corpus_is_a_function_of_its_seed():
 
 
 def test_every_python_process_draws_the_same_corpus():
-    code = "import json; from nmt.data.synthetic.generate import draw_distinct; print(json.dumps(draw_distinct(100, 3)))"
+    code = (
+        "import json; from nmt.data.synthetic.generate import draw_distinct; print(json.dumps(draw_distinct(100, 3)))"
+    )
     assert elsewhere(code) == json.loads(json.dumps(draw_distinct(100, 3)))
 
 
