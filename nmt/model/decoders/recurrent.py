@@ -79,7 +79,8 @@ class Luong(Decoder):
         step = self.stack.bind(self.feed.weight, projected, time, rows)
         attentional = self._bind_attentional(time, rows)
         carries, feed, past = state.carries, state.feed, state.past
-        readouts, steps = [], list[Attended]()
+        readouts: list[Tensor] = []
+        steps: list[Attended] = []
         for t in range(time):
             output, carries = step(feed, carries)
             steps.append(attend(output.unsqueeze(1), positions[:, t : t + 1], past))
@@ -173,7 +174,8 @@ class Bahdanau(Decoder):
         attend = self.attention.bind(memory, keep_weights=keep_weights)
         step = self.stack.bind(self.feed.weight, projected, time, rows)
         carries, past = state.carries, state.past
-        outputs, steps = [], list[Attended]()
+        outputs: list[Tensor] = []
+        steps: list[Attended] = []
         for t in range(time):
             query = carries[-1][0].unsqueeze(1)
             steps.append(attend(query, positions[:, t : t + 1], past))
@@ -242,7 +244,8 @@ class Conditional(Decoder):
         second, attend = self.stack.get_cell(0), self.attention.bind(memory, keep_weights=keep_weights)
         step = self.stack.bind(second.weight_input, second.step_bias(time, rows), time, rows)
         carries, past = state.carries, state.past
-        outputs, steps = [], list[Attended]()
+        outputs: list[Tensor] = []
+        steps: list[Attended] = []
         for t in range(time):
             intermediate = first(carries[0])
             steps.append(attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past))
