@@ -9,8 +9,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
+from nmt.kernels.reorder import reorder
 from nmt.model.cells import CELLS, GRU, Cell
-from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, compute_reversed_order, reorder
+from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, compute_reversed_order
 from tests.builders import draw_normal, find_missing_gradients, make_mask, take_row
 
 EMBEDDING, HIDDEN = 5, 7

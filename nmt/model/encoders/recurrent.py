@@ -1,12 +1,13 @@
 """Source embeddings -> one state for every source position, and the carry with which each direction ended."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
+from nmt.kernels.reorder import reorder
 from nmt.model.cells import CELLS, Carry, Cell
 from nmt.model.stack import CellName, make_dropout
 
@@ -27,25 +28,6 @@ def compute_reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tenso
     reversed_positions = lengths.unsqueeze(1) - 1 - positions
     rows = torch.arange(len(lengths), device=lengths.device).unsqueeze(1) * time
     return (rows + torch.where(reversed_positions >= 0, reversed_positions, positions)).flatten()
-
-
-def reorder(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
-    """The states in the order that `reversed_order` gives."""
-    output: Tensor = _Reorder.apply(states, order)  # type: ignore[no-untyped-call]
-    return output
-
-
-class _Reorder(torch.autograd.Function):
-    """Autograd would sum gradients into zeros, place by place, where they only have to be put back in order."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, order: Tensor) -> Tensor:
-        ctx.save_for_backward(order)
-        return states.flatten(0, 1).index_select(0, order).view_as(states)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return reorder(grads[0], *ctx.saved_tensors), None
 
 
 class RecurrentEncoder(nn.Module):
