@@ -30,9 +30,9 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str
     for name, lines in {"references": REFERENCES, "hypotheses": HYPOTHESES}.items():
         (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     arguments = ["references", "--input", "hypotheses", "--metrics", *METRICS, "--width", "12", "--format", "json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sacrebleu", *arguments], cwd=folder, capture_output=True, check=True, text=True
-    )
+    command = [sys.executable, "-m", "sacrebleu", *arguments]
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
     return {str(row["name"]): row for row in json.loads(done.stdout)}
 
 

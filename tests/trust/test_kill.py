@@ -100,7 +100,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kills")
 
 
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def unstopped(home: Path) -> tuple[dict[str, Any], float]:
     return whole(home)
