@@ -1,6 +1,7 @@
 """The composition root: from a config to tokenizers, model, search and training. The only place where parts meet."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -27,10 +28,11 @@ from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
 from nmt.model.bridge import BRIDGES
-from nmt.model.decoders.recurrent import DECODERS
-from nmt.model.encoders.recurrent import ENCODERS
+from nmt.model.decoders.table import DECODERS
+from nmt.model.encoders.table import ENCODERS
+from nmt.model.heads.table import HEADS
 from nmt.model.meta_init import SkipInit
-from nmt.model.seq2seq import DropoutRates, Seq2Seq, WeightTying
+from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, WeightTying, build_embedding_table
 from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
 from nmt.storage.untrusted_paths import MAX_THREADS, Device, get_physical_memory
@@ -54,10 +56,11 @@ SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
-DECODER = Variants(DECODERS, frozenset({"embedding_size", "memory_size", "attention", "readout_dropout"}))
+DECODER = Variants(DECODERS, frozenset({"embedding_size", "memory_size", "attention", "bridge", "readout_dropout"}))
 BRIDGE = Variants(
     BRIDGES, frozenset({"memory_size", "hidden_size", "layers", "parts", "encoder_layers", "encoder_parts"})
 )
+HEAD = Variants(HEADS, frozenset({"readout_size", "vocabulary_size", "embedding_size", "context_size", "embedding"}))
 OPTIMIZER = Variants(OPTIMIZERS)
 SCHEDULE = Variants(SCHEDULES)
 AVERAGE = Variants(AVERAGES)
@@ -69,6 +72,7 @@ MODEL: dict[str, Schema | Any] = {
     "encoder": ENCODER,
     "bridge": BRIDGE,
     "decoder": DECODER,
+    "head": HEAD,
 }
 ATTENTION: dict[str, Schema | Any] = {
     "heads": int,
@@ -162,11 +166,12 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         if (layers := chosen[side].get("layers", 1)) > MAX_LAYERS:
             raise ConfigError(f"model.{side}.layers must be at most {MAX_LAYERS}; got {layers}.")
     dropout = config.build(DropoutRates, chosen["dropout"])
-    encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=chosen["embedding_size"])
+    embedding_size = chosen["embedding_size"]
+    encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
     decoder = config.build_variant(
         DECODER,
         chosen["decoder"],
-        embedding_size=chosen["embedding_size"],
+        embedding_size=embedding_size,
         memory_size=encoder.memory_size,
         attention=build_attention(
             settings["attention"],
@@ -174,27 +179,33 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
             memory_size=encoder.memory_size,
             directions=encoder.directions,
         ),
+        bridge=partial(
+            config.build_variant,
+            BRIDGE,
+            chosen["bridge"],
+            memory_size=encoder.memory_size,
+            encoder_layers=encoder.final_layers,
+            encoder_parts=encoder.final_parts,
+        ),
         readout_dropout=dropout.readout,
     )
-    bridge = config.build_variant(
-        BRIDGE,
-        chosen["bridge"],
-        memory_size=encoder.memory_size,
-        hidden_size=hidden,
-        layers=len(decoder.stack.cells),
-        parts=decoder.state_tensors,
-        encoder_layers=len(encoder.layers),
-        encoder_parts=encoder.layers[0][0].state_tensors,
+    target_table = build_embedding_table(target_vocab, embedding_size)
+    source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
+    head = config.build_variant(
+        HEAD,
+        chosen["head"],
+        readout_size=decoder.readout_size,
+        vocabulary_size=target_vocab,
+        embedding_size=embedding_size,
+        context_size=decoder.attention.context_size,
+        embedding=None if chosen["tied"] == "none" else target_table,
     )
     return Seq2Seq(
-        source_vocab=source_vocab,
-        target_vocab=target_vocab,
-        embedding_size=chosen["embedding_size"],
-        tied=chosen["tied"],
-        dropout=dropout,
+        source=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
+        target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
-        bridge=bridge,
         decoder=decoder,
+        head=head,
     )
 
 

@@ -14,6 +14,7 @@ from nmt.data.corpus import Corpus
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
 from nmt.model.meta_init import assign_parameters
+from nmt.model.parameter_names import update_names
 from nmt.model.seq2seq import Seq2Seq
 from nmt.printable import shorten
 from nmt.special_tokens import EOS
@@ -47,8 +48,17 @@ CONFIG_SCHEMA: dict[str, Schema | Any] = {
 PROBE_PIECES = 8
 """Pieces of each side in the pair that a model must score with finite numbers."""
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever a model folder changes in a way that older versions cannot read."""
+
+READABLE_FORMATS = (1, 2)
+"""1: version 0.1, without the settings that `ADDED_SETTINGS` names, and with other names of parameters."""
+
+ADDED_SETTINGS: dict[str, dict[str, Any]] = {
+    "attention": {"history": {"name": build.NEUTRAL_AXES["history"]}},
+    "model": {"head": {"name": "softmax"}},
+}
+"""Settings that folders of earlier versions do not have, and what they were."""
 
 
 class LoadedModel(NamedTuple):
@@ -85,8 +95,9 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
     settings = add_new_settings(read_config(folder))
     try:
         settings = config.check(settings, CONFIG_SCHEMA)
-        if settings["format"] != FORMAT:
-            raise ModelError(f"{folder} has format {settings['format']}; this version reads format {FORMAT}.")
+        if settings["format"] not in READABLE_FORMATS:
+            formats = " and ".join(map(str, READABLE_FORMATS))
+            raise ModelError(f"{folder} has format {settings['format']}; this version reads formats {formats}.")
         build.build_search(settings)
         names = JOINT_VOCABULARY if settings["tokenizer"]["joint"] else SEPARATE_VOCABULARIES
         paths = [find_regular_file(folder, name, max_bytes=MAX_VOCABULARY_BYTES) for name in names]
@@ -100,8 +111,8 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
         # No memory is taken for sizes which the weights do not have, nor for weights of other sizes, and no random
         # numbers are drawn.
         model = build.build_on_meta(settings, joint=len(names) == 1, **sizes)
-        check_shapes(model, read_header(file), file)
-        tensors = load_tensors(file)
+        check_shapes(model, update_names(read_header(file)), file)
+        tensors = update_names(load_tensors(file))
         assign_parameters(model, tensors)
         check_finite(model, file)
         check_numbers(model.eval(), tokenizers, folder)
@@ -118,10 +129,13 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
 
 def add_new_settings(settings: Any) -> Any:
     """The settings of a model folder with those that older versions did not write, as they were then."""
-    attention = settings.get("attention") if isinstance(settings, dict) else None
-    if not isinstance(attention, dict):
+    if not isinstance(settings, dict):
         return settings
-    return {**settings, "attention": {"history": {"name": build.NEUTRAL_AXES["history"]}, **attention}}
+    return settings | {
+        group: added | settings[group]
+        for group, added in ADDED_SETTINGS.items()
+        if isinstance(settings.get(group), dict)
+    }
 
 
 def check_numbers(model: Seq2Seq, tokenizers: Tokenizers, folder: Path) -> None:

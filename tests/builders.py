@@ -4,6 +4,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,13 +20,15 @@ from nmt.attention.scope import SCOPES, Window
 from nmt.attention.score import SCORES, Score
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
-from nmt.model.bridge import BRIDGES
+from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.cells import CELLS
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from nmt.model.encoders.recurrent import RecurrentEncoder
-from nmt.model.seq2seq import DropoutRates, Seq2Seq
+from nmt.model.heads.softmax import SoftmaxHead
+from nmt.model.heads.table import HEADS
+from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, build_embedding_table
 
-HEADS = (1, 2, 4)
+HEAD_COUNTS = (1, 2, 4)
 QUERY_SIZE, MEMORY_SIZE, EMBEDDING_SIZE = 8, 12, 5
 SMALL_SETTINGS = {"hidden_size": 20, "positions": 6, "half_width": 2}
 """Settings of whatever takes them; `positions` is below the longest source and `half_width` within it."""
@@ -56,7 +59,7 @@ STATELESS = [name for name, cls in NORMALIZERS.items() if not cls.has_past]
 SCOPE_SETTINGS = [*((name, ()) for name in SCOPES), ("local_p", (("renormalize", True),))]
 MIXES = [
     Mix(score, scope, settings, normalizer, heads)
-    for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, STATELESS, HEADS)
+    for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, STATELESS, HEAD_COUNTS)
 ]
 
 
@@ -176,6 +179,7 @@ def build_seq2seq(
     attention: Mix | None = None,
     tied: str = "none",
     bridge: str = "dense",
+    head: str = "softmax",
     dropout: DropoutRates | None = None,
     seed: int = 0,
     memory_size: int = MEMORY_SIZE,
@@ -189,28 +193,45 @@ def build_seq2seq(
         embedding_size=embedding_size,
         memory_size=memory_size,
         attention=chosen,
+        bridge=partial(
+            BRIDGES[bridge],
+            memory_size=memory_size,
+            encoder_layers=encoder.final_layers,
+            encoder_parts=encoder.final_parts,
+        ),
         readout_dropout=dropout.readout,
         cell=plan.cell,
         hidden_size=hidden_size,
         **dict(plan.settings),
     )
+    target_table = build_embedding_table(TARGET_VOCAB, embedding_size)
+    source_vocab = TARGET_VOCAB if tied == "all" else SOURCE_VOCAB
+    source_table = target_table if tied == "all" else build_embedding_table(source_vocab, embedding_size)
     return Seq2Seq(
-        source_vocab=TARGET_VOCAB if tied == "all" else SOURCE_VOCAB,
-        target_vocab=TARGET_VOCAB,
-        embedding_size=embedding_size,
-        tied=tied,
-        dropout=dropout,
+        source=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
+        target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
-        bridge=BRIDGES[bridge](
-            memory_size=memory_size,
-            hidden_size=hidden_size,
-            layers=len(decoder.stack.cells),
-            parts=decoder.state_tensors,
-            encoder_layers=1,
-            encoder_parts=decoder.state_tensors,
-        ),
         decoder=decoder,
+        head=HEADS[head](
+            readout_size=decoder.readout_size,
+            vocabulary_size=TARGET_VOCAB,
+            embedding_size=embedding_size,
+            context_size=memory_size,
+            embedding=None if tied == "none" else target_table,
+        ),
     ).eval()
+
+
+def compute_logits(model: Seq2Seq, source: Tensor, lengths: Tensor, target_input: Tensor) -> Tensor:
+    """The logits of a model whose head is a softmax, PAD as it comes."""
+    assert isinstance(model.head, SoftmaxHead)
+    return model.head.compute_logits(model(source, lengths, target_input))
+
+
+def make_zero_bridge(*, hidden_size: int, layers: int, parts: int) -> Bridge:
+    """A bridge from no encoder, for decoders whose first carries a test chooses itself."""
+    sizes = {"hidden_size": hidden_size, "layers": layers, "parts": parts}
+    return BRIDGES["zero"](memory_size=MEMORY_SIZE, encoder_layers=0, encoder_parts=0, **sizes)
 
 
 def find_missing_gradients(module: nn.Module) -> list[str]:

@@ -14,7 +14,7 @@ from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
 from nmt.config import Variants, build, build_variant, check, inspect_parameters, list_paths, suggest
 from nmt.errors import ConfigError
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -175,7 +175,7 @@ def test_every_preset_and_recipe_can_be_built(override: str) -> None:
     chosen = config.check(composed(override), build.TRAIN)
     build.dry_run(chosen)  # raises ConfigError where the parts do not fit
     outline = build.build_on_meta(chosen, joint=True, source_vocab=37, target_vocab=37)
-    assert outline.output.out_features == 37
+    assert outline.head.output.out_features == 37
 
 
 @pytest.mark.parametrize("leaf", BUILT)

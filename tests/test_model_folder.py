@@ -17,6 +17,7 @@ from nmt.errors import ModelError
 from nmt.runs.training_run import TrainingRun
 from nmt.storage.files import load_tensors, save_tensors
 from tests import tiny_runs
+from tests.builders import compute_logits
 
 FOLDERS = {
     "joint": ("model/decoder=luong", "model.tied=all"),
@@ -53,7 +54,7 @@ def test_a_model_folder_is_the_model(
     batch = collate(run.data.train, torch.arange(4).numpy())
     with torch.inference_mode():
         logits = [
-            model.output(model(batch.source, batch.source_lengths, batch.target_input))
+            compute_logits(model, batch.source, batch.source_lengths, batch.target_input)
             for model in (run.model, loaded.model)
         ]
     torch.testing.assert_close(logits[1], logits[0], atol=0, rtol=0)

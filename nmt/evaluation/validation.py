@@ -24,7 +24,7 @@ from nmt.evaluation.bleu import CorpusScore, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
 from nmt.evaluation.probes import Probes, make_probe_record
-from nmt.special_tokens import PAD
+from nmt.kernels.cross_entropy import word_indices
 from nmt.translation.translator import BatchTranslator, Position, SearchResult, force_decode
 from nmt.trees import to_device
 
@@ -104,13 +104,12 @@ class Validator:
         model = self.translator.model
         total, words = torch.zeros((), dtype=torch.float64), 0
         for batch in iterate_validation_batches(self.pairs, self.tokens):
-            on_device = to_device(batch, model.output.weight.device)
-            real = on_device.target_output != PAD
-            readout = model(on_device.source, on_device.source_lengths, on_device.target_input)[real]
-            logits = model.output(readout)
-            found = torch.nn.functional.cross_entropy(logits, on_device.target_output[real], reduction="sum")
-            total += found.cpu().double()
-            words += int(real.sum())
+            indices = word_indices(batch.target_output)
+            on_device = to_device(batch, model.device)
+            inputs = model(on_device.source, on_device.source_lengths, on_device.target_input)
+            loss = model.compute_loss(inputs, on_device.target_output, indices=to_device(indices, model.device))
+            total += loss.nll.cpu().double()
+            words += len(loss.word_nll)
         return float(total) / words
 
 

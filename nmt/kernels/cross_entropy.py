@@ -20,10 +20,14 @@ MAX_LOGITS = 8_000_000
 
 
 class Loss(NamedTuple):
-    """smoothed: what is minimized. nll: sum of -log p(word), for perplexity. Both in nats, summed over words."""
+    """objective: what is minimized. nll: sum of -log p(word), for perplexity. Both in nats, summed over words.
+
+    word_nll: -log p of each word, without a gradient.
+    """
 
     objective: Float[Tensor, ""]
     nll: Float[Tensor, ""]
+    word_nll: Float[Tensor, " word"]
 
 
 def word_indices(target_output: Int[Tensor, "row target"]) -> Int[Tensor, " word"] | None:
@@ -49,14 +53,14 @@ def vocabulary_loss(
 ) -> Loss:
     """Label-smoothed cross-entropy of softmax(weight readout + bias), summed over words   (Szegedy et al. 2016)
 
-    smoothed = -(1 - e) log p(wanted) - e / V sum_v log p(v). Only real words belong here: select them before.
+    objective = -(1 - e) log p(wanted) - e / V sum_v log p(v). Only real words belong here: select them before.
     """
     # Inside `forward` gradients are always off, and what needs one is marked even under no_grad: so it is asked here.
     differentiate = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (readout, weight, bias))
-    objective, nll = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
+    objective, word_nll = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
         readout, weight, bias, target_output, smoothing, differentiate
     )
-    return Loss(objective, nll)
+    return Loss(objective, word_nll.sum(), word_nll)
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -70,7 +74,7 @@ class _VocabularyLoss(torch.autograd.Function):
         smoothing: float,
         differentiate: bool,
     ) -> tuple[Tensor, Tensor]:
-        objective, nll = bias.new_zeros(()), bias.new_zeros(())
+        objective, nll = bias.new_zeros(()), bias.new_empty(len(readout))
         grad_readout = torch.empty_like(readout, dtype=bias.dtype) if differentiate else None
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
@@ -91,7 +95,7 @@ class _VocabularyLoss(torch.autograd.Function):
             logits = compute_logits(words[rows])
             target_logits = logits.gather(1, targets)
             grad, word_nll = _softmax(logits, targets, words[rows], compute_logits)
-            nll += word_nll.sum()
+            nll[rows] = word_nll.squeeze(1)
             objective += (word_nll + smoothing * (target_logits - mean[rows].unsqueeze(1))).sum()
             if grad_readout is not None and grad_weight is not None and grad_bias is not None:
                 grad.scatter_add_(1, targets, torch.full_like(target_logits, smoothing - 1.0))

@@ -1,21 +1,20 @@
-"""Encoder, bridge and decoder as one model: what training differentiates and search steps through."""
+"""Encoder, decoder and head as one model: what training differentiates and search steps through."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.memory import Memory
 from nmt.errors import ConfigError, ModelError
+from nmt.kernels.cross_entropy import Loss, select
 from nmt.kernels.dropout import Dropout as DropoutLayer
-from nmt.model.bridge import Bridge
-from nmt.model.decoders.decoder import Decoder, DecoderState
+from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
-from nmt.special_tokens import PAD
+from nmt.model.heads.head import Head, HeadInputs, select_words
 
 WeightTying = Literal["none", "target", "all"]
 
@@ -39,7 +38,7 @@ class StepOutput(NamedTuple):
     """What search gets for each row: the next token's distribution, the state after it, and where attention looked."""
 
     log_probs: Float[Tensor, "row vocab"]
-    state: DecoderState
+    state: Any
     weights: Float[Tensor, "row source"] | None
 
 
@@ -67,59 +66,71 @@ def build_embedding_table(vocab_size: int, size: int) -> nn.Embedding:
     return table
 
 
-class Seq2Seq(nn.Module):
-    """p(y | x) = prod_t softmax(E' r_t + b)[y_t], with r_t the decoder's readout
+class SourceMemory(NamedTuple):
+    """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source."""
 
-    tied `target`: E' is the target embedding; `all`: the source embedding as well (Press and Wolf 2017). A readout of
-    another size than the embedding is then first mapped to it.
-    """
+    memory: Memory
+    tokens: Int[Tensor, "sentence source"]
+
+
+class Seq2Seq(nn.Module):
+    """p(y | x) = prod_t head(decoder(y_1 .. y_(t-1), encoder(x)))[y_t]"""
 
     def __init__(
-        self,
-        *,
-        source_vocab: int,
-        target_vocab: int,
-        embedding_size: int,
-        tied: WeightTying,
-        dropout: DropoutRates,
-        encoder: RecurrentEncoder,
-        bridge: Bridge,
-        decoder: Decoder,
+        self, *, source: Embedding, target: Embedding, encoder: RecurrentEncoder, decoder: Decoder, head: Head
     ) -> None:
         super().__init__()
-        target_table = build_embedding_table(target_vocab, embedding_size)
-        source_table = target_table if tied == "all" else build_embedding_table(source_vocab, embedding_size)
-        self.source = Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding)
-        self.target = Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding)
+        self.source = source
+        self.target = target
         self.encoder = encoder
-        self.bridge = bridge
         self.decoder = decoder
-        maps = tied != "none" and decoder.readout_size != embedding_size
-        self.readout = nn.Linear(decoder.readout_size, embedding_size, bias=False) if maps else nn.Identity()
-        self.output = nn.Linear(decoder.readout_size if tied == "none" else embedding_size, target_vocab)
-        nn.init.zeros_(self.output.bias)
-        if tied != "none":
-            self.output.weight = target_table.weight
+        self.head = head
 
     @property
     def has_attention(self) -> bool:
         """Whether the model has attention, so that it can say where it looked."""
         return self.decoder.attention.has_weights
 
-    def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[Memory, DecoderState]:
-        """Read the sources once: what attention may look at, and the decoder's first state."""
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.target.table.weight.device
+
+    def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[SourceMemory, Any]:
+        """Read the sources once: what every step is given, and the decoder's first state."""
         mask = masks.mask(lengths, source.shape[1])
         encoded = self.encoder(self.source(source), lengths, mask)
-        memory = self.decoder.attention.remember(encoded.states, mask)
-        return memory, self.decoder.start(self.bridge(encoded, mask), memory)
+        memory = self.decoder.remember(encoded)
+        return SourceMemory(memory, source), self.decoder.start(encoded, memory)
 
     def forward(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
-    ) -> Float[Tensor, "row target readout"]:
-        """The readout at every target position, given the words before it; `output` makes logits of it."""
+    ) -> HeadInputs:
+        """What the head predicts every target word from, given the words before it."""
         memory, state = self.encode(source, lengths)
-        readout: Tensor = self.readout(self.decoder(self.target(target_input), state, memory).readout)
-        return readout
+        embedded = self.target(target_input)
+        decoded = self.decoder(embedded, state, memory.memory, keep_weights=self.head.reads_attention)
+        return self.head.gather_inputs(decoded, embedded, source)
+
+    def log_probs(
+        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
+    ) -> Float[Tensor, "row target word"]:
+        """log p of every word at every target position, given the words before it."""
+        return self.head.log_probs(self(source, lengths, target_input))
+
+    def compute_loss(
+        self,
+        inputs: HeadInputs,
+        target_output: Int[Tensor, "row target"],
+        *,
+        smoothing: float = 0.0,
+        indices: Int[Tensor, " word"] | None = None,
+    ) -> Loss:
+        """The loss of the words that were to be predicted from what `forward` gives.
+
+        indices: where they are, as `word_indices` gives them; None for all places.
+        """
+        return self.head.loss(select_words(inputs, indices), select(target_output, indices), smoothing)
 
     def align(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
@@ -129,15 +140,15 @@ class Seq2Seq(nn.Module):
         Raises ModelError for a model without attention.
         """
         memory, state = self.encode(source, lengths)
-        weights: Tensor | None = self.decoder(self.target(target_input), state, memory, keep_weights=True).weights
-        if weights is None:
+        decoded: Decoded = self.decoder(self.target(target_input), state, memory.memory, keep_weights=True)
+        if decoded.weights is None:
             raise ModelError("This model has no attention (attention=none), so it has no alignment.")
-        return weights
+        return decoded.weights
 
-    def step(self, tokens: Int[Tensor, " row"], state: DecoderState, memory: Memory) -> StepOutput:
+    def step(self, tokens: Int[Tensor, " row"], state: Any, memory: SourceMemory) -> StepOutput:
         """Read one token a row and give the distribution of the next; rows may be a beam of each sentence."""
-        decoded = self.decoder(self.target(tokens.unsqueeze(1)), state, memory, keep_weights=True)
-        logits = self.output(self.readout(decoded.readout.squeeze(1)))
-        logits[:, PAD] = torch.finfo(logits.dtype).min  # padding is never a word, and must not be chosen by a wide beam
+        embedded = self.target(tokens.unsqueeze(1))
+        decoded = self.decoder(embedded, state, memory.memory, keep_weights=True)
+        log_probs = self.head.log_probs(self.head.gather_inputs(decoded, embedded, memory.tokens))
         weights = decoded.weights
-        return StepOutput(F.log_softmax(logits, -1), decoded.state, None if weights is None else weights.squeeze(1))
+        return StepOutput(log_probs.squeeze(1), decoded.state, None if weights is None else weights.squeeze(1))

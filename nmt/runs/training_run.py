@@ -243,8 +243,8 @@ class TrainingRun:
             self.checkpoints.repair_pointers(newest)
             logger.info("going on from %s", newest)
         parameters = build.count_parameters(self.model)
-        logger.info("%d parameters, on %s", parameters, self.model.output.weight.device)
-        facts = {"parameters": parameters, "device": str(self.model.output.weight.device), "data": self.data.report}
+        logger.info("%d parameters, on %s", parameters, self.model.device)
+        facts = {"parameters": parameters, "device": str(self.model.device), "data": self.data.report}
         run_folder.write_run_json(self.folder, self.settings, self.command, facts)
         progress = self.state.progress
         journal = MetricsLogger(self.folder, step=progress.step, validated=progress.validated)
@@ -298,7 +298,7 @@ class TrainingRun:
         best = find_model_folder(self.checkpoints.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
             best = self.average_checkpoints()
-        loaded = stored.load(best, device=self.model.output.weight.device)
+        loaded = stored.load(best, device=self.model.device)
         load_weights(self.model, get_weights(loaded.model), best)
         self.model.eval()
 

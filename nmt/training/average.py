@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, ConfigError
+from nmt.model.parameter_names import update_names
 from nmt.storage.files import load_tensors
 
 UPDATES = "updates"
@@ -22,10 +23,10 @@ def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     """
     if not folders:
         raise CheckpointError("There is no checkpoint to average. Name at least one.")
-    first = load_tensors(folders[0] / "model.safetensors")
+    first = update_names(load_tensors(folders[0] / "model.safetensors"))
     sums = {name: tensor.to(torch.float64) for name, tensor in first.items() if tensor.is_floating_point()}
     for folder in folders[1:]:
-        other = load_tensors(folder / "model.safetensors")
+        other = update_names(load_tensors(folder / "model.safetensors"))
         _check_alike(first, folders[0], other, folder)
         for name, total in sums.items():
             total.add_(other[name])

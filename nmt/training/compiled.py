@@ -6,16 +6,17 @@ of a batch. Captured as a CUDA graph, a block is launched at once, when what it 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.attention.memory import Memory
 from nmt.errors import ConfigError
-from nmt.model.decoders.decoder import Decoded, DecoderState
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.decoders.decoder import Decoded
+from nmt.model.heads.head import HeadInputs
+from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.special_tokens import PAD
 from nmt.training.settings import Recurrence
 from nmt.trees import tree_map
@@ -47,7 +48,7 @@ class CompiledForward:
     """
 
     def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
-        check("captured" if is_captured else "compiled", model.output.weight.device.type)
+        check("captured" if is_captured else "compiled", model.device.type)
         self.model = model
         self.is_captured = is_captured
         mode = "reduce-overhead" if is_captured else None
@@ -55,7 +56,7 @@ class CompiledForward:
 
     def __call__(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
-    ) -> Float[Tensor, "row target readout"]:
+    ) -> HeadInputs:
         rows, steps = target_input.shape
         if self.is_captured:
             self._begin()
@@ -70,13 +71,13 @@ class CompiledForward:
         # The first state is made like all that follow, with a gradient and in order, so that one program serves them.
         origin = embedded.new_zeros((), requires_grad=True)
         state = tree_map(state, lambda part: part + origin if part.is_floating_point() else part)
-        readouts = []
+        blocks = []
         for block in embedded.split(BLOCK, 1):
             decoded = self._run_block(block.contiguous(), state, memory)
             state = decoded.state
-            readouts.append(decoded.readout)
-        readout: Tensor = self.model.readout(torch.cat(readouts, 1)[:rows, :steps])
-        return readout
+            blocks.append(self.model.head.gather_inputs(decoded, block, memory.tokens))
+        joined = (None if parts[0] is None else torch.cat(parts, 1) for parts in zip(*blocks, strict=True))
+        return tree_map(HeadInputs._make(joined), lambda part: part[:rows, :steps])
 
     def _begin(self) -> None:
         """Frees the graphs' memory for another batch; what is summed over batches must lie outside of it."""
@@ -85,11 +86,9 @@ class CompiledForward:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
 
-    def _run_block(
-        self, embedded: Float[Tensor, "row block embedding"], state: DecoderState, memory: Memory
-    ) -> Decoded:
+    def _run_block(self, embedded: Float[Tensor, "row block embedding"], state: Any, memory: SourceMemory) -> Decoded:
         try:
-            decoded: Decoded = self.block(embedded, state, memory)
+            decoded: Decoded = self.block(embedded, state, memory.memory, keep_weights=self.model.head.reads_attention)
         except RuntimeError as problem:
             from torch._dynamo.exc import ShortenTraceback  # which takes a second, and is here by now
 
@@ -103,8 +102,8 @@ class CompiledForward:
         return decoded
 
 
-def make_forward_fn(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """What gives the model's readouts for (source, lengths, read): the model itself where no positions are stepped."""
+def make_forward_fn(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
+    """What gives the head's inputs for (source, lengths, read): the model itself where no positions are stepped."""
     if recurrence == "eager" or not model.decoder.is_stepwise:
         return model
     return CompiledForward(model, is_captured=recurrence == "captured")

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nmt.data.batching import Batch, Batches
 from nmt.data.loader import BatchLoader
 from nmt.errors import TrainingError
 from nmt.evaluation.validation import ValidationResult
-from nmt.kernels.cross_entropy import Loss, select, vocabulary_loss, word_indices
+from nmt.kernels.cross_entropy import word_indices
 from nmt.kernels.precision import amx_bfloat16, has_amx
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
@@ -70,7 +71,7 @@ class Loop:
         self._earlier_seconds = state.progress.seconds
         self._start_time = time.monotonic()
         self._saved_step = state.progress.step
-        self._vocabulary = len(model.output.bias)
+        self._vocabulary = model.head.vocabulary_size
 
     def run(self) -> str:
         """Trains, and returns why it ended: the limit that was reached, or `is_interrupted`.
@@ -91,7 +92,7 @@ class Loop:
         progress = self.state.progress
         if self._is_validation_due():  # an interrupted validation is repeated
             self._validate()
-        pinned = self.model.output.weight.is_cuda
+        pinned = self.model.device.type == "cuda"
         with BatchLoader(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
             is_checked = False
             while not (reason := self.find_reached_limit()):
@@ -156,29 +157,24 @@ class Loop:
             self._skip(group)
         window.seconds += time.monotonic() - started
 
-    def _backward(self, batch: Batch, words: int) -> Loss:
-        """Adds the gradient of the loss per word to those of the weights; returns the losses in double precision."""
-        device_batch = to_device(batch, self.model.output.weight.device)
+    def _backward(self, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
+        """Adds the gradient of the loss per word to those of the weights; returns objective and nll."""
+        device_batch = to_device(batch, self.model.device)
         # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
         # because the device would have to be waited for.
         indices = word_indices(batch.target_output)
         if indices is not None:
             indices = indices.to(device_batch.target_output.device, non_blocking=True)
-        output = self.model.output
         is_low, kind = self.settings.precision == "bfloat16", device_batch.target_output.device.type
         with amx_bfloat16(is_low and has_amx(kind)):
             with torch.autocast(kind, torch.bfloat16, enabled=is_low and not has_amx(kind)):
-                readout = self.forward(device_batch.source, device_batch.source_lengths, device_batch.target_input)
-                loss = vocabulary_loss(
-                    select(readout, indices),
-                    output.weight,
-                    output.bias,
-                    select(device_batch.target_output, indices),
-                    self.settings.label_smoothing,
+                inputs = self.forward(device_batch.source, device_batch.source_lengths, device_batch.target_input)
+                loss = self.model.compute_loss(
+                    inputs, device_batch.target_output, smoothing=self.settings.label_smoothing, indices=indices
                 )
             (loss.objective / words).backward()  # type: ignore[no-untyped-call]
         wide = torch.float32 if kind == "mps" else torch.float64  # a Mac's GPU has no double precision
-        return Loss(loss.objective.detach().to(wide), loss.nll.to(wide))
+        return loss.objective.detach().to(wide), loss.nll.to(wide)
 
     def _skip(self, group: Sequence[Batch]) -> None:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""

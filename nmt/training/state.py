@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
+from nmt.model.parameter_names import update_names
 from nmt.storage.files import Entry, load_tensors, read_json, save_tensors, write_json
-from nmt.training.average import EmaWeights
+from nmt.training.average import WEIGHT_PREFIX, EmaWeights
 from nmt.training.divergence import Excess
 from nmt.training.interruption import TrainingInterrupt
 from nmt.training.schedule import Schedule
@@ -118,10 +119,11 @@ class TrainingState:
         tensors = load_tensors(folder / TENSORS)
         rest = read_json(folder / JSON_STATE)
         # Where the model that was saved is an average, the weights that training goes on from lie beside it.
-        load_weights(self.model, filter_by_prefix(tensors, "model.") or load_tensors(folder / MODEL), folder)
+        weights = filter_by_prefix(tensors, "model.") or load_tensors(folder / MODEL)
+        load_weights(self.model, update_names(weights), folder)
         if self.ema:
-            self.ema.load_state_dict(filter_by_prefix(tensors, "ema."))
-        self._load_optimizer(filter_by_prefix(tensors, "optimizer."), folder)
+            self.ema.load_state_dict(update_names(filter_by_prefix(tensors, "ema."), prefix=WEIGHT_PREFIX))
+        self._load_optimizer(update_names(filter_by_prefix(tensors, "optimizer.")), folder)
         try:
             self.schedule.load_state_dict(rest["schedule"])
             self.progress = TrainingProgress(**rest["progress"])

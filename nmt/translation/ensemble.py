@@ -9,7 +9,8 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.search.ensemble import build_ensemble
 from nmt.search.protocols import Step
-from nmt.translation.stepper import InferenceModel, StepInputs, Vocabulary
+from nmt.translation.decoder_step import Vocabulary
+from nmt.translation.stepper import InferenceModel, StepInputs
 
 
 class Ensemble:
@@ -31,6 +32,9 @@ class Ensemble:
         read = [engine.encode(source, lengths, vocabulary) for engine in self.engines]
         return tuple(given for given, _ in read), tuple(state for _, state in read)
 
-    def stepper(self, vocabulary: Vocabulary) -> Step:
-        """The mean of all steps over a vocabulary, each renormalized to it before it is averaged."""
-        return build_ensemble([engine.stepper(vocabulary) for engine in self.engines])
+    def stepper(self, vocabulary: Vocabulary, *, keep_weights: bool = True) -> Step:
+        """The mean of all steps over a vocabulary, each renormalized to it before it is averaged.
+
+        With keep_weights, the mean of their weights too.
+        """
+        return build_ensemble([engine.stepper(vocabulary, keep_weights=keep_weights) for engine in self.engines])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.data.batching import bucket_by_length, pad
+from nmt.model.heads.head import select_words
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
+from nmt.trees import tree_map
 
 MAX_POSITIONS = 1024
 """Target positions whose logits are in memory at once."""
@@ -64,7 +67,7 @@ def score_pairs(
     many more pairs are scored.
     """
     scores: list[PairScore] = [PairScore(np.zeros(0, np.float32))] * len(pairs)
-    device = models[0].output.weight.device
+    device = models[0].device
     for rows in bucket_by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
         source, source_lengths = (part.to(device) for part in pad([pairs[row][0] for row in rows]))
         target_output, target_lengths = (part.to(device) for part in pad([pairs[row][1] for row in rows]))
@@ -86,14 +89,13 @@ def score_batch(
     """log p of every target token, with EOS and then padding at the end; 0 on padding."""
     target_input = torch.full_like(target_output, BOS)
     target_input[:, 1:] = target_output[:, :-1].masked_fill(target_output[:, :-1] == EOS, PAD)
-    real = target_output != PAD
-    readouts, wanted = model(source, lengths, target_input)[real], target_output[real]
+    real = (target_output != PAD).flatten().nonzero().squeeze(1)
+    inputs, wanted = select_words(model(source, lengths, target_input), real), target_output.flatten()[real]
     parts = []
     for first in range(0, len(wanted), MAX_POSITIONS):
-        readout, token = (part[first : first + MAX_POSITIONS] for part in (readouts, wanted))
-        logits = model.output(readout).float()
-        logits[:, PAD] = torch.finfo(logits.dtype).min  # as in `Seq2Seq.step`
-        parts.append(logits.log_softmax(-1).gather(1, token.unsqueeze(1)).squeeze(1))
-    log_probs = torch.zeros(target_output.shape, device=source.device)
-    log_probs[real] = torch.cat(parts)
-    return log_probs
+        places = slice(first, first + MAX_POSITIONS)
+        log_probs = model.head.log_probs(tree_map(inputs, itemgetter(places)))
+        parts.append(log_probs.gather(1, wanted[places].unsqueeze(1)).squeeze(1))
+    scores = torch.zeros(target_output.numel(), device=source.device)
+    scores[real] = torch.cat(parts)
+    return scores.view(target_output.shape)

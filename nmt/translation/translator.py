@@ -18,9 +18,10 @@ from nmt.progress import make_bar
 from nmt.search.constraints import Constraints
 from nmt.search.protocols import Hypothesis, Request, Search, Step
 from nmt.special_tokens import BOS, PAD, UNK
+from nmt.translation.decoder_step import Vocabulary
 from nmt.translation.ensemble import Ensemble
 from nmt.translation.shortlist import LexicalShortlist, Lexicon
-from nmt.translation.stepper import InferenceModel, Vocabulary
+from nmt.translation.stepper import InferenceModel
 
 SHORTLIST_MULTIPLE = 256
 """A shortlist has a multiple of so many words, of which the last may be padding that no sentence is allowed."""
@@ -113,7 +114,7 @@ class BatchTranslator:
         sizes = [len(sentence) + 1 for sentence in ids]
         engine = self.engine or InferenceModel(self.model)
         # A table of all words pays where more are read, and a sentence reads several words for each of its own.
-        whole = Vocabulary(precompute_inputs=sum(sizes) > len(self.model.output.weight))
+        whole = Vocabulary(precompute_inputs=sum(sizes) > self.model.head.vocabulary_size)
         step = engine.stepper(whole) if self.shortlist_source is None else None
         for rows in bucket_by_length(sizes, self.tokens):
             some = [row for row in rows if ids[row]]
@@ -143,7 +144,7 @@ class BatchTranslator:
         prefixes: Sequence[Sequence[int]] | None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of sources that are not empty, in their order."""
-        device = self.model.output.weight.device
+        device = self.model.device
         source, lengths = (tensor.to(device) for tensor in pad(sentences))
         step_inputs, state = engine.encode(source, lengths, vocabulary)
 
@@ -177,7 +178,7 @@ class BatchTranslator:
         # A search is faster over a number of words that can be cut into equal blocks.
         missing = -len(words) % SHORTLIST_MULTIPLE
         words, allowed = np.pad(words, (0, missing), constant_values=PAD), np.pad(allowed, ((0, 0), (0, missing)))
-        device = self.model.output.weight.device
+        device = self.model.device
         return Vocabulary(
             torch.from_numpy(words).to(device),
             torch.from_numpy(allowed).to(device),
@@ -195,7 +196,7 @@ def force_decode(
     are the source pieces and EOS.
     """
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
-    device = model.output.weight.device
+    device = model.device
     for rows in bucket_by_length([max(len(source), len(target)) + 1 for source, target in pairs], tokens):
         source, lengths = pad([pairs[row][0] for row in rows])
         target_input = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)

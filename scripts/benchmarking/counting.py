@@ -53,11 +53,10 @@ def count_multiply_adds(settings: Mapping[str, Any], *, vocab_size: int, source:
         tokens, lengths = torch.zeros(1, source, dtype=torch.long), torch.full((1,), source)
         read = torch.zeros(1, target, dtype=torch.long)
         encoder = _count_by_module(lambda: model.encode(tokens, lengths))["Global"]
-        whole = _count_by_module(lambda: model.output(model(tokens, lengths, read)))
-        vocabulary = _count_by_module(
-            lambda: model.output(model.output.weight.new_empty(target, model.output.in_features))
-        )
-        memory, _ = model.encode(tokens, lengths)
+        inputs = model(tokens, lengths, read)
+        whole = _count_by_module(lambda: model.head.log_probs(model(tokens, lengths, read)))
+        vocabulary = _count_by_module(lambda: model.head.log_probs(inputs))
+        memory = model.encode(tokens, lengths)[0].memory
         queries = memory.bias.new_empty(1, target, model.decoder.hidden_size)
         places = torch.arange(target).unsqueeze(0)
         attention = _count_by_module(lambda: model.decoder.attention(queries, memory, places))

@@ -9,7 +9,6 @@ import torch
 
 from nmt import build, config
 from nmt.config import ConfigDict
-from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import EOS
 from scripts.benchmarking.counting import count_multiply_adds
@@ -48,8 +47,8 @@ def time_step(model: Seq2Seq, optimizer: torch.optim.Optimizer, source: torch.Te
     """Seconds of one training step."""
     started = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    readout = model(source, torch.full((len(source),), source.shape[1]), target).flatten(0, 1)
-    loss = vocabulary_loss(readout, model.output.weight, model.output.bias, target.flatten(), 0.1)
+    inputs = model(source, torch.full((len(source),), source.shape[1]), target)
+    loss = model.compute_loss(inputs, target, smoothing=0.1)
     (loss.objective / target.numel()).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
@@ -101,7 +100,7 @@ def measure_translation_point(model: Seq2Seq, *, beam: int, length: int, repeats
     """Milliseconds a sentence: the shortest of `repeats`; every translation is as long as its source."""
     forced = {"name": "beam", "size": beam, "min_ratio": 1.0, "max_ratio": 1.0, "max_extra": 0}
     search = build.build_search(config.check({"search": forced}, {"search": build.SEARCH}))
-    source = torch.randint(EOS + 1, model.output.out_features, (BATCH_SENTENCES, length))
+    source = torch.randint(EOS + 1, model.head.vocabulary_size, (BATCH_SENTENCES, length))
     source[:, -1] = EOS
     lengths = torch.full((BATCH_SENTENCES,), length)
     spent = []

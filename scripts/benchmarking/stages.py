@@ -19,9 +19,10 @@ from nmt.attention.attention import Attended, AttendFn, Attention, Past
 from nmt.attention.memory import Memory, join_heads
 from nmt.config import ConfigDict
 from nmt.data.batching import Batch, Epoch
-from nmt.kernels.cross_entropy import select, vocabulary_loss, word_indices
-from nmt.model.decoders.decoder import DecoderState
-from nmt.model.seq2seq import Seq2Seq
+from nmt.kernels.cross_entropy import word_indices
+from nmt.model.decoders.recurrent import DecoderState
+from nmt.model.heads.head import HeadInputs
+from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.special_tokens import PAD
 from nmt.trees import tree_map
 
@@ -90,20 +91,19 @@ def time_stages(
     optimizer.zero_grad(set_to_none=True)
     memory, state = model.encode(batch.source, batch.source_lengths)
     cuts: list[tuple[Tensor, Tensor]] = []
-    cut_memory: Memory = detach_leaves(memory, cuts)
+    cut_memory: SourceMemory = detach_leaves(memory, cuts)
     cut_state: DecoderState = detach_leaves(state, cuts)
     watch.add_lap("encoder")
-    decoded = model.decoder(model.target(batch.target_input), cut_state, cut_memory).readout
-    readout = select(model.readout(decoded), indices)
-    cut_readout = readout.detach().requires_grad_()
+    embedded = model.target(batch.target_input)
+    decoded = model.decoder(embedded, cut_state, cut_memory.memory, keep_weights=model.head.reads_attention)
+    inputs = model.head.gather_inputs(decoded, embedded, batch.source)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    cut_inputs: HeadInputs = detach_leaves(inputs, pairs)
     watch.add_lap("recurrence")
-    output = model.output
-    loss = vocabulary_loss(
-        cut_readout, output.weight, output.bias, select(batch.target_output, indices), training["label_smoothing"]
-    )
-    (loss.objective / len(readout)).backward()  # type: ignore[no-untyped-call]
+    loss = model.compute_loss(cut_inputs, batch.target_output, smoothing=training["label_smoothing"], indices=indices)
+    (loss.objective / len(loss.word_nll)).backward()  # type: ignore[no-untyped-call]
     watch.add_lap("vocabulary")
-    readout.backward(cut_readout.grad)
+    torch.autograd.backward([part for part, _ in pairs], [leaf.grad for _, leaf in pairs])
     watch.add_lap("recurrence")
     leaf_grads = [(part, leaf.grad) for part, leaf in cuts if leaf.grad is not None]
     torch.autograd.backward([part for part, _ in leaf_grads], [grad for _, grad in leaf_grads])
@@ -122,12 +122,9 @@ def time_whole_step(
     batch = epoch.get_batch(index)
     indices = word_indices(batch.target_output)
     optimizer.zero_grad(set_to_none=True)
-    readout = select(model(batch.source, batch.source_lengths, batch.target_input), indices)
-    output = model.output
-    loss = vocabulary_loss(
-        readout, output.weight, output.bias, select(batch.target_output, indices), training["label_smoothing"]
-    )
-    (loss.objective / len(readout)).backward()  # type: ignore[no-untyped-call]
+    inputs = model(batch.source, batch.source_lengths, batch.target_input)
+    loss = model.compute_loss(inputs, batch.target_output, smoothing=training["label_smoothing"], indices=indices)
+    (loss.objective / len(loss.word_nll)).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), training["clip_norm"] or float("inf"))
     optimizer.step()
     return time.perf_counter() - started

@@ -5,10 +5,10 @@ import torch
 from torch.testing import assert_close
 
 from nmt.attention.memory import join_heads, split_heads
-from tests.builders import HEADS, MEMORY_SIZE, build_attention, draw_normal, make_mask, make_mix
+from tests.builders import HEAD_COUNTS, MEMORY_SIZE, build_attention, draw_normal, make_mask, make_mix
 
 
-@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("heads", HEAD_COUNTS)
 def test_joining_heads_undoes_splitting_them(heads: int) -> None:
     states = draw_normal(3, 5, MEMORY_SIZE)
     split = split_heads(states, heads)

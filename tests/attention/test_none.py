@@ -12,15 +12,16 @@ from torch.testing import assert_close
 from nmt import build, config, masks
 from nmt.attention.none import NoAttention
 from nmt.errors import ConfigError, ModelError
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import Beam
 from nmt.special_tokens import BOS, EOS, PAD
+from nmt.translation.decoder_step import Vocabulary
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.stepper import InferenceModel, Vocabulary
+from nmt.translation.stepper import InferenceModel
 from nmt.trees import repeat_rows, select_rows
 from tests import tiny_runs
-from tests.builders import MEMORY_SIZE, draw_normal, find_missing_gradients, make_mask, make_positions
+from tests.builders import MEMORY_SIZE, compute_logits, draw_normal, find_missing_gradients, make_mask, make_positions
 
 LENGTHS = [7, 1, 11, 2]
 VOCAB = 13
@@ -94,9 +95,9 @@ def test_no_state_but_those_of_the_summary_counts(model: Seq2Seq) -> None:
 def test_padding_is_invisible_and_rows_are_independent(model: Seq2Seq) -> None:
     source, lengths = sources()
     read = words(4, 5)
-    together = model(torch.nn.functional.pad(source, (0, 3)), lengths, read)
+    together = model(torch.nn.functional.pad(source, (0, 3)), lengths, read).readout
     for row, length in enumerate(LENGTHS):
-        alone = model(source[row : row + 1, :length], lengths[row : row + 1], read[row : row + 1])
+        alone = model(source[row : row + 1, :length], lengths[row : row + 1], read[row : row + 1]).readout
         assert_close(alone[0], together[row])
 
 
@@ -109,7 +110,7 @@ def test_one_target_position_at_a_time_equals_all_at_once(model: Seq2Seq) -> Non
         log_probs, state, weights = model.step(read[:, t], state, memory)
         assert weights is None
         steps.append(log_probs)
-    logits = model.output(model(source, lengths, read))
+    logits = compute_logits(model, source, lengths, read)
     logits[..., PAD] = torch.finfo(logits.dtype).min
     assert_close(torch.stack(steps, 1), logits.log_softmax(-1))
 
@@ -126,7 +127,7 @@ def test_take_commutes_with_decoding(model: Seq2Seq) -> None:
 def test_every_parameter_gets_a_gradient(model: Seq2Seq) -> None:
     source, lengths = sources()
     model.zero_grad()
-    readout = model.output(model(source, lengths, words(4, 5)))
+    readout = compute_logits(model, source, lengths, words(4, 5))
     (readout * draw_normal(*readout.shape, seed=3)).sum().backward()
     assert find_missing_gradients(model) == []
 
@@ -157,7 +158,7 @@ def test_a_wide_beam_finds_the_best_of_all_translations() -> None:
 
     def log_prob(tokens: tuple[int, ...]) -> float:
         read = torch.tensor([[BOS, *tokens]])
-        logits = model.output(model(source, lengths, read))[0]
+        logits = compute_logits(model, source, lengths, read)[0]
         logits[:, PAD] = -math.inf
         found = logits.log_softmax(-1)
         return sum(float(found[t, token]) for t, token in enumerate([*tokens, EOS]))

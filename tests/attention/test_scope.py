@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.scope import SCOPES, Global, LocalMonotonic, LocalPredictive
 from nmt.errors import ConfigError
-from tests.builders import HEADS, QUERY_SIZE, draw_normal, expand_window
+from tests.builders import HEAD_COUNTS, QUERY_SIZE, draw_normal, expand_window
 
 POSITIONS = torch.tensor([[0, 1, 2], [3, 4, 5], [9, 99, 999]])
 LENGTHS = [4, 11, 1]
@@ -50,7 +50,7 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
 
 @pytest.mark.parametrize("renormalize", [False, True])
 @pytest.mark.parametrize("half_width", [1, 3])
-@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("heads", HEAD_COUNTS)
 def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width: int, renormalize: bool) -> None:
     torch.manual_seed(heads)
     scope = LocalPredictive(query_size=QUERY_SIZE, heads=heads, half_width=half_width, renormalize=renormalize).double()

@@ -14,7 +14,7 @@ from nmt.attention.scope import Global
 from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, ScaledDot
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
-from tests.builders import HEADS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
+from tests.builders import HEAD_COUNTS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
 
 ROWS, TARGET, SOURCE = 2, 3, 9
 
@@ -85,7 +85,7 @@ def test_every_score_has_an_oracle() -> None:
     assert ORACLES.keys() == SCORES.keys()
 
 
-@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("heads", HEAD_COUNTS)
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_is_its_equation(name: str, heads: int) -> None:
     torch.manual_seed(heads)
@@ -102,7 +102,7 @@ def test_a_score_is_its_equation(name: str, heads: int) -> None:
                     assert found[row, head, t, s].item() == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("heads", HEAD_COUNTS)
 def test_scaled_dot_with_softmax_is_scaled_dot_product_attention(heads: int) -> None:
     lengths = [4, 9, 1]
     torch.manual_seed(heads)

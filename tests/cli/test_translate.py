@@ -141,11 +141,10 @@ def test_json_has_the_log_probability_of_each_piece(trained: TrainedRun, tmp_pat
 
 
 @torch.inference_mode()
-def compute_forced_log_probs(model: torch.nn.Module, source: list[int], target: list[int]) -> list[float]:
+def compute_forced_log_probs(model: Seq2Seq, source: list[int], target: list[int]) -> list[float]:
     """The log-probability of each target id, EOS included, all positions at once."""
     ids = torch.tensor([[*source, EOS]])
-    readout = model(ids, torch.tensor([ids.shape[1]]), torch.tensor([[BOS, *target[:-1]]]))
-    log_probs = model.output(readout)[0].log_softmax(-1)  # type: ignore[operator]
+    log_probs = model.log_probs(ids, torch.tensor([ids.shape[1]]), torch.tensor([[BOS, *target[:-1]]]))[0]
     return log_probs.gather(1, torch.tensor(target)[:, None]).flatten().tolist()
 
 

@@ -45,8 +45,8 @@ def validator(run: TrainingRun, *, probes: int = 2, sentences: int | None = None
 def surprise(run: TrainingRun, source: list[int], target: list[int]) -> float:
     """-log p of one pair without padding, EOS included."""
     ids = torch.tensor([[*source, EOS]])
-    readout = run.model(ids, torch.tensor([ids.shape[1]]), torch.tensor([[BOS, *target]]))
-    log_probs = F.log_softmax(run.model.output(readout)[0].double(), -1)
+    logits = compute_logits(run.model, ids, torch.tensor([ids.shape[1]]), torch.tensor([[BOS, *target]]))
+    log_probs = F.log_softmax(logits[0].double(), -1)
     return -float(sum(log_probs[place, word] for place, word in enumerate([*target, EOS])))
 
 

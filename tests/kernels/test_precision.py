@@ -13,7 +13,6 @@ from torch import Tensor
 from nmt.attention.score import SCORES
 from nmt.errors import ConfigError
 from nmt.kernels import precision
-from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.kernels.precision import amx_bfloat16, has_amx, is_onednn, mkldnn_matmul, multiply_matrices, to_autocast_dtype
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS
@@ -32,8 +31,7 @@ def outcome(model: Seq2Seq, low: bool) -> tuple[Tensor, Tensor]:
     read[:, 0] = BOS
     model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=low):
-        readout = model(source, LENGTHS, read).flatten(0, 1)
-        loss = vocabulary_loss(readout, model.output.weight, model.output.bias, read.flatten(), 0.1).objective
+        loss = model.compute_loss(model(source, LENGTHS, read), read, smoothing=0.1).objective
     loss.backward()
     grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     assert {loss.dtype, *(grad.dtype for grad in grads)} == {torch.float32}
@@ -64,7 +62,7 @@ def test_what_is_carried_from_step_to_step_stays_precise(plan: Plan) -> None:
     model = build_seq2seq(plan)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         memory, state = model.encode(torch.full((3, 7), 4), LENGTHS)
-        after = model.decoder(model.target(torch.full((3, 2), 5)), state, memory).state
+        after = model.decoder(model.target(torch.full((3, 2), 5)), state, memory.memory).state
     carried = [part for carry in (*state.carries, *after.carries) for part in carry]
     if getattr(model.decoder, "feed", None) is None:  # the whole recurrence ran in one library call
         carried = [part for carry in state.carries for part in carry]

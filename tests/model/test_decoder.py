@@ -6,8 +6,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.memory import Memory
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, join_steps
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.decoder import Decoded, Decoder, join_steps
+from nmt.model.decoders.recurrent import DecoderState
+from nmt.model.decoders.table import DECODERS
+from nmt.model.encoders.encoder import Encoded
 from nmt.trees import repeat_rows, select_rows
 from tests.builders import (
     DECODER_FORMS,
@@ -21,6 +23,7 @@ from tests.builders import (
     find_missing_gradients,
     make_mask,
     make_mix,
+    make_zero_bridge,
 )
 
 LENGTHS = [4, 1, 6]
@@ -40,6 +43,7 @@ def decoder_of(plan: Plan, attention: Mix | None = None, dropout: float = 0.0) -
         embedding_size=EMBEDDING_SIZE,
         memory_size=MEMORY_SIZE,
         attention=chosen,
+        bridge=make_zero_bridge,
         readout_dropout=dropout,
         cell=plan.cell,
         hidden_size=hidden_size,
@@ -62,17 +66,15 @@ def memory_of(decoder: Decoder) -> Memory:
 
 def start_of(decoder: Decoder, rows: int = ROWS) -> DecoderState:
     """Random carries; a beam's rows all begin with the past of their sentence."""
-    state = decoder.start(
+    carries = tuple(
         tuple(
-            tuple(
-                draw_normal(rows, decoder.hidden_size, seed=10 * layer + part + 2)
-                for part in range(decoder.state_tensors)
-            )
-            for layer in range(len(decoder.stack.cells))
-        ),
-        memory_of(decoder),
+            draw_normal(rows, decoder.hidden_size, seed=10 * layer + part + 2) for part in range(decoder.state_tensors)
+        )
+        for layer in range(len(decoder.stack.cells))
     )
-    return state._replace(past=repeat_rows(state.past, rows // ROWS))
+    encoded = Encoded(states_of(), make_mask(LENGTHS))
+    sentences = (torch.arange(rows) // (rows // ROWS)).clamp(max=ROWS - 1)
+    return select_rows(decoder.start(encoded, memory_of(decoder)), sentences)._replace(carries=carries)
 
 
 def embedded_of(rows: int = ROWS) -> Tensor:

@@ -8,10 +8,16 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt.attention.attention import Attention
+from nmt.attention.memory import Memory
 from nmt.attention.score import General
 from nmt.model.cells import GRU, LSTM, Carry, Cell
+from nmt.model.decoders.bahdanau import Bahdanau
+from nmt.model.decoders.conditional import Conditional
 from nmt.model.decoders.decoder import Decoder
-from nmt.model.decoders.recurrent import DECODERS, Bahdanau, Conditional, Luong
+from nmt.model.decoders.luong import Luong
+from nmt.model.decoders.recurrent import DecoderState
+from nmt.model.decoders.table import DECODERS
+from nmt.model.encoders.encoder import Encoded
 from tests.builders import (
     DECODER_FORMS,
     EMBEDDING_SIZE,
@@ -22,6 +28,7 @@ from tests.builders import (
     draw_normal,
     make_mask,
     make_mix,
+    make_zero_bridge,
 )
 
 SOURCE, TARGET = 4, 5
@@ -101,11 +108,18 @@ def decoder_of(plan: Plan) -> Decoder:
         embedding_size=EMBEDDING_SIZE,
         memory_size=MEMORY_SIZE,
         attention=attention,
+        bridge=make_zero_bridge,
         readout_dropout=0.0,
         cell=plan.cell,
         hidden_size=hidden_size,
         **dict(plan.settings),
     )
+
+
+def start_of(decoder: Decoder, carries: tuple[Carry, ...], memory: Memory) -> DecoderState:
+    """The state before the first position, with carries of one sentence."""
+    state = decoder.start(Encoded(STATES.unsqueeze(0), make_mask([SOURCE])), memory)
+    return state._replace(carries=tuple(tuple(part.unsqueeze(0) for part in carry) for carry in carries))
 
 
 def test_every_decoder_has_its_equations() -> None:
@@ -122,7 +136,7 @@ def test_a_decoder_is_its_equations(name: str, settings: tuple, cell: str) -> No
     with torch.no_grad():
         steps = EQUATIONS[name](decoder, carry)
         memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
-        start = decoder.start((tuple(part.unsqueeze(0) for part in carry),), memory)
+        start = start_of(decoder, (carry,), memory)
         found = decoder(EMBEDDED.unsqueeze(0), start, memory, keep_weights=True)
     assert_close(found.readout[0], torch.stack([readout for readout, _ in steps]))
     assert_close(found.weights[0], torch.stack([weights for _, weights in steps]))
@@ -140,6 +154,6 @@ def test_bahdanau_asks_the_top_layer_and_upper_layers_follow() -> None:
         (above,) = transition(upper, upper.weight_input @ below + upper.bias, carries[1])
         deep = affine(decoder.deep, above, EMBEDDED[0], context).view(-1, 2).max(1).values
         memory = decoder.attention.remember(STATES.unsqueeze(0), make_mask([SOURCE]))
-        start = decoder.start(tuple((part.unsqueeze(0),) for (part,) in carries), memory)
+        start = start_of(decoder, carries, memory)
         found = decoder(EMBEDDED[None, :1], start, memory)
     assert_close(found.readout[0, 0], deep)

@@ -11,7 +11,9 @@ from torch.testing import assert_close
 from nmt.errors import ConfigError
 from nmt.kernels.reorder import reorder
 from nmt.model.cells import CELLS, GRU, Cell
-from nmt.model.encoders.recurrent import ENCODERS, Encoded, RecurrentEncoder, compute_reversed_order
+from nmt.model.encoders.encoder import Encoded
+from nmt.model.encoders.recurrent import RecurrentEncoder, compute_reversed_order
+from nmt.model.encoders.table import ENCODERS
 from tests.builders import draw_normal, find_missing_gradients, make_mask, take_row
 
 EMBEDDING, HIDDEN = 5, 7

@@ -23,7 +23,7 @@ def test_a_model_is_made_of_its_outline_and_weights() -> None:
         state = torch.get_rng_state()
         assign_parameters(made, get_weights(wanted))
         assert torch.equal(torch.get_rng_state(), state)
-        shared = [module.output.weight is module.target.table.weight for module in (wanted, made)]
+        shared = [module.head.output.weight is module.target.table.weight for module in (wanted, made)]
         assert shared == [tied != "none"] * 2
         assert get_weights(made).keys() == get_weights(wanted).keys()
         assert all(torch.equal(tensor, get_weights(wanted)[name]) for name, tensor in get_weights(made).items())

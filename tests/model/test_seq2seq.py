@@ -20,6 +20,7 @@ from tests.builders import (
     TARGET_VOCAB,
     Plan,
     build_seq2seq,
+    compute_logits,
     find_missing_gradients,
     make_mix,
 )
@@ -38,13 +39,13 @@ def model(request: pytest.FixtureRequest) -> Seq2Seq:
 
 def log_probs_of(model: Seq2Seq) -> Tensor:
     """log p of every word at every position, padding excluded, from training's view."""
-    logits = model.output(model(SOURCE, LENGTHS, READ))
+    logits = compute_logits(model, SOURCE, LENGTHS, READ)
     real = torch.arange(TARGET_VOCAB) != PAD
     return logits - logits[..., real].logsumexp(-1, keepdim=True)
 
 
 def loss_of(model: Seq2Seq) -> Tensor:
-    logits = model.output(model(SOURCE, LENGTHS, READ))
+    logits = compute_logits(model, SOURCE, LENGTHS, READ)
     return nn.functional.cross_entropy(logits.flatten(0, 1), READ.roll(-1, 1).flatten())
 
 
@@ -76,14 +77,14 @@ def test_hypotheses_that_share_a_sentence_step_as_if_it_were_repeated(model: Seq
 def test_padding_of_the_source_is_invisible(model: Seq2Seq) -> None:
     filled = SOURCE.masked_fill(SOURCE == PAD, 20)
     longer = nn.functional.pad(filled, (0, 3), value=21)
-    assert_close(model(longer, LENGTHS, READ), model(SOURCE, LENGTHS, READ))
+    assert_close(model(longer, LENGTHS, READ).readout, model(SOURCE, LENGTHS, READ).readout)
     assert_close(model.align(longer, LENGTHS, READ)[..., :6], model.align(SOURCE, LENGTHS, READ))
 
 
 def test_rows_are_independent(model: Seq2Seq) -> None:
-    together = model(SOURCE, LENGTHS, READ)
+    together = model(SOURCE, LENGTHS, READ).readout
     for row, length in enumerate(LENGTHS.tolist()):
-        single = model(SOURCE[row : row + 1, :length], LENGTHS[row : row + 1], READ[row : row + 1])
+        single = model(SOURCE[row : row + 1, :length], LENGTHS[row : row + 1], READ[row : row + 1]).readout
         assert_close(single, together[row : row + 1])
 
 
@@ -119,7 +120,7 @@ def test_an_attention_can_ask_with_a_state_of_all_zeros() -> None:
 @pytest.mark.parametrize("tied", TIES)
 def test_tied_tables_share_their_storage(tied: str) -> None:
     model = build_seq2seq(GRU, tied=tied)
-    source, target, output = model.source.table.weight, model.target.table.weight, model.output.weight
+    source, target, output = model.source.table.weight, model.target.table.weight, model.head.output.weight
     assert (target is output) == (tied != "none")
     assert (source is target) == (tied == "all")
     assert sum(p is target for p in model.parameters()) == 1
@@ -127,10 +128,10 @@ def test_tied_tables_share_their_storage(tied: str) -> None:
 
 @pytest.mark.parametrize("tied", TIES)
 def test_the_readout_is_mapped_only_where_its_size_differs_from_a_tied_table(tied: str) -> None:
-    mapped = build_seq2seq(GRU, tied=tied).readout
+    mapped = build_seq2seq(GRU, tied=tied).head.readout
     assert isinstance(mapped, nn.Linear) == (tied != "none")
-    assert isinstance(build_seq2seq(GRU, tied=tied, embedding_size=QUERY_SIZE).readout, nn.Identity)
-    assert isinstance(build_seq2seq(Plan("bahdanau", "gru"), tied=tied).readout, nn.Identity)
+    assert isinstance(build_seq2seq(GRU, tied=tied, embedding_size=QUERY_SIZE).head.readout, nn.Identity)
+    assert isinstance(build_seq2seq(Plan("bahdanau", "gru"), tied=tied).head.readout, nn.Identity)
 
 
 def test_a_tied_table_learns_from_every_use() -> None:
@@ -143,10 +144,10 @@ def test_a_tied_table_learns_from_every_use() -> None:
     shared = tied.target.table.weight
     apart.source.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
     apart.target.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
-    apart.output.weight = nn.Parameter(shared.detach().clone())
+    apart.head.output.weight = nn.Parameter(shared.detach().clone())
     for model in (tied, apart):
         loss_of(model).backward()
-    uses = [apart.source.table.weight.grad, apart.target.table.weight.grad, apart.output.weight.grad]
+    uses = [apart.source.table.weight.grad, apart.target.table.weight.grad, apart.head.output.weight.grad]
     assert all(use is not None and use.any() for use in uses)
     assert_close(shared.grad, sum(uses))
 
@@ -155,15 +156,15 @@ def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:
     every = DropoutRates(embedding=0.3, readout=0.3, source_words=0.3, target_words=0.3)
     model, plain = build_seq2seq(GRU, dropout=every), build_seq2seq(GRU)
     plain.load_state_dict(model.state_dict())
-    assert_close(model(SOURCE, LENGTHS, READ), plain(SOURCE, LENGTHS, READ), rtol=0, atol=0)
+    assert_close(model(SOURCE, LENGTHS, READ).readout, plain(SOURCE, LENGTHS, READ).readout, rtol=0, atol=0)
     model.train()
-    assert not torch.equal(model(SOURCE, LENGTHS, READ), model(SOURCE, LENGTHS, READ))
+    assert not torch.equal(model(SOURCE, LENGTHS, READ).readout, model(SOURCE, LENGTHS, READ).readout)
 
 
 @pytest.mark.parametrize("name", ["embedding", "readout", "source_words", "target_words"])
 def test_each_dropout_acts_by_itself(name: str) -> None:
     model = build_seq2seq(GRU, dropout=DropoutRates(**{name: 0.5})).train()
-    assert not torch.equal(model(SOURCE, LENGTHS, READ), model(SOURCE, LENGTHS, READ))
+    assert not torch.equal(model(SOURCE, LENGTHS, READ).readout, model(SOURCE, LENGTHS, READ).readout)
 
 
 def test_word_dropout_takes_whole_words_and_keeps_the_mean() -> None:
@@ -194,7 +195,7 @@ def test_a_state_dict_loads_into_a_model_from_another_seed(tied: str) -> None:
 def test_embeddings_start_with_rows_of_length_one_and_the_output_without_preference() -> None:
     torch.manual_seed(0)
     assert build_embedding_table(1000, 50).weight.square().sum(-1).mean().item() == pytest.approx(1.0, rel=0.05)
-    assert not build_seq2seq(GRU).output.bias.any()
+    assert not build_seq2seq(GRU).head.output.bias.any()
 
 
 def test_source_and_target_have_vocabularies_of_their_own() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nmt.cli import train
 from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.model.cells import CELLS
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from nmt.runs.outcome import RunResult, read_run_result
 from nmt.runs.training_run import run
 from nmt.storage.files import read_json, write_json
@@ -24,7 +24,7 @@ from nmt.training.divergence import INITIAL_MARGIN, INITIAL_STEPS, Excess, compu
 from nmt.training.loop import Loop
 from nmt.training.settings import Stop, Validation
 from tests import tiny_runs
-from tests.builders import Plan, build_seq2seq, draw_normal
+from tests.builders import Plan, build_seq2seq, compute_logits, draw_normal
 from tests.synthetic_light import lighten
 from tests.training.fake_training import FakeTraining, make_report
 
@@ -79,7 +79,7 @@ def test_no_untrained_model_costs_as_much_as_one_that_diverges(decoder: str, cel
     torch.nn.init.normal_(model.source.table.weight, std=30**-0.5)
     words = torch.randint(4, 19, (40, 11), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        logits = model.output(model(words, torch.full((40,), 11), words))
+        logits = compute_logits(model, words, torch.full((40,), 11), words)
         loss = F.cross_entropy(logits.flatten(0, 1), words.flatten())
     assert float(loss) < compute_cost_limit(1, vocabulary=logits.shape[-1], warmup=0)
 
@@ -96,7 +96,7 @@ def test_a_run_that_diverges_says_so_once_with_what_to_do(tmp_path: Path, caplog
         trial.train()
     warnings = [record.getMessage() for record in caplog.records if "guessing" in record.getMessage()]
     assert len(warnings) == 1
-    guess = compute_guess_cost(len(trial.run.model.output.bias))
+    guess = compute_guess_cost(trial.run.model.head.vocabulary_size)
     assert f"guessing costs {guess:.4g}" in warnings[0]
     assert re.search(r"^step 6: .* for 6 steps", warnings[0])
     for way_out in ("optimizer.learning_rate, now 9.5", "training.clip_norm, now null", "schedule.warmup_steps"):

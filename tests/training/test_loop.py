@@ -19,6 +19,7 @@ from nmt.special_tokens import PAD
 from nmt.training.loop import compute_selection_score
 from nmt.training.settings import Metric, Stop, Training, Validation
 from nmt.training.state import get_weights
+from tests.builders import compute_logits
 from tests.training.fake_training import RARE_VALIDATION, FakeTraining, make_report
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -154,7 +155,7 @@ def gradients(run: TrainingRun) -> dict[str, Tensor]:
 def reference(run: TrainingRun, batch: Batch, smoothing: float) -> dict[str, Tensor]:
     """Gradients of the mean loss over all words of a batch, by torch's own cross-entropy."""
     run.model.zero_grad()
-    logits = run.model.output(run.model(batch.source, batch.source_lengths, batch.target_input))
+    logits = compute_logits(run.model, batch.source, batch.source_lengths, batch.target_input)
     loss = F.cross_entropy(
         logits.flatten(0, 1), batch.target_output.flatten(), ignore_index=PAD, label_smoothing=smoothing
     )

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nmt.data.batching import Batch, Epoch
 from nmt.errors import ConfigError, TrainingError
-from nmt.kernels.cross_entropy import Loss
 from nmt.training.loop import Loop
 from nmt.training.settings import Stop
 from nmt.training.state import get_weights
@@ -24,16 +23,16 @@ def poison(monkeypatch: pytest.MonkeyPatch, trial: FakeTraining, steps: Sequence
     """Makes the loss or a gradient of some steps NaN, the first being 1."""
     backward = Loop._backward
 
-    def poisoned(loop: Loop, batch: Batch, words: int) -> Loss:
-        loss = backward(loop, batch, words)
+    def poisoned(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
+        objective, nll = backward(loop, batch, words)
         if trial.progress.step + 1 not in steps:
-            return loss
+            return objective, nll
         if what == "loss":
-            return Loss(loss.objective * float("nan"), loss.nll)
-        gradient = trial.run.model.output.bias.grad
+            return objective * float("nan"), nll
+        gradient = trial.run.model.head.output.bias.grad
         assert gradient is not None
         gradient[0] = float("inf")
-        return loss
+        return objective, nll
 
     monkeypatch.setattr(Loop, "_backward", poisoned)
 

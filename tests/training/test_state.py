@@ -14,7 +14,7 @@ from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
 from nmt.errors import CheckpointError
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from nmt.storage.files import load_tensors, read_json, write_json
 from nmt.training import state as state_module
 from nmt.training.average import EmaWeights

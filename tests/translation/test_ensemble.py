@@ -11,8 +11,9 @@ from nmt.runs.training_run import TrainingRun
 from nmt.search.beam import Beam
 from nmt.search.protocols import Hypothesis
 from nmt.special_tokens import BOS, PAD
+from nmt.translation.decoder_step import Vocabulary
 from nmt.translation.ensemble import Ensemble
-from nmt.translation.stepper import InferenceModel, Vocabulary
+from nmt.translation.stepper import InferenceModel
 from nmt.translation.translator import BatchTranslator
 from nmt.trees import repeat_rows, select_rows
 from tests import tiny_runs

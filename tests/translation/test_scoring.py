@@ -79,7 +79,7 @@ def test_what_a_search_finds_has_the_log_prob_that_the_search_gives(runs: list[T
 
 
 def test_all_together_they_are_the_loss_of_validation(runs: list[TrainingRun]) -> None:
-    run, bias = runs[0], runs[0].model.output.bias
+    run, bias = runs[0], runs[0].model.head.output.bias
     kept = bias[PAD].item()
     with torch.no_grad():  # a trained model gives PAD no probability; the loss counts it, search and scores do not
         bias[PAD] = -1e4

@@ -12,7 +12,9 @@ from nmt.kernels.precision import has_amx
 from nmt.kernels.quantized_linear import BFloat16, Float32, Int8
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS
-from nmt.translation.stepper import FusedLuongLSTM, InferenceModel, ReferenceStep, Vocabulary
+from nmt.translation.decoder_step import ReferenceStep, Vocabulary
+from nmt.translation.fused_step import FusedLuongLSTM
+from nmt.translation.stepper import InferenceModel
 from nmt.trees import repeat_rows
 from tests import tiny_runs
 

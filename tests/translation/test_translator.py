@@ -8,7 +8,7 @@ import torch
 
 from nmt.data.batching import pad
 from nmt.errors import ConfigError
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from nmt.runs.training_run import TrainingRun
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy

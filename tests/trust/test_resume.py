@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.model.decoders.recurrent import DECODERS
+from nmt.model.decoders.table import DECODERS
 from tests import tiny_runs
 from tests.run_files import find_differences, read_run_files
 from tests.trust.conftest import RecordFigures

@@ -5,27 +5,15 @@
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention
 from nmt.attention.memory import Memory
-from nmt.kernels.dropout import Dropout
-from nmt.model.cells import CELLS, Carry
-from nmt.model.stack import CellName, Stack
-
-
-class DecoderState(NamedTuple):
-    """All that a decoder carries from one target position to the next; rows first in every tensor."""
-
-    carries: tuple[Carry, ...]
-    feed: Float[Tensor, "row feed"]
-    """The last attentional vector, for input feeding; of size 0 where it is not fed."""
-    position: Int[Tensor, " row"]
-    past: Past
+from nmt.model.encoders.encoder import Encoded
 
 
 class Decoded(NamedTuple):
@@ -33,7 +21,7 @@ class Decoded(NamedTuple):
     weights are asked for."""
 
     readout: Float[Tensor, "row target readout"]
-    state: DecoderState
+    state: Any
     attended: Attended | None
 
     @property
@@ -43,62 +31,35 @@ class Decoded(NamedTuple):
 
 
 class Decoder(nn.Module, ABC):
-    """A recurrent decoder with attention. `readout_size` is what it hands to the vocabulary projection."""
+    """Reads target words, with attention to the source.
 
+    readout_size: that of what it hands to the head. readout_bounded: whether no entry of the readout is above 1 in
+    size. attention: what looks at the source, and says where. is_stepwise: whether it reads target positions one after
+    another, rather than all at once by a layer of torch's.
+    """
+
+    attention: Attention
     readout_size: int
-    feed_size = 0
+    readout_bounded = False
     is_stepwise = True
-    """Whether target positions are read one after another, rather than by a recurrent layer of torch's."""
 
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName,
-        hidden_size: int,
-    ) -> None:
-        super().__init__()
-        self.attention = attention
-        self.hidden_size = hidden_size
-        self.state_tensors = CELLS[cell].state_tensors
-        self.readout_dropout = Dropout(readout_dropout)
+    def remember(self, encoded: Encoded) -> Memory:
+        """All that does not depend on the target, computed once a sentence: what every step is given."""
+        return self.attention.remember(encoded.states, encoded.mask)
 
-    def start(self, carries: tuple[Carry, ...], memory: Memory) -> DecoderState:
-        """The state before the first target position."""
-        # A carry is a sum over many positions, so it is in full precision where products are not.
-        dtype = next(self.parameters()).dtype
-        carries = tuple(tuple(part.to(dtype) for part in carry) for carry in carries)
-        first = carries[0][0]
-        position = torch.zeros(len(first), dtype=torch.long, device=first.device)
-        return DecoderState(
-            carries, first.new_zeros(len(first), self.feed_size), position, self.attention.start(memory)
-        )
+    @abstractmethod
+    def start(self, encoded: Encoded, memory: Memory) -> Any:
+        """The state before the first target position: nested tuples of tensors, rows first."""
 
+    @abstractmethod
     def forward(
         self,
         embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
+        state: Any,
         memory: Memory,
         keep_weights: bool = False,
     ) -> Decoded:
-        """Read `embedded` after `state`. keep_weights: also return the alignment, which costs memory."""
-        positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
-        decoded = self.decode(embedded, state, memory, positions, keep_weights)
-        return decoded._replace(state=decoded.state._replace(position=state.position + embedded.shape[1]))
-
-    @abstractmethod
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        """As `forward`, but for the position in the state."""
+        """Read `embedded` after `state`. keep_weights: also return what attention gave, which costs memory."""
 
 
 def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
@@ -108,12 +69,3 @@ def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
     weights = [step.weights for step in steps if step.weights is not None]
     contexts = torch.cat([step.context for step in steps], 1)
     return Attended(contexts, torch.cat(weights, 2) if weights else None, steps[-1].past)
-
-
-def feed_projection(size: int, stack: Stack) -> nn.Linear:
-    """A projection of an extra input into the gates of a stack's first cell."""
-    cell = stack.get_cell(0)
-    linear = nn.Linear(size, cell.gates * cell.hidden_size, bias=False)
-    for block in linear.weight.data.chunk(cell.gates):
-        nn.init.xavier_uniform_(block)
-    return linear

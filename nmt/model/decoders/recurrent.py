@@ -1,64 +1,68 @@
-"""The three decoders, which differ in when they ask attention: after the update, before it, or in the middle."""
+"""What recurrent decoders share: a carry for each layer, which a bridge makes from what the encoder read."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attention, Past
 from nmt.attention.memory import Memory
-from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
-from nmt.model.cells import CELLS
-from nmt.model.decoders.decoder import Decoded, Decoder, DecoderState, feed_projection, join_steps
+from nmt.kernels.dropout import Dropout
+from nmt.model.bridge import Bridge
+from nmt.model.cells import CELLS, Carry
+from nmt.model.decoders.decoder import Decoded, Decoder
+from nmt.model.encoders.encoder import Encoded
 from nmt.model.stack import CellName, Stack
 
 
-class Luong(Decoder):
-    """s_t = RNN(y_{t-1} [; a_{t-1}], s_{t-1});  c_t = attend(s_t);  a_t = tanh(W [c_t; s_t])   (Luong et al. 2015)
+class DecoderState(NamedTuple):
+    """All that a decoder carries from one target position to the next; rows first in every tensor."""
 
-    a_t is the attentional vector. With `input_feeding` it joins the next step's input, and steps must be taken one by
-    one; without, the whole recurrence runs first and all positions attend in one product.
-    """
+    carries: tuple[Carry, ...]
+    feed: Float[Tensor, "row feed"]
+    """The last attentional vector, for input feeding; of size 0 where it is not fed."""
+    position: Int[Tensor, " row"]
+    past: Past
 
-    def __init__(
+
+class RecurrentDecoder(Decoder):
+    """A stack of cells with attention; subclasses say when they ask it. Each makes its `bridge` last."""
+
+    bridge: Bridge
+    stack: Stack
+    feed_size = 0
+
+    def __init__(self, *, attention: Attention, readout_dropout: float, cell: CellName, hidden_size: int) -> None:
+        super().__init__()
+        self.attention = attention
+        self.hidden_size = hidden_size
+        self.state_tensors = CELLS[cell].state_tensors
+        self.readout_dropout = Dropout(readout_dropout)
+
+    def start(self, encoded: Encoded, memory: Memory) -> DecoderState:
+        # A carry is a sum over many positions, so it is in full precision where products are not.
+        dtype = next(self.parameters()).dtype
+        carries = tuple(tuple(part.to(dtype) for part in carry) for carry in self.bridge(encoded))
+        first = carries[0][0]
+        position = torch.zeros(len(first), dtype=torch.long, device=first.device)
+        return DecoderState(
+            carries, first.new_zeros(len(first), self.feed_size), position, self.attention.start(memory)
+        )
+
+    def forward(
         self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "lstm",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-        input_feeding: bool = True,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = hidden_size
-        self.stack = Stack(
-            cell=cell,
-            input_size=embedding_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
-        self.feed = None
-        self.is_stepwise = input_feeding
-        if input_feeding:
-            self.feed_size = hidden_size
-            self.feed = feed_projection(hidden_size, self.stack)
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        keep_weights: bool = False,
+    ) -> Decoded:
+        positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
+        decoded = self.decode(embedded, state, memory, positions, keep_weights)
+        return decoded._replace(state=decoded.state._replace(position=state.position + embedded.shape[1]))
 
+    @abstractmethod
     def decode(
         self,
         embedded: Float[Tensor, "row target embedding"],
@@ -67,198 +71,13 @@ class Luong(Decoder):
         positions: Int[Tensor, "row target"],
         keep_weights: bool,
     ) -> Decoded:
-        if self.feed is None:
-            outputs, carries = self.stack.run(embedded, state.carries)
-            attended = self._attend_all(outputs, state.past, memory, positions, keep_weights)
-            readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
-            state = state._replace(carries=carries, past=attended.past)
-            return Decoded(readout, state, attended if keep_weights else None)
-        rows, time, _ = embedded.shape
-        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(self.feed.weight, projected, time, rows)
-        attentional = self._bind_attentional(time, rows)
-        carries, feed, past = state.carries, state.feed, state.past
-        readouts: list[Tensor] = []
-        steps: list[Attended] = []
-        for t in range(time):
-            output, carries = step(feed, carries)
-            steps.append(attend(output.unsqueeze(1), positions[:, t : t + 1], past))
-            past = steps[-1].past
-            # In the format of the first one: another would be one program more where steps are compiled.
-            feed = self.readout_dropout(attentional(steps[-1].context.squeeze(1), output)).to(state.feed.dtype)
-            readouts.append(feed)
-        state = state._replace(carries=carries, feed=feed, past=past)
-        return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
-
-    def _attend_all(
-        self,
-        outputs: Float[Tensor, "row target hidden"],
-        past: Past,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Attended:
-        """All positions in one product, or one after another where attention depends on its earlier steps."""
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        if not self.attention.is_stepwise:
-            return attend(outputs, positions, past)
-        steps: list[Attended] = []
-        for t in range(outputs.shape[1]):
-            steps.append(attend(outputs[:, t : t + 1], positions[:, t : t + 1], past))
-            past = steps[-1].past
-        joined = join_steps(steps, keep_weights=True)
-        assert joined is not None
-        return joined
-
-    def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-        """What gives tanh(W [c; s]) for one position of a batch after another."""
-        if wants_custom_backward():
-            return FusedRecurrence(self.attentional.weight, time, rows).tanh
-        return self._compute_attentional_vector
-
-    def _compute_attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
-        return torch.tanh(self.attentional(torch.cat([context, output], -1)))
+        """As `forward`, but for the position in the state."""
 
 
-class Bahdanau(Decoder):
-    """c_t = attend(s_{t-1});  s_t = RNN([y_{t-1}; c_t], s_{t-1});  readout = maxout(U s_t + V y_{t-1} + C c_t)
-
-    (Bahdanau et al. 2015, appendix A.2.) The deep output has `embedding_size` maxout units of two pieces each. It reads
-    s_t where the paper's equations have s_{t-1}, so that the word read last is in it through the state as well.
-    """
-
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "gru",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = embedding_size
-        self.stack = Stack(
-            cell=cell,
-            input_size=embedding_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.feed = feed_projection(memory_size, self.stack)
-        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
-
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        rows, time, _ = embedded.shape
-        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(self.feed.weight, projected, time, rows)
-        carries, past = state.carries, state.past
-        outputs: list[Tensor] = []
-        steps: list[Attended] = []
-        for t in range(time):
-            query = carries[-1][0].unsqueeze(1)
-            steps.append(attend(query, positions[:, t : t + 1], past))
-            context, past = steps[-1].context.squeeze(1), steps[-1].past
-            output, carries = step(context, carries)
-            outputs.append(output)
-        readout_inputs = torch.cat(
-            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
-        )
-        readout = self.deep(readout_inputs).unflatten(-1, (-1, 2)).amax(-1)
-        return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
-        )
-
-
-class Conditional(Decoder):
-    """s'_t = RNN_1(y_{t-1}, s_{t-1});  c_t = attend(s'_t);  s_t = RNN_2(c_t, s'_t)
-
-    Two transitions with the attention between them (Sennrich et al. 2017, Nematus: the conditional GRU), then
-    readout = tanh(U s_t + V y_{t-1} + C c_t). Layers above the first are ordinary cells over s_t.
-    """
-
-    def __init__(
-        self,
-        *,
-        embedding_size: int,
-        memory_size: int,
-        attention: Attention,
-        readout_dropout: float,
-        cell: CellName = "gru",
-        hidden_size: int = 512,
-        layers: int = 1,
-        residual: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            embedding_size=embedding_size,
-            memory_size=memory_size,
-            attention=attention,
-            readout_dropout=readout_dropout,
-            cell=cell,
-            hidden_size=hidden_size,
-        )
-        self.readout_size = embedding_size
-        self.first = CELLS[cell](input_size=embedding_size, hidden_size=hidden_size)
-        self.stack = Stack(
-            cell=cell,
-            input_size=memory_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            residual=residual,
-        )
-        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, embedding_size)
-
-    def decode(
-        self,
-        embedded: Float[Tensor, "row target embedding"],
-        state: DecoderState,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Decoded:
-        rows, time, _ = embedded.shape
-        first = self.first.bind(self.first.project(embedded.transpose(0, 1)))
-        second, attend = self.stack.get_cell(0), self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(second.weight_input, second.step_bias(time, rows), time, rows)
-        carries, past = state.carries, state.past
-        outputs: list[Tensor] = []
-        steps: list[Attended] = []
-        for t in range(time):
-            intermediate = first(carries[0])
-            steps.append(attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past))
-            context, past = steps[-1].context.squeeze(1), steps[-1].past
-            output, carries = step(context, (intermediate, *carries[1:]))
-            outputs.append(output)
-        readout_inputs = torch.cat(
-            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
-        )
-        readout = torch.tanh(self.deep(readout_inputs))
-        return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
-        )
-
-
-DECODERS: dict[str, type[Decoder]] = {"luong": Luong, "bahdanau": Bahdanau, "conditional": Conditional}
+def feed_projection(size: int, stack: Stack) -> nn.Linear:
+    """A projection of an extra input into the gates of a stack's first cell."""
+    cell = stack.get_cell(0)
+    linear = nn.Linear(size, cell.gates * cell.hidden_size, bias=False)
+    for block in linear.weight.data.chunk(cell.gates):
+        nn.init.xavier_uniform_(block)
+    return linear

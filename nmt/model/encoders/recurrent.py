@@ -1,6 +1,4 @@
-"""Source embeddings -> one state for every source position, and the carry with which each direction ended."""
-
-from typing import NamedTuple
+"""Cells that read the source in both directions."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,15 +6,9 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.kernels.reorder import reorder
-from nmt.model.cells import CELLS, Carry, Cell
+from nmt.model.cells import CELLS, Cell
+from nmt.model.encoders.encoder import Encoded, Encoder
 from nmt.model.stack import CellName, make_dropout
-
-
-class Encoded(NamedTuple):
-    """states: zero on padding. final: for each layer, the last carry with both directions side by side."""
-
-    states: Float[Tensor, "row source memory"]
-    final: tuple[Carry, ...]
 
 
 def compute_reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tensor, " places"]:
@@ -30,7 +22,7 @@ def compute_reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tenso
     return (rows + torch.where(reversed_positions >= 0, reversed_positions, positions)).flatten()
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(Encoder):
     """h_s = [forward RNN(x_1 .. x_s); backward RNN(x_n .. x_s)]
 
     (Schuster and Paliwal 1997; Bahdanau et al. 2015, section 3.2.) `hidden_size` is that of one direction. With
@@ -54,6 +46,7 @@ class RecurrentEncoder(nn.Module):
             raise ConfigError(f"model.encoder.layers must be at least 1; got {layers}.")
         self.directions = 2 if bidirectional else 1
         self.memory_size = hidden_size * self.directions
+        self.final_layers, self.final_parts = layers, CELLS[cell].state_tensors
         self.residual = residual
         self.dropout = make_dropout("model.encoder.dropout", dropout)
         sizes = [embedding_size, *[self.memory_size] * (layers - 1)]
@@ -83,7 +76,4 @@ class RecurrentEncoder(nn.Module):
             layer_output = torch.cat(outputs, -1)
             states = states + layer_output if self.residual and number else layer_output
             final.append(tuple(torch.cat(parts, -1) for parts in zip(*carries, strict=True)))
-        return Encoded(states * mask.unsqueeze(-1), tuple(final))
-
-
-ENCODERS: dict[str, type[RecurrentEncoder]] = {"recurrent": RecurrentEncoder}
+        return Encoded(states * mask.unsqueeze(-1), mask, tuple(final))

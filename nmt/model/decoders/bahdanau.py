@@ -1,0 +1,77 @@
+"""A decoder that looks before its update, with its last state as the query."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.attention.attention import Attended, Attention
+from nmt.attention.memory import Memory
+from nmt.model.bridge import BridgeFactory
+from nmt.model.decoders.decoder import Decoded, join_steps
+from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder, feed_projection
+from nmt.model.stack import CellName, Stack
+
+
+class Bahdanau(RecurrentDecoder):
+    """c_t = attend(s_{t-1});  s_t = RNN([y_{t-1}; c_t], s_{t-1});  readout = maxout(U s_t + V y_{t-1} + C c_t)
+
+    (Bahdanau et al. 2015, appendix A.2.) The deep output has `embedding_size` maxout units of two pieces each. It reads
+    s_t where the paper's equations have s_{t-1}, so that the word read last is in it through the state as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        bridge: BridgeFactory,
+        readout_dropout: float,
+        cell: CellName = "gru",
+        hidden_size: int = 512,
+        layers: int = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(attention=attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size)
+        self.readout_size = embedding_size
+        self.stack = Stack(
+            cell=cell,
+            input_size=embedding_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            residual=residual,
+        )
+        self.feed = feed_projection(memory_size, self.stack)
+        self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
+        self.bridge = bridge(hidden_size=hidden_size, layers=layers, parts=self.state_tensors)
+
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        rows, time, _ = embedded.shape
+        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        step = self.stack.bind(self.feed.weight, projected, time, rows)
+        carries, past = state.carries, state.past
+        outputs: list[Tensor] = []
+        steps: list[Attended] = []
+        for t in range(time):
+            query = carries[-1][0].unsqueeze(1)
+            steps.append(attend(query, positions[:, t : t + 1], past))
+            context, past = steps[-1].context.squeeze(1), steps[-1].past
+            output, carries = step(context, carries)
+            outputs.append(output)
+        readout_inputs = torch.cat(
+            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
+        )
+        readout = self.deep(readout_inputs).unflatten(-1, (-1, 2)).amax(-1)
+        return Decoded(
+            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
+        )

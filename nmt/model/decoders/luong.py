@@ -1,0 +1,119 @@
+"""A decoder that looks after its update, with its own state as the query."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.memory import Memory
+from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
+from nmt.model.bridge import BridgeFactory
+from nmt.model.decoders.decoder import Decoded, join_steps
+from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder, feed_projection
+from nmt.model.stack import CellName, Stack
+
+
+class Luong(RecurrentDecoder):
+    """s_t = RNN(y_{t-1} [; a_{t-1}], s_{t-1});  c_t = attend(s_t);  a_t = tanh(W [c_t; s_t])   (Luong et al. 2015)
+
+    a_t is the attentional vector. With `input_feeding` it joins the next step's input, and steps must be taken one by
+    one; without, the whole recurrence runs first and all positions attend in one product.
+    """
+
+    readout_bounded = True
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        attention: Attention,
+        bridge: BridgeFactory,
+        readout_dropout: float,
+        cell: CellName = "lstm",
+        hidden_size: int = 512,
+        layers: int = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
+        input_feeding: bool = True,
+    ) -> None:
+        super().__init__(attention=attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size)
+        self.readout_size = hidden_size
+        self.stack = Stack(
+            cell=cell,
+            input_size=embedding_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            residual=residual,
+        )
+        self.attentional = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
+        self.feed = None
+        self.is_stepwise = input_feeding
+        if input_feeding:
+            self.feed_size = hidden_size
+            self.feed = feed_projection(hidden_size, self.stack)
+        self.bridge = bridge(hidden_size=hidden_size, layers=layers, parts=self.state_tensors)
+
+    def decode(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: DecoderState,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Decoded:
+        if self.feed is None:
+            outputs, carries = self.stack.run(embedded, state.carries)
+            attended = self._attend_all(outputs, state.past, memory, positions, keep_weights)
+            readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
+            state = state._replace(carries=carries, past=attended.past)
+            return Decoded(readout, state, attended if keep_weights else None)
+        rows, time, _ = embedded.shape
+        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        step = self.stack.bind(self.feed.weight, projected, time, rows)
+        attentional = self._bind_attentional(time, rows)
+        carries, feed, past = state.carries, state.feed, state.past
+        readouts: list[Tensor] = []
+        steps: list[Attended] = []
+        for t in range(time):
+            output, carries = step(feed, carries)
+            steps.append(attend(output.unsqueeze(1), positions[:, t : t + 1], past))
+            past = steps[-1].past
+            # In the format of the first one: another would be one program more where steps are compiled.
+            feed = self.readout_dropout(attentional(steps[-1].context.squeeze(1), output)).to(state.feed.dtype)
+            readouts.append(feed)
+        state = state._replace(carries=carries, feed=feed, past=past)
+        return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
+
+    def _attend_all(
+        self,
+        outputs: Float[Tensor, "row target hidden"],
+        past: Past,
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        keep_weights: bool,
+    ) -> Attended:
+        """All positions in one product, or one after another where attention depends on its earlier steps."""
+        attend = self.attention.bind(memory, keep_weights=keep_weights)
+        if not self.attention.is_stepwise:
+            return attend(outputs, positions, past)
+        steps: list[Attended] = []
+        for t in range(outputs.shape[1]):
+            steps.append(attend(outputs[:, t : t + 1], positions[:, t : t + 1], past))
+            past = steps[-1].past
+        joined = join_steps(steps, keep_weights=True)
+        assert joined is not None
+        return joined
+
+    def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """What gives tanh(W [c; s]) for one position of a batch after another."""
+        if wants_custom_backward():
+            return FusedRecurrence(self.attentional.weight, time, rows).tanh
+        return self._compute_attentional_vector
+
+    def _compute_attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
+        return torch.tanh(self.attentional(torch.cat([context, output], -1)))

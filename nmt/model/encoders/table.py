@@ -1,0 +1,6 @@
+"""The encoders that `model/encoder` chooses from."""
+
+from nmt.model.encoders.encoder import Encoder
+from nmt.model.encoders.recurrent import RecurrentEncoder
+
+ENCODERS: dict[str, type[Encoder]] = {"recurrent": RecurrentEncoder}

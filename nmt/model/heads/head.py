@@ -1,0 +1,82 @@
+"""What a head is: it makes the next word's distribution, and the loss, of what a decoder gives. Nothing else does."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.kernels.cross_entropy import Loss, select
+from nmt.kernels.quantized_linear import PreparedLinear
+from nmt.model.decoders.decoder import Decoded
+from nmt.special_tokens import PAD
+from nmt.trees import tree_map
+
+
+class HeadInputs(NamedTuple):
+    """What a head is given of every place where a word is predicted; all tensors have the same axes `*place`.
+
+    These are rows and target positions, rows alone in a step of a search, or words in a loss. Only the readout is there
+    for heads that read no attention. source: the source's tokens.
+    """
+
+    readout: Float[Tensor, "*place readout"]
+    embedded: Float[Tensor, "*place embedding"] | None = None
+    context: Float[Tensor, "*place value"] | None = None
+    weights: Float[Tensor, "*place source"] | None = None
+    source: Int[Tensor, "*place source"] | None = None
+
+
+def select_words(inputs: HeadInputs, indices: Int[Tensor, " word"] | None) -> HeadInputs:
+    """The inputs of real words alone: from axes (row, target) to one axis. `indices` are those of `word_indices`."""
+    return tree_map(inputs, lambda tensor: select(tensor, indices))
+
+
+class PreparedHead(ABC):
+    """A head made ready for search: a picture of its weights as they were, over all words or some."""
+
+    @abstractmethod
+    def restrict(self, words: Int[Tensor, " word"]) -> "PreparedHead":
+        """The same over some words, which are places in what it then gives."""
+
+    @abstractmethod
+    def __call__(
+        self, inputs: HeadInputs, allowed: Float[Tensor, "sentence word"] | None = None
+    ) -> Float[Tensor, "row word"]:
+        """log p of every word given that it is an allowed one, PAD never being one. The tensor is the caller's.
+
+        allowed: 0 for the words that a sentence may be translated to, minus infinity for others; None for all of them.
+        """
+
+
+class Head(nn.Module, ABC):
+    """Makes the distribution of the next word of what a decoder gives. vocabulary_size: how many words there are."""
+
+    vocabulary_size: int
+    reads_attention = False
+    """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
+
+    def gather_inputs(
+        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+    ) -> HeadInputs:
+        """Its inputs at all positions that were decoded; rows may be a multiple of the sentences (a beam)."""
+        return HeadInputs(decoded.readout)
+
+    @abstractmethod
+    def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        """log p of every word at every place; PAD, which is never a word, has the lowest number there is."""
+
+    @abstractmethod
+    def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
+        """What training minimizes, and the sum of -log p(word), in nats, over real words alone."""
+
+    @abstractmethod
+    def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
+        """The head for search, with its products by `linear_class`. readout_bounded: no entry is above 1 in size."""
+
+
+def forbid_padding(logits: Float[Tensor, "*place word"]) -> Float[Tensor, "*place word"]:
+    """The logits, in their place, with PAD below all others: a wide beam must not choose it."""
+    logits[..., PAD] = torch.finfo(logits.dtype).min
+    return logits
