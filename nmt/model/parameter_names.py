@@ -10,10 +10,12 @@ RENAMED_MODULES = {"bridge": "decoder.bridge", "readout": "head.readout", "outpu
 
 
 def update_names(tensors: Mapping[str, T], prefix: str = "") -> dict[str, T]:
-    """The same tensors, or whatever there is for each, under today's names, which begin after `prefix`."""
-    return {f"{prefix}{_update(name.removeprefix(prefix))}": tensor for name, tensor in tensors.items()}
+    """The same tensors, or whatever there is for each, under today's names; `prefix` stands before a parameter's."""
+    return {_update(name, prefix): tensor for name, tensor in tensors.items()}
 
 
-def _update(name: str) -> str:
-    module, dot, rest = name.partition(".")
-    return f"{RENAMED_MODULES.get(module, module)}{dot}{rest}"
+def _update(name: str, prefix: str) -> str:
+    module, dot, rest = name.removeprefix(prefix).partition(".")
+    if not name.startswith(prefix) or module not in RENAMED_MODULES:
+        return name
+    return f"{prefix}{RENAMED_MODULES[module]}{dot}{rest}"

@@ -20,6 +20,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.inference import inference, parts
 from nmt.inference.answers import LINE_END_ESCAPES
 from nmt.inference.streams import CHUNK_CHARACTERS, FIRST_CHUNK, open_writer, split_chunks
+from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
 from nmt.special_tokens import BOS, EOS

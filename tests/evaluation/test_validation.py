@@ -24,6 +24,7 @@ from nmt.runs.training_run import TrainingRun
 from nmt.special_tokens import BOS, EOS
 from nmt.translation.translator import force_decode
 from tests import tiny_runs
+from tests.builders import compute_logits
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 

@@ -19,6 +19,7 @@ from nmt.data.tokenizer import Bpe, Tokenizer
 from nmt.special_tokens import EOS
 from scripts.benchmarking import counting, growth, peers, plan, stages, tables, texts
 from scripts.benchmarking.settings import compose_settings
+from tests.builders import compute_logits
 
 SOURCE, TARGET, VOCAB = 13, 17, 8009
 FILES = [f"data.{split}.{side}=some.file" for split in ("train", "validation") for side in ("source", "target")]

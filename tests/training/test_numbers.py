@@ -55,7 +55,7 @@ def test_a_step_without_finite_numbers_is_skipped_and_counted(
         trial.train()
     assert (trial.progress.skipped, trial.progress.failing) == (1, 0)
     torch.testing.assert_close(seen[1], seen[0], atol=0, rtol=0)
-    assert not torch.equal(seen[2]["output.bias"], seen[1]["output.bias"])
+    assert not torch.equal(seen[2]["head.output.bias"], seen[1]["head.output.bias"])
     assert trial.state.ema is not None
     assert trial.state.ema.updates == 2
     lines = sorted(line + 1 for line in trial.batches.make_epoch(0).get_batch(1).lines.tolist())
@@ -104,7 +104,7 @@ def test_the_largest_batch_is_run_first_and_leaves_nothing_behind(
     seen: list[Batch] = []
     backward = Loop._backward
 
-    def noted(loop: Loop, batch: Batch, words: int) -> Loss:
+    def noted(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
         seen.append(batch)
         return backward(loop, batch, words)
 
@@ -138,7 +138,7 @@ def test_a_lack_of_memory_shows_before_the_first_step_with_what_to_change(
 ) -> None:
     trial = FakeTraining(tmp_path)
 
-    def full(loop: Loop, batch: Batch, words: int) -> Loss:
+    def full(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
         raise problem
 
     monkeypatch.setattr(Loop, "_backward", full)
