@@ -30,6 +30,7 @@ from nmt.kernels import precision
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders.table import DECODERS
 from nmt.model.encoders.table import ENCODERS
+from nmt.model.heads.head import Head
 from nmt.model.heads.table import HEADS
 from nmt.model.meta_init import SkipInit
 from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, WeightTying, build_embedding_table
@@ -189,6 +190,7 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         ),
         readout_dropout=dropout.readout,
     )
+    check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint)
     target_table = build_embedding_table(target_vocab, embedding_size)
     source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
     head = config.build_variant(
@@ -207,6 +209,20 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         decoder=decoder,
         head=head,
     )
+
+
+def check_head(head: type[Head], attention: Attention, *, joint: bool) -> None:
+    """Raises ConfigError where a head reads what there is not."""
+    if head.reads_attention and not attention.has_weights:
+        raise ConfigError(
+            "model/head=copy copies what attention looks at, and attention=none looks at nothing. Choose another "
+            "attention, or model/head=softmax."
+        )
+    if head.reads_attention and not joint:
+        raise ConfigError(
+            "model/head=copy copies pieces of the source into the target, so it needs one vocabulary; tokenizer.joint "
+            "is false. Set tokenizer.joint=true or model/head=softmax."
+        )
 
 
 def build_on_meta(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:

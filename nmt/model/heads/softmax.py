@@ -48,7 +48,7 @@ class SoftmaxHead(Head):
         readout: Tensor = self.readout(inputs.readout)
         return vocabulary_loss(readout, self.output.weight, self.output.bias, target_output, smoothing)
 
-    def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> "PreparedSoftmax":
+    def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
         return PreparedSoftmax(self, linear_class, readout_bounded)
 
 

@@ -1,0 +1,125 @@
+"""A head that generates words of the vocabulary, or copies those that attention looks at."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.kernels.cross_entropy import Loss
+from nmt.kernels.log_softmax import log_softmax_
+from nmt.kernels.quantized_linear import PreparedLinear
+from nmt.masks import NEG_INF
+from nmt.model.decoders.decoder import Decoded
+from nmt.model.heads.head import HeadInputs, PreparedHead
+from nmt.model.heads.softmax import PreparedSoftmax, SoftmaxHead
+
+INITIAL_GATE = 2.0
+"""The first bias of the gate: a model begins with generating 0.88 of each word."""
+
+
+class CopyHead(SoftmaxHead):
+    """p(v) = g p_vocab(v) + (1 - g) sum over x_s = v of w[s],  g = sigmoid(u . [r; c; y] + b)
+
+    The pointer-generator of See, Liu and Manning (2017, equations 8 and 9): r is the decoder's readout, c the context,
+    y the embedded word that was read, w the attention weights (the mean over heads) and x the source's tokens. p_vocab
+    is the softmax head's. All of it is computed in log space, so that no gate is too sure for a gradient. Source and
+    target have one vocabulary.
+
+    It reads r where See et al. read the decoder's state; label smoothing acts on p_vocab alone.
+    """
+
+    reads_attention = True
+
+    def __init__(
+        self,
+        *,
+        readout_size: int,
+        vocabulary_size: int,
+        embedding_size: int,
+        context_size: int,
+        embedding: nn.Embedding | None,
+    ) -> None:
+        super().__init__(
+            readout_size=readout_size,
+            vocabulary_size=vocabulary_size,
+            embedding_size=embedding_size,
+            context_size=context_size,
+            embedding=embedding,
+        )
+        self.gate = nn.Linear(readout_size + context_size + embedding_size, 1)
+        nn.init.constant_(self.gate.bias, INITIAL_GATE)
+
+    def gather_inputs(
+        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+    ) -> HeadInputs:
+        attended, weights = decoded.attended, decoded.weights
+        assert attended is not None
+        assert weights is not None
+        weights = weights / weights.sum(-1, keepdim=True)  # a Gaussian scope leaves less than one
+        rows, target, _ = embedded.shape
+        tokens = source.repeat_interleave(rows // len(source), 0).unsqueeze(1).expand(-1, target, -1)
+        inputs = super().gather_inputs(decoded, embedded, source)
+        return inputs._replace(embedded=embedded, context=attended.context, weights=weights, source=tokens)
+
+    def compute_gate(self, inputs: HeadInputs) -> tuple[Float[Tensor, "*place 1"], Float[Tensor, "*place 1"]]:
+        """log g and log (1 - g)."""
+        assert inputs.context is not None
+        assert inputs.embedded is not None
+        logit: Tensor = self.gate(torch.cat([inputs.readout, inputs.context, inputs.embedded], -1))
+        logit = logit.to(torch.promote_types(logit.dtype, torch.float32))
+        return F.logsigmoid(logit), F.logsigmoid(-logit)
+
+    def mix(self, inputs: HeadInputs, generated: Float[Tensor, "*place word"]) -> Float[Tensor, "*place word"]:
+        """log p of every word, of the log p_vocab of every word."""
+        assert inputs.weights is not None
+        assert inputs.source is not None
+        log_generate, log_copy = self.compute_gate(inputs)
+        weights = inputs.weights.to(generated.dtype)
+        copied = torch.zeros_like(generated).scatter_add(-1, inputs.source, weights)
+        return torch.logaddexp(log_generate + generated, log_copy + log_or_none(copied))
+
+    def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        return self.mix(inputs, super().log_probs(inputs))
+
+    def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
+        assert inputs.weights is not None
+        log_generate, log_copy = self.compute_gate(inputs)
+        generated = self.compute_logits(inputs).log_softmax(-1)
+        targets = target_output.unsqueeze(1)
+        copied = (inputs.weights * (inputs.source == targets)).sum(-1, keepdim=True).to(generated.dtype)
+        nll = -torch.logaddexp(log_generate + generated.gather(1, targets), log_copy + log_or_none(copied)).squeeze(1)
+        objective = ((1 - smoothing) * nll - smoothing * generated.mean(-1)).sum()
+        word_nll = nll.detach()
+        return Loss(objective, word_nll.sum(), word_nll)
+
+    def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
+        return PreparedCopy(self, PreparedSoftmax(self, linear_class, readout_bounded), None)
+
+
+class PreparedCopy(PreparedHead):
+    """The same for search. Over some words it still computes all of p_vocab, whose sum the mixture needs."""
+
+    def __init__(self, head: CopyHead, softmax: PreparedSoftmax, words: Int[Tensor, " word"] | None) -> None:
+        self.head, self.softmax, self.words = head, softmax, words
+
+    def restrict(self, words: Int[Tensor, " word"]) -> "PreparedCopy":
+        return PreparedCopy(self.head, self.softmax, words)
+
+    def __call__(
+        self, inputs: HeadInputs, allowed: Float[Tensor, "sentence word"] | None = None
+    ) -> Float[Tensor, "row word"]:
+        log_probs = self.head.mix(inputs, self.softmax(inputs)).clamp_(
+            max=0.0
+        )  # rounding can lift a sum of all above 1
+        if self.words is None and allowed is None:
+            return log_probs
+        if self.words is not None:
+            log_probs = log_probs.index_select(1, self.words)
+        if allowed is not None:
+            log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
+        return log_softmax_(log_probs)
+
+
+def log_or_none(probs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """log p, and minus infinity, without a gradient, where p is 0."""
+    return torch.where(probs > 0, probs, 1.0).log().masked_fill(probs <= 0, NEG_INF)

@@ -1,0 +1,216 @@
+"""Heads: each gives one distribution, whoever asks for it and how."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt import build
+from nmt.errors import ConfigError
+from nmt.kernels.quantized_linear import Float32
+from nmt.model.heads.copy import CopyHead
+from nmt.model.heads.head import Head, HeadInputs, select_words
+from nmt.model.heads.softmax import SoftmaxHead
+from nmt.model.heads.table import HEADS
+from nmt.special_tokens import PAD
+from tests import tiny_runs
+from tests.builders import (
+    EMBEDDING_SIZE,
+    MEMORY_SIZE,
+    TARGET_VOCAB,
+    Mix,
+    Plan,
+    build_seq2seq,
+    draw_normal,
+    find_missing_gradients,
+    make_mix,
+)
+
+READOUT, ROWS, SOURCE = 6, 7, 5
+TIED = {"free": None, "tied": EMBEDDING_SIZE}
+
+
+def make_head(name: str, tied: str = "free") -> Head:
+    torch.manual_seed(0)
+    embedding = None if tied == "free" else torch.nn.Embedding(TARGET_VOCAB, EMBEDDING_SIZE)
+    sizes = {"vocabulary_size": TARGET_VOCAB, "embedding_size": EMBEDDING_SIZE, "context_size": MEMORY_SIZE}
+    head = HEADS[name](readout_size=READOUT, embedding=embedding, **sizes).double()
+    for parameter in head.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return head
+
+
+def make_inputs(dtype: torch.dtype = torch.float64) -> HeadInputs:
+    """One place a row; each source has a word twice, and padding that has no weight."""
+    torch.manual_seed(1)
+    source = torch.randint(4, TARGET_VOCAB, (ROWS, SOURCE))
+    source[:, 2] = source[:, 0]
+    source[::2, -1] = PAD
+    weights = draw_normal(ROWS, SOURCE, seed=4).to(dtype).masked_fill(source == PAD, -math.inf).softmax(1)
+    return HeadInputs(
+        readout=draw_normal(ROWS, READOUT, seed=1).to(dtype),
+        embedded=draw_normal(ROWS, EMBEDDING_SIZE, seed=2).to(dtype),
+        context=draw_normal(ROWS, MEMORY_SIZE, seed=3).to(dtype),
+        weights=weights,
+        source=source,
+    )
+
+
+def forbid_pad(head: Head) -> None:
+    """Makes PAD as unlikely in the loss, which counts it, as it is in a distribution."""
+    assert isinstance(head, SoftmaxHead)
+    head.output.bias.data[PAD] = -1e9
+
+
+@pytest.fixture(params=[(name, tied) for name in HEADS for tied in TIED], ids=str)
+def head(request: pytest.FixtureRequest) -> Head:
+    return make_head(*request.param)
+
+
+def test_a_head_gives_a_distribution_without_padding(head: Head) -> None:
+    log_probs = head.log_probs(make_inputs())
+    assert_close(log_probs.exp().sum(1), torch.ones(ROWS).double())
+    assert (log_probs[:, PAD] < -1e9).all()
+
+
+def test_a_distribution_is_that_of_its_place_alone(head: Head) -> None:
+    together, inputs = head.log_probs(make_inputs()), make_inputs()
+    for row in range(ROWS):
+        one = HeadInputs(*(None if part is None else part[None, row : row + 1] for part in inputs))
+        assert_close(head.log_probs(one)[0, 0], together[row])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_nll_of_the_loss_is_that_of_the_distribution(head: Head, smoothing: float) -> None:
+    forbid_pad(head)
+    inputs, wanted = make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    found = head.loss(inputs, wanted, smoothing)
+    expected = -head.log_probs(inputs).gather(1, wanted[:, None]).squeeze(1)
+    assert_close(found.word_nll, expected)
+    assert_close(found.nll, expected.sum())
+    if not smoothing:
+        assert_close(found.objective, expected.sum())
+
+
+def test_the_objective_has_the_gradient_of_finite_differences(head: Head) -> None:
+    inputs, wanted = make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    read = inputs[:4] if head.reads_attention else inputs[:1]
+    leaves = [part.clone().requires_grad_() for part in read if part is not None]
+
+    def objective(*parts: Tensor) -> Tensor:
+        given = HeadInputs(*parts, *([inputs.source] if head.reads_attention else []))
+        return head.loss(given, wanted, 0.1).objective
+
+    assert torch.autograd.gradcheck(objective, leaves)
+
+
+def test_what_is_made_ready_for_search_is_the_head(head: Head) -> None:
+    inputs = make_inputs(torch.float32)
+    head = head.float()
+    with torch.inference_mode():
+        found = head.prepare(Float32, readout_bounded=False)(inputs)
+        assert_close(found, head.log_probs(inputs), atol=1e-5, rtol=1e-5)
+        assert (found <= 0).all()
+
+
+def test_over_some_words_it_is_the_distribution_given_these_words(head: Head) -> None:
+    inputs = make_inputs(torch.float32)
+    head = head.float()
+    words = torch.tensor([0, 1, 2, 3, 5, 6, 9, 11, 17])
+    allowed = torch.zeros(ROWS, len(words))
+    allowed[2, 4:] = -math.inf
+    with torch.inference_mode():
+        found = head.prepare(Float32, readout_bounded=False).restrict(words)(inputs, allowed)
+        wanted = (head.log_probs(inputs)[:, words] + allowed).log_softmax(1)
+    assert_close(found.exp(), wanted.exp(), atol=1e-6, rtol=1e-5)
+
+
+def test_copying_is_the_sum_over_the_source_word_by_word() -> None:
+    head, inputs = make_head("copy"), make_inputs()
+    assert isinstance(head, CopyHead)
+    generated = SoftmaxHead.log_probs(head, inputs).exp().tolist()
+    joined = torch.cat([inputs.readout, inputs.context, inputs.embedded], 1)
+    gate = torch.sigmoid(joined @ head.gate.weight[0] + head.gate.bias[0]).tolist()
+    found = head.log_probs(inputs).exp()
+    for row in range(ROWS):
+        for word in range(TARGET_VOCAB):
+            copied = sum(
+                float(inputs.weights[row, place]) for place in range(SOURCE) if inputs.source[row, place] == word
+            )
+            wanted = gate[row] * generated[row][word] + (1 - gate[row]) * copied
+            assert float(found[row, word]) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_gate_that_only_generates_is_the_softmax_and_one_that_only_copies_is_attention() -> None:
+    head, inputs = make_head("copy"), make_inputs()
+    assert isinstance(head, CopyHead)
+    head.gate.weight.data.zero_()
+    head.gate.bias.data.fill_(1e4)
+    assert_close(head.log_probs(inputs), SoftmaxHead.log_probs(head, inputs), rtol=0, atol=0)
+    head.gate.bias.data.fill_(-1e4)
+    found = head.log_probs(inputs).exp()
+    assert_close(found, torch.zeros_like(found).scatter_add(1, inputs.source, inputs.weights))
+
+
+@pytest.mark.parametrize("bias", [-1e4, 1e4])
+def test_a_gate_that_is_too_sure_has_finite_gradients(bias: float) -> None:
+    head, inputs = make_head("copy"), make_inputs()
+    assert isinstance(head, CopyHead)
+    head.gate.bias.data.fill_(bias)
+    head.output.bias.data[7] = -1e6  # p_vocab(7) underflows, and no source has a 7
+    source = inputs.source.masked_fill(inputs.source == 7, 8)
+    loss = head.loss(inputs._replace(source=source), torch.full((ROWS,), 7), 0.1).objective
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+
+
+@pytest.mark.parametrize("attention", [make_mix(), Mix("additive", "local_p", (), "sparsemax", 2)], ids=str)
+@pytest.mark.parametrize("decoder", ["luong", "bahdanau", "conditional"])
+def test_a_model_that_copies_learns_and_steps_as_it_trains(decoder: str, attention: Mix) -> None:
+    model = build_seq2seq(Plan(decoder, "gru"), attention=attention, tied="all", head="copy")
+    lengths = torch.tensor([7, 4])
+    source = torch.randint(4, TARGET_VOCAB, (2, 7)).where(torch.arange(7) < lengths[:, None], PAD)
+    read = torch.randint(4, TARGET_VOCAB, (2, 3))
+    inputs = model(source, lengths, read)
+    model.compute_loss(inputs, read.roll(-1, 1), smoothing=0.1).objective.backward()
+    assert find_missing_gradients(model) == []
+    wanted, (memory, state) = model.log_probs(source, lengths, read), model.encode(source, lengths)
+    for t in range(3):
+        log_probs, state, _ = model.step(read[:, t], state, memory)
+        assert_close(log_probs, wanted[:, t])
+        assert_close(log_probs.exp().sum(1), torch.ones(2))
+
+
+def test_real_words_are_selected_in_every_input() -> None:
+    inputs = HeadInputs(*(None if part is None else part.unsqueeze(1) for part in make_inputs()))
+    found = select_words(inputs, torch.tensor([1, 4]))
+    for part, whole in zip(found, make_inputs(), strict=True):
+        assert (part is None) == (whole is None)
+        if part is not None and whole is not None:
+            assert torch.equal(part, whole[[1, 4]])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("attention=none",), "attention=none looks at nothing"),
+        (("tokenizer.joint=false", "model.tied=target"), "needs one vocabulary"),
+    ],
+)
+def test_copying_needs_attention_and_one_vocabulary(overrides: tuple[str, ...], message: str) -> None:
+    settings = tiny_runs.compose_config("model/head=copy", *overrides)
+    joint = settings["tokenizer"]["joint"]
+    with pytest.raises(ConfigError, match=message):
+        build.build_on_meta(settings, source_vocab=9, target_vocab=9, joint=joint)
+
+
+def test_the_loss_of_a_softmax_is_cross_entropy() -> None:
+    head, inputs, wanted = make_head("softmax"), make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    assert isinstance(head, SoftmaxHead)
+    logits = head.compute_logits(inputs)
+    expected = F.cross_entropy(logits, wanted, label_smoothing=0.1, reduction="sum")
+    assert_close(head.loss(inputs, wanted, 0.1).objective, expected)
