@@ -21,7 +21,7 @@ class AttentionOutput(NamedTuple):
 
 
 class AttentionLayer(nn.Module):
-    """weights = normalizer(score(query, keys + history) + mask + scope),  context = weights . values
+    """weights = normalizer(score(query, keys + history) + mask + scope),  context = selection(weights) . values
 
     >>> attention = AttentionLayer.of(score="additive", scope="local_p", heads=4, query_size=12, memory_size=8)
     >>> query, states = torch.randn(2, 3, 12), torch.randn(2, 5, 8)
@@ -43,6 +43,7 @@ class AttentionLayer(nn.Module):
         scope: str = "global",
         normalizer: str = "softmax",
         history: str = "none",
+        selection: str = "expected",
         heads: int = 1,
         query_size: int,
         memory_size: int,
@@ -55,7 +56,7 @@ class AttentionLayer(nn.Module):
         """
         if score == build.NONE:
             raise ConfigError("score='none' is no attention: it has no weights. Choose another score.")
-        names = {"score": score, "scope": scope, "normalizer": normalizer, "history": history}
+        names = {"score": score, "scope": scope, "normalizer": normalizer, "history": history, "selection": selection}
         chosen: dict[str, Any] = {axis: {"name": name} for axis, name in names.items()}
         owners = find_owners(names)
         for key, value in {"hidden_size": query_size, **settings}.items():

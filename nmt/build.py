@@ -15,6 +15,7 @@ from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES
 from nmt.attention.scored import ScoredAttention
+from nmt.attention.selection import SELECTIONS
 from nmt.config import ConfigDict, Schema, Variants
 from nmt.data.batching import BatchSettings
 from nmt.data.corpus import Corpus, Files
@@ -56,6 +57,7 @@ SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_siz
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
+SELECTION = Variants(SELECTIONS)
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
 DECODER = Variants(DECODERS, frozenset({"embedding_size", "memory_size", "attention", "bridge", "readout_dropout"}))
 BRIDGE = Variants(
@@ -81,8 +83,9 @@ ATTENTION: dict[str, Schema | Any] = {
     "scope": SCOPE,
     "normalizer": NORMALIZER,
     "history": HISTORY,
+    "selection": SELECTION,
 }
-NEUTRAL_AXES = {"scope": "global", "normalizer": "softmax", "history": "none"}
+NEUTRAL_AXES = {"scope": "global", "normalizer": "softmax", "history": "none", "selection": "expected"}
 """What the axes are where there is no attention."""
 
 
@@ -255,6 +258,7 @@ def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: 
         scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
         normalizer=config.build_variant(NORMALIZER, chosen["normalizer"]),
         history=config.build_variant(HISTORY, chosen["history"], key_size=score.key_size, heads=heads),
+        selection=config.build_variant(SELECTION, chosen["selection"]),
         memory_size=memory_size,
         heads=heads,
     )

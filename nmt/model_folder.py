@@ -55,7 +55,7 @@ READABLE_FORMATS = (1, 2)
 """1: version 0.1, without the settings that `ADDED_SETTINGS` names, and with other names of parameters."""
 
 ADDED_SETTINGS: dict[str, dict[str, Any]] = {
-    "attention": {"history": {"name": build.NEUTRAL_AXES["history"]}},
+    "attention": {axis: {"name": build.NEUTRAL_AXES[axis]} for axis in ("history", "selection")},
     "model": {"head": {"name": "softmax"}},
 }
 """Settings that folders of earlier versions do not have, and what they were."""

@@ -19,6 +19,7 @@ from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES, Window
 from nmt.attention.score import SCORES, Score
 from nmt.attention.scored import ScoredAttention
+from nmt.attention.selection import SELECTIONS
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.cells import CELLS
@@ -49,10 +50,12 @@ class Mix(NamedTuple):
     normalizer: str
     heads: int
     history: str = "none"
+    selection: str = "expected"
 
     def __str__(self) -> str:
         names = [self.score, self.scope, *(name for name, _ in self.settings), self.normalizer, str(self.heads)]
-        return "-".join([*names, *([] if self.history == "none" else [self.history])])
+        rest = [self.history] * (self.history != "none") + [self.selection] * (self.selection != "expected")
+        return "-".join([*names, *rest])
 
 
 STATELESS = [name for name, cls in NORMALIZERS.items() if not cls.has_past]
@@ -114,6 +117,7 @@ def build_attention(
         scope=window,
         normalizer=NORMALIZERS[mix.normalizer](),
         history=HISTORIES[mix.history](key_size=score.key_size, heads=mix.heads),
+        selection=SELECTIONS[mix.selection](),
         memory_size=memory_size,
         heads=mix.heads,
     )

@@ -35,6 +35,7 @@ AXES: dict[str, Variants] = {
     "attention/scope": build.SCOPE,
     "attention/normalizer": build.NORMALIZER,
     "attention/history": build.HISTORY,
+    "attention/selection": build.SELECTION,
     "model/head": build.HEAD,
     "optimizer": build.OPTIMIZER,
     "schedule": build.SCHEDULE,

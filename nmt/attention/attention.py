@@ -17,12 +17,14 @@ target is 1. `()` for all that look only at the present query."""
 class Attended(NamedTuple):
     """What one look at the memory gives.
 
-    weights: None unless they are asked for, and where there is no attention. past: for the next step.
+    weights: None unless they are asked for, and where there is no attention. past: for the next step. log_prob: of what
+    was drawn; None where nothing is.
     """
 
     context: Float[Tensor, "row target value"]
     weights: Float[Tensor, "row head target source"] | None = None
     past: Past = ()
+    log_prob: Float[Tensor, "row target"] | None = None
 
 
 AttendFn = Callable[[Float[Tensor, "row target query"], Int[Tensor, "row target"], Past], Attended]

@@ -1,4 +1,4 @@
-"""Attention = history x score x scope x normalizer x heads: each chosen alone, every combination legal."""
+"""Attention = history x score x scope x normalizer x selection x heads: each chosen alone, every combination legal."""
 
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope
 from nmt.attention.score import Score, head_size
+from nmt.attention.selection import Selection
 from nmt.kernels.deferred_grad import defer_matmul, narrow
 from nmt.trees import tree_map
 
@@ -29,7 +30,7 @@ class ScoredPast(NamedTuple):
 class ScoredAttention(Attention):
     """features = history(past),  energies = score(query, keys + features) + mask + scope
 
-    weights = normalizer(energies, past),  context = weights . values
+    weights = normalizer(energies, past),  context = selection(weights) . values
 
     With one head the values are the encoder states themselves (Bahdanau et al. 2015, Luong et al. 2015); with more each
     head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
@@ -43,6 +44,7 @@ class ScoredAttention(Attention):
         scope: Scope,
         normalizer: Normalizer,
         history: History | None = None,
+        selection: Selection | None = None,
         memory_size: int,
         heads: int,
     ) -> None:
@@ -52,6 +54,7 @@ class ScoredAttention(Attention):
         self.scope = scope
         self.normalizer = normalizer
         self.history = history or History()
+        self.selection = selection or Selection()
         self.heads = heads
         self.context_size = memory_size
         self.is_stepwise = self.history.has_past or normalizer.has_past
@@ -90,10 +93,12 @@ class ScoredAttention(Attention):
                 energies = energies + window.bias
             normalized = self.normalizer(energies, before.normalizer)
             weights = normalized if window.factor is None else normalized * window.factor
+            selected = self.selection(weights)
             return Attended(
-                regroup_rows(join_heads(mix(weights, span)), rows),
+                regroup_rows(join_heads(mix(selected.weights, span)), rows),
                 regroup_rows(pad_weights(weights, span, source), rows, axis=2) if keep_weights else None,
-                regroup_rows(self._advance(before, normalized, weights), rows),
+                regroup_rows(self._advance(before, normalized, selected.weights), rows),
+                regroup_rows(selected.log_prob, rows),
             )
 
         return attend

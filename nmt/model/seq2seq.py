@@ -15,6 +15,8 @@ from nmt.kernels.dropout import Dropout as DropoutLayer
 from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.heads.head import Head, HeadInputs, select_words
+from nmt.model.reinforce import compute_surrogate
+from nmt.special_tokens import PAD
 
 WeightTying = Literal["none", "target", "all"]
 
@@ -128,9 +130,15 @@ class Seq2Seq(nn.Module):
     ) -> Loss:
         """The loss of the words that were to be predicted from what `forward` gives.
 
-        indices: where they are, as `word_indices` gives them; None for all places.
+        indices: where they are, as `word_indices` gives them; None for all places. Where attention draws what it reads,
+        the objective has the term that teaches it what to draw.
         """
-        return self.head.loss(select_words(inputs, indices), select(target_output, indices), smoothing)
+        loss = self.head.loss(select_words(inputs, indices), select(target_output, indices), smoothing)
+        if inputs.log_prob is None:
+            return loss
+        nll, mask = torch.zeros_like(inputs.log_prob), target_output != PAD
+        nll[mask] = loss.word_nll.to(nll.dtype)
+        return loss._replace(objective=loss.objective + compute_surrogate(inputs.log_prob, nll, mask))
 
     def align(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]

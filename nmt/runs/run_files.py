@@ -37,7 +37,11 @@ NULL_MEANINGS = {"training.validation.every_epochs": 1}
 AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 """Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
 
-ADDED_SETTINGS = {"attention.history.name": "none", "model.head.name": "softmax"}
+ADDED_SETTINGS = {
+    "attention.history.name": "none",
+    "attention.selection.name": "expected",
+    "model.head.name": "softmax",
+}
 """Settings that runs of earlier versions did not write, and what they did."""
 
 RESUMABLE_SETTINGS = ("training.stop", "search", *COSMETIC_SETTINGS)

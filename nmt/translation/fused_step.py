@@ -75,10 +75,11 @@ class FusedLuongLSTM(DecoderStep):
         output = _tanh(cell.mul(2)).mul_(o)
         positions = state.position.unsqueeze(1)
         query = output.unsqueeze(1)
-        context, weights, past = self.attention(query, memory.memory, positions, state.past, keep_weights=keep_weights)
-        readout = _tanh(self.attentional(torch.cat([context.squeeze(1), output], 1)))
-        following = FusedState(torch.cat([readout, output], 1), cell, state.position + 1, past)
-        return HeadInputs(readout), following, None if weights is None else weights.squeeze(2).mean(1)
+        attended = self.attention(query, memory.memory, positions, state.past, keep_weights=keep_weights)
+        readout = _tanh(self.attentional(torch.cat([attended.context.squeeze(1), output], 1)))
+        following = FusedState(torch.cat([readout, output], 1), cell, state.position + 1, attended.past)
+        weights = None if attended.weights is None else attended.weights.squeeze(2).mean(1)
+        return HeadInputs(readout), following, weights
 
 
 def _reorder_gates(weight: Float[Tensor, "gates *size"]) -> Float[Tensor, "gates *size"]:

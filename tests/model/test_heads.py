@@ -134,14 +134,14 @@ def test_copying_is_the_sum_over_the_source_word_by_word() -> None:
     generated = SoftmaxHead.log_probs(head, inputs).exp().tolist()
     joined = torch.cat([inputs.readout, inputs.context, inputs.embedded], 1)
     gate = torch.sigmoid(joined @ head.gate.weight[0] + head.gate.bias[0]).tolist()
-    found = head.log_probs(inputs).exp()
+    found = head.log_probs(inputs).exp().tolist()
     for row in range(ROWS):
         for word in range(TARGET_VOCAB):
             copied = sum(
                 float(inputs.weights[row, place]) for place in range(SOURCE) if inputs.source[row, place] == word
             )
             wanted = gate[row] * generated[row][word] + (1 - gate[row]) * copied
-            assert float(found[row, word]) == pytest.approx(wanted, abs=1e-12)
+            assert found[row][word] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_a_gate_that_only_generates_is_the_softmax_and_one_that_only_copies_is_attention() -> None:

@@ -28,6 +28,8 @@ MODELS = {
     "layers": ("model.decoder.layers=2",),
     "bahdanau": ("model/decoder=bahdanau", "attention=bahdanau"),
     "conditional": ("model/decoder=conditional",),
+    "fed, sampled": ("attention/selection=sampled",),
+    "sampled, heads": ("attention/selection=sampled", "attention.heads=4", "model/decoder=conditional"),
     "copy": ("model/head=copy",),
     "copy, heads": ("model/head=copy", "attention.heads=4", "model/decoder=bahdanau", "attention/history=coverage"),
 }

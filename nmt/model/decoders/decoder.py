@@ -18,7 +18,7 @@ from nmt.model.encoders.encoder import Encoded
 
 class Decoded(NamedTuple):
     """readout: what the next words are predicted from. attended: what attention gave at every target position, where
-    weights are asked for."""
+    weights are asked for, or where attention has drawn."""
 
     readout: Float[Tensor, "row target readout"]
     state: Any
@@ -63,9 +63,15 @@ class Decoder(nn.Module, ABC):
 
 
 def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
-    """What attention gave at one target position after another, as one; None unless weights are kept."""
-    if not keep_weights:
+    """What attention gave at one target position after another, as one; None unless weights are kept or were drawn."""
+    log_probs = [step.log_prob for step in steps if step.log_prob is not None]
+    if not keep_weights and not log_probs:
         return None
     weights = [step.weights for step in steps if step.weights is not None]
     contexts = torch.cat([step.context for step in steps], 1)
-    return Attended(contexts, torch.cat(weights, 2) if weights else None, steps[-1].past)
+    return Attended(
+        contexts,
+        torch.cat(weights, 2) if weights else None,
+        steps[-1].past,
+        torch.cat(log_probs, 1) if log_probs else None,
+    )

@@ -70,7 +70,7 @@ class Luong(RecurrentDecoder):
             attended = self._attend_all(outputs, state.past, memory, positions, keep_weights)
             readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
             state = state._replace(carries=carries, past=attended.past)
-            return Decoded(readout, state, attended if keep_weights else None)
+            return Decoded(readout, state, join_steps([attended], keep_weights))
         rows, time, _ = embedded.shape
         projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
         attend = self.attention.bind(memory, keep_weights=keep_weights)

@@ -18,7 +18,7 @@ class HeadInputs(NamedTuple):
     """What a head is given of every place where a word is predicted; all tensors have the same axes `*place`.
 
     These are rows and target positions, rows alone in a step of a search, or words in a loss. Only the readout is there
-    for heads that read no attention. source: the source's tokens.
+    for heads that read no attention. source: the source's tokens. log_prob: of what attention drew, if it draws.
     """
 
     readout: Float[Tensor, "*place readout"]
@@ -26,6 +26,7 @@ class HeadInputs(NamedTuple):
     context: Float[Tensor, "*place value"] | None = None
     weights: Float[Tensor, "*place source"] | None = None
     source: Int[Tensor, "*place source"] | None = None
+    log_prob: Float[Tensor, "*place"] | None = None
 
 
 def select_words(inputs: HeadInputs, indices: Int[Tensor, " word"] | None) -> HeadInputs:
@@ -61,7 +62,7 @@ class Head(nn.Module, ABC):
         self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
     ) -> HeadInputs:
         """Its inputs at all positions that were decoded; rows may be a multiple of the sentences (a beam)."""
-        return HeadInputs(decoded.readout)
+        return HeadInputs(decoded.readout, log_prob=None if decoded.attended is None else decoded.attended.log_prob)
 
     @abstractmethod
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:

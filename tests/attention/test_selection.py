@@ -1,0 +1,181 @@
+"""Selections: soft attention mixes, hard attention draws, and learns from what it drew."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from nmt.attention.selection import SELECTIONS, Selected, Selection
+from nmt.model.reinforce import compute_surrogate
+from nmt.model.seq2seq import Seq2Seq
+from nmt.special_tokens import BOS, EOS, PAD
+from nmt.trees import repeat_rows
+from tests.builders import (
+    MEMORY_SIZE,
+    Mix,
+    Plan,
+    build_attention,
+    build_seq2seq,
+    draw_normal,
+    make_mask,
+    make_positions,
+)
+
+LENGTHS = [4, 1, 6]
+MIXES = [
+    Mix("general", "global", (), "softmax", 1, "none", "sampled"),
+    Mix("additive", "local_p", (), "sparsemax", 2, "none", "sampled"),
+    Mix("general", "global", (), "softmax", 2, "coverage", "sampled"),
+]
+
+
+def attend(mix: Mix, *, is_training: bool, copies: int = 1) -> tuple[Tensor, ...]:
+    attention, query_size = build_attention(mix)
+    attention.train(is_training)
+    states = draw_normal(3, 6, MEMORY_SIZE, seed=1) * make_mask(LENGTHS).unsqueeze(-1)
+    memory = attention.remember(states, make_mask(LENGTHS))
+    query = draw_normal(3, 1, query_size, seed=2).repeat_interleave(copies, 0)
+    past = repeat_rows(attention.start(memory), copies)
+    found = attention(query, memory, make_positions(3 * copies, 1), past, keep_weights=True)
+    return found.context, found.weights, found.log_prob, memory.values
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_outside_training_the_likeliest_position_is_read(mix: Mix) -> None:
+    context, weights, log_prob, values = attend(mix, is_training=False)
+    assert log_prob is None
+    for row in range(3):
+        places = weights[row, :, 0].argmax(-1).tolist()
+        read = torch.cat([values[row, head, place] for head, place in enumerate(places)])
+        assert_close(context[row, 0], read)
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_weights_are_those_of_soft_attention(mix: Mix) -> None:
+    soft = attend(mix._replace(selection="expected"), is_training=True)
+    assert_close(attend(mix, is_training=False)[1], soft[1])
+    assert soft[2] is None
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_training_draws_as_often_as_the_weights_say(mix: Mix) -> None:
+    copies = 4000
+    torch.manual_seed(3)
+    context, weights, log_prob, values = attend(mix, is_training=True, copies=copies)
+    probs = weights / weights.sum(-1, keepdim=True)
+    heads, size = values.shape[1], values.shape[-1]
+    chosen = torch.zeros(3, heads, 6)
+    total = torch.zeros(3 * copies)
+    for row, head in itertools.product(range(3), range(heads)):
+        rows = slice(row * copies, (row + 1) * copies)
+        read = context[rows, 0, head * size : (head + 1) * size]
+        distance = (read[:, None] - values[row, head][None]).abs().amax(-1)
+        place = distance[:, : LENGTHS[row]].argmin(1)
+        assert_close(read, values[row, head, place])  # one value is read as it is, never padding
+        chosen[row, head] = torch.bincount(place, minlength=6) / copies
+        total[rows] += probs[rows, head, 0].gather(1, place[:, None]).squeeze(1).log()
+    expected = probs[::copies, :, 0]
+    error = (expected * (1 - expected) / copies).sqrt()
+    assert ((chosen - expected).abs() <= 4.5 * error + 1e-9).all()
+    assert_close(log_prob[:, 0], total)
+
+
+class ForcedSelection(Selection):
+    """Reads given positions, one at each target position, with the log-probability that a draw of them would have."""
+
+    def __init__(self, path: tuple[int, ...]) -> None:
+        super().__init__()
+        self.rest = list(path)
+
+    def forward(self, weights: Tensor) -> Selected:
+        place = self.rest.pop(0)
+        drawn = torch.zeros_like(weights)
+        drawn[..., place] = 1.0
+        return Selected(drawn, weights[..., place].log().sum(1))
+
+
+SOURCE, TARGET = torch.tensor([[5, 6, EOS]]), torch.tensor([[7, 8, EOS]])
+READ = torch.tensor([[BOS, 7, 8]])
+
+
+def build_model() -> Seq2Seq:
+    model = build_seq2seq(Plan("luong", "gru"), attention=Mix("general", "global", (), "softmax", 1, "none", "sampled"))
+    for number, parameter in enumerate(model.parameters()):
+        parameter.data = draw_normal(*parameter.shape, seed=number, scale=0.6)
+    return model.train()
+
+
+def watched(model: Seq2Seq) -> list[Tensor]:
+    """Parameters whose gradient is looked at: before, in and after attention."""
+    return [
+        model.decoder.attention.score.key.weight,
+        model.decoder.stack.cells[0].bias,
+        model.decoder.attentional.weight,
+    ]
+
+
+def compute_gradient(model: Seq2Seq, value: Tensor) -> Tensor:
+    return torch.cat([part.flatten() for part in torch.autograd.grad(value, watched(model))])
+
+
+def enumerate_gradient(model: Seq2Seq) -> Tensor:
+    """The gradient of the expected nll, by all paths of positions."""
+    sampled, expected = model.decoder.attention.selection, torch.zeros(())
+    for path in itertools.product(range(3), repeat=3):
+        model.decoder.attention.selection = ForcedSelection(path)
+        inputs = model(SOURCE, torch.tensor([3]), READ)
+        nll = -model.head.log_probs(inputs._replace(log_prob=None)).gather(2, TARGET[..., None]).sum()
+        assert inputs.log_prob is not None
+        expected = expected + inputs.log_prob.sum().exp() * nll
+    model.decoder.attention.selection = sampled
+    return compute_gradient(model, expected)
+
+
+def estimate_gradients(model: Seq2Seq, rows: int, batches: int) -> Tensor:
+    """Batches of the same pair, each with the gradient of its mean objective."""
+    model.head.output.bias.data[PAD] = -1e9  # which the loss counts, and a distribution does not
+    found = []
+    for _ in range(batches):
+        inputs = model(SOURCE.repeat(rows, 1), torch.full((rows,), 3), READ.repeat(rows, 1))
+        loss = model.compute_loss(inputs, TARGET.repeat(rows, 1))
+        found.append(compute_gradient(model, loss.objective / rows))
+    return torch.stack(found)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_the_mean_gradient_of_draws_is_that_of_all_paths() -> None:
+    model = build_model()
+    wanted = enumerate_gradient(model)
+    torch.manual_seed(0)
+    found = estimate_gradients(model, rows=400, batches=50)
+    error = found.std(0) / len(found) ** 0.5
+    assert ((found.mean(0) - wanted).abs() <= 5 * error + 1e-7).all()
+    assert (wanted.abs() > 10 * error).float().mean() > 0.3  # the estimate is good enough to be wrong
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_the_baseline_lowers_the_variance() -> None:
+    """A row alone has no baseline: as many batches of one row, against one batch of them all."""
+    model = build_model()
+    torch.manual_seed(0)
+    alone = estimate_gradients(model, rows=1, batches=400).view(40, 10, -1).mean(1)
+    together = estimate_gradients(model, rows=10, batches=40)
+    assert together.var(0).sum() < 0.7 * alone.var(0).sum()
+
+
+def test_the_surrogate_is_its_equation() -> None:
+    log_prob, nll = draw_normal(3, 4, seed=1), draw_normal(3, 4, seed=2).abs()
+    mask = make_mask([4, 2, 1])
+    total = 0.0
+    for row, t in itertools.product(range(3), range(4)):
+        if mask[row, t]:
+            to_go = [float(sum(nll[other, u] for u in range(t, 4) if mask[other, u])) for other in range(3)]
+            others = [to_go[other] for other in range(3) if other != row and mask[other, t]]
+            total += (to_go[row] - (sum(others) / len(others) if others else 0.0)) * float(log_prob[row, t])
+    assert float(compute_surrogate(log_prob, nll, mask)) == pytest.approx(total, rel=1e-5)
+
+
+def test_every_selection_is_under_test() -> None:
+    assert SELECTIONS.keys() == {"expected", "sampled"}
