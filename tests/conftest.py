@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
 
-from tests.shapes import without_checks
+from tests.shapes import install_checks, without_checks
 
-install_import_hook("nmt", "beartype.beartype")
+install_checks()
 
 from nmt.kernels.precision import use_onednn  # noqa: E402 (checked too)
 from tests.trained import handlers, trained  # noqa: E402, F401 (fixtures for all)
