@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from nmt import build, config, model_folder
+from nmt import build, config, model_folder, renames
 from nmt.attention_layer import AttentionLayer
 from nmt.comparison.compare import (
     COMPARISON_ALIAS,
@@ -68,7 +68,7 @@ def load(
     *,
     device: Device = "auto",
     precision: Precision = "float32",
-    shortlist: str | Mapping[str, Any] = "whole",
+    shortlist: str | Mapping[str, Any] = "none",
     tokens: int = 4096,
 ) -> Translator:
     """The model of a run folder (its best checkpoint) or a model folder; several folders are an ensemble.
@@ -78,7 +78,7 @@ def load(
     'Emma verkauft oft viele Briefe.'
 
     device: auto is the GPU if it is CUDA's, else the CPU. precision: of the products of a step of search: float32, or
-    bfloat16 or int8 where the processor has them. shortlist: whole, or lexical, the words that a sentence is likely to
+    bfloat16 or int8 where the processor has them. shortlist: none, or lexical, the words that a sentence is likely to
     be translated to (see nmt-shortlist). tokens: source positions a batch, padding counted. Models of an ensemble share
     their vocabulary, and the first gives the search.
 
@@ -91,7 +91,10 @@ def load(
     names = [str(name) for name in ([folder] if isinstance(folder, str | PathLike) else folder)]
     if not names:
         raise ConfigError("no folder was given. Write nmt.load('outputs/mine'), or a list of folders for an ensemble.")
+    notes: list[str] = []
     choice = {"name": shortlist} if isinstance(shortlist, str) else shortlist
+    choice = renames.rename_settings(choice, "shortlist.", notes)
+    renames.warn(notes)
     found = [find_model_folder(Path(name).expanduser()) for name in names]
     target_device = build.build_device(work.device)
     loaded = [model_folder.load(path, device=target_device) for path in found]

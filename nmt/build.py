@@ -49,7 +49,7 @@ from nmt.translation.shortlist import SHORTLISTS
 NONE = "none"
 """The score of a model without attention."""
 
-DATA = Variants({"files": Files, "hub": Hub, "grammar": Grammar})
+DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar})
 TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)
@@ -310,7 +310,7 @@ def build_training_device(settings: ConfigDict) -> torch.device:
     """Where a run with these settings is trained. Raises ConfigError if there is no such device, or it cannot do it."""
     found = build_device(settings["device"])
     precision.check_precision(settings["training"]["precision"], found.type)
-    compiled.check(settings["training"]["recurrence"], found.type)
+    compiled.check(settings["training"]["compile"], found.type)
     return found
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from nmt.errors import ConfigError
+from nmt.renames import SETTINGS
 from nmt.synonyms import find_value
 
 T = TypeVar("T")
@@ -23,6 +24,9 @@ MISSING = "???"
 """How OmegaConf writes a value that must be given."""
 
 ConfigDict = dict[str, Any]
+
+LAST_PARTS = {old.split(".")[-1]: new.split(".")[-1] for old, new in SETTINGS.items()}
+"""Settings that were renamed, without their groups."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +78,8 @@ def suggest(word: str, right: Iterable[str]) -> str:
     options = sorted(right)
     if (ours := find_value(word, options)) is not None:
         return f"It is called {ours} here."
+    if (new := LAST_PARTS.get(word)) in options:
+        return f"It is called {new} now."
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]}?"
@@ -187,6 +193,8 @@ def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, inner, path, problems)
     if origin is typing.Literal:
+        if value is False and "off" in inner:
+            return "off"  # which YAML reads as false where it has no quotes
         if value in inner and not isinstance(value, bool):
             return value
         problems.append(

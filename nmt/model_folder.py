@@ -17,6 +17,7 @@ from nmt.model.meta_init import assign_parameters
 from nmt.model.parameter_names import update_names
 from nmt.model.seq2seq import Seq2Seq
 from nmt.printable import shorten
+from nmt.renames import rename_settings
 from nmt.special_tokens import EOS
 from nmt.storage import manifest
 from nmt.storage.files import load_tensors, read_header
@@ -92,9 +93,8 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
     files do not hold.
     """
     folder = find_model_folder(Path(path))
-    settings = add_new_settings(read_config(folder))
     try:
-        settings = config.check(settings, CONFIG_SCHEMA)
+        settings = config.check(add_new_settings(read_config(folder)), CONFIG_SCHEMA)
         if settings["format"] not in READABLE_FORMATS:
             formats = " and ".join(map(str, READABLE_FORMATS))
             raise ModelError(f"{folder} has format {settings['format']}; this version reads formats {formats}.")
@@ -128,9 +128,11 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
 
 
 def add_new_settings(settings: Any) -> Any:
-    """The settings of a model folder with those that older versions did not write, as they were then."""
+    """The settings of a model folder by the names of today, with those that older versions did not write, as they were
+    then. Raises ConfigError where a setting is there by two names, with different values."""
     if not isinstance(settings, dict):
         return settings
+    settings = rename_settings(settings)
     return settings | {
         group: added | settings[group]
         for group, added in ADDED_SETTINGS.items()

@@ -72,6 +72,7 @@ tokenizer.sampling: bpe_dropout subword_sampling src_subword_alpha alpha_samplin
 tokenizer.symbols: user_defined_symbols special_tokens protected_symbols control_symbols
 bleu.tokenize: tokenize tok tokenization
 tokenizer: bpe subword sentencepiece model_type tokenizer_type
+filters.overfit: overfit_batches overfit_batch overfit_single_batch
 filters.max_length, max_source, max_length: max_len max_seq_len max_seq_length src_seq_length max_sent_length
     max_source_length seq_len
 search.size: beam beam_size num_beams beam_width beams
@@ -91,7 +92,7 @@ search.top_k: topk sampling_topk
 search.top_p: topp sampling_topp nucleus
 device: gpu gpus n_gpu num_gpus gpuid gpu_ranks cuda use_cuda use_gpu no_cuda accelerator devices cpu_only
 training.precision, precision: fp16 bf16 amp half mixed_precision dtype use_amp autocast
-training.recurrence: compile torch_compile jit torchscript
+training.compile: torch_compile compile_model jit torchscript
 threads: num_threads cpu_threads n_threads omp_num_threads inter_threads
 processes, jobs, threads: num_workers workers dataloader_num_workers n_jobs parallel
 seed, seeds: random_seed manual_seed rng_seed
@@ -110,6 +111,9 @@ hypotheses: hyp hyps hypothesis sys pred preds predictions mt system
 
 VALUES = read_table(
     """
+off: no none disabled
+inductor: true torch_compile torch.compile default
+cuda_graphs: cudagraphs reduce-overhead
 cuda: gpu nvidia cuda:0 gpu:0 0 cuda0
 mps: metal apple m1
 bfloat16: fp16 float16 half bf16 16 mixed amp 16-mixed bf16-mixed

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from nmt.composition.overrides import MODEL_ALIASES, expand_alias
 from nmt.composition.paths import find_config_folder
+from nmt.composition.spelling import use_new_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,8 +30,9 @@ sys.exit("no scores either")
 def compose_command(command: str, *words: str) -> dict[str, Any]:
     """What a command's task is given for these words of its command line."""
     aliases = {} if command in ("train", "compare") else MODEL_ALIASES
+    expanded = [expand_alias(word, aliases) for word in use_new_names(words)]
     with initialize_config_dir(find_config_folder(), version_base="1.3"):
-        plain = OmegaConf.to_container(compose(command, [expand_alias(word, aliases) for word in words]), resolve=True)
+        plain = OmegaConf.to_container(compose(command, expanded), resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

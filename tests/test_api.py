@@ -308,7 +308,7 @@ WRONG = (
     ["search=sampling", "search.size=8"],
     ["attention=luong"],
     ["attention=bahdanau,luong_dot"],
-    ["optimizer.learning_rate=fast", "data=grammar", "seed=no"],
+    ["optimizer.learning_rate=fast", "data=synthetic", "seed=no"],
 )
 """The first are for the default tests."""
 

@@ -209,7 +209,7 @@ def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str)
     assert chosen["data"] == without["data"]
     assert {key for key in flatten(chosen) if flatten(chosen)[key] != flatten(without)[key]} <= {
         *(key for key in flatten(chosen) if "dropout" in key),
-        *("output", "tokenizer.vocab_size", "filters.by_heart", "training.label_smoothing"),
+        *("output", "tokenizer.vocab_size", "filters.overfit", "training.label_smoothing"),
         *("optimizer.learning_rate", "schedule.warmup_steps"),
         *("training.stop.epochs", "training.validation.every_epochs", "training.validation.every_steps"),
     }

@@ -14,7 +14,8 @@ import nmt
 from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
-from nmt.errors import NmtError
+from nmt.composition.spelling import use_new_names
+from nmt.errors import ConfigError, NmtError
 from nmt.exhaustion import explain_exhaustion
 from nmt.printable import (
     Formatter,
@@ -75,7 +76,10 @@ def answer(name: str, task: Callable[[dict[str, Any]], None], aliases: Mapping[s
         return ["the current folder is not there any more. Change to another one."]
     if (problem_text := find_syntax_problem(sys.argv[1:])) is not None:
         return [problem_text]
-    sys.argv[1:] = [expand_alias(word, aliases) for word in sys.argv[1:]]
+    try:
+        sys.argv[1:] = [expand_alias(word, aliases) for word in use_new_names(sys.argv[1:])]
+    except ConfigError as problem:
+        return list(map(str, problem.args))
     return run_hydra(name, task)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nmt import config
-from nmt.cli.application import require_arguments, run_command
+from nmt.cli.application import exit_with_usage, require_arguments, run_command
 from nmt.comparison.compare import (
     COMPARISON_ALIAS,
     CompareSettings,
@@ -14,6 +14,7 @@ from nmt.comparison.compare import (
     compare_variants,
     split_arguments,
 )
+from nmt.errors import ConfigError
 from nmt.printable import print_text
 
 FAILED_RUNS_STATUS = 1
@@ -24,7 +25,10 @@ def main() -> None:
     """The command line: see `nmt-compare --help`."""
     require_arguments("compare", "nmt-compare comparison=attentions experiment=quickstart")
     arguments = sys.argv[1:]
-    own, overrides = split_arguments(arguments)
+    try:
+        own, overrides = split_arguments(arguments)
+    except ConfigError as problem:
+        exit_with_usage("compare", *map(str, problem.args))
     command = shlex.join(["nmt-compare", *arguments])
     sys.argv[1:] = own
     run_command("compare", lambda composed: run_task(composed, overrides, command), aliases=COMPARISON_ALIAS)

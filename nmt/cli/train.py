@@ -8,6 +8,7 @@ from nmt.cli.application import exit_with_usage, explain_output_problem, require
 from nmt.comparison.processes import end_with_parent
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
 from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
+from nmt.composition.spelling import use_new_names
 from nmt.errors import NmtError
 from nmt.printable import escape_controls, print_text
 from nmt.runs.summary import find_finished_run, format_outcome, get_output_folder
@@ -17,15 +18,16 @@ def main() -> None:
     """The command line: see `nmt-train --help`."""
     end_with_parent()
     require_arguments("train", "nmt-train experiment=quickstart")
-    words = sys.argv[1:]
+    command = sys.argv[1:]
     try:
+        words = use_new_names(command)
         with prepare_recipe(words) as composable:
             folder = find_base(words)
             base = None if folder is None else read_base(folder)
             sys.argv[1:] = composable if base is None else choose_groups(composable, base)
 
             def begin_task(composed: dict[str, Any]) -> None:
-                sys.argv[1:] = words  # which run.json repeats
+                sys.argv[1:] = command  # which run.json repeats
                 with name_recipe_in_errors(words):
                     run_task(composed if base is None else merge_base(composed, base, composable))
 

@@ -172,7 +172,7 @@ def open_job_output(
         return open_plain_output(job.output, text)
     ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
     output_settings = {key: value for key, value in asdict(settings).items() if key not in ignored}
-    lexicon = settings.shortlist.get("name") != "whole"
+    lexicon = settings.shortlist.get("name") != "none"
     fingerprints = ",".join(hash_model_folder(folder, lexicon=lexicon) for folder in folders)
     prefix, errors = settings.prefix, settings.errors
     return open_resumable(

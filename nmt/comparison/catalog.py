@@ -2,14 +2,15 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt import config
+from nmt import config, renames
 from nmt.composition.diagnostics import find_syntax_problem
 from nmt.composition.paths import find_config_folder
+from nmt.composition.spelling import find_new_names
 from nmt.errors import ConfigError
 from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
 
@@ -56,9 +57,26 @@ def read_comparison(name_or_path: str, own: frozenset[str]) -> NamedComparison:
         problems += map(str, problem.args)
     else:
         problems += find_problems(file, own)
+        variants, conflicts = use_new_names(path, file.variants)
+        problems += conflicts
     if problems:
         raise ConfigError(*(f"{path}: {problem}" for problem in problems))
-    return NamedComparison(path, file.variants, file.baseline)
+    return NamedComparison(path, variants, file.baseline)
+
+
+def use_new_names(path: Path, variants: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
+    """The variants with the names that settings have today, with one warning of what was renamed; and the problems of
+    those that give one setting by two names."""
+    found: dict[str, list[str]] = {}
+    notes, problems = [], []
+    for name, words in variants.items():
+        try:
+            found[name], renamed = find_new_names(words)
+            notes += renamed
+        except ConfigError as problem:
+            problems += [f"variants.{name}: {line}" for line in problem.args]
+    renames.warn(notes, str(path))
+    return found, problems
 
 
 def resolve_path(name_or_path: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
 from nmt.composition.overrides import quote
+from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls
 
@@ -131,9 +132,12 @@ def check_output_is_free(output: Path) -> None:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The command line as what Hydra reads for this command, --help and the like with it, and what nmt-train gets."""
+    """The command line as what Hydra reads for this command, --help and the like with it, and what nmt-train gets.
+
+    Both have the names of today. Raises ConfigError where a setting has two names and two values.
+    """
     own, overrides = [], []
-    for argument in arguments:
+    for argument in use_new_names(arguments):
         key, equals, value = argument.partition("=")
         ours = key.lstrip("+~").split(".")[0] in COMPARE_SETTINGS
         if argument in ("-m", "--multirun"):  # as if it were given: sweeping is what this command does

@@ -24,6 +24,7 @@ from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import quote
 from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import name_recipe_in_errors
+from nmt.composition.spelling import find_old_word, rename_word, warn_once
 from nmt.config import ConfigDict
 from nmt.errors import ConfigError, NmtError
 from nmt.progress import make_bar
@@ -41,10 +42,14 @@ MAX_RUNS, MAX_VARIANTS = 10_000, 1_000
 
 
 class VariantOverrides(NamedTuple):
-    """One choice of all that is swept. `label` names it for people and folders, `overrides` are for nmt-train."""
+    """One choice of all that is swept. `label` names it for people and folders, `overrides` are for nmt-train.
+
+    old_label: by the names that settings had in version 0.1, whose folders may be there; empty where it is the same.
+    """
 
     label: str
     overrides: list[str]
+    old_label: str = ""
 
 
 class Job(NamedTuple):
@@ -79,7 +84,7 @@ def plan_jobs(
     jobs: list[Job] = []
     problems: list[tuple[VariantOverrides, Exception]] = []
     checked_data: set[str] = set()
-    with isolate_hydra():
+    with isolate_hydra(), warn_once():
         with initialize_config_dir(find_config_folder(), version_base="1.3"):
             variants = expand_variants(overrides, named, seeds=len(seeds))
             for variant in make_bar(iterable=variants, desc="checking", unit=" variants", leave=False, disable=None):
@@ -125,7 +130,8 @@ def expand_variants(
     for name, own in expand_named_variants(parser, parsed_overrides, named):
         for choice in itertools.product(*axes):
             swept = [text for text, options in zip(choice, axes, strict=True) if len(options) > 1]
-            found.append(VariantOverrides(make_label([*name, *swept]), [*choice, *own]))
+            label, old_label = make_label([*name, *swept]), make_label([*name, *map(find_old_word, swept)])
+            found.append(VariantOverrides(label, [*choice, *own], "" if old_label == label else old_label))
     names = Counter(variant.label.casefold() for variant in found)  # some file systems see no difference in case
     if repeated_names := sorted(name for name, count in names.items() if count > 1):
         raise ConfigError(f"Two variants would share the folder {repeated_names[0]}. Give every swept value once.")
@@ -220,12 +226,18 @@ def build_jobs(variant: VariantOverrides, seeds: Sequence[int], output: Path) ->
     """A variant's runs, with settings as Hydra composes them and nobody has checked yet."""
     composed = compose_settings(variant.overrides)
     for seed in seeds:
-        folder = output / variant.label / f"seed-{seed}"
+        folder = find_variant_folder(variant, output) / f"seed-{seed}"
         settings = {**composed, "seed": seed, "output": str(folder)}
         overrides = [*variant.overrides, f"seed={seed}", f"output={quote(str(folder))}"]
         with name_recipe_in_errors(variant.overrides):
             checked = config.check(settings, build.TRAIN)
         yield Job(variant.label, seed, folder, checked, overrides)
+
+
+def find_variant_folder(variant: VariantOverrides, output: Path) -> Path:
+    """Where a variant's runs lie: in the folder that version 0.1 named, if that is the one that is there."""
+    folder, old_folder = output / variant.label, output / variant.old_label
+    return old_folder if variant.old_label and old_folder.is_dir() and not folder.is_dir() else folder
 
 
 def check_job(job: Job, checked_data: set[str], *, on_this_machine: bool) -> None:
@@ -256,6 +268,8 @@ def find_baseline(jobs: Sequence[Job], wanted_label: str | None) -> str:
     labels = list(dict.fromkeys(job.variant for job in jobs))
     if wanted_label is None:
         return labels[0]
+    if wanted_label not in labels:
+        wanted_label = ",".join(rename_word(part).word for part in wanted_label.split(","))
     for candidate in labels:
         if wanted_label == candidate or candidate.startswith(f"{wanted_label},"):
             return candidate

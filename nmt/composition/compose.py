@@ -19,6 +19,7 @@ from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import prepare_recipe
+from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError
 
 _TURN = threading.RLock()
@@ -57,7 +58,7 @@ def compose_training(words: Sequence[str]) -> dict[str, Any]:
     Raises ConfigError with the command's message, and CheckpointError where `from=` names a run that cannot be read.
     """
     check_words(words)
-    expanded = [expand_alias(word, {}) for word in words]
+    expanded = [expand_alias(word, {}) for word in use_new_names(words)]
     with explain_errors("train", expanded):
         return compose_settings(expanded)
 

@@ -2,12 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.composition.paths import find_config_folder
 from nmt.config import suggest
+from nmt.renames import SETTINGS
 from nmt.synonyms import ANSWERS, find_settings, normalize
 
 SYNTAX_HINT = "A setting is written key=value, with no space around the =, such as seed=2 or search=greedy."
@@ -137,7 +138,7 @@ def explain_unknown_key(key: str, name: str, words: Sequence[str]) -> str:
     if key in owning_groups:
         return f"{key} belongs to {owning_groups[key]}{_describe_chosen_option(config, owning_groups[key].group)}."
     known = {**dict.fromkeys(config.keys), **owning_groups, **dict.fromkeys(config.options)}
-    if matching_settings := find_settings(key, known):
+    if matching_settings := find_settings(key, known) or find_renamed_settings(key, known):
         meant = [describe(ours, name, known[ours], config.options) for ours in matching_settings]
         return f"{key} is not a setting. Here it is {join(meant)}."
     if name == "train" and (answer := ANSWERS.get(normalize(key.split(".")[-1]))):
@@ -148,6 +149,16 @@ def explain_unknown_key(key: str, name: str, words: Sequence[str]) -> str:
     options = [group if is_group(group := _join_with_slashes(option)) else option for option in similar_keys]
     belongs = f" It belongs to {owning_groups[similar_keys[0]]}." if similar_keys[0] in owning_groups else ""
     return f"{key} is not a setting. Did you mean {join(options)}?{belongs}"
+
+
+def find_renamed_settings(key: str, known: Container[str]) -> list[str]:
+    """What settings are called now whose old name is, or nearly is, the key or its last part."""
+    last = key.split(".")[-1]
+    return [
+        new
+        for old, new in SETTINGS.items()
+        if new in known and (old.split(".")[-1] == last or difflib.SequenceMatcher(None, old, key).ratio() > 0.9)
+    ]
 
 
 def explain_clash(key: str, words: Sequence[str]) -> str:

@@ -12,8 +12,10 @@ import yaml
 
 from nmt.composition.diagnostics import GLOBAL_HEADER, list_dotted_keys
 from nmt.composition.paths import find_config_folder
+from nmt.composition.spelling import rename_recipe, rename_word
 from nmt.errors import ConfigError
-from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
+from nmt.renames import rename_settings
+from nmt.storage.yaml_files import find_repeated_keys, format_yaml, parse_yaml
 
 GROUP = "experiment"
 
@@ -67,6 +69,8 @@ def read_recipe_text(path: Path) -> str:
         raise ConfigError(f"{path} holds no settings. It is written as those in configs/{GROUP}, key: value.")
     if repeated_keys := list(find_repeated_keys(node)):
         raise ConfigError(*(f"{path}: {problem}" for problem in repeated_keys))
+    if (renamed := rename_recipe(content, str(path))) is not None:
+        text = format_yaml(renamed)
     return text if text.startswith(GLOBAL_HEADER) else f"{GLOBAL_HEADER}\n{text}"
 
 
@@ -80,7 +84,8 @@ def name_recipe_in_errors(words: Sequence[str]) -> Iterator[None]:
         if path is None:
             raise
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        keys = set(list_dotted_keys(content)) - {word.partition("=")[0] for word in words}
+        keys = set(list_dotted_keys(rename_settings(content) if isinstance(content, dict) else content))
+        keys -= {rename_word(word).word.partition("=")[0] for word in words}
         lines = [
             f"{path}: {line}" if re.split(r"[ =]", line, maxsplit=1)[0] in keys else line
             for line in map(str, problem.args)

@@ -46,14 +46,14 @@ class Filters:
     """Which training pairs are used, by their lengths in pieces (BOS and EOS not counted).
 
     Both sides must have `min_length` to `max_length` pieces, and the longer no more than `max_ratio` times the shorter.
-    by_heart: to see whether a model can learn at all, only the first so many of these are used, and validation is on
+    overfit: to see whether a model can learn at all, only the first so many of these are used, and validation is on
     the same, with no test set; None is off.
     """
 
     min_length: int = 1
     max_length: int = 100
     max_ratio: float = 9.0
-    by_heart: int | None = None
+    overfit: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_length <= self.max_length:
@@ -63,8 +63,8 @@ class Filters:
             )
         if self.max_ratio < 1.0:
             raise ConfigError(f"filters.max_ratio={self.max_ratio} is below 1; no pair could be used.")
-        if self.by_heart is not None and self.by_heart < 1:
-            raise ConfigError(f"filters.by_heart={self.by_heart} must be at least 1 pair, or null to use all.")
+        if self.overfit is not None and self.overfit < 1:
+            raise ConfigError(f"filters.overfit={self.overfit} must be at least 1 pair, or null to use all.")
 
     def keep(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, int]]:
         """A mask of the pairs to use, and how many are left out for which reason (the first that holds for a pair)."""
@@ -80,8 +80,8 @@ class Filters:
         for reason, holds in reasons.items():
             counts[reason] = int((kept & holds).sum())
             kept &= ~holds
-        if self.by_heart is not None:
-            kept &= np.cumsum(kept) <= self.by_heart
+        if self.overfit is not None:
+            kept &= np.cumsum(kept) <= self.overfit
         return kept, counts | {"kept": int(kept.sum())}
 
 
@@ -152,7 +152,7 @@ def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, ca
     about["copies"]["train"] = keys.count_copies()
     if cached:
         data_report.warn_of_copies(about["copies"]["train"], "training")
-    if filters.by_heart is not None:
+    if filters.overfit is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
         places, about["overlap"] = range(train.pairs), {}
     else:

@@ -133,7 +133,7 @@ def build_translator(
     others: "Sequence[LoadedModel]" = (),
     weights: bool = True,
     precision: "Precision" = "float32",
-    shortlist: Mapping[str, Any] = MappingProxyType({"name": "whole"}),
+    shortlist: Mapping[str, Any] = MappingProxyType({"name": "none"}),
 ) -> "BatchTranslator":
     """The model with a search: the stored one with the settings of `search`, or the one that `search` names.
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.data.quality import find_complete, pick
-from nmt.errors import CheckpointError
+from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.examples import find_furthest, find_worst, sentence_chrf
+from nmt.renames import rename_settings
 from nmt.report.about import Group, describe_run, merge_descriptions
 from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.runs import run_folder
@@ -46,12 +47,12 @@ def describe(folder: Path, *, reason: str | None = None) -> list[Group]:
 
 
 def read_settings(folder: Path) -> Mapping[str, Any]:
-    """The settings of a run; none where they are not there, or are no settings."""
+    """The settings of a run by the names of today; none where they are not there, or are no settings."""
     try:
         found = parse_yaml((folder / run_folder.CONFIG).read_text(encoding="utf-8")).value
-    except (OSError, ValueError):
+        return rename_settings(found) if isinstance(found, dict) else {}
+    except (OSError, ValueError, ConfigError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def describe_all(comparison: Comparison) -> list[Group]:

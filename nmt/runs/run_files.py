@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import format_value
-from nmt.errors import CheckpointError
+from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu_tokens import resolve_tokenizer
+from nmt.renames import rename_settings
 from nmt.storage.json_files import check_kinds, read_json
 from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
 
@@ -58,7 +59,7 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def read_settings(config: Path) -> dict[str, Any]:
-    """What a run's config.yaml holds, unchecked. Raises CheckpointError where it cannot be read."""
+    """What a run's config.yaml holds, unchecked, with today's names. Raises CheckpointError where it cannot be read."""
     try:
         node, found = parse_yaml(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
@@ -67,7 +68,10 @@ def read_settings(config: Path) -> dict[str, Any]:
         raise CheckpointError(*(f"{config}: {problem}" for problem in repeated_keys))
     if not isinstance(found, dict):
         raise CheckpointError(f"{config} holds no settings. Put back what the run wrote, or choose another output=...")
-    return found
+    try:
+        return rename_settings(found)
+    except ConfigError as problem:
+        raise CheckpointError(*(f"{config}: {line}" for line in problem.args)) from None
 
 
 def is_finished(folder: Path, settings: Mapping[str, Any]) -> bool:

@@ -273,7 +273,7 @@ class TrainingRun:
         updates = count_updates(self.training.stop, batches, self.training.accumulate)
         self.state.schedule.set_length(updates)
         warmup = self.settings["schedule"].get("warmup_steps", 0)
-        embedded = self.settings["data"]["name"] == "grammar"
+        embedded = self.settings["data"]["name"] == "synthetic"
         log_length(self.training, updates, batches, warmup, embedded=embedded)
 
     def validate(self) -> ValidationResult:

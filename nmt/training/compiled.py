@@ -18,7 +18,7 @@ from nmt.model.decoders.decoder import Decoded
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.special_tokens import PAD
-from nmt.training.settings import Recurrence
+from nmt.training.settings import CompileMode
 from nmt.trees import tree_map
 
 BLOCK = 8
@@ -29,12 +29,12 @@ WIDTH_MULTIPLE = 8
 """A CUDA graph holds for one shape, so rows and source positions are rounded up to multiples of these."""
 
 
-def check(recurrence: Recurrence, kind: str) -> None:
-    """Raises ConfigError where a device of this kind, such as "cpu", cannot have this recurrence."""
-    if recurrence == "captured" and kind != "cuda":
+def check(mode: CompileMode, kind: str) -> None:
+    """Raises ConfigError where a device of this kind, such as "cpu", cannot do this."""
+    if mode == "cuda_graphs" and kind != "cuda":
         raise ConfigError(
-            f"training.recurrence=captured makes CUDA graphs, and this model is to be trained on the {kind}. "
-            "Choose device=cuda where there is one, or training.recurrence=compiled or eager."
+            f"training.compile=cuda_graphs captures CUDA graphs, and this model is to be trained on the {kind}. "
+            "Choose device=cuda where there is one, or training.compile=inductor or off."
         )
 
 
@@ -48,7 +48,7 @@ class CompiledForward:
     """
 
     def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
-        check("captured" if is_captured else "compiled", model.device.type)
+        check("cuda_graphs" if is_captured else "inductor", model.device.type)
         self.model = model
         self.is_captured = is_captured
         mode = "reduce-overhead" if is_captured else None
@@ -95,15 +95,15 @@ class CompiledForward:
             if not isinstance(problem, ShortenTraceback):
                 raise
             raise ConfigError(
-                f"training.recurrence={'captured' if self.is_captured else 'compiled'} could not compile the decoder: "
+                f"training.compile={'cuda_graphs' if self.is_captured else 'inductor'} could not compile the decoder: "
                 f"{str(getattr(problem, 'inner_exception', problem)).rstrip('.')}. It needs a C++ compiler, and Triton "
-                "on a GPU. training.recurrence=eager needs neither."
+                "on a GPU. training.compile=off needs neither."
             ) from problem
         return decoded
 
 
-def make_forward_fn(model: Seq2Seq, recurrence: Recurrence) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
+def make_forward_fn(model: Seq2Seq, mode: CompileMode) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
     """What gives the head's inputs for (source, lengths, read): the model itself where no positions are stepped."""
-    if recurrence == "eager" or not model.decoder.is_stepwise:
+    if mode == "off" or not model.decoder.is_stepwise:
         return model
-    return CompiledForward(model, is_captured=recurrence == "captured")
+    return CompiledForward(model, is_captured=mode == "cuda_graphs")

@@ -44,7 +44,7 @@ class Loop:
 
     `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None. Either may
     raise Interrupted: then all is saved as it was before the validation, which the next start repeats.
-    Raises ConfigError for a recurrence that the model's device cannot run.
+    Raises ConfigError for a training.compile that the model's device cannot do.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Loop:
         is_interrupted: Callable[[], bool],
     ) -> None:
         self.model = model
-        self.forward = make_forward_fn(model, settings.recurrence)
+        self.forward = make_forward_fn(model, settings.compile)
         self.state = state
         self.batches = batches
         self.settings = settings
@@ -77,7 +77,7 @@ class Loop:
         """Trains, and returns why it ended: the limit that was reached, or `is_interrupted`.
 
         Raises TrainingError when no loss or gradient is finite any more, and ConfigError when the largest batch does
-        not fit into memory or the recurrence cannot be compiled.
+        not fit into memory or the decoder cannot be compiled.
         """
         self.model.train()
         try:

@@ -7,7 +7,7 @@ from nmt.config import format_value
 from nmt.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
-Recurrence = Literal["eager", "compiled", "captured"]
+CompileMode = Literal["off", "inductor", "cuda_graphs"]
 Metric = Literal["bleu", "chrf", "loss", "perplexity"]
 
 
@@ -82,15 +82,15 @@ class Training:
     precision: of matrix products. bfloat16 rounds what they multiply to 8 binary digits and sums in single precision;
     weights, carries, normalizers, loss and optimizer stay in single precision.
 
-    recurrence: how a decoder that reads position by position is run: operation by operation; compiled; or compiled and
-    captured as CUDA graphs.
+    compile: how a decoder that reads position by position is run: off, operation by operation; inductor, compiled by
+    torch.compile; or cuda_graphs, compiled and captured as CUDA graphs.
 
     accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null
     for no clipping. log_every: optimizer steps between two lines of the log.
     """
 
     precision: Precision = "float32"
-    recurrence: Recurrence = "eager"
+    compile: CompileMode = "off"
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0
     accumulate: int = 1

@@ -162,4 +162,4 @@ class LexicalShortlist:
         return Shortlist(words.astype(np.int64), allowed)
 
 
-SHORTLISTS: dict[str, type[FullVocabulary | LexicalShortlist]] = {"whole": FullVocabulary, "lexical": LexicalShortlist}
+SHORTLISTS: dict[str, type[FullVocabulary | LexicalShortlist]] = {"none": FullVocabulary, "lexical": LexicalShortlist}

@@ -65,7 +65,7 @@ def load(folder: Path, tokenizers: Tokenizers) -> Lexicon:
     if not os.path.lexists(path):
         raise ModelError(
             f"{folder} has no lexicon. Learn one from the text that the model was trained on, with "
-            f"nmt-shortlist model={folder} source=... target=..., or choose shortlist=whole."
+            f"nmt-shortlist model={folder} source=... target=..., or choose shortlist=none."
         )
     find_regular_file(folder, NAME, max_bytes=MAX_LEXICON_BYTES)
     above, below = tokenizers.source.vocab_size, tokenizers.target.vocab_size

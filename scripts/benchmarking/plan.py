@@ -30,7 +30,7 @@ class TranslationMode(NamedTuple):
 
     search: Mapping[str, Any]
     precision: str = "float32"
-    shortlist: str = "whole"
+    shortlist: str = "none"
     has_latency: bool = True
 
     @property

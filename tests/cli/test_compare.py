@@ -199,8 +199,8 @@ def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:
 
 
 def test_what_a_device_cannot_do_is_told_before_anything_runs(tmp_path: Path) -> None:
-    given = make_overrides(tmp_path, "attention=luong_general,luong_dot", "training.recurrence=captured", "device=cpu")
-    with pytest.raises(ConfigError, match="recurrence=captured makes CUDA graphs"):
+    given = make_overrides(tmp_path, "attention=luong_general,luong_dot", "training.compile=cuda_graphs", "device=cpu")
+    with pytest.raises(ConfigError, match="compile=cuda_graphs captures CUDA graphs"):
         compare.run_task(make_settings(tmp_path / "out"), given, "")
     assert list(tmp_path.iterdir()) == []
 

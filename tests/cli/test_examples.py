@@ -99,7 +99,9 @@ def test_every_example_runs(
         keys = {word.partition("=")[0] for word in words}
         if any(key.startswith("data.train.source") for key in keys):
             words.append("tokenizer.vocab_size=auto")  # the text that is made here is smaller than that of a recipe
-        elif "data=grammar" in words or not any(word.startswith(("data=", "experiment=m", "from=")) for word in words):
+        elif "data=synthetic" in words or not any(
+            word.startswith(("data=", "experiment=m", "from=")) for word in words
+        ):
             words += ["data.train=3000", "data.validation=4", "data.test=4"]
         words += [word for word in SHORT if word.partition("=")[0] not in keys]
     status, said = run(example.command, words, monkeypatch, capsys)

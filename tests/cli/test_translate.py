@@ -87,7 +87,7 @@ def test_translations_do_not_depend_on_batches_and_chunks(trained: TrainedRun, t
     assert len(set(together)) > 4  # or all this would say little
 
 
-def test_a_model_learns_eight_pairs_by_heart(trained: TrainedRun, tmp_path: Path) -> None:
+def test_a_model_memorizes_eight_pairs(trained: TrainedRun, tmp_path: Path) -> None:
     out = translate_sources(trained, tmp_path)
     assert sum(found == right for found, right in zip(out[:4] + out[5:], trained.text.target, strict=True)) >= 4
 

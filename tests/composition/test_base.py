@@ -61,7 +61,7 @@ def test_words_go_before_the_base(base: Path) -> None:
     preset = compose_with_base(base, f"from={base}", "attention=luong_local_p")
     assert preset["attention"] == tiny_runs.compose_config("attention=luong_local_p")["attention"]
     recipe = compose_with_base(base, f"from={base}", "debug=overfit")
-    assert recipe["filters"]["by_heart"] == 8
+    assert recipe["filters"]["overfit"] == 8
     assert recipe["optimizer"]["learning_rate"] == 0.005
     assert recipe["model"]["embedding_size"] == 8
 

@@ -93,10 +93,10 @@ def test_filters_keep_what_a_plain_loop_keeps(corpus: Memory, tmp_path: Path) ->
         assert about["unknown_share"] == np.mean(np.asarray(ids.flat) == UNK)
 
 
-def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_path: Path) -> None:
+def test_what_is_memorized_is_what_validation_asks(corpus: Memory, tmp_path: Path) -> None:
     corpus.splits["test"] = corpus.splits["validation"]
     everything = prepare(corpus, SETTINGS, FILTERS, tmp_path)
-    prepared = prepare(corpus, SETTINGS, replace(FILTERS, by_heart=5), tmp_path)
+    prepared = prepare(corpus, SETTINGS, replace(FILTERS, overfit=5), tmp_path)
     assert text(prepared) == text(everything)[:5]
     assert list(zip(*prepared.validation_text[:2], strict=True)) == text(prepared)
     assert [prepared.validation.target.get_sentence(n) for n in range(5)] == [
@@ -105,7 +105,7 @@ def test_what_is_learnt_by_heart_is_what_validation_asks(corpus: Memory, tmp_pat
     assert prepared.test is None
     assert prepared.tokenizers.source.serialized == everything.tokenizers.source.serialized
     with pytest.raises(ConfigError, match="at least 1 pair"):
-        Filters(by_heart=0)
+        Filters(overfit=0)
 
 
 def test_validation_leaves_out_what_is_blank_and_a_test_set_keeps_its_lines(

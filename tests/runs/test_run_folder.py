@@ -20,7 +20,7 @@ from nmt.runs.run_files import COSMETIC_SETTINGS, RESUMABLE_SETTINGS
 from nmt.runs.run_folder import find_changed_settings, flatten, is_finished, read_probes
 
 SETTINGS: dict[str, Any] = {
-    "data": {"name": "grammar", "train": 60},
+    "data": {"name": "synthetic", "train": 60},
     "optimizer": {"name": "adam", "eps": 1e-8},
     "training": {"stop": {"steps": 8, "epochs": None}, "keep": {"last": 1}, "log_every": 5, "accumulate": 1},
     "search": {"name": "beam", "size": 5},

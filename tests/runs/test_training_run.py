@@ -155,7 +155,7 @@ def test_another_run_does_not_fit_into_its_folder(whole: tuple[dict[str, Any], R
         run({**settings, "seed": 2}, outcome.folder)
 
 
-@pytest.mark.parametrize(("setting", "value"), [("recurrence", "captured"), ("precision", "bfloat16")])
+@pytest.mark.parametrize(("setting", "value"), [("compile", "cuda_graphs"), ("precision", "bfloat16")])
 def test_what_the_device_cannot_do_is_told_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:

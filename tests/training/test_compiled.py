@@ -15,7 +15,7 @@ from torch._inductor.exc import TritonMissing
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.compiled import CompiledForward, make_forward_fn
-from nmt.training.settings import Recurrence, Stop
+from nmt.training.settings import CompileMode, Stop
 from tests.builders import Plan, build_seq2seq
 from tests.commands import run_process
 from tests.tiny_runs import BASE_OVERRIDES
@@ -64,9 +64,9 @@ def test_dropout_drops_its_share(backend: str) -> None:
 @pytest.mark.slow
 def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
     losses = []
-    for recurrence in ("eager", "compiled"):
-        folder = tmp_path / recurrence
-        chosen = [f"training.recurrence={recurrence}", "model.dropout.embedding=0", "model.dropout.readout=0"]
+    for mode in ("off", "inductor"):
+        folder = tmp_path / mode
+        chosen = [f"training.compile={mode}", "model.dropout.embedding=0", "model.dropout.readout=0"]
         ended = run_process("train", *BASE_OVERRIDES, *chosen, f"output={folder}", f"cache={tmp_path / 'cache'}")
         assert ended.returncode == 0, ended.stderr.decode()
         rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
@@ -77,29 +77,29 @@ def test_runs_with_either_learn_the_same(tmp_path: Path) -> None:
 
 def test_what_is_compiled() -> None:
     model, whole = build_seq2seq(LUONG), build_seq2seq(Plan("luong", "lstm", (("input_feeding", False),)))
-    assert make_forward_fn(model, "eager") is model
-    assert isinstance(make_forward_fn(model, "compiled"), CompiledForward)
-    assert make_forward_fn(whole, "compiled") is whole  # torch's own layer reads all positions
+    assert make_forward_fn(model, "off") is model
+    assert isinstance(make_forward_fn(model, "inductor"), CompiledForward)
+    assert make_forward_fn(whole, "inductor") is whole  # torch's own layer reads all positions
 
 
 def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
 
-    def chosen(model: Seq2Seq, recurrence: Recurrence) -> Callable[..., Tensor]:
+    def chosen(model: Seq2Seq, mode: CompileMode) -> Callable[..., Tensor]:
         def forward(source: Tensor, lengths: Tensor, read: Tensor) -> Tensor:
-            batches.append(recurrence)
+            batches.append(mode)
             return model(source, lengths, read)
 
         return forward
 
     monkeypatch.setattr("nmt.training.loop.make_forward_fn", chosen)
-    FakeTraining(tmp_path, recurrence="compiled", stop=Stop(steps=3)).train()
-    assert batches == ["compiled"] * 4  # and the one that is rehearsed
+    FakeTraining(tmp_path, compile="inductor", stop=Stop(steps=3)).train()
+    assert batches == ["inductor"] * 4  # and the one that is rehearsed
 
 
 def test_graphs_are_captured_on_a_gpu_only() -> None:
-    with pytest.raises(ConfigError, match="captured makes CUDA graphs, and this model is to be trained on the cpu"):
-        make_forward_fn(build_seq2seq(LUONG), "captured")
+    with pytest.raises(ConfigError, match="captures CUDA graphs, and this model is to be trained on the cpu"):
+        make_forward_fn(build_seq2seq(LUONG), "cuda_graphs")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Grammar:
     def get_identity(self) -> dict[str, str | int]:
         """All that shapes the text."""
         return {
-            "name": "grammar",
+            "name": "grammar",  # until version 0.1, whose runs and prepared data are of this text
             "source_language": self.source_language,
             "target_language": self.target_language,
             "seed": self.seed,
