@@ -52,7 +52,9 @@ def rename_value(key: str, value: Any) -> Any:
 
 def describe(old_key: str, old_value: object, key: str, value: object) -> str:
     """That a setting or its value is called something else now; values that have kept their names are left out."""
-    old, new = (old_key, key) if value == old_value else (f"{old_key}={old_value}", f"{key}={value}")
+    old, new = old_key.removesuffix(".name"), key.removesuffix(".name")  # as one chooses from a group
+    if value != old_value:
+        old, new = f"{old}={old_value}", f"{new}={value}"
     return f"{old} is called {new} now"
 
 

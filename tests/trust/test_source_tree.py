@@ -90,6 +90,8 @@ def dangers(code: str) -> set[str]:
     known = aliases(tree)
     found = {name for name in imported(tree) if name in CALLS or within(name, MODULES)}
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            continue  # a name of our own, such as that of a setting
         if isinstance(node, ast.Name | ast.Attribute):
             name = full_name(node, known)
             found |= {name} if name.removeprefix("builtins.") in CALLS or name.startswith(FAMILIES) else set()
