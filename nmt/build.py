@@ -29,6 +29,7 @@ from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
 from nmt.model.bridge import BRIDGES
+from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
 from nmt.model.encoders.table import ENCODERS
 from nmt.model.heads.head import Head
@@ -59,7 +60,9 @@ NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
 SELECTION = Variants(SELECTIONS)
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
-DECODER = Variants(DECODERS, frozenset({"embedding_size", "memory_size", "attention", "bridge", "readout_dropout"}))
+DECODER = Variants(
+    DECODERS, frozenset({"embedding_size", "memory_size", "make_attention", "bridge", "readout_dropout"})
+)
 BRIDGE = Variants(
     BRIDGES, frozenset({"memory_size", "hidden_size", "layers", "parts", "encoder_layers", "encoder_parts"})
 )
@@ -172,26 +175,29 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     dropout = config.build(DropoutRates, chosen["dropout"])
     embedding_size = chosen["embedding_size"]
     encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
+    make_attention = partial(
+        build_attention,
+        settings["attention"],
+        query_size=hidden,
+        memory_size=encoder.memory_size,
+        directions=encoder.directions,
+    )
+    make_bridge = partial(
+        config.build_variant,
+        BRIDGE,
+        chosen["bridge"],
+        memory_size=encoder.memory_size,
+        encoder_layers=encoder.final_layers,
+        encoder_parts=encoder.final_parts,
+    )
     decoder = config.build_variant(
         DECODER,
         chosen["decoder"],
         embedding_size=embedding_size,
         memory_size=encoder.memory_size,
-        attention=build_attention(
-            settings["attention"],
-            query_size=hidden,
-            memory_size=encoder.memory_size,
-            directions=encoder.directions,
-        ),
-        bridge=partial(
-            config.build_variant,
-            BRIDGE,
-            chosen["bridge"],
-            memory_size=encoder.memory_size,
-            encoder_layers=encoder.final_layers,
-            encoder_parts=encoder.final_parts,
-        ),
+        make_attention=make_attention,
         readout_dropout=dropout.readout,
+        **({"bridge": make_bridge} if issubclass(DECODERS[chosen["decoder"]["name"]], RecurrentDecoder) else {}),
     )
     check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint)
     target_table = build_embedding_table(target_vocab, embedding_size)

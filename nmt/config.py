@@ -8,6 +8,7 @@ built or read.
 
 import dataclasses
 import difflib
+import functools
 import inspect
 import types
 import typing
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from nmt.errors import ConfigError
 from nmt.renames import SETTINGS
 from nmt.synonyms import find_value
+from nmt.variants import Variants as Variants
 
 T = TypeVar("T")
 
@@ -27,15 +29,6 @@ ConfigDict = dict[str, Any]
 
 LAST_PARTS = {old.split(".")[-1]: new.split(".")[-1] for old, new in SETTINGS.items()}
 """Settings that were renamed, without their groups."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Variants:
-    """A choice by `name` from a table. `injected` are the arguments that come from other settings, never from a "
-    "config."""
-
-    table: Mapping[str, type]
-    injected: frozenset[str] = frozenset()
 
 
 Schema = Any
@@ -67,7 +60,7 @@ def build(cls: type[T], config: Mapping[str, Any], **injected: Any) -> T:
 
 def inspect_parameters(cls: type) -> dict[str, inspect.Parameter]:
     """The keyword arguments of a class's constructor, with resolved annotations."""
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
     found = inspect.signature(cls).parameters.values()
     named = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return {p.name: p.replace(annotation=hints.get(p.name, Any)) for p in named}
@@ -116,9 +109,9 @@ def list_paths(schema: Schema, prefix: str = "") -> list[str]:
     else:
         for name, parameter in inspect_parameters(schema).items():
             found.append(f"{prefix}{name}")
-            inner = _find_dataclass(parameter.annotation)
-            if inner is not None:
-                found += list_paths(inner, f"{prefix}{name}.")
+            group = _find_variants(parameter.annotation) or _find_dataclass(parameter.annotation)
+            if group is not None:
+                found += list_paths(group, f"{prefix}{name}.")
     return list(dict.fromkeys(found))
 
 
@@ -186,6 +179,8 @@ def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any
     if isinstance(value, str) and value == MISSING:
         problems.append(f"{path} must be given: write {path}=...")
         return None
+    if (variants := _find_variants(annotation)) is not None:
+        return _check(value, variants, path, problems)
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(value, str) and not value.strip() and str in (annotation, *inner):
         problems.append(f"{path}= is empty; it must be text{', or null' if type(None) in inner else ''}.")
@@ -242,8 +237,15 @@ def _convert_union(value: Any, options: tuple[Any, ...], path: str, problems: li
 
 
 def _build_instance(value: Any, annotation: Any) -> Any:
+    if (variants := _find_variants(annotation)) is not None:
+        return functools.partial(build_variant, variants, value)
     inner = _find_dataclass(annotation)
     return build(inner, value) if inner is not None and isinstance(value, Mapping) else value
+
+
+def _find_variants(annotation: Any) -> Variants | None:
+    """The table that an annotated setting chooses from."""
+    return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Variants)), None)
 
 
 def _find_dataclass(annotation: Any) -> type | None:

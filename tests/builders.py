@@ -23,6 +23,7 @@ from nmt.attention.selection import SELECTIONS
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.cells import CELLS
+from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.heads.softmax import SoftmaxHead
@@ -168,7 +169,8 @@ class Plan(NamedTuple):
         return "-".join([self.decoder, self.cell, *(f"{name}={value}" for name, value in self.settings)])
 
 
-DECODER_FORMS = [*((name, ()) for name in DECODERS), ("luong", (("input_feeding", False),))]
+RECURRENT_DECODERS = [name for name, cls in DECODERS.items() if issubclass(cls, RecurrentDecoder)]
+DECODER_FORMS = [*((name, ()) for name in RECURRENT_DECODERS), ("luong", (("input_feeding", False),))]
 PLANS = [
     *(Plan(name, cell, settings) for name, settings in DECODER_FORMS for cell in CELLS),
     *(Plan(name, "lstm", (("layers", 2), ("residual", True), *settings)) for name, settings in DECODER_FORMS),
@@ -196,7 +198,7 @@ def build_seq2seq(
     decoder = DECODERS[plan.decoder](
         embedding_size=embedding_size,
         memory_size=memory_size,
-        attention=chosen,
+        make_attention=lambda: chosen,
         bridge=partial(
             BRIDGES[bridge],
             memory_size=memory_size,

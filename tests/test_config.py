@@ -267,7 +267,7 @@ def test_parameters_without_names_are_no_settings() -> None:
 )
 def test_every_variant_can_be_named_without_settings(table: dict[str, type]) -> None:
     given = frozenset(
-        {"query_size", "memory_size", "heads", "embedding_size", "attention", "readout_dropout", "bridge"}
+        {"query_size", "memory_size", "heads", "embedding_size", "make_attention", "readout_dropout", "bridge"}
     )
     for name in table:
         assert check({"name": name}, Variants(table, given)) == {"name": name}

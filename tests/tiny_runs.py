@@ -38,6 +38,14 @@ BASE_OVERRIDES = (
 """Overrides of `nmt-train` that make its default config tiny."""
 
 RANDOM_OVERRIDES = ("tokenizer.sampling=0.1", "training.accumulate=2", "model.dropout.source_words=0.1")
+TRANSFORMER_DECODER = (
+    *("model/decoder=transformer", "model.decoder.layers=2", "model.decoder.self_attention.heads=2"),
+    "model.decoder.feed_forward_size=8",
+)
+TRANSFORMER = (
+    *("model/encoder=transformer", "model.encoder.layers=1", "model.encoder.self_attention.heads=2"),
+    *("model.encoder.feed_forward_size=8", *TRANSFORMER_DECODER),
+)
 """All that draws random numbers while training; dropout of features is on by default."""
 
 

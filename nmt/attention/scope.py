@@ -176,4 +176,29 @@ class LocalPredictive(Scope):
         return Window(bias, log_gaussian.exp(), reach)
 
 
-SCOPES: dict[str, type[Scope]] = {"global": Global, "local_m": LocalMonotonic, "local_p": LocalPredictive}
+class Causal(Scope):
+    """s <= t: no position after the query's own   (Vaswani et al. 2017, section 3.2.3)
+
+    In self-attention nobody looks ahead. Between source and target it is reading along: one source position a word.
+    """
+
+    def __init__(self, *, query_size: int, heads: int) -> None:
+        super().__init__()
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        allowed = torch.arange(source, device=positions.device) <= positions.unsqueeze(-1)
+        return Window(masks.log_mask(allowed, query.dtype).unsqueeze(1), None, None)
+
+
+SCOPES: dict[str, type[Scope]] = {
+    "global": Global,
+    "local_m": LocalMonotonic,
+    "local_p": LocalPredictive,
+    "causal": Causal,
+}

@@ -8,12 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
-from nmt.attention.memory import Memory
 from nmt.errors import ConfigError, ModelError
 from nmt.kernels.cross_entropy import Loss, select
 from nmt.kernels.dropout import Dropout as DropoutLayer
 from nmt.model.decoders.decoder import Decoded, Decoder
-from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, select_words
 from nmt.model.reinforce import compute_surrogate
 from nmt.special_tokens import PAD
@@ -71,16 +70,14 @@ def build_embedding_table(vocab_size: int, size: int) -> nn.Embedding:
 class SourceMemory(NamedTuple):
     """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source."""
 
-    memory: Memory
+    memory: Any
     tokens: Int[Tensor, "sentence source"]
 
 
 class Seq2Seq(nn.Module):
     """p(y | x) = prod_t head(decoder(y_1 .. y_(t-1), encoder(x)))[y_t]"""
 
-    def __init__(
-        self, *, source: Embedding, target: Embedding, encoder: RecurrentEncoder, decoder: Decoder, head: Head
-    ) -> None:
+    def __init__(self, *, source: Embedding, target: Embedding, encoder: Encoder, decoder: Decoder, head: Head) -> None:
         super().__init__()
         self.source = source
         self.target = target

@@ -13,7 +13,7 @@ from nmt.errors import ConfigError
 from nmt.kernels.topk import TopK, stable_topk_sums
 from nmt.masks import NEG_INF, mask
 from nmt.search.constraints import Constraints, Limits
-from nmt.search.loop import SearchState, Selection, run_search
+from nmt.search.loop import SearchState, SelectedTokens, run_search
 from nmt.search.penalties import LENGTH_PENALTIES, coverage_penalty
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 from nmt.search.trellis import FinishedHypotheses
@@ -100,7 +100,7 @@ class Beam(Constraints):
         log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
-    ) -> Selection:
+    ) -> SelectedTokens:
         sentences, beams, words = log_probs.shape
         # Each hypothesis has one EOS, so `size` others are among so many.
         log_prob, copy, token = self._rank(frontier, log_probs, self.size + beams)
@@ -128,7 +128,7 @@ class Beam(Constraints):
         )
         done = (attainable <= finished.score[:, -1]) | (length > frontier.limits.maximum)
         past = None if covered is None else covered.flatten(0, 1)[chosen]
-        return Selection(token=token, row=chosen, log_prob=log_prob, finished=finished, past=past, done=done)
+        return SelectedTokens(token=token, row=chosen, log_prob=log_prob, finished=finished, past=past, done=done)
 
     def _rank(self, frontier: SearchState, log_probs: Float[Tensor, "sentence copy vocab"], count: int) -> TopK:
         """The `count` first continuations of a sentence, with their log_prob."""

@@ -14,7 +14,7 @@ from nmt.errors import ConfigError
 from nmt.kernels.topk import TopK, stable_topk_sums
 from nmt.masks import NEG_INF
 from nmt.search.beam import Beam
-from nmt.search.loop import SearchState, Selection, build_trellis
+from nmt.search.loop import SearchState, SelectedTokens, build_trellis
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 from nmt.search.trellis import FinishedHypotheses
 from nmt.trees import tree_map
@@ -91,7 +91,7 @@ class DiverseBeam(Beam):
         log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
-    ) -> Selection:
+    ) -> SelectedTokens:
         sentences, beams, words = log_probs.shape
         group_size = beams // self.groups
         past: list[GroupState] = [GroupState(None, None)] * self.groups if frontier.past is None else frontier.past
@@ -116,7 +116,7 @@ class DiverseBeam(Beam):
             if self.diversity:
                 live = (selection.log_prob > NEG_INF) & ~selection.done.unsqueeze(1)
                 cost = cost.scatter_add(1, selection.token, self.diversity * live.to(cost.dtype))
-        return Selection(
+        return SelectedTokens(
             token=torch.cat([move.token for move in selections], 1),
             row=torch.cat([move.row for move in selections], 1),
             log_prob=torch.cat([move.log_prob for move in selections], 1),
@@ -147,7 +147,9 @@ def slice_group(frontier: SearchState, copy: slice, slots: slice, past: GroupSta
     )
 
 
-def keep_done(selection: Selection, finished: FinishedHypotheses, done: Bool[Tensor, " sentence"] | None) -> Selection:
+def keep_done(
+    selection: SelectedTokens, finished: FinishedHypotheses, done: Bool[Tensor, " sentence"] | None
+) -> SelectedTokens:
     """The move with what had ended in sentences in which the group was done before."""
     if done is None:
         return selection

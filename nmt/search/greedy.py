@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nmt.kernels.topk import stable_topk
 from nmt.search.constraints import Constraints
-from nmt.search.loop import SearchState, Selection, advance_independently, run_search
+from nmt.search.loop import SearchState, SelectedTokens, advance_independently, run_search
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
 
@@ -35,5 +35,5 @@ def _choose(
     log_probs: Float[Tensor, "sentence copy vocab"],
     rows: Int[Tensor, "sentence copy"],
     weights: Float[Tensor, "row source"] | None,
-) -> Selection:
+) -> SelectedTokens:
     return advance_independently(frontier, log_probs, rows, stable_topk(log_probs, 1)[1].squeeze(-1))

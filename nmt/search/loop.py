@@ -33,7 +33,7 @@ class SearchState(NamedTuple):
     past: Any
 
 
-class Selection(NamedTuple):
+class SelectedTokens(NamedTuple):
     """What a search makes of a step: the next tokens, the rows of the step that they extend, the sentences now done."""
 
     token: Int[Tensor, "sentence copy"]
@@ -51,7 +51,7 @@ ChooseFn = Callable[
         Int[Tensor, "sentence copy"],
         Float[Tensor, "row source"] | None,
     ],
-    Selection,
+    SelectedTokens,
 ]
 
 
@@ -142,7 +142,7 @@ def _begin(lengths: Int[Tensor, " sentence"], limits: Limits, beams: int, slots:
     )
 
 
-def _follow(frontier: SearchState, selection: Selection, rows: Int[Tensor, "sentence copy"]) -> SearchState:
+def _follow(frontier: SearchState, selection: SelectedTokens, rows: Int[Tensor, "sentence copy"]) -> SearchState:
     produced = frontier.produced.flatten(0, 1)[selection.row]
     return frontier._replace(
         token=selection.token,
@@ -159,7 +159,7 @@ def advance_independently(
     log_probs: Float[Tensor, "sentence copy vocab"],
     rows: Int[Tensor, "sentence copy"],
     token: Int[Tensor, "sentence copy"],
-) -> Selection:
+) -> SelectedTokens:
     """The move of a search whose copies never mix: each goes on with its own token, and has its own place to end in.
 
     A copy that has ended goes on too, and is ignored, until all copies of its sentence have.
@@ -173,4 +173,4 @@ def advance_independently(
     )
     done = (finished.score != NEG_INF).all(-1) | last.squeeze(-1)
     chosen = torch.arange(token.numel(), device=token.device).view_as(token)
-    return Selection(token=token, row=chosen, log_prob=log_prob, finished=finished, past=None, done=done)
+    return SelectedTokens(token=token, row=chosen, log_prob=log_prob, finished=finished, past=None, done=done)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.kernels.topk import stable_topk
 from nmt.search.constraints import Constraints
-from nmt.search.loop import SearchState, Selection, advance_independently, run_search
+from nmt.search.loop import SearchState, SelectedTokens, advance_independently, run_search
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
 
@@ -94,7 +94,7 @@ class Sampling(Constraints):
         log_probs: Float[Tensor, "sentence copy vocab"],
         rows: Int[Tensor, "sentence copy"],
         weights: Float[Tensor, "row source"] | None,
-    ) -> Selection:
+    ) -> SelectedTokens:
         uniform = uniforms[frontier.produced.shape[-1]][frontier.sentence]
         token = draw_tokens(log_probs / self.temperature, uniform, top_k=self.top_k, top_p=self.top_p)
         return advance_independently(frontier, log_probs, rows, token)

@@ -42,7 +42,7 @@ def decoder_of(plan: Plan, attention: Mix | None = None, dropout: float = 0.0) -
     return DECODERS[plan.decoder](
         embedding_size=EMBEDDING_SIZE,
         memory_size=MEMORY_SIZE,
-        attention=chosen,
+        make_attention=lambda: chosen,
         bridge=make_zero_bridge,
         readout_dropout=dropout,
         cell=plan.cell,

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from nmt.cli import train
 from nmt.kernels.cross_entropy import vocabulary_loss
 from nmt.model.cells import CELLS
-from nmt.model.decoders.table import DECODERS
 from nmt.runs.outcome import RunResult, read_run_result
 from nmt.runs.training_run import run
 from nmt.storage.files import read_json, write_json
@@ -24,7 +23,7 @@ from nmt.training.divergence import INITIAL_MARGIN, INITIAL_STEPS, Excess, compu
 from nmt.training.loop import Loop
 from nmt.training.settings import Stop, Validation
 from tests import tiny_runs
-from tests.builders import Plan, build_seq2seq, compute_logits, draw_normal
+from tests.builders import RECURRENT_DECODERS, Plan, build_seq2seq, compute_logits, draw_normal
 from tests.synthetic_light import lighten
 from tests.training.fake_training import FakeTraining, make_report
 
@@ -73,7 +72,7 @@ def test_an_untrained_model_is_given_time() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", RECURRENT_DECODERS)
 def test_no_untrained_model_costs_as_much_as_one_that_diverges(decoder: str, cell: str) -> None:
     model = build_seq2seq(Plan(decoder, cell), tied="all", embedding_size=30)
     torch.nn.init.normal_(model.source.table.weight, std=30**-0.5)

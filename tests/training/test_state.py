@@ -21,7 +21,7 @@ from nmt.training.average import EmaWeights
 from nmt.training.schedule import Plateau
 from nmt.training.state import TrainingProgress, TrainingState, check_shapes, get_weights, load_weights
 from tests import tiny_runs
-from tests.builders import mark_slow_unless
+from tests.builders import RECURRENT_DECODERS, mark_slow_unless
 from tests.run_files import find_differences, read_run_files
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
@@ -36,8 +36,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "luong": ("model/decoder=luong", *PLATEAU),
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
     "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
+    "transformer": (*tiny_runs.TRANSFORMER, *COSINE),
 }
-STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,)}
+STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,), "transformer": (4,)}
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 
 
@@ -158,7 +159,7 @@ def test_whatever_a_resume_forgets_is_seen(
 
 def combinations() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for decoder, score in itertools.product(DECODERS, SCORES):
+    for decoder, score in itertools.product(RECURRENT_DECODERS, SCORES):
         found.append((f"model/decoder={decoder}", f"attention/score={score}", "attention.heads=2"))
     for scope, normalizer in itertools.product(SCOPES, NORMALIZERS):
         found.append((f"attention/scope={scope}", f"attention/normalizer={normalizer}", "model.encoder.layers=2"))

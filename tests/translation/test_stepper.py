@@ -20,6 +20,8 @@ from tests import tiny_runs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
+TRANSFORMER = ("model/encoder=transformer", "model.encoder.layers=2", "model.encoder.hidden_size=16")
+TRANSFORMER_DECODER = ("model/decoder=transformer", "model.decoder.layers=2")
 MODELS = {
     "fed": (),
     "fed, untied, heads": ("model.tied=none", "attention.heads=4", "attention/scope=local_p"),
@@ -30,10 +32,18 @@ MODELS = {
     "conditional": ("model/decoder=conditional",),
     "fed, sampled": ("attention/selection=sampled",),
     "sampled, heads": ("attention/selection=sampled", "attention.heads=4", "model/decoder=conditional"),
+    "transformer": (*TRANSFORMER, *TRANSFORMER_DECODER),
+    "transformer, heads, copy": (*TRANSFORMER, *TRANSFORMER_DECODER, "attention.heads=4", "model/head=copy"),
+    "transformer, additive to itself": (
+        *TRANSFORMER_DECODER,
+        *("model.decoder.self_attention.score.name=additive", "model.decoder.self_attention.normalizer.name=entmax15"),
+    ),
+    "fed, transformer": (*TRANSFORMER, "model/bridge=mean"),
     "copy": ("model/head=copy",),
     "copy, heads": ("model/head=copy", "attention.heads=4", "model/decoder=bahdanau", "attention/history=coverage"),
 }
 PASTS = {
+    "coverage, transformer": ("attention/history=coverage", *TRANSFORMER_DECODER),
     "coverage, fed": ("attention/history=coverage",),
     "coverage, not fed": ("attention/history=coverage", "model.decoder.input_feeding=false"),
     "coverage, heads": ("attention/history=coverage", "attention.heads=4", "model/decoder=bahdanau"),

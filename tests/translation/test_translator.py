@@ -26,7 +26,8 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 @pytest.fixture(scope="module", params=DECODERS)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     folder = tmp_path_factory.mktemp("run") / request.param
-    found = tiny_runs.build_run(tiny_runs.build_settings(folder, f"model/decoder={request.param}"), folder)
+    decoder = tiny_runs.TRANSFORMER if request.param == "transformer" else (f"model/decoder={request.param}",)
+    found = tiny_runs.build_run(tiny_runs.build_settings(folder, *decoder), folder)
     found.model.eval()
     return found
 

@@ -32,6 +32,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "unfed": ("model/decoder=luong", "model.decoder.input_feeding=false", "attention/score=scaled_dot", *LAST, *COSINE),
     "bahdanau": ("model/decoder=bahdanau", "attention=bahdanau", "attention/normalizer=entmax15", *EMA, *COSINE),
     "conditional": ("model/decoder=conditional", "attention/scope=local_p", "tokenizer=unigram", *LAST, *PLATEAU),
+    "transformer": (*tiny_runs.TRANSFORMER, *EMA, *COSINE),
     "heads": ("model/decoder=conditional", "attention.heads=2", "attention/normalizer=sparsemax", *EMA, "search=beam"),
 }
 

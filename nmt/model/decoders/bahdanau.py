@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention
+from nmt.attention.attention import Attended
 from nmt.attention.memory import Memory
 from nmt.model.bridge import BridgeFactory
-from nmt.model.decoders.decoder import Decoded, join_steps
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, join_steps
 from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder, feed_projection
 from nmt.model.stack import CellName, Stack
 
@@ -24,7 +24,7 @@ class Bahdanau(RecurrentDecoder):
         *,
         embedding_size: int,
         memory_size: int,
-        attention: Attention,
+        make_attention: AttentionFactory,
         bridge: BridgeFactory,
         readout_dropout: float,
         cell: CellName = "gru",
@@ -33,7 +33,9 @@ class Bahdanau(RecurrentDecoder):
         residual: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(attention=attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size)
+        super().__init__(
+            make_attention=make_attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size
+        )
         self.readout_size = embedding_size
         self.stack = Stack(
             cell=cell,

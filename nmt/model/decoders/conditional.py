@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention
+from nmt.attention.attention import Attended
 from nmt.attention.memory import Memory
 from nmt.model.bridge import BridgeFactory
 from nmt.model.cells import CELLS
-from nmt.model.decoders.decoder import Decoded, join_steps
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, join_steps
 from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder
 from nmt.model.stack import CellName, Stack
 
@@ -25,7 +25,7 @@ class Conditional(RecurrentDecoder):
         *,
         embedding_size: int,
         memory_size: int,
-        attention: Attention,
+        make_attention: AttentionFactory,
         bridge: BridgeFactory,
         readout_dropout: float,
         cell: CellName = "gru",
@@ -34,7 +34,9 @@ class Conditional(RecurrentDecoder):
         residual: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(attention=attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size)
+        super().__init__(
+            make_attention=make_attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size
+        )
         self.readout_size = embedding_size
         self.first = CELLS[cell](input_size=embedding_size, hidden_size=hidden_size)
         self.stack = Stack(

@@ -5,15 +5,19 @@
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.model.encoders.encoder import Encoded
+
+AttentionFactory = Callable[[], Attention]
+"""Makes an attention to the source; a decoder calls it as often as it has layers that look there."""
 
 
 class Decoded(NamedTuple):
@@ -43,12 +47,12 @@ class Decoder(nn.Module, ABC):
     readout_bounded = False
     is_stepwise = True
 
-    def remember(self, encoded: Encoded) -> Memory:
+    def remember(self, encoded: Encoded) -> Any:
         """All that does not depend on the target, computed once a sentence: what every step is given."""
         return self.attention.remember(encoded.states, encoded.mask)
 
     @abstractmethod
-    def start(self, encoded: Encoded, memory: Memory) -> Any:
+    def start(self, encoded: Encoded, memory: Any) -> Any:
         """The state before the first target position: nested tuples of tensors, rows first."""
 
     @abstractmethod
@@ -56,7 +60,7 @@ class Decoder(nn.Module, ABC):
         self,
         embedded: Float[Tensor, "row target embedding"],
         state: Any,
-        memory: Memory,
+        memory: Any,
         keep_weights: bool = False,
     ) -> Decoded:
         """Read `embedded` after `state`. keep_weights: also return what attention gave, which costs memory."""
@@ -75,3 +79,24 @@ def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
         steps[-1].past,
         torch.cat(log_probs, 1) if log_probs else None,
     )
+
+
+def attend_all(
+    attention: Attention,
+    queries: Float[Tensor, "row target query"],
+    memory: Memory,
+    positions: Int[Tensor, "row target"],
+    past: Past,
+    keep_weights: bool,
+) -> Attended:
+    """All target positions in one product, or one after another where attention depends on its earlier steps."""
+    attend = attention.bind(memory, keep_weights=keep_weights)
+    if not attention.is_stepwise:
+        return attend(queries, positions, past)
+    steps: list[Attended] = []
+    for t in range(queries.shape[1]):
+        steps.append(attend(queries[:, t : t + 1], positions[:, t : t + 1], past))
+        past = steps[-1].past
+    joined = join_steps(steps, keep_weights=True)
+    assert joined is not None
+    return joined

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended
 from nmt.attention.memory import Memory
 from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 from nmt.model.bridge import BridgeFactory
-from nmt.model.decoders.decoder import Decoded, join_steps
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, attend_all, join_steps
 from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder, feed_projection
 from nmt.model.stack import CellName, Stack
 
@@ -29,7 +29,7 @@ class Luong(RecurrentDecoder):
         *,
         embedding_size: int,
         memory_size: int,
-        attention: Attention,
+        make_attention: AttentionFactory,
         bridge: BridgeFactory,
         readout_dropout: float,
         cell: CellName = "lstm",
@@ -39,7 +39,9 @@ class Luong(RecurrentDecoder):
         dropout: float = 0.0,
         input_feeding: bool = True,
     ) -> None:
-        super().__init__(attention=attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size)
+        super().__init__(
+            make_attention=make_attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size
+        )
         self.readout_size = hidden_size
         self.stack = Stack(
             cell=cell,
@@ -67,7 +69,7 @@ class Luong(RecurrentDecoder):
     ) -> Decoded:
         if self.feed is None:
             outputs, carries = self.stack.run(embedded, state.carries)
-            attended = self._attend_all(outputs, state.past, memory, positions, keep_weights)
+            attended = attend_all(self.attention, outputs, memory, positions, state.past, keep_weights)
             readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
             state = state._replace(carries=carries, past=attended.past)
             return Decoded(readout, state, join_steps([attended], keep_weights))
@@ -88,26 +90,6 @@ class Luong(RecurrentDecoder):
             readouts.append(feed)
         state = state._replace(carries=carries, feed=feed, past=past)
         return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
-
-    def _attend_all(
-        self,
-        outputs: Float[Tensor, "row target hidden"],
-        past: Past,
-        memory: Memory,
-        positions: Int[Tensor, "row target"],
-        keep_weights: bool,
-    ) -> Attended:
-        """All positions in one product, or one after another where attention depends on its earlier steps."""
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        if not self.attention.is_stepwise:
-            return attend(outputs, positions, past)
-        steps: list[Attended] = []
-        for t in range(outputs.shape[1]):
-            steps.append(attend(outputs[:, t : t + 1], positions[:, t : t + 1], past))
-            past = steps[-1].past
-        joined = join_steps(steps, keep_weights=True)
-        assert joined is not None
-        return joined
 
     def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
         """What gives tanh(W [c; s]) for one position of a batch after another."""

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attention, Past
+from nmt.attention.attention import Past
 from nmt.attention.memory import Memory
 from nmt.kernels.dropout import Dropout
 from nmt.model.bridge import Bridge
 from nmt.model.cells import CELLS, Carry
-from nmt.model.decoders.decoder import Decoded, Decoder
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder
 from nmt.model.encoders.encoder import Encoded
 from nmt.model.stack import CellName, Stack
 
@@ -34,9 +34,11 @@ class RecurrentDecoder(Decoder):
     stack: Stack
     feed_size = 0
 
-    def __init__(self, *, attention: Attention, readout_dropout: float, cell: CellName, hidden_size: int) -> None:
+    def __init__(
+        self, *, make_attention: AttentionFactory, readout_dropout: float, cell: CellName, hidden_size: int
+    ) -> None:
         super().__init__()
-        self.attention = attention
+        self.attention = make_attention()
         self.hidden_size = hidden_size
         self.state_tensors = CELLS[cell].state_tensors
         self.readout_dropout = Dropout(readout_dropout)

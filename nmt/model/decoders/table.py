@@ -4,5 +4,11 @@ from nmt.model.decoders.bahdanau import Bahdanau
 from nmt.model.decoders.conditional import Conditional
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.luong import Luong
+from nmt.model.decoders.transformer import TransformerDecoder
 
-DECODERS: dict[str, type[Decoder]] = {"luong": Luong, "bahdanau": Bahdanau, "conditional": Conditional}
+DECODERS: dict[str, type[Decoder]] = {
+    "luong": Luong,
+    "bahdanau": Bahdanau,
+    "conditional": Conditional,
+    "transformer": TransformerDecoder,
+}

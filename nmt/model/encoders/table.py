@@ -2,5 +2,6 @@
 
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.model.encoders.transformer import TransformerEncoder
 
-ENCODERS: dict[str, type[Encoder]] = {"recurrent": RecurrentEncoder}
+ENCODERS: dict[str, type[Encoder]] = {"recurrent": RecurrentEncoder, "transformer": TransformerEncoder}

@@ -1,0 +1,160 @@
+"""Layers of self-attention and attention to the source, which read all target positions at once, or one by one."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.memory import Memory
+from nmt.attention.self_attention import CausalAttentionParts
+from nmt.kernels.dropout import Dropout
+from nmt.model.blocks import FeedForward, InputLayer, Residual, States, check_sizes
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, attend_all
+from nmt.model.encoders.encoder import Encoded
+
+WHERE = "model.decoder"
+
+
+class LayerState(NamedTuple):
+    """What a layer keeps of the words that it has read: their keys and values, and the past of its attention."""
+
+    keys: Float[Tensor, "row head read key"]
+    values: Float[Tensor, "row head read value"]
+    past: Past
+
+
+class TransformerState(NamedTuple):
+    """The state of every layer, and how many words have been read; rows first."""
+
+    layers: tuple[LayerState, ...]
+    position: Int[Tensor, " row"]
+
+
+class DecoderLayer(nn.Module):
+    """x + attend_self(LN x), then x + attend(LN x, source), then x + feed_forward(LN x)"""
+
+    def __init__(
+        self,
+        *,
+        self_attention: CausalAttentionParts,
+        attention: Attention,
+        hidden_size: int,
+        feed_forward_size: int,
+        dropout: Dropout,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention.build(hidden_size, WHERE)
+        self.self_residual = Residual(context_size=hidden_size, hidden_size=hidden_size, dropout=dropout)
+        self.attention = attention
+        self.residual = Residual(context_size=attention.context_size, hidden_size=hidden_size, dropout=dropout)
+        self.feed_forward = FeedForward(hidden_size=hidden_size, feed_forward_size=feed_forward_size, dropout=dropout)
+
+    def start(self, rows: int, memory: Memory) -> LayerState:
+        """The state before the first word."""
+        nothing = self.self_residual.output.weight.new_zeros(rows, 0, self.self_residual.output.in_features)
+        read = self.self_attention.remember(nothing, nothing.new_zeros(rows, 0, dtype=torch.bool))
+        return LayerState(read.keys, read.values, self.attention.start(memory))
+
+    def forward(
+        self,
+        states: States,
+        positions: Int[Tensor, "row time"],
+        state: LayerState,
+        memory: Memory,
+        keep_weights: bool,
+    ) -> tuple[States, LayerState, Attended]:
+        """The next layer's states, the state after these words, and what attention to the source gave."""
+        query = self.self_residual.norm(states)
+        known = self.self_attention.remember(query, positions >= 0)
+        keys, values = torch.cat([state.keys, known.keys], 2), torch.cat([state.values, known.values], 2)
+        bias = known.bias.new_zeros(len(keys), keys.shape[2])
+        read = Memory(keys, values, bias, torch.full_like(known.lengths, keys.shape[2]))
+        states = self.self_residual(states, self.self_attention(query, read, positions).context)
+        attended = attend_all(self.attention, self.residual.norm(states), memory, positions, state.past, keep_weights)
+        states = self.feed_forward(self.residual(states, attended.context))
+        return states, LayerState(keys, values, attended.past), attended
+
+
+class TransformerDecoder(Decoder):
+    """x_0 = sqrt(d) E + PE;  x_l = layer_l(x_(l-1), source);  readout = dropout(LN(x_n))
+
+    (Vaswani et al. 2017, section 3.1, with the normalization before each part, as in Xiong et al. 2020, and one after
+    the last.) Every layer has an attention to the source of its own, of the kind that `attention` says; the alignment
+    that is shown is that of the last layer but one, which is nearest to a word alignment (Garg et al. 2019). The state
+    holds keys and values of all words that were read, so that a step costs as much as there are words.
+    """
+
+    is_stepwise = False
+
+    def __init__(
+        self,
+        *,
+        embedding_size: int,
+        memory_size: int,
+        make_attention: AttentionFactory,
+        readout_dropout: float,
+        hidden_size: int = 256,
+        layers: int = 4,
+        feed_forward_size: int = 1024,
+        dropout: float = 0.0,
+        self_attention: CausalAttentionParts = CausalAttentionParts(),  # noqa: B008 (frozen)
+    ) -> None:
+        super().__init__()
+        sizes = {"hidden_size": hidden_size, "feed_forward_size": feed_forward_size}
+        drop = check_sizes(WHERE, layers=layers, dropout=dropout, **sizes)
+        self.hidden_size = self.readout_size = hidden_size
+        self.input = InputLayer(embedding_size=embedding_size, hidden_size=hidden_size, dropout=drop)
+        self.layers = nn.ModuleList(
+            DecoderLayer(self_attention=self_attention, attention=make_attention(), dropout=drop, **sizes)
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+        self.readout_dropout = Dropout(readout_dropout)
+        self.aligned_layer = max(layers - 2, 0)
+
+    @property
+    def attention(self) -> Attention:  # type: ignore[override]
+        """The attention whose weights are shown."""
+        return self.get_layer(self.aligned_layer).attention
+
+    def get_layer(self, number: int) -> DecoderLayer:
+        """A layer, counted from 0."""
+        layer = self.layers[number]
+        assert isinstance(layer, DecoderLayer)
+        return layer
+
+    def remember(self, encoded: Encoded) -> tuple[Memory, ...]:
+        """What each layer's attention remembers of the source."""
+        layers = map(self.get_layer, range(len(self.layers)))
+        return tuple(layer.attention.remember(encoded.states, encoded.mask) for layer in layers)
+
+    def start(self, encoded: Encoded, memory: tuple[Memory, ...]) -> TransformerState:
+        rows = len(encoded.states)
+        layers = tuple(self.get_layer(number).start(rows, each) for number, each in enumerate(memory))
+        return TransformerState(layers, torch.zeros(rows, dtype=torch.long, device=encoded.states.device))
+
+    def forward(
+        self,
+        embedded: Float[Tensor, "row target embedding"],
+        state: TransformerState,
+        memory: tuple[Memory, ...],
+        keep_weights: bool = False,
+    ) -> Decoded:
+        target = embedded.shape[1]
+        positions = state.position.unsqueeze(1) + torch.arange(target, device=embedded.device)
+        states, layers, log_probs = self.input(embedded, positions), [], []
+        shown: Attended | None = None
+        for number, (before, known) in enumerate(zip(state.layers, memory, strict=True)):
+            keeps = keep_weights and number == self.aligned_layer
+            states, after, attended = self.get_layer(number)(states, positions, before, known, keeps)
+            layers.append(after)
+            log_probs += [] if attended.log_prob is None else [attended.log_prob]
+            if number == self.aligned_layer:
+                shown = attended
+        if shown is not None and log_probs:
+            shown = shown._replace(log_prob=torch.stack(log_probs).sum(0))
+        readout = self.readout_dropout(self.norm(states))
+        following = TransformerState(tuple(layers), state.position + target)
+        return Decoded(readout, following, shown if keep_weights or log_probs else None)
