@@ -28,6 +28,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
+from nmt.kernels.switch import KernelMode
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
@@ -111,6 +112,7 @@ TRAIN: dict[str, Schema | Any] = {
     "seed": int,
     "device": Device,
     "threads": int | None,
+    "kernels": KernelMode,
     "resume": Literal["auto", "never"],
     "output": str,
     "cache": str,

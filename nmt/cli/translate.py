@@ -170,7 +170,7 @@ def open_job_output(
     """Where answers go; if files become a file, it can be gone on with, unless all of it is to be shown."""
     if has_pauses(job.inputs) or job.output is None or is_special(job.output) or settings.show != NOTHING:
         return open_plain_output(job.output, text)
-    ignored = {"model", "input", "output", "device", "threads", "processes", "show"}
+    ignored = {"model", "input", "output", "device", "threads", "kernels", "processes", "show"}
     output_settings = {key: value for key, value in asdict(settings).items() if key not in ignored}
     lexicon = settings.shortlist.get("name") != "none"
     fingerprints = ",".join(hash_model_folder(folder, lexicon=lexicon) for folder in folders)

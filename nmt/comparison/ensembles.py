@@ -148,7 +148,10 @@ def translate_ensemble(each: EnsembleRow) -> None:
     split, source, references = read_common_text(each.jobs)
     settings = each.jobs[0].settings
     inference_settings = InferenceSettings(
-        device=settings["device"], threads=settings["threads"], tokens=BatchTranslator.tokens
+        device=settings["device"],
+        threads=settings["threads"],
+        tokens=BatchTranslator.tokens,
+        kernels=settings["kernels"],
     )
     loaded = load_all([str(job.folder) for job in each.jobs], inference_settings)
     worker = build_translator(loaded[0], inference_settings, settings["search"], others=loaded[1:], weights=False)

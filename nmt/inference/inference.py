@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
+from nmt.kernels.switch import KernelMode
 from nmt.storage.untrusted_paths import MAX_THREADS, Device, find_model_folder
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ class InferenceSettings:
     """Where a model works, and how much at once.
 
     device: auto takes the GPU if there is one. threads: of the CPU; None leaves the choice to torch. tokens: source
-    positions a batch, padding counted.
+    positions a batch, padding counted. kernels: reference is plain PyTorch.
     """
 
     device: Device
     threads: int | None
     tokens: int
+    kernels: KernelMode = "auto"
 
     def __post_init__(self) -> None:
         for name in ("threads", "tokens"):
@@ -72,7 +74,7 @@ def load(model: str, settings: InferenceSettings) -> "LoadedModel":
     from nmt.kernels import process_setup
 
     device = build.build_device(settings.device)
-    process_setup.configure(settings.threads)
+    process_setup.configure(settings.threads, settings.kernels)
     return stored.load(folder, device=device)
 
 

@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.kernels.deferred_grad import narrow
 from nmt.kernels.precision import multiply_matrices
+from nmt.kernels.switch import is_enabled
 
 Keys = Float[Tensor, "row head source key"]
 ProjectedQuery = Float[Tensor, "row head target key"]
@@ -43,7 +44,7 @@ def additive_scores(keys: Keys, v: ScoreVector) -> Callable[[ProjectedQuery, sli
     The second argument tells which source positions to compare with, None being all. Gradients of the keys are
     collected by them, so that a backward pass that leaves the keys out spoils the next one's.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not is_enabled("additive"):
         return lambda asked, reach: additive_scores_reference(asked, narrow(keys, -2, reach), v)
     precise = keys.to(torch.promote_types(keys.dtype, torch.float32)).transpose(0, 1).contiguous()
     tape = _KeyTape(precise.detach())

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.kernels.packed_linear import linear_for
 from nmt.kernels.precision import to_autocast_dtype
+from nmt.kernels.switch import is_enabled
 from nmt.special_tokens import PAD
 
 MAX_LOGITS = 8_000_000
@@ -55,11 +57,27 @@ def vocabulary_loss(
 
     objective = -(1 - e) log p(wanted) - e / V sum_v log p(v). Only real words belong here: select them before.
     """
+    if not is_enabled("cross_entropy"):
+        return vocabulary_loss_reference(readout, weight, bias, target_output, smoothing)
     # Inside `forward` gradients are always off, and what needs one is marked even under no_grad: so it is asked here.
     differentiate = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (readout, weight, bias))
     objective, word_nll = _VocabularyLoss.apply(  # type: ignore[no-untyped-call]
         readout, weight, bias, target_output, smoothing, differentiate
     )
+    return Loss(objective, word_nll.sum(), word_nll)
+
+
+def vocabulary_loss_reference(
+    readout: Float[Tensor, "word size"],
+    weight: Float[Tensor, "vocab size"],
+    bias: Float[Tensor, " vocab"],
+    target_output: Int[Tensor, " word"],
+    smoothing: float,
+) -> Loss:
+    """The same by torch's own functions, with all logits at once."""
+    logits = F.linear(readout, weight, bias).to(bias.dtype)
+    objective = F.cross_entropy(logits, target_output, reduction="sum", label_smoothing=smoothing)
+    word_nll = F.cross_entropy(logits.detach(), target_output, reduction="none")
     return Loss(objective, word_nll.sum(), word_nll)
 
 

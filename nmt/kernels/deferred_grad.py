@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmt.kernels.precision import multiply_matrices, to_autocast_dtype
+from nmt.kernels.switch import is_enabled
 
 Inputs = Float[Tensor, "*batch row input"]
 Outputs = Float[Tensor, "*batch row output"]
@@ -29,7 +30,7 @@ def defer_linear(weight: Float[Tensor, "*batch output input"]) -> DeferredLinear
     Call it once a batch and use what it returns at every position. Gradients are collected by the weight, so that a
     backward pass that leaves the weight out spoils the next one's.
     """
-    if not (torch.is_grad_enabled() and weight.requires_grad) or torch.compiler.is_compiling():
+    if not _wants_deferral(weight):
         matrix = to_matmul_dtype(weight)
         return lambda inputs, added: linear(inputs, added, matrix, weight.dtype)
     tape: list[tuple[Tensor, Tensor]] = []
@@ -44,7 +45,7 @@ def defer_matmul(memory: Float[Tensor, "*batch output input"], axis: int) -> Cal
 
     What has the size of the reach, the outputs or the inputs, is then all that is computed. None reaches everything.
     """
-    if not (torch.is_grad_enabled() and memory.requires_grad) or torch.compiler.is_compiling():
+    if not _wants_deferral(memory):
         matrix = to_matmul_dtype(memory)
         return lambda inputs, reach: linear(inputs, None, narrow(matrix, axis, reach), memory.dtype)
     tape: list[tuple[Tensor, Tensor]] = []
@@ -52,6 +53,11 @@ def defer_matmul(memory: Float[Tensor, "*batch output input"], axis: int) -> Cal
     return lambda inputs, reach: _DeferredMatmul.apply(  # type: ignore[no-untyped-call]
         inputs, None, matrix, tape, torch.promote_types(memory.dtype, inputs.dtype), axis, reach
     )
+
+
+def _wants_deferral(weight: Tensor) -> bool:
+    is_learned = torch.is_grad_enabled() and weight.requires_grad
+    return is_learned and is_enabled("deferred_grad") and not torch.compiler.is_compiling()
 
 
 def narrow(tensor: Tensor, axis: int, reach: slice | None) -> Tensor:

@@ -1,4 +1,8 @@
-"""Dropout that draws its bits quickly on a CPU."""
+"""Dropout that draws its bits quickly on a CPU.
+
+Which numbers are drawn is part of what a seed means, so there is no switch: a run with a reference of other draws would
+have other losses.
+"""
 
 import torch
 from torch import Tensor, nn

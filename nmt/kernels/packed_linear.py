@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmt.kernels.precision import has_amx, is_onednn, supports_bfloat16
+from nmt.kernels.switch import is_enabled
 
 LinearFn = Callable[[Float[Tensor, "row input"], Float[Tensor, "*row output"] | None], Float[Tensor, "row output"]]
 """(x, added) -> x W' + added; what is added is of the same format, one vector for all rows or one a row."""
@@ -30,7 +31,7 @@ def is_packed_faster(weight: Float[Tensor, "output input"]) -> bool:
 
     With AMX it converts single precision on the way, for which it has layouts of its own.
     """
-    if weight.device.type != "cpu" or not torch._C._has_mkldnn:
+    if weight.device.type != "cpu" or not torch._C._has_mkldnn or not is_enabled("packed_linear"):
         return False
     if weight.dtype == torch.float32:
         return is_onednn() and not has_amx("cpu")

@@ -9,16 +9,18 @@ from pathlib import Path
 import torch
 
 from nmt.kernels.precision import use_onednn
+from nmt.kernels.switch import KernelMode, use_kernels
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt(3)."""
 
 
-def configure(threads: int | None) -> None:
+def configure(threads: int | None, kernels: KernelMode = "auto") -> None:
     """To be called before the first tensor is computed, since the threads of a pool keep what they began with.
 
-    threads: of torch on the CPU; None leaves the choice to it.
+    threads: of torch on the CPU; None leaves the choice to it. kernels: those of this project, see `switch`.
     """
+    use_kernels(kernels)
     keep_heap()
     use_large_pages()
     flush_denormals()

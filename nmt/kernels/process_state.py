@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nmt.kernels.precision import mkldnn_matmul
+from nmt.kernels.switch import preserve_kernels
 
 VARIABLES = ("THP_MEM_ALLOC_ENABLE",)
 """Environment variables that a run sets."""
@@ -20,9 +21,9 @@ def preserve_process() -> Iterator[None]:
     """Inside, anything may be changed of what follows; afterwards it is as it was before.
 
     The states of the generators of `random`, NumPy and torch, on the CPU and on GPUs that are in use; torch's number of
-    threads, the library of its matrix products and whether denormals are flushed; the level, handlers and propagation
-    of the logger `nmt`; and VARIABLES. What cannot be put back: the settings of the allocator of the C library, the
-    threads that torch has started, and a GPU that has been initialized.
+    threads, the library of its matrix products and whether denormals are flushed; which kernels run; the level,
+    handlers and propagation of the logger `nmt`; and VARIABLES. What cannot be put back: the settings of the allocator
+    of the C library, the threads that torch has started, and a GPU that has been initialized.
     """
     with preserve_generators(), preserve_arithmetic(), preserve_logger(logging.getLogger("nmt")), preserve_variables():
         yield
@@ -49,7 +50,8 @@ def preserve_arithmetic() -> Iterator[None]:
     """Puts back how torch computes in this thread."""
     threads, library, flushes = torch.get_num_threads(), mkldnn_matmul.fp32_precision, is_flushing_denormals()
     try:
-        yield
+        with preserve_kernels():
+            yield
     finally:
         torch.set_num_threads(threads)
         mkldnn_matmul.fp32_precision = library

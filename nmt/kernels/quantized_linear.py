@@ -11,6 +11,7 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.kernels.packed_linear import linear, pack_linear
 from nmt.kernels.precision import amx_bfloat16, has_amx
+from nmt.kernels.switch import is_enabled
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
@@ -48,8 +49,10 @@ class Float32(PreparedLinear):
         self, weight: Weight, bias: Bias | None, *, inputs_bounded: bool = False, may_round: bool = False
     ) -> None:
         self.bias = None if bias is None else bias.detach()
-        packs = weight.device.type == "cpu" and weight.dtype in _PACKABLE_DTYPES and torch._C._has_mkldnn
-        self.multiply = pack_linear(weight) if packs else partial(linear, weight.detach())
+        is_packable = weight.device.type == "cpu" and weight.dtype in _PACKABLE_DTYPES and torch._C._has_mkldnn
+        self.multiply = (
+            pack_linear(weight) if is_packable and is_enabled("packed_linear") else partial(linear, weight.detach())
+        )
 
     def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
         return self.multiply(x, self.bias)

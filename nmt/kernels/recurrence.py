@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from nmt.kernels.deferred_grad import to_matmul_dtype
 from nmt.kernels.packed_linear import LinearFn, linear_for
 from nmt.kernels.precision import multiply_matrices
+from nmt.kernels.switch import is_enabled
 
 aten = torch.ops.aten
 
@@ -28,7 +29,7 @@ Addend = Float[Tensor, "position row output"] | Float[Tensor, " output"]
 def wants_custom_backward() -> bool:
     """Whether what is computed now will be differentiated, by Python and not by a compiler: where "
     "`FusedRecurrence` serves."""
-    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return torch.is_grad_enabled() and is_enabled("recurrence") and not torch.compiler.is_compiling()
 
 
 class FusedRecurrence:

@@ -6,9 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.kernels.switch import is_enabled
+
 
 def reorder(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
     """The states in the order of places that `compute_reversed_order` gives, which is its own inverse."""
+    if not is_enabled("reorder"):
+        return states.flatten(0, 1).index_select(0, order).view_as(states)
     output: Tensor = _Reorder.apply(states, order)  # type: ignore[no-untyped-call]
     return output
 

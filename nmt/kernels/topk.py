@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.kernels.switch import is_enabled
 from nmt.masks import NEG_INF
 
 _BLOCK_WIDTH = 256
@@ -41,6 +42,8 @@ def stable_topk_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*r
     of what is left only: rounding keeps order, so the largest sum of a block is that of its largest value. Where minus
     infinity is among the largest, any place of that value may stand for it.
     """
+    if not is_enabled("topk"):
+        return stable_topk_sums_reference(base, added, count)
     *rows, groups, size = added.shape
     count = min(count, groups * size)
     width = _block_width(size)
@@ -64,6 +67,15 @@ def stable_topk_sums(base: Float[Tensor, "*row group"], added: Float[Tensor, "*r
     order = _sortable(values, positions).topk(count).indices
     values, positions = (part.gather(1, order).view(*rows, count) for part in (values, positions))
     return TopK(values, positions // padded, (positions % padded).clamp_(max=size - 1))
+
+
+def stable_topk_sums_reference(
+    base: Float[Tensor, "*row group"], added: Float[Tensor, "*row group all"], count: int
+) -> TopK:
+    """The same by sorting all sums."""
+    sums = (base.unsqueeze(-1) + added).flatten(-2)
+    values, order = (part[..., :count] for part in sums.sort(dim=-1, descending=True, stable=True))
+    return TopK(values, order // added.shape[-1], order % added.shape[-1])
 
 
 def _top_blocks(

@@ -29,7 +29,10 @@ RUN_FILES = (
 FORMAT = 1
 """Of a run folder. A folder whose run.json has no format is none of ours."""
 
-COSMETIC_SETTINGS = ("from", "training.keep", "training.log_every", "output", "cache", "resume", "device", "threads")
+COSMETIC_SETTINGS = (
+    *("from", "training.keep", "training.log_every", "output", "cache", "resume"),
+    *("device", "threads", "kernels"),
+)
 """Settings that shape neither weights nor scores."""
 
 NULL_MEANINGS = {"training.validation.every_epochs": 1}
@@ -42,6 +45,7 @@ ADDED_SETTINGS = {
     "attention.history.name": "none",
     "attention.selection.name": "expected",
     "model.head.name": "softmax",
+    "kernels": "auto",
 }
 """Settings that runs of earlier versions did not write, and what they did."""
 

@@ -95,7 +95,7 @@ def run(
         run_folder.initialize(folder, settings, command)
         handlers = run_folder.open_log(folder)
         try:
-            process_setup.configure(settings["threads"])
+            process_setup.configure(settings["threads"], settings["kernels"])
             filters = config.build(Filters, settings["filters"])
             tokenizer = build.build_tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
             data = prepare(corpus, tokenizer, filters, settings["cache"])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.attention.attention import Past
 from nmt.kernels.quantized_linear import PreparedLinear
+from nmt.kernels.switch import is_enabled
 from nmt.model.cells import LSTM, Cell
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.luong import Luong
@@ -103,6 +104,6 @@ def make_decoder_step(model: Seq2Seq, linear_class: type[PreparedLinear]) -> Dec
     """The fastest there is for the model, with its products by `linear_class` where it has its own."""
     cells = tuple(type(cell) for cell in getattr(getattr(model.decoder, "stack", None), "cells", ()))
     fused = FUSED_STEPS.get((type(model.decoder), cells))
-    if fused is None or model.head.reads_attention or not model.decoder.is_stepwise:
+    if fused is None or not is_enabled("fused_step") or model.head.reads_attention or not model.decoder.is_stepwise:
         return ReferenceStep(model)
     return fused(model, linear_class)

@@ -1,10 +1,12 @@
 """Training computes what version 0.1 computed: the loss of every step. losses.json is a golden file: see README.md."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from nmt.kernels.switch import KERNELS, Kernel, disable_kernels
 from tests.golden.record_losses import COMMON, RUNS, STEPS, load, train
 from tests.synthetic_light import lighten
 
@@ -45,9 +47,11 @@ def test_the_record_is_of_version_0_1_and_of_these_settings() -> None:
     assert {len(wanted(name)) for name in RUNS} == {STEPS}
 
 
-def test_the_first_losses_are_those_of_version_0_1(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("disabled", [(), KERNELS], ids=["auto", "reference"])
+def test_the_first_losses_are_those_of_version_0_1(disabled: Sequence[Kernel], tmp_path: Path, cache: Path) -> None:
     """One test for all, because making their text takes longer than they do."""
-    found = {name: train(name, tmp_path / name, cache=cache, steps=QUICK_STEPS) for name in QUICK}
+    with disable_kernels(*disabled):
+        found = {name: train(name, tmp_path / name, cache=cache, steps=QUICK_STEPS) for name in QUICK}
     before = {name: wanted(name)[:QUICK_STEPS] for name in QUICK}
     assert [name for name in QUICK if found[name] != pytest.approx(before[name], rel=QUICK_TOLERANCE)] == []
 
@@ -63,6 +67,10 @@ def test_the_losses_tell_any_two_runs_apart() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("disabled", [(), KERNELS], ids=["auto", "reference"])
 @pytest.mark.parametrize("name", RUNS)
-def test_all_losses_are_those_of_version_0_1(name: str, tmp_path: Path, cache: Path) -> None:
-    assert train(name, tmp_path / "run", cache=cache) == pytest.approx(wanted(name), rel=TOLERANCE)
+def test_all_losses_are_those_of_version_0_1(
+    name: str, disabled: Sequence[Kernel], tmp_path: Path, cache: Path
+) -> None:
+    with disable_kernels(*disabled):
+        assert train(name, tmp_path / "run", cache=cache) == pytest.approx(wanted(name), rel=TOLERANCE)

@@ -69,6 +69,7 @@ def test_drift_names_what_differs_and_both_values() -> None:
         ("resume", "never"),
         ("device", "cuda"),
         ("threads", 2),
+        ("kernels", "reference"),
         ("search.size", 1),
     ],
 )
