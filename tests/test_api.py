@@ -529,6 +529,7 @@ def test_attention_is_made_by_the_names_of_its_parts() -> None:
         "scope": {"name": "local_p", "half_width": 2},
         "normalizer": {"name": "entmax15"},
         "history": {"name": "none"},
+        "selection": {"name": "expected"},
     }
     same = build.build_attention(check(chosen, build.ATTENTION), query_size=12, memory_size=8, directions=1)
     assert isinstance(same, Attention)

@@ -44,6 +44,7 @@ TRANSFORMER_DECODER = (
 )
 TRANSFORMER = (
     *("model/encoder=transformer", "model.encoder.layers=1", "model.encoder.self_attention.heads=2"),
+    "model.encoder.hidden_size=12",
     *("model.encoder.feed_forward_size=8", *TRANSFORMER_DECODER),
 )
 """All that draws random numbers while training; dropout of features is on by default."""

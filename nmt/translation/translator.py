@@ -115,7 +115,8 @@ class BatchTranslator:
         engine = self.engine or InferenceModel(self.model)
         # A table of all words pays where more are read, and a sentence reads several words for each of its own.
         whole = Vocabulary(precompute_inputs=sum(sizes) > self.model.head.vocabulary_size)
-        step = engine.stepper(whole) if self.shortlist_source is None else None
+        keep_weights = self.weights or bool(getattr(self.search, "coverage", 0.0))  # which ranks by them
+        step = engine.stepper(whole, keep_weights=keep_weights) if self.shortlist_source is None else None
         for rows in bucket_by_length(sizes, self.tokens):
             some = [row for row in rows if ids[row]]
             if some:
@@ -126,9 +127,8 @@ class BatchTranslator:
                     if self.shortlist_source is None
                     else self._make_vocabulary(self.shortlist_source, sentences, begun)
                 )
-                hypotheses = self._search_batch(
-                    engine, step or engine.stepper(vocabulary), vocabulary, sentences, begun
-                )
+                batch_step = step or engine.stepper(vocabulary, keep_weights=keep_weights)
+                hypotheses = self._search_batch(engine, batch_step, vocabulary, sentences, begun)
                 for row, each in zip(some, hypotheses, strict=True):
                     found[row] = each if self.weights else [h._replace(weights=None) for h in each]
             if done is not None:

@@ -133,7 +133,7 @@ def test_every_parameter_of_the_encoder_gets_a_gradient(encoder: TransformerEnco
 MODELS = {
     "transformer": tiny_runs.TRANSFORMER,
     "recurrent, transformer": (*tiny_runs.TRANSFORMER_DECODER, "attention=bahdanau"),
-    "transformer, recurrent": (*tiny_runs.TRANSFORMER[:4], "model/bridge=zero"),
+    "transformer, recurrent": (*tiny_runs.TRANSFORMER[:5], "model/bridge=zero"),
     "of other parts": (
         *tiny_runs.TRANSFORMER,
         *("attention=luong_local_p", "attention.heads=2", "attention/history=coverage"),
@@ -216,14 +216,14 @@ def test_the_aligned_layer_is_the_last_but_one() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("model.encoder.self_attention.heads=4",), r"model\.encoder\.self_attention\.heads must divide .* 6; got 4"),
+        (("model.encoder.self_attention.heads=5",), r"model\.encoder\.self_attention\.heads must divide .* 12; got 5"),
         (("model.decoder.feed_forward_size=0",), r"model\.decoder\.feed_forward_size must be at least 1; got 0"),
         (("model.decoder.dropout=1",), r"model\.decoder\.dropout must be"),
         (("model/decoder=luong", "model/bridge=dense"), r"model/bridge=dense reads the last state of a recurrent"),
     ],
 )
 def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], message: str) -> None:
-    words = tiny_runs.TRANSFORMER[:4] if "model/decoder=luong" in overrides else tiny_runs.TRANSFORMER
+    words = tiny_runs.TRANSFORMER[:5] if "model/decoder=luong" in overrides else tiny_runs.TRANSFORMER
     with pytest.raises(ConfigError, match=message):
         build.build_on_meta(settings_of(*words, *overrides), source_vocab=9, target_vocab=9, joint=True)
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
+from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
 from nmt.training import compiled
 from tests.builders import PLANS, SOURCE_VOCAB, TARGET_VOCAB, Mix, Plan, build_seq2seq, draw_normal, make_mix
 
-Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
+Forward = Callable[[Tensor, Tensor, Tensor], HeadInputs]
 
 LUONG = Plan("luong", "lstm")
 CASES = [
@@ -31,8 +32,10 @@ CASES = [
     (LUONG, make_mix("scaled_dot", "local_p", heads=4)),
     (LUONG, make_mix("concat", "local_m", "entmax15", 2)),
     (LUONG, Mix("general", "local_p", (("renormalize", True),), "softmax", 1)),
+    (LUONG, Mix("additive", "global", (), "softmax", 2, "coverage"), "copy"),
+    (Plan("conditional", "gru"), Mix("general", "local_p", (), "softmax", 1, "coverage"), "copy"),
 ]
-"""The first few have every decoder, scope and normalizer among them."""
+"""Plan, attention and head. The first few have every decoder, scope and normalizer among them."""
 
 BATCHES = [(7, 11, 17), (13, 10, 8), (3, 9, 4)]
 """Rows, source and target positions. In the first no product of any is a size of a model, which torch would confuse."""
@@ -43,7 +46,7 @@ def batch(rows: int, source: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(rows)
     lengths = torch.randint(1, source + 1, (rows,), generator=generator)
     lengths[0] = source
-    ids = torch.randint(4, SOURCE_VOCAB, (rows, source), generator=generator)
+    ids = torch.randint(4, min(SOURCE_VOCAB, TARGET_VOCAB), (rows, source), generator=generator)
     ids[torch.arange(source) >= lengths.unsqueeze(1)] = PAD
     return ids, lengths, torch.randint(4, TARGET_VOCAB, (rows, target), generator=generator)
 
@@ -53,10 +56,13 @@ def outcome(model: Seq2Seq, forward: Forward, given: tuple[Tensor, Tensor, Tenso
     model.zero_grad(set_to_none=True)
     for _ in range(2):
         with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
-            readout = forward(*given)
-        (readout * draw_normal(*readout.shape).to(readout.dtype)).sum().backward()
+            inputs = forward(*given)
+        if inputs.weights is not None:  # a captured source is padded
+            inputs = inputs._replace(weights=inputs.weights[..., : given[0].shape[1]])
+        read = [part for part in inputs if part is not None and part.is_floating_point()]
+        sum((part * draw_normal(*part.shape).to(part.dtype)).sum() for part in read).backward()
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    return torch.cat([part.detach().double().flatten() for part in (readout, *gradients)])
+    return torch.cat([part.detach().double().flatten() for part in (*read, *gradients)])
 
 
 def main() -> None:
@@ -65,14 +71,18 @@ def main() -> None:
     compiled.BLOCK = int(positions)
     is_low = format_ == "bfloat16"
     for number in map(int, chosen):
-        model = build_seq2seq(CASES[number][0], attention=CASES[number][1])
+        plan, attention, *head = CASES[number]
+        is_copying = head == ["copy"]
+        model = build_seq2seq(
+            plan, attention=attention, head="copy" if is_copying else "softmax", tied="all" if is_copying else "none"
+        )
         model = model if is_low else model.double()
         forward = compiled.CompiledForward(model, is_captured=False, backend=backend)
         distances = []
         if format_ == "dropout":
             model.decoder.readout_dropout.p = 0.5
             model.train()
-            readout = forward(*batch(50, 9, 20))
+            readout = forward(*batch(50, 9, 20)).readout
             distances.append((readout == 0).double().mean() - 0.5)
         for sizes in () if distances else BATCHES:
             plain = outcome(model, model, batch(*sizes), is_low=is_low)

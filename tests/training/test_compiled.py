@@ -110,7 +110,7 @@ def test_graphs_are_captured_on_a_gpu_only() -> None:
 def test_a_missing_compiler_is_told(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = CompiledForward(build_seq2seq(LUONG), is_captured=False)
 
-    def failing(*given: object) -> None:
+    def failing(*given: object, keep_weights: bool) -> None:
         raise problem
 
     monkeypatch.setattr(forward, "block", failing)

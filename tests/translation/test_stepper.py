@@ -1,5 +1,7 @@
 """What is made ready for search says what the model says, whatever the decoder, the precision and the vocabulary."""
 
+import itertools
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +9,16 @@ import torch
 from torch import Tensor
 
 from nmt import build
+from nmt.attention.history import HISTORIES
+from nmt.attention.normalizer import NORMALIZERS
+from nmt.attention.scope import SCOPES
+from nmt.attention.score import SCORES
+from nmt.attention.selection import SELECTIONS
 from nmt.errors import ConfigError
 from nmt.kernels.precision import has_amx
 from nmt.kernels.quantized_linear import BFloat16, Float32, Int8
+from nmt.model.decoders.table import DECODERS
+from nmt.model.heads.table import HEADS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS
 from nmt.translation.decoder_step import ReferenceStep, Vocabulary
@@ -17,6 +26,7 @@ from nmt.translation.fused_step import FusedLuongLSTM
 from nmt.translation.stepper import InferenceModel
 from nmt.trees import repeat_rows
 from tests import tiny_runs
+from tests.builders import RECURRENT_DECODERS, cover_pairs
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -52,6 +62,27 @@ PASTS = {
 }
 """Attentions that depend on their own earlier steps."""
 VOCAB = 37
+
+
+def list_mixes() -> list[tuple[str, ...]]:
+    """Choices on all axes of model and attention at once, drawn from all that there are."""
+    decoders = [(f"model/decoder={name}",) for name in RECURRENT_DECODERS]
+    axes = [
+        [*decoders, ("model.decoder.input_feeding=false",), tiny_runs.TRANSFORMER, tiny_runs.TRANSFORMER_DECODER],
+        *([(f"attention/{axis}={name}",) for name in table] for axis, table in ATTENTION.items()),
+        [(f"attention.heads={count}",) for count in (1, 2)],
+        [(f"model/head={name}",) for name in HEADS],
+    ]
+    drawn = random.Random(0)
+    choices = [tuple(drawn.choice(axis) for axis in axes) for _ in range(400)]
+    return [tuple(itertools.chain(*choices[index])) for index in cover_pairs(choices)]
+
+
+ATTENTION = {
+    **{"score": SCORES, "scope": SCOPES, "normalizer": NORMALIZERS},
+    **{"history": HISTORIES, "selection": SELECTIONS},
+}
+MIXES = list_mixes()
 AMX = pytest.mark.skipif(not has_amx("cpu"), reason="bfloat16 needs AMX")
 INT8 = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="int8 needs VNNI instructions")
 
@@ -61,9 +92,12 @@ def model(request: pytest.FixtureRequest) -> Seq2Seq:
     return make_model(*MODELS[request.param])
 
 
-def make_model(*overrides: str) -> Seq2Seq:
+SIZES = ("model.embedding_size=24", "model.decoder.hidden_size=32")
+
+
+def make_model(*overrides: str, sizes: tuple[str, ...] = SIZES) -> Seq2Seq:
     torch.manual_seed(5)
-    settings = tiny_runs.compose_config("model.embedding_size=24", "model.decoder.hidden_size=32", *overrides)
+    settings = tiny_runs.compose_config(*sizes, *overrides)
     made = build.build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)  # no bias is zero, and no gate is idle
@@ -115,6 +149,24 @@ def test_an_engine_carries_the_past_of_attention(case: str) -> None:
     model = make_model(*PASTS[case])
     assert model.decoder.attention.is_stepwise
     compare(model, InferenceModel(model), Vocabulary(), 2e-5)
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=" ".join)
+def test_an_engine_steps_as_its_model_does_for_any_two_choices(mix: tuple[str, ...]) -> None:
+    """Every pair of choices on two axes is among these; of all words, and of some."""
+    model = make_model(*tiny_runs.BASE_OVERRIDES, *mix, sizes=())
+    compare(model, InferenceModel(model), Vocabulary(), 2e-5)
+    words = torch.tensor([0, 1, 2, 3, *range(6, VOCAB, 3)])
+    compare(model, InferenceModel(model), Vocabulary(words, torch.ones(3, len(words), dtype=torch.bool)), 2e-5)
+
+
+def test_every_choice_is_among_them() -> None:
+    named = set(itertools.chain(*MIXES))
+    for axis, table in ATTENTION.items():
+        assert {f"attention/{axis}={name}" for name in table} <= named
+    assert {f"model/head={name}" for name in HEADS} <= named
+    assert {f"model/decoder={name}" for name in DECODERS} <= named
+    assert "model/encoder=transformer" in named
 
 
 @pytest.mark.parametrize("many", [False, True])
