@@ -119,8 +119,14 @@ def _check(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
     if _is_annotation(schema):
         return _convert(value, schema, path, problems)
     if not isinstance(value, Mapping):
-        keys = "name and settings" if isinstance(schema, Variants) else "settings"
-        problems.append(f"{path or 'The config'} must be a group of {keys}; got {format_value(value)}.")
+        is_choice = isinstance(schema, Variants)
+        keys = "name and settings" if is_choice else "settings"
+        hint = (
+            f" Write {path}.name={value}."
+            if is_choice and path and isinstance(value, str) and value in schema.table
+            else ""
+        )
+        problems.append(f"{path or 'The config'} must be a group of {keys}; got {format_value(value)}.{hint}")
         return {}
     if isinstance(schema, Variants):
         return _check_variant(value, schema, path, problems)

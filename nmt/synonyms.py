@@ -44,6 +44,8 @@ training.validation.metric: metric_for_best_model early_stopping_metric eval_met
 model.encoder.layers, model.decoder.layers: layers num_layers n_layers depth enc_layers dec_layers nlayers
 model.encoder.hidden_size, model.decoder.hidden_size: hidden hidden_dim hidden_units rnn_size d_model dim
     hid_dim enc_rnn_size nhid
+model.encoder.feed_forward_size, model.decoder.feed_forward_size: d_ff ffn_dim dim_feedforward ffn_embed_dim
+    transformer_ff ff_size feed_forward_dim
 model.embedding_size: emb_size embed_dim emb_dim embedding_dim word_vec_size emb dim_emb
 model.dropout.embedding, model.dropout.readout, model.encoder.dropout, model.decoder.dropout: dropout drop
     dropout_rate p_dropout emb_dropout attention_dropout

@@ -232,6 +232,7 @@ def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], message: str) 
     ("override", "message"),
     [
         ("model.encoder.self_attention.score.name=location", "is not one of its variants"),
+        ("model.encoder.self_attention.score=additive", r"Write model\.encoder\.self_attention\.score\.name=additive"),
         ("model.encoder.self_attention.score.hiden_size=3", "Did you mean hidden_size"),
         ("model.decoder.self_attention.normalizer.name=monotonic", "is not one of its variants"),
         ("+model.decoder.self_attention.scope.name=global", "model.decoder.self_attention.scope is not a setting"),
