@@ -49,6 +49,8 @@ def run_command(name: str, task: Callable[[dict[str, Any]], None], *, aliases: M
         mistakes += answer(name, task, aliases or {})
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as problem:
+        mistakes += explain_output_problem(problem)
     except Exception as problem:
         if (text := explain_exhaustion(problem)) is None:
             raise

@@ -1,11 +1,13 @@
 """What is wrong with a command line, and how it is written: Hydra's own messages are for those who know Hydra."""
 
 import difflib
+import os
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nmt.composition.long_names import explain_long_name
 from nmt.composition.paths import find_config_folder
 from nmt.config import suggest
 from nmt.renames import SETTINGS
@@ -56,6 +58,8 @@ def find_syntax_problem(words: Sequence[str]) -> str | None:
         known = key in HYDRA_SHORT_OPTIONS or (
             word.startswith("--") and any(option.startswith(key) for option in HYDRA_OPTIONS)
         )
+        if (problem := explain_long_name(key, value, chooses=is_group(key))) is not None:
+            return problem
         if word.startswith("-") and not known:
             return f"{word} is not an option. Settings have no dashes: {word.lstrip('-')}{'' if equals else '=...'}"
         if equals and not key.strip("~ "):
@@ -265,7 +269,7 @@ def find_group_choices(words: Sequence[str]) -> list[str]:
 
 def is_group(key: str) -> bool:
     """Whether options can be chosen for this key, in Hydra's spelling with slashes."""
-    return bool(re.fullmatch(r"\w+(/\w+)*", key)) and (Path(find_config_folder()) / key).is_dir()
+    return bool(re.fullmatch(r"\w+(/\w+)*", key)) and os.path.isdir(Path(find_config_folder()) / key)
 
 
 def _list_options(problem: Any) -> list[str]:
