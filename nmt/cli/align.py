@@ -1,11 +1,10 @@
 """nmt-align: word links of given translations, from the attention of a model that is made to produce them."""
 
 import json
-import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
@@ -14,37 +13,22 @@ from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.data.beginnings import check_lengths
 from nmt.data.pharaoh import read_gold
-from nmt.errors import ConfigError, DataError, ModelError
+from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
+from nmt.inference.pictures import HeatmapSettings, check_folder, draw_heatmaps
 from nmt.inference.streams import open_writer, read_parallel_lines
 from nmt.printable import print_text
+from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
-    from nmt.evaluation.alignment import AlignmentScores, Gold, Link
+    from nmt.evaluation.alignment import AlignmentScores, Link
     from nmt.model_folder import LoadedModel
-    from nmt.report.formats import Format
     from nmt.translation.translator import BatchTranslator, Position
-
-logger = logging.getLogger(__name__)
 
 CHUNK_PAIRS = 1000
 CHUNK_WEIGHTS = 2**22
 """Pairs, and weights of all of them, that are aligned before their links are written, so that memory is bounded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeatmapSettings:
-    """Pictures of the weights of the first `limit` pairs, in `folder`; None for no pictures. `formats`: each picture is
-    a file of every one of these."""
-
-    folder: str | None
-    limit: int
-    formats: list[Literal["png", "pdf", "svg"]]
-
-    def __post_init__(self) -> None:
-        if self.limit < 0:
-            raise ConfigError(f"heatmaps.limit is a number of pairs and must be 0 or more; got {self.limit}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +77,7 @@ def run_task(composed: dict[str, Any]) -> None:
     settings = config.build(
         AlignSettings, checked_settings, extract=config.build_variant(EXTRACTIONS, checked_settings.pop("extract"))
     )
+    check_files(settings)
     source, target = read_parallel_lines(settings.source, settings.target, settings.errors)
     gold = None
     if settings.gold is not None:
@@ -124,6 +109,23 @@ def run_task(composed: dict[str, Any]) -> None:
             draw_heatmaps(settings.heatmaps, weights, source, target, gold, part.start)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
+
+
+def check_files(settings: AlignSettings) -> None:
+    """Raises ConfigError and DataError where something would be overwritten, or pictures cannot be written."""
+    inputs = {"source": settings.source, "target": settings.target, "gold": settings.gold}
+    given = [path for path in (*inputs.values(), settings.output) if path is not None]
+    pictures = settings.heatmaps.list_pictures({os.path.basename(os.path.realpath(path)) for path in given})
+    check_distinct(
+        {
+            **inputs,
+            "model": list_model_paths([settings.model["folder"]]),
+            "reverse": list_model_paths([] if settings.reverse is None else [settings.reverse]),
+        },
+        {"output": settings.output, "heatmaps.folder": pictures},
+        {"heatmaps.folder": settings.heatmaps.folder},
+    )
+    check_folder(settings.heatmaps)
 
 
 def split_pairs(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> Iterator[slice]:
@@ -182,47 +184,6 @@ def symmetrize_links(forward: "Sequence[set[Link]]", backward: "Sequence[set[Lin
     from nmt.evaluation.alignment import reverse, symmetrize
 
     return [symmetrize(links, reverse(others), method) for links, others in zip(forward, backward, strict=True)]
-
-
-def draw_heatmaps(
-    heatmaps: HeatmapSettings,
-    weights: Sequence[Any],
-    source: Sequence[str],
-    target: Sequence[str],
-    gold: "Sequence[Gold] | None",
-    first: int,
-) -> None:
-    """Pictures of those of the pairs first, first + 1, ... that are to be drawn."""
-    if heatmaps.folder is None or first >= heatmaps.limit:
-        return
-    folder = Path(heatmaps.folder).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
-            words = source[place].split(), target[place].split()
-            pictures = render_heatmap(each, *words, place + 1, None if gold is None else gold[place], heatmaps.formats)
-            for ending, picture in pictures.items():
-                (folder / f"{place + 1:03d}.{ending}").write_bytes(picture)
-    except OSError as problem:
-        raise DataError(f"heatmaps.folder={folder} cannot be written: {problem.strerror}.") from None
-
-
-def render_heatmap(
-    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: "Sequence[Format]"
-) -> dict[str, bytes]:
-    """The picture of one pair in each format; none, with a warning, where it is too large or cannot be drawn: links are
-    worth more than pictures of them."""
-    from nmt.report.formats import encode
-    from nmt.report.heatmap import draw_heatmap, explain_size
-
-    if (reason := explain_size(weights)) is None:
-        try:
-            figure = draw_heatmap(weights, source, target, title=f"line {number}", gold=gold)
-            return {ending: encode(figure, ending, dpi=120) for ending in formats}
-        except Exception as problem:  # of the library that draws
-            reason = repr(problem)
-    logger.warning("line %d is not drawn (heatmaps.folder): %s", number, reason)
-    return {}
 
 
 def format_table(scores: "AlignmentScores", count: int, signature: str) -> str:

@@ -15,8 +15,9 @@ from nmt.data.beginnings import check_lengths
 from nmt.errors import ConfigError, DataError
 from nmt.inference.answers import to_finite
 from nmt.inference.inference import InferenceSettings, check_max_length, find_model_folders, load_all
-from nmt.inference.streams import is_same, open_writer, read_parallel_lines
+from nmt.inference.streams import open_writer, read_parallel_lines
 from nmt.printable import cut_middle, print_text
+from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
     from nmt.data.tokenizer import Tokenizers
@@ -50,10 +51,9 @@ class ScoreSettings(InferenceSettings):
                 "nbest=FILE, whose lines are `number ||| translation`, with the number of the source line from 0."
             )
         check_max_length(self.max_length)
-        for name in ("source", "target", "nbest"):
-            path = getattr(self, name)
-            if path is not None and self.output is not None and is_same(path, self.output):
-                raise ConfigError(f"{name} and output are one file, {path}, whose text would be lost. Choose another.")
+        models = list_model_paths(find_model_folders(self.model["folder"]))
+        inputs = {"source": self.source, "target": self.target, "nbest": self.nbest, "model": models}
+        check_distinct(inputs, {"output": self.output})
 
 
 class ScoringPair(NamedTuple):

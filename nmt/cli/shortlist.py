@@ -12,7 +12,8 @@ from nmt.data.lines import Errors
 from nmt.errors import ConfigError, DataError
 from nmt.inference.streams import read_parallel_lines
 from nmt.printable import escape_controls, print_text
-from nmt.storage.untrusted_paths import find_model_folder
+from nmt.storage.distinct_paths import check_distinct
+from nmt.storage.untrusted_paths import LEXICON, find_model_folder
 
 if TYPE_CHECKING:
     from nmt.data.encoded import RaggedIds
@@ -54,6 +55,7 @@ def run_task(composed: dict[str, Any]) -> None:
     """Learns a lexicon and writes it beside the model."""
     settings = config.build(ShortlistSettings, config.check(composed, ShortlistSettings))
     folder = find_model_folder(Path(settings.model["folder"]).expanduser())
+    check_distinct({"source": settings.source, "target": settings.target}, {"model": folder / LEXICON})
     text = read_parallel_lines(settings.source, settings.target, settings.errors)
 
     import torch

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,11 +21,12 @@ from nmt.inference.inference import InferenceSettings, build_translator, find_mo
 from nmt.inference.inputs import STDIN, FileNames, find_files, gather_lines, has_pauses, is_reader_gone
 from nmt.inference.parts import encode_parts, translate_sentences, warn_of_long
 from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
-from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_resumable
+from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_plain, open_resumable
 from nmt.inference.sentences import split_sentences
-from nmt.inference.streams import CHUNK_CHARACTERS, is_same, is_special, open_writer, split_chunks
+from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.workers import ChunkFn, map_in_order
+from nmt.storage.distinct_paths import check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
@@ -146,10 +147,18 @@ def plan_jobs(settings: TranslateSettings) -> list[TranslationJob]:
             )
         if len({job.output for job in jobs}) < len(jobs):
             raise ConfigError(f"Two inputs have one name, so {output} cannot hold a file for each. Choose output=FILE.")
-    for job in jobs:
-        for file in job.inputs:
-            if job.output is not None and is_same(file, job.output):
-                raise ConfigError(f"input and output are one file, {file}, whose text would be lost. Choose another.")
+    models = find_model_folders(settings.model["folder"])
+    check_distinct(
+        {
+            "input": [file for file in inputs if file != STDIN],
+            "prefix": None if settings.prefix == COLUMN else settings.prefix,
+            "model": list_model_paths(models),
+        },
+        {
+            "output": [job.output for job in jobs if job.output is not None],
+            "show": None if settings.show in (NOTHING, *TERMINAL_VIEWS) else settings.show,
+        },
+    )
     return jobs
 
 
@@ -169,7 +178,7 @@ def open_job_output(
 ) -> AbstractContextManager[ResumableOutput]:
     """Where answers go; if files become a file, it can be gone on with, unless all of it is to be shown."""
     if has_pauses(job.inputs) or job.output is None or is_special(job.output) or settings.show != NOTHING:
-        return open_plain_output(job.output, text)
+        return open_plain(job.output, text)
     ignored = {"model", "input", "output", "device", "threads", "kernels", "processes", "show"}
     output_settings = {key: value for key, value in asdict(settings).items() if key not in ignored}
     lexicon = settings.shortlist.get("name") != "none"
@@ -178,13 +187,6 @@ def open_job_output(
     return open_resumable(
         job.output, {**output_settings, "model": fingerprints}, lambda: read_input(job.inputs, prefix, errors)
     )
-
-
-@contextmanager
-def open_plain_output(path: str | None, text: Iterator[str]) -> Iterator[ResumableOutput]:
-    """Where answers go at once, or whole or not at all."""
-    with open_writer(path) as put:
-        yield ResumableOutput(text, 0, lambda chunk, answers: put(answers))
 
 
 def add_offsets(parts: Iterable[list[str]], *, first: int) -> Iterator[tuple[int, list[str]]]:

@@ -1,6 +1,7 @@
 """A comparison from its words to its tables: what nmt-compare and `nmt.compare` do."""
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -12,12 +13,18 @@ from nmt.composition.overrides import quote
 from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls
+from nmt.runs.summary import check_own_folder
+from nmt.storage.distinct_paths import check_distinct
 
 if TYPE_CHECKING:
+    from nmt.comparison.plan import Job
     from nmt.report.comparison import Comparison
 
 TABLE_NAME = "comparison"
 """The name of the table's files, before .txt, .md, .csv, .tex and .json."""
+
+TABLE_FILES = (*(f"{TABLE_NAME}.{ending}" for ending in ("json", "txt", "md", "csv", "tex")), "report.html")
+"""What a comparison writes into its folder, beside figures and runs."""
 
 MAX_SEEDS = 10_000
 """As many as a comparison has runs."""
@@ -78,14 +85,17 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
     """
     from nmt.comparison import catalog, ensembles, plan, results
     from nmt.comparison.launchers import LAUNCHER
+    from nmt.storage.files import remove_unfinished
     from nmt.storage.run_lock import lock
 
+    output = Path(settings.output)
+    if not os.path.lexists(output / f"{TABLE_NAME}.json"):
+        check_own_folder(output, "outputs/comparisons/mine")
     launcher = config.build_variant(
         LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"]
     )
     launcher.check()
     check_spelling(overrides)
-    output = Path(settings.output)
     comparison_name = settings.comparison.get("name")
     named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
     jobs = plan.plan_jobs(
@@ -100,7 +110,9 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
     baseline = plan.find_baseline(jobs, default_baseline if settings.baseline is None else settings.baseline)
     ensemble_rows = ensembles.plan_ensembles(jobs, settings.ensembles, output)
     check_output_is_free(output)
+    check_nothing_is_lost(jobs, None if named_comparison is None else named_comparison.path, output)
     with lock(output):
+        remove_unfinished(output, TABLE_FILES)
         signal_number = launcher.work(jobs, at_once=settings.jobs)
         if signal_number:
             raise ComparisonInterrupt(signal_number)
@@ -116,19 +128,26 @@ def check_output_is_free(output: Path) -> None:
     from nmt.runs import run_folder
 
     table = f"{TABLE_NAME}.json"
-    names = [
-        table,
-        *(f"{TABLE_NAME}.{ending}" for ending in ("txt", "md", "csv", "tex")),
-        "report.html",
-        run_folder.FIGURES,
-    ]
-    existing = [name for name in names if (output / name).exists()]
+    existing = [name for name in (*TABLE_FILES, run_folder.FIGURES) if os.path.lexists(output / name)]
     if run_folder.is_run_folder(output) or (existing and table not in existing):
         contents = "a run of nmt-train" if run_folder.is_run_folder(output) else ", ".join(existing)
         raise ConfigError(
             f"{output} holds {contents}, which a comparison would overwrite. Choose another output=..., or move that "
             "away."
         )
+
+
+def check_nothing_is_lost(jobs: "Sequence[Job]", path: Path | None, output: Path) -> None:
+    """Raises ConfigError where the comparison would write over the file of its variants, or over the text of a run."""
+    from nmt.comparison.results import FAILURE_FILE, LOG_FILE
+    from nmt.runs import run_folder
+
+    inputs: dict[str, set[str]] = {"comparison": set() if path is None else {str(path)}}
+    for job in jobs:
+        for setting, paths in run_folder.list_input_files(job.settings).items():
+            inputs.setdefault(setting, set()).update(paths)
+    logs = [job.folder / name for job in jobs for name in (FAILURE_FILE, LOG_FILE)]
+    check_distinct(inputs, {"output": [*(output / name for name in (*TABLE_FILES, run_folder.FIGURES)), *logs]})
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -171,6 +190,7 @@ def write_tables(comparison: "Comparison", output: Path) -> None:
     from nmt.report.comparison import format_csv, format_json, format_markdown, format_text
     from nmt.report.latex import format_latex
     from nmt.runs.report import write_comparison
+    from nmt.storage.files import write_atomically
 
     table = escape_controls(format_text(comparison), keep="\n")
     contents = {
@@ -181,5 +201,5 @@ def write_tables(comparison: "Comparison", output: Path) -> None:
     }
     contents["tex"] = format_latex(comparison)
     for ending, content in contents.items():
-        (output / f"{TABLE_NAME}.{ending}").write_bytes(content.encode("utf-8", "backslashreplace"))
+        write_atomically(output / f"{TABLE_NAME}.{ending}", content.encode("utf-8", "backslashreplace"))
     write_comparison(comparison, output)

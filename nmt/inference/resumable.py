@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from nmt.errors import DataError, NmtError
-from nmt.inference.streams import PART_PREFIX, encode_lines, open_file
+from nmt.inference.streams import encode_lines, explain_unwritable, open_writer
+from nmt.storage.json_files import MAX_JSON_BYTES
 from nmt.storage.locks import lock_file
-from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file, list_model_files
+from nmt.storage.new_files import TEMPORARY_PREFIX, ForeignFileError, copy_permissions, open_own, open_replacement
+from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file, list_model_files, parse_json
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_SUFFIX = ".json"
+NOTE_SUFFIX = ".json"
 """Ends the name of the note on an output that is not yet whole."""
 
 
@@ -27,6 +29,13 @@ class TranslationProgress(NamedTuple):
     lines: int
     read: str
     bytes: int
+
+
+class ProgressNote(NamedTuple):
+    """What lies beside a part of an output: what it is of, and how far it is."""
+
+    job: Any
+    progress: TranslationProgress
 
 
 class LineHash:
@@ -58,65 +67,118 @@ def open_resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterato
     """An output file that appears when it is whole, and is begun where an earlier command with the same job stopped.
 
     `read` gives the lines of the input from their start. An earlier command's part is used if its note has the same
-    `job` and the lines it had read are those that are read now; else all begins anew. What ends in an NmtError is not
-    kept. Raises DataError if the file cannot be written, or is being written.
+    `job` and the lines it had read are those that are read now; else all begins anew. Where something else has the name
+    of a part or its note, it is left alone, with a warning, and the output is written without them. What ends in an
+    NmtError is not kept. Raises DataError if the file cannot be written, or is being written.
     """
     final = Path(path).expanduser().resolve()
-    part_path, progress_path = (final.with_name(f"{PART_PREFIX}{final.name}{end}") for end in ("", PROGRESS_SUFFIX))
-    text, line_hash = read(), LineHash()
-    with open_file(part_path, path, "ab") as file:
-        lock_or_raise(file, path)
-        progress = read_progress(progress_path, job)
+    part_path, note_path = (final.with_name(f"{TEMPORARY_PREFIX}{final.name}{end}") for end in ("", NOTE_SUFFIX))
+    try:
+        file, note = open_part(part_path, note_path, path)
+    except ForeignFileError as problem:
+        logger.warning(
+            "%s. It is left as it is, and %s is written all the same, but anew if this command is stopped. Remove it, "
+            "or choose another output",
+            problem,
+            path,
+        )
+        with open_plain(path, read()) as output:
+            yield output
+        return
+    with file:
+        copy_permissions(final, file)
+        text, line_hash = read(), LineHash()
+        progress = note.progress if note is not None and note.job == json.loads(json.dumps(job)) else None
         if progress is not None and (
             progress.bytes > part_path.stat().st_size or hash_answered_lines(text, line_hash, progress) != progress.read
         ):
             text, line_hash, progress = read(), LineHash(), None
         file.truncate(0 if progress is None else progress.bytes)
+        file.seek(0, os.SEEK_END)
         first = line_hash.lines
+
+        def write_note(lines: Iterable[str]) -> None:
+            now = TranslationProgress(read=line_hash.update(lines), lines=line_hash.lines, bytes=file.tell())
+            with open_replacement(note_path, sync=False) as noting:
+                noting.write(json.dumps({"job": job, **now._asdict()}).encode())
 
         def write_answers(lines: list[str], answers: Iterable[str]) -> None:
             file.write(encode_lines(answers))
             file.flush()
             os.fsync(file.fileno())
-            now = TranslationProgress(read=line_hash.update(lines), lines=line_hash.lines, bytes=file.tell())
-            temporary = progress_path.with_name(f"{progress_path.name}.new")
-            temporary.write_text(json.dumps({"job": job, **now._asdict()}), encoding="utf-8")
-            temporary.replace(progress_path)
+            write_note(lines)
 
         try:
+            write_note([])  # before the first answer, so that no part is without one
             yield ResumableOutput(text, first, write_answers)
         except NmtError:
             part_path.unlink(missing_ok=True)
-            progress_path.unlink(missing_ok=True)
+            note_path.unlink(missing_ok=True)
             raise
         except KeyboardInterrupt:
             logger.warning("interrupted after line %d; the same command goes on there", line_hash.lines)
             raise
-        part_path.replace(final)
-        progress_path.unlink(missing_ok=True)
+        with explain_unwritable(path):
+            part_path.replace(final)
+        note_path.unlink(missing_ok=True)
 
 
-def lock_or_raise(file: BinaryIO, display_path: str) -> None:
-    """Raises DataError if another process writes this file."""
+@contextmanager
+def open_plain(path: str | None, text: Iterator[str]) -> Iterator[ResumableOutput]:
+    """Where answers go at once, or whole or not at all."""
+    with open_writer(path) as put:
+        yield ResumableOutput(text, 0, lambda lines, answers: put(answers))
+
+
+def open_part(part_path: Path, note_path: Path, display_path: str) -> tuple[BinaryIO, ProgressNote | None]:
+    """The part of an output that an earlier command left, with its note, or a new one, without; locked.
+
+    Raises ForeignFileError where one of the two is none that this program can have left, and DataError where another
+    process is writing them, or they cannot be written.
+    """
+    is_new = not os.path.lexists(part_path)
+    with explain_unwritable(display_path):
+        file = open_own(part_path, "ab")
+    assert file is not None  # it is made
+    try:
+        lock_or_raise(file, part_path, display_path)
+        note = read_note(note_path)
+        if note is None and os.fstat(file.fileno()).st_size:
+            raise ForeignFileError(f"{part_path} has no {note_path.name} beside it, as a part of an output has")
+    except NmtError as problem:
+        if is_new and isinstance(problem, ForeignFileError):
+            part_path.unlink(missing_ok=True)
+        file.close()
+        raise
+    return file, note
+
+
+def lock_or_raise(file: BinaryIO, path: Path, display_path: str) -> None:
+    """Raises DataError if another process writes this file, or has just given it its final name."""
+    is_busy = False
     try:
         lock_file(file.fileno())
     except BlockingIOError:
-        raise DataError(
-            f"{display_path} is being written by another command. Wait for it, or choose another output."
-        ) from None
+        is_busy = True
     except OSError as problem:
         logger.warning("%s cannot be locked (%s): see to it that no second command writes it", display_path, problem)
+    if is_busy or not os.path.lexists(path) or not os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+        raise DataError(f"{display_path} is being written by another command. Wait for it, or choose another output.")
 
 
-def read_progress(path: Path, job: Mapping[str, Any]) -> TranslationProgress | None:
-    """What an earlier command with the same job noted; None if there is nothing that can be used."""
+def read_note(path: Path) -> ProgressNote | None:
+    """The note on a part; None where there is none. Raises ForeignFileError where it is none that was written whole."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("job") == json.loads(json.dumps(job)):
-            return TranslationProgress(int(content["lines"]), str(content["read"]), int(content["bytes"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if (file := open_own(path, "rb", max_bytes=MAX_JSON_BYTES)) is None:
+            return None
+        with file:
+            content = parse_json(file.read(MAX_JSON_BYTES))
+        progress = TranslationProgress(content["lines"], str(content["read"]), content["bytes"])
+        if type(progress.lines) is int and type(progress.bytes) is int and min(progress.lines, progress.bytes) >= 0:
+            return ProgressNote(content["job"], progress)
+    except (ValueError, KeyError, TypeError, RecursionError, OSError):
         pass
-    return None
+    raise ForeignFileError(f"{path} is no note on a part of an output")
 
 
 def hash_answered_lines(text: Iterator[str], line_hash: LineHash, progress: TranslationProgress) -> str:

@@ -1,19 +1,16 @@
 """Lines in as they arrive, lines out whole or not at all: where a command touches streams and files."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from nmt.data import lines
 from nmt.errors import DataError
 from nmt.printable import escape_controls
-
-PART_PREFIX = ".writing-"
-"""Begins the name of a file that is not yet whole."""
+from nmt.storage.new_files import open_replacement
 
 FIRST_CHUNK = 32
 CHUNK_CHARACTERS = 500_000
@@ -63,24 +60,12 @@ def open_writer(path: str | None) -> Iterator[WriteFn]:
         yield lambda text: write_lines(sys.stdout.buffer, map(escape, text))
         return
     final = Path(path).expanduser().resolve()
-    is_direct = is_special(path)
-    part_path = final if is_direct else final.with_name(f"{PART_PREFIX}{final.name}")
-    try:
-        with open_file(part_path, path) as file:
-            yield lambda text: write_lines(file, text)
-            if not is_direct:
-                os.fsync(file.fileno())
-        if not is_direct:
-            part_path.replace(final)
-    finally:
-        if not is_direct:
-            part_path.unlink(missing_ok=True)
-
-
-def is_same(first: str, second: str) -> bool:
-    """Whether two paths are of one regular file that is there."""
-    one, other = (Path(path).expanduser() for path in (first, second))
-    return one.is_file() and other.is_file() and one.samefile(other)
+    with ExitStack() as stack:
+        with explain_unwritable(path):
+            file = stack.enter_context(final.open("wb") if is_special(path) else open_replacement(final))
+        yield lambda text: write_lines(file, text)
+        with explain_unwritable(path):
+            stack.close()
 
 
 def is_special(path: str) -> bool:
@@ -89,10 +74,11 @@ def is_special(path: str) -> bool:
     return final.exists() and not final.is_file()
 
 
-def open_file(file: Path, display_path: str, mode: Literal["wb", "ab"] = "wb") -> BinaryIO:
-    """A file to write; raises DataError with the name that was asked for."""
+@contextmanager
+def explain_unwritable(display_path: str) -> Iterator[None]:
+    """Turns an OSError inside into a DataError with the name that was asked for."""
     try:
-        return file.open(mode)
+        yield
     except OSError as problem:
         raise DataError(
             f"{display_path} cannot be written: {problem.strerror}. Choose a file in a folder that can."

@@ -19,12 +19,16 @@ CHECKPOINTS = "checkpoints"
 FIGURES = "figures"
 LOG = "train.log"
 METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
 
 RUN_FILES = (
     *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
     *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
 )
 """What a run writes, and so what it must not find in a folder that is not its own."""
+
+UNFINISHED_FILES = tuple(name for name in RUN_FILES if name not in (FIGURES, CHECKPOINTS))
+"""What a run that was killed may have left half written in its folder."""
 
 FORMAT = 1
 """Of a run folder. A folder whose run.json has no format is none of ours."""

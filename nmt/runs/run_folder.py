@@ -30,6 +30,8 @@ from nmt.runs.run_files import (
     RUN,
     RUN_FILES,
     SCORES,
+    TENSORBOARD,
+    UNFINISHED_FILES,
     find_changed_settings,
     flatten,
     is_finished,
@@ -37,6 +39,7 @@ from nmt.runs.run_files import (
     read_settings,
 )
 from nmt.storage.checkpoints import Checkpoints
+from nmt.storage.distinct_paths import check_distinct
 from nmt.storage.files import (
     check_kinds,
     explain_disk_errors,
@@ -110,8 +113,8 @@ def initialize(folder: Path, settings: Mapping[str, Any], command: str) -> None:
     check(folder, settings)
     with explain_disk_errors("begin a run in", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for place in (folder, folder / FIGURES):
-            remove_unfinished(place)
+        remove_unfinished(folder, UNFINISHED_FILES)
+        remove_unfinished(folder / FIGURES)
         if not is_run_folder(folder):
             write_run_json(folder, settings, command, {})
         (folder / SCORES).unlink(missing_ok=True)
@@ -122,20 +125,22 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     """Whether a run with these settings may write to a folder. Reads only.
 
     Raises CheckpointError if it holds a run with other settings, or any run where `resume` is never, or files of the
-    names that a run writes, but that none has written, and where it is a file, or would lie in one.
+    names that a run writes, but that none has written, and where it is a file, or would lie in one; ConfigError where
+    the run would write over its own text.
     """
     there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), None)
     if there is not None and not there.is_dir():
         raise CheckpointError(f"{folder} cannot be a run folder: {there} is a file. Choose another output=...")
-    check_kinds(folder, (RUN,), folders=())
+    check_kinds(folder, (RUN, TENSORBOARD), folders=(TENSORBOARD,))
     if not is_run_folder(folder):
-        if found := [name for name in RUN_FILES if (folder / name).exists()]:
+        if found := [name for name in RUN_FILES if os.path.lexists(folder / name)]:
             raise CheckpointError(
                 f"{folder} is no run folder, yet holds {', '.join(found)}, which a run would overwrite. Choose another "
                 "output=..., or move these away."
             )
         return
     check_kinds(folder, RUN_FILES, folders=(FIGURES, CHECKPOINTS))
+    check_distinct(list_input_files(settings), {"output": [folder / name for name in RUN_FILES]})
     config = folder / CONFIG
     begun = (folder / CHECKPOINTS).is_dir() and config.exists()
     if begun and settings["resume"] == "never":
@@ -152,6 +157,12 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
             "Choose another output=..., or give the settings that the run began with. To train its model further "
             f"with other settings or text: from={folder} init={folder} and another output=...",
         )
+
+
+def list_input_files(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a run may read, by setting: every text in the settings of data and tokenizer, some of which name files."""
+    given = flatten({name: settings.get(name, {}) for name in ("data", "tokenizer")})
+    return {key: [value] for key, value in given.items() if isinstance(value, str)}
 
 
 def write_run_json(folder: Path, settings: Mapping[str, Any], command: str, facts: Mapping[str, Any]) -> None:

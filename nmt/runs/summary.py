@@ -1,5 +1,6 @@
 """What a run came to, for a person; and whether it came to it before. Known before torch is imported."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from nmt import config
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls
 from nmt.runs.outcome import RunResult, read_run_result
+from nmt.runs.run_files import is_run_folder
 
 
 def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
@@ -34,10 +36,24 @@ def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
 
 
 def get_output_folder(settings: dict[str, Any]) -> Path:
-    """The run folder. Raises ConfigError where it has no name."""
+    """The run folder. Raises ConfigError where it has no name, or is no folder of its own."""
     if not settings["output"].strip():
         raise ConfigError("output= names no folder; write output=outputs/mine, or leave it out.")
-    return Path(settings["output"])
+    folder = Path(settings["output"])
+    if not is_run_folder(folder):
+        check_own_folder(folder, "outputs/mine")
+    return folder
+
+
+def check_own_folder(folder: Path, example: str) -> None:
+    """Raises ConfigError for the current folder, those that it lies in, such as /, and the home folder: what is written
+    there would lie among other files."""
+    here, real = Path.cwd(), Path(os.path.realpath(folder))
+    if real in (here, *here.parents, Path(os.path.realpath(os.path.expanduser("~")))):
+        kind = "the current folder" if real == here else "a folder of many others"
+        raise ConfigError(
+            f"output={folder} is {kind}, {real}, and what is written needs one of its own. Write output={example}."
+        )
 
 
 def format_outcome(outcome: RunResult) -> str:

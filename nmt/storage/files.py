@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +19,8 @@ from nmt.storage.json_files import check_kinds as check_kinds
 from nmt.storage.json_files import check_regular
 from nmt.storage.json_files import format_json as format_json
 from nmt.storage.json_files import read_json as read_json
-
-TEMPORARY_PREFIX = ".writing-"
-"""Begins the name of what is not yet whole."""
+from nmt.storage.new_files import TEMPORARY_PREFIX as TEMPORARY_PREFIX
+from nmt.storage.new_files import list_unfinished, open_replacement
 
 FULL_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 """No space left on the device, or none left to this user."""
@@ -116,24 +115,15 @@ def write_json(path: Path, value: Any) -> None:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file that at every instant is as it was or as it is to be, whatever kills the program. Text is UTF-8.
 
-    Raises CheckpointError if it cannot be written; what was there then stays.
+    A link there is replaced, not followed. Raises CheckpointError if it cannot be written; what was there then stays.
     """
-    written = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
-    with explain_disk_errors("write", path):
-        try:
-            with written.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(written, path)
-        except OSError:
-            written.unlink(missing_ok=True)
-            raise
+    with explain_disk_errors("write", path), open_replacement(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Removes what dead runs left unfinished in a folder."""
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+def remove_unfinished(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Removes what dead runs left unfinished in a folder: all of it, or only what was to be files of these names."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*") if names is None else list_unfinished(folder, names):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +19,25 @@ NAME = ".lock"
 """Stays when the run has ended: a lock file that were removed could be locked by two at once."""
 
 
+OWN_CONTENT = re.compile(rb"process \d+ on |\0*\Z")
+"""How the content of a lock begins; zeros are what a disk had yet to write."""
+
+FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""A link there is not followed, and no pipe waited for."""
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Makes the folder; inside, no other process can enter the same block for it.
 
-    Raises CheckpointError at once if another process is in it, naming that process. On a file system without locks,
-    such as some network drives, it says so and goes on.
+    Raises CheckpointError at once if another process is in it, naming that process, and if something else has the name
+    of the lock. On a file system without locks, such as some network drives, it says so and goes on.
     """
     with explain_disk_errors("begin a run in", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | FLAGS, 0o666)
     try:
+        _check_own(descriptor, folder)
         try:
             lock_file(descriptor)
         except BlockingIOError:
@@ -43,6 +53,16 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _check_own(descriptor: int, folder: Path) -> None:
+    """Raises CheckpointError for what no run has written, and what is therefore not written over."""
+    is_own = stat.S_ISREG(os.fstat(descriptor).st_mode) and OWN_CONTENT.match(os.read(descriptor, 200))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    if not is_own:
+        raise CheckpointError(
+            f"{folder / NAME} is no lock of a run, and is left as it is. Move it away, or choose another output=..."
+        )
 
 
 def _read_holder(descriptor: int) -> str:

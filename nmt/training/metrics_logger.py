@@ -14,6 +14,7 @@ from nmt.storage.untrusted_paths import parse_json
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
 
 ROW_KINDS = ("train", "validation", "skipped")
 """Of rows."""
@@ -139,4 +140,5 @@ def _open_tensorboard(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+    with explain_disk_errors("write", folder / TENSORBOARD):
+        return SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1)

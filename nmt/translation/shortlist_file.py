@@ -10,6 +10,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import CheckpointError, ConfigError, ModelError
 from nmt.printable import shorten
 from nmt.storage.files import MAX_HEADER_BYTES, explain_disk_errors, load_tensors, read_header, save_tensors
+from nmt.storage.new_files import open_replacement
 from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file
 from nmt.translation.shortlist import Lexicon
 
@@ -39,19 +40,13 @@ def check_size(tokenizers: Tokenizers, *, max_translations: int) -> None:
 def save(folder: Path, tokenizers: Tokenizers, lexicon: Lexicon) -> Path:
     """Puts a lexicon of these tokenizers' pieces into a model folder; it appears there whole or not at all.
 
-    What has its name, or that of the unfinished file, is replaced; a link there is not followed. Raises CheckpointError
-    if it cannot be written.
+    What has its name is replaced; a link there is not followed. Raises CheckpointError if it cannot be written.
     """
-    path, writing = folder / NAME, folder / f".writing-{NAME}"
+    path = folder / NAME
     tensors = {name: torch.from_numpy(array) for name, array in lexicon._asdict().items()}
-    with explain_disk_errors("write", path, ADVICE):
-        writing.unlink(missing_ok=True)
-        try:
-            digest = torch.tensor(list(hash_pieces(tokenizers)), dtype=torch.uint8)
-            save_tensors(writing, {**tensors, "pieces": digest}, ADVICE)
-            writing.replace(path)
-        finally:
-            writing.unlink(missing_ok=True)
+    digest = torch.tensor(list(hash_pieces(tokenizers)), dtype=torch.uint8)
+    with explain_disk_errors("write", path, ADVICE), open_replacement(path) as file:
+        save_tensors(Path(file.name), {**tensors, "pieces": digest}, ADVICE)
     return path
 
 

@@ -31,7 +31,7 @@ def without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_posix")
 def test_a_system_without_locks_is_told_of_and_worked_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), lock(tmp_path), (tmp_path / "out").open("wb") as file:
-        lock_or_raise(file, "out")
+        lock_or_raise(file, tmp_path / "out", "out")
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
         f"{tmp_path} cannot be locked",
         "out cannot be locked",

@@ -1,0 +1,117 @@
+"""Pictures of the attention between given sentences: which are drawn, and into which folder."""
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nmt.errors import ConfigError, DataError
+from nmt.storage.new_files import open_replacement
+
+if TYPE_CHECKING:
+    from nmt.evaluation.alignment import Gold
+    from nmt.report.formats import Format
+
+logger = logging.getLogger(__name__)
+
+PICTURE_NAME = re.compile(r"(\d{3,})\.(png|pdf|svg)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatmapSettings:
+    """Pictures of the weights of the first `limit` pairs, in `folder`; None for no pictures. `formats`: each picture is
+    a file of every one of these."""
+
+    folder: str | None
+    limit: int
+    formats: list[Literal["png", "pdf", "svg"]]
+
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise ConfigError(f"heatmaps.limit is a number of pairs and must be 0 or more; got {self.limit}.")
+        if not self.formats:
+            raise ConfigError("heatmaps.formats=[] names no format. Choose from png, pdf and svg, such as [pdf,svg].")
+
+    def is_picture(self, name: str) -> bool:
+        """Whether a picture may be written to a file of this name."""
+        parts = PICTURE_NAME.fullmatch(name)
+        if parts is None or parts[2] not in self.formats:
+            return False
+        digits = parts[1].lstrip("0")  # of thousands of digits Python makes no number
+        return (
+            len(digits) <= len(str(self.limit))
+            and parts[1] == f"{int(digits or 0):03d}"
+            and (1 <= int(digits or 0) <= self.limit)
+        )
+
+    def list_pictures(self, names: Iterable[str]) -> list[Path]:
+        """Where pictures may be written, of those that have one of these names."""
+        return [Path(self.folder).expanduser() / name for name in names if self.folder and self.is_picture(name)]
+
+
+def check_folder(heatmaps: HeatmapSettings) -> None:
+    """Raises DataError where pictures cannot be written: into what is no folder, or in place of what is no file."""
+    if heatmaps.folder is None:
+        return
+    folder = Path(heatmaps.folder).expanduser()
+    named = f"heatmaps.folder={heatmaps.folder}"
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            raise DataError(f"{named} cannot be a folder: {there} is a file, or a link to nowhere. Choose another.")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise DataError(f"{named} cannot be written: {there} may not be written to. Choose another.")
+        for entry in os.scandir(folder) if there == folder else ():
+            if heatmaps.is_picture(entry.name) and not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                raise DataError(
+                    f"{named}: {folder / entry.name} is a link, a pipe, a folder or the like, and a picture would take "
+                    "its place. Remove it, or choose another folder."
+                )
+    except OSError as problem:
+        raise DataError(f"{named} cannot be written: {problem.strerror}. Choose another.") from None
+
+
+def draw_heatmaps(
+    heatmaps: HeatmapSettings,
+    weights: Sequence[Any],
+    source: Sequence[str],
+    target: Sequence[str],
+    gold: "Sequence[Gold] | None",
+    first: int,
+) -> None:
+    """Pictures of those of the pairs first, first + 1, ... that are to be drawn."""
+    if heatmaps.folder is None or first >= heatmaps.limit:
+        return
+    folder = Path(heatmaps.folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
+            words = source[place].split(), target[place].split()
+            pictures = render_heatmap(each, *words, place + 1, None if gold is None else gold[place], heatmaps.formats)
+            for ending, picture in pictures.items():
+                with open_replacement(folder / f"{place + 1:03d}.{ending}", sync=False) as file:
+                    file.write(picture)
+    except OSError as problem:
+        raise DataError(f"heatmaps.folder={folder} cannot be written: {problem.strerror}.") from None
+
+
+def render_heatmap(
+    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: "Sequence[Format]"
+) -> dict[str, bytes]:
+    """The picture of one pair in each format; none, with a warning, where it is too large or cannot be drawn: links are
+    worth more than pictures of them."""
+    from nmt.report.formats import encode
+    from nmt.report.heatmap import draw_heatmap, explain_size
+
+    if (reason := explain_size(weights)) is None:
+        try:
+            figure = draw_heatmap(weights, source, target, title=f"line {number}", gold=gold)
+            return {ending: encode(figure, ending, dpi=120) for ending in formats}
+        except Exception as problem:  # of the library that draws
+            reason = repr(problem)
+    logger.warning("line %d is not drawn (heatmaps.folder): %s", number, reason)
+    return {}
