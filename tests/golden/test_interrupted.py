@@ -67,7 +67,7 @@ def test_a_stopped_run_of_version_0_1_ends_as_with_that_version(
     folder = resumed(tmp_path, monkeypatch)
     assert_same_losses(folder, 40)
     now, then = weights(folder), load_file(HOME / "resumed.safetensors")
-    for prefix in ("model: ", "state: optimizer.", "state: ema.weight."):
+    for prefix in ("model: ", "state: optimizer.", "state: ema.weight.", "state: model."):
         then = update_names(then, prefix)
     assert now.keys() == then.keys()
     for name in then:
