@@ -1,5 +1,6 @@
 """The door to every command: light, and what goes wrong is said in a sentence, with the words that a person typed."""
 
+import itertools
 import logging
 import os
 import subprocess
@@ -15,6 +16,7 @@ from nmt.composition.overrides import MODEL_ALIASES, expand_alias
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
 from nmt.printable import Formatter, shorten
+from tests.builders import mark_slow_unless
 from tests.commands import build_command_line, build_environment, compose_command, run_process
 
 MODEL_COMMANDS: dict[str, tuple[Any, set[str]]] = {
@@ -26,6 +28,15 @@ MODEL_COMMANDS: dict[str, tuple[Any, set[str]]] = {
 """Commands that apply a model: their schema, and what must be given."""
 
 HEAVY_MODULES = ("torch", "numpy", "sentencepiece", "datasets", "matplotlib", "sacrebleu", "hydra", "omegaconf")
+
+
+QUESTIONS = ("--help", "--cfg job")
+
+
+def ask_in_turn(*commands: str) -> list[Any]:
+    """Every command with every question; by default a command gets one of them, in turn, since each is a process."""
+    every = [(command, question) for command in commands for question in QUESTIONS]
+    return mark_slow_unless([*zip(commands, itertools.cycle(QUESTIONS), strict=False)], every)
 
 
 def run_failing_command(
@@ -50,8 +61,7 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     assert not set(HEAVY_MODULES) & set(done.stdout.decode().split())
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "compare"])
-@pytest.mark.parametrize("question", ["--help", "--cfg job"])
+@pytest.mark.parametrize(("command", "question"), ask_in_turn("train", "translate", "evaluate", "align", "compare"))
 def test_what_a_command_is_asked_about_itself_needs_no_torch(command: str, question: str) -> None:
     asked = f"import sys; sys.argv[1:] = {question.split()}; from nmt.cli import {command}; {command}.main()"
     done = subprocess.run(
@@ -77,8 +87,9 @@ def test_the_default_config_is_complete_but_for_what_must_be_given(command: str)
     )
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist"])
-@pytest.mark.parametrize("question", ["--help", "--cfg job"])
+@pytest.mark.parametrize(
+    ("command", "question"), ask_in_turn("train", "translate", "evaluate", "align", "score", "compare", "shortlist")
+)
 def test_a_reader_that_has_seen_enough_is_no_mistake(command: str, question: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)  # as `head` does once it has its lines, but in time for every write to find it gone

@@ -1,5 +1,6 @@
 """--help tells what settings mean, in the words of the files that set them."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from nmt.composition.paths import find_config_folder
 from tests.commands import run_process
 
 
+@functools.cache
 def read_help(command: str, *words: str) -> str:
     done = run_process(command, "--help", *words)
     assert (done.returncode, done.stderr) == (0, b"")

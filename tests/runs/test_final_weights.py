@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.synthetic_light import lighten
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 STATE = ("model.safetensors", "state.safetensors")
+WORTHS = itertools.count(start=1)
+"""Of all validations here, so that a run that goes on gets better still."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +33,9 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def always_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every validation is better than all before, so that an average is what is handed on."""
-    value = itertools.count(start=1)
 
     def worth(report: Any, metric: str) -> float:
-        known = vars(report).setdefault("worth", None) or next(value)
+        known = vars(report).setdefault("worth", None) or next(WORTHS)
         vars(report)["worth"] = known
         return float(known)
 
@@ -43,6 +45,17 @@ def always_better(monkeypatch: pytest.MonkeyPatch) -> None:
 def averaging(folder: Path, kind: str, *overrides: str) -> dict[str, Any]:
     rhythm = ("training.validation.every_steps=2", f"average={kind}", "average.count=3")
     return tiny_runs.build_settings(folder, *tiny_runs.RANDOM_OVERRIDES, *rhythm, *overrides)
+
+
+@pytest.fixture(scope="module")
+def whole(unchecked_shapes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts, which hands on the average of its last three checkpoints. To be read only."""
+    folder = tmp_path_factory.mktemp("outputs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        always_better(patch)
+        run(averaging(folder, "last"), folder)
+    return folder
 
 
 @pytest.mark.parametrize("kind", ["last", pytest.param("best", marks=pytest.mark.slow)])
@@ -74,11 +87,11 @@ def test_an_average_that_is_better_is_handed_on(kind: str, tmp_path: Path, monke
 
 
 def test_training_goes_on_from_its_own_weights_and_not_from_an_average(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always_better(monkeypatch)
-    for steps in (8, 12):
-        run(averaging(tmp_path / "averaged", "last", f"training.stop.steps={steps}"), tmp_path / "averaged")
+    shutil.copytree(whole, tmp_path / "averaged", symlinks=True)
+    run(averaging(tmp_path / "averaged", "last", "training.stop.steps=12"), tmp_path / "averaged")
     run(averaging(tmp_path / "plain", "last", "training.stop.steps=12"), tmp_path / "plain")
     ours, plain = (tmp_path / name / "checkpoints" / "step-000012" for name in ("averaged", "plain"))
     assert all((ours / name).read_bytes() == (plain / name).read_bytes() for name in STATE)
@@ -87,13 +100,14 @@ def test_training_goes_on_from_its_own_weights_and_not_from_an_average(
     assert (best[0] / STATE[0]).read_bytes() == (best[1] / STATE[0]).read_bytes()
 
 
-def test_an_interruption_is_not_felt_in_an_average(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_not_felt_in_an_average(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     always_better(monkeypatch)
-    run(averaging(tmp_path / "whole", "last"), tmp_path / "whole")
     settings = averaging(tmp_path / "parts", "last")
     assert tiny_runs.build_run(settings, tmp_path / "parts", tiny_runs.DelayedInterruption(7)).train() == "interrupted"
     run(settings, tmp_path / "parts")
-    ours, wanted = (tmp_path / name / "checkpoints" / "best" for name in ("parts", "whole"))
+    ours, wanted = (folder / "checkpoints" / "best" for folder in (tmp_path / "parts", whole))
     assert read_json(ours / AVERAGE) == read_json(wanted / AVERAGE) == {"steps": [4, 6, 8]}
     assert (ours / "model.safetensors").read_bytes() == (wanted / "model.safetensors").read_bytes()
 
