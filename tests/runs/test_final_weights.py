@@ -127,7 +127,7 @@ def test_a_moving_average_is_what_is_validated_and_handed_on(tmp_path: Path) -> 
     found.train()
     own = {name: tensor.clone() for name, tensor in get_weights(found.model).items()}
     saved = load_tensors(folder / "checkpoints" / "last" / "model.safetensors")
-    assert not torch.equal(saved["output.bias"], own["output.bias"])
+    assert not torch.equal(saved["head.output.bias"], own["head.output.bias"])
     assert found.state.ema is not None
     with found.state.ema.swap_in(found.model):
         assert all(torch.equal(tensor, saved[name]) for name, tensor in get_weights(found.model).items())
