@@ -32,11 +32,13 @@ from nmt.kernels.switch import KernelMode
 from nmt.model.bridge import BRIDGES
 from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
+from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.table import ENCODERS
 from nmt.model.heads.head import Head
 from nmt.model.heads.table import HEADS
 from nmt.model.meta_init import SkipInit
-from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, WeightTying, build_embedding_table
+from nmt.model.seq2seq import DropoutRates, Seq2Seq, WeightTying
+from nmt.model.sources.table import SOURCES
 from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
 from nmt.storage.untrusted_paths import MAX_THREADS, Device, get_physical_memory
@@ -60,6 +62,7 @@ SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
 SELECTION = Variants(SELECTIONS)
+SOURCE = Variants(SOURCES, frozenset({"embedding"}))
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
 DECODER = Variants(
     DECODERS, frozenset({"embedding_size", "memory_size", "make_attention", "bridge", "readout_dropout"})
@@ -76,6 +79,7 @@ MODEL: dict[str, Schema | Any] = {
     "embedding_size": int,
     "tied": WeightTying,
     "dropout": DropoutRates,
+    "source": SOURCE,
     "encoder": ENCODER,
     "bridge": BRIDGE,
     "decoder": DECODER,
@@ -214,7 +218,11 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         embedding=None if chosen["tied"] == "none" else target_table,
     )
     return Seq2Seq(
-        source=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
+        source=config.build_variant(
+            SOURCE,
+            chosen["source"],
+            embedding=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
+        ),
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,

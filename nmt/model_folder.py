@@ -57,7 +57,7 @@ READABLE_FORMATS = (1, 2)
 
 ADDED_SETTINGS: dict[str, dict[str, Any]] = {
     "attention": {axis: {"name": build.NEUTRAL_AXES[axis]} for axis in ("history", "selection")},
-    "model": {"head": {"name": "softmax"}},
+    "model": {"source": {"name": "tokens"}, "head": {"name": "softmax"}},
 }
 """Settings that folders of earlier versions do not have, and what they were."""
 

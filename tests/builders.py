@@ -25,10 +25,12 @@ from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.cells import CELLS
 from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
+from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.heads.softmax import SoftmaxHead
 from nmt.model.heads.table import HEADS
-from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, build_embedding_table
+from nmt.model.seq2seq import DropoutRates, Seq2Seq
+from nmt.model.sources.tokens import Tokens
 
 HEAD_COUNTS = (1, 2, 4)
 QUERY_SIZE, MEMORY_SIZE, EMBEDDING_SIZE = 8, 12, 5
@@ -214,7 +216,7 @@ def build_seq2seq(
     source_vocab = TARGET_VOCAB if tied == "all" else SOURCE_VOCAB
     source_table = target_table if tied == "all" else build_embedding_table(source_vocab, embedding_size)
     return Seq2Seq(
-        source=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
+        source=Tokens(embedding=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding)),
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,

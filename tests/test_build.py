@@ -115,5 +115,5 @@ def test_shared_parameters_count_once(tied: str) -> None:
     model = build.build_model(settings, source_vocab=11, target_vocab=11, joint=True)
     distinct = {parameter.data_ptr(): parameter.numel() for parameter in model.parameters()}
     assert build.count_parameters(model) == sum(distinct.values())
-    tables = [model.source.table.weight, model.target.table.weight, model.head.output.weight]
+    tables = [model.source.embedding.table.weight, model.target.table.weight, model.head.output.weight]
     assert len({table.data_ptr() for table in tables}) == {"none": 3, "target": 2, "all": 1}[tied]

@@ -37,6 +37,7 @@ AXES: dict[str, Variants] = {
     "attention/history": build.HISTORY,
     "attention/selection": build.SELECTION,
     "model/head": build.HEAD,
+    "model/source": build.SOURCE,
     "optimizer": build.OPTIMIZER,
     "schedule": build.SCHEDULE,
     "average": build.AVERAGE,

@@ -5,8 +5,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-RENAMED_MODULES = {"bridge": "decoder.bridge", "readout": "head.readout", "output": "head.output"}
-"""Version 0.1 had these beside encoder and decoder; today each belongs to the part that uses it."""
+RENAMED = {
+    "bridge.": "decoder.bridge.",
+    "readout.": "head.readout.",
+    "output.": "head.output.",
+    "source.table.": "source.embedding.table.",
+}
+"""How names began in version 0.1, and how they begin today: each parameter belongs to the part that uses it."""
 
 
 def update_names(tensors: Mapping[str, T], prefix: str = "") -> dict[str, T]:
@@ -15,7 +20,7 @@ def update_names(tensors: Mapping[str, T], prefix: str = "") -> dict[str, T]:
 
 
 def _update(name: str, prefix: str) -> str:
-    module, dot, rest = name.removeprefix(prefix).partition(".")
-    if not name.startswith(prefix) or module not in RENAMED_MODULES:
-        return name
-    return f"{prefix}{RENAMED_MODULES[module]}{dot}{rest}"
+    for before, now in RENAMED.items():
+        if name.startswith(prefix + before):
+            return f"{prefix}{now}{name.removeprefix(prefix + before)}"
+    return name

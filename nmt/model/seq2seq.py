@@ -1,4 +1,4 @@
-"""Encoder, decoder and head as one model: what training differentiates and search steps through."""
+"""Frontend, encoder, decoder and head as one model: what training differentiates and search steps through."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt import masks
 from nmt.errors import ConfigError, ModelError
 from nmt.kernels.cross_entropy import Loss, select
-from nmt.kernels.dropout import Dropout as DropoutLayer
 from nmt.model.decoders.decoder import Decoded, Decoder
+from nmt.model.embedding import Embedding
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, select_words
 from nmt.model.reinforce import compute_surrogate
+from nmt.model.sources.frontend import Frontend
 from nmt.special_tokens import PAD
 
 WeightTying = Literal["none", "target", "all"]
@@ -43,30 +43,6 @@ class StepOutput(NamedTuple):
     weights: Float[Tensor, "row source"] | None
 
 
-class Embedding(nn.Module):
-    """E[token], with whole words dropped at `word_dropout` and features at `dropout` (Gal and Ghahramani 2016)."""
-
-    def __init__(self, table: nn.Embedding, *, word_dropout: float, dropout: float) -> None:
-        super().__init__()
-        self.table = table
-        self.word_dropout = DropoutLayer(word_dropout)
-        self.dropout = DropoutLayer(dropout)
-
-    def forward(self, tokens: Int[Tensor, "row time"]) -> Float[Tensor, "row time embedding"]:
-        embedded = self.table(tokens)
-        if self.training and self.word_dropout.p:
-            embedded = embedded * self.word_dropout(embedded.new_ones(*tokens.shape, 1))
-        dropped: Tensor = self.dropout(embedded)
-        return dropped
-
-
-def build_embedding_table(vocab_size: int, size: int) -> nn.Embedding:
-    """Normal with variance 1 / size, so that the product with a unit-variance readout starts near variance one."""
-    table = nn.Embedding(vocab_size, size)
-    nn.init.normal_(table.weight, std=size**-0.5)
-    return table
-
-
 class SourceMemory(NamedTuple):
     """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source."""
 
@@ -75,9 +51,9 @@ class SourceMemory(NamedTuple):
 
 
 class Seq2Seq(nn.Module):
-    """p(y | x) = prod_t head(decoder(y_1 .. y_(t-1), encoder(x)))[y_t]"""
+    """p(y | x) = prod_t head(decoder(y_1 .. y_(t-1), encoder(frontend(x))))[y_t]"""
 
-    def __init__(self, *, source: Embedding, target: Embedding, encoder: Encoder, decoder: Decoder, head: Head) -> None:
+    def __init__(self, *, source: Frontend, target: Embedding, encoder: Encoder, decoder: Decoder, head: Head) -> None:
         super().__init__()
         self.source = source
         self.target = target
@@ -97,8 +73,8 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[SourceMemory, Any]:
         """Read the sources once: what every step is given, and the decoder's first state."""
-        mask = masks.mask(lengths, source.shape[1])
-        encoded = self.encoder(self.source(source), lengths, mask)
+        read = self.source(source, lengths)
+        encoded = self.encoder(read.embedded, read.lengths, read.mask)
         memory = self.decoder.remember(encoded)
         return SourceMemory(memory, source), self.decoder.start(encoded, memory)
 

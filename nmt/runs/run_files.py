@@ -49,6 +49,7 @@ ADDED_SETTINGS = {
     "attention.history.name": "none",
     "attention.selection.name": "expected",
     "model.head.name": "softmax",
+    "model.source.name": "tokens",
     "kernels": "auto",
 }
 """Settings that runs of earlier versions did not write, and what they did."""

@@ -7,7 +7,8 @@ from torch.testing import assert_close
 
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES
-from nmt.model.seq2seq import DropoutRates, Embedding, Seq2Seq, build_embedding_table
+from nmt.model.embedding import Embedding, build_embedding_table
+from nmt.model.seq2seq import DropoutRates, Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
 from nmt.trees import repeat_rows
 from tests.builders import (
@@ -120,7 +121,7 @@ def test_an_attention_can_ask_with_a_state_of_all_zeros() -> None:
 @pytest.mark.parametrize("tied", TIES)
 def test_tied_tables_share_their_storage(tied: str) -> None:
     model = build_seq2seq(GRU, tied=tied)
-    source, target, output = model.source.table.weight, model.target.table.weight, model.head.output.weight
+    source, target, output = model.source.embedding.table.weight, model.target.table.weight, model.head.output.weight
     assert (target is output) == (tied != "none")
     assert (source is target) == (tied == "all")
     assert sum(p is target for p in model.parameters()) == 1
@@ -142,12 +143,12 @@ def test_a_tied_table_learns_from_every_use() -> None:
     )
     apart.load_state_dict(tied.state_dict())
     shared = tied.target.table.weight
-    apart.source.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
+    apart.source.embedding.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
     apart.target.table = nn.Embedding.from_pretrained(shared.detach().clone(), freeze=False)
     apart.head.output.weight = nn.Parameter(shared.detach().clone())
     for model in (tied, apart):
         loss_of(model).backward()
-    uses = [apart.source.table.weight.grad, apart.target.table.weight.grad, apart.head.output.weight.grad]
+    uses = [apart.source.embedding.table.weight.grad, apart.target.table.weight.grad, apart.head.output.weight.grad]
     assert all(use is not None and use.any() for use in uses)
     assert_close(shared.grad, sum(uses))
 
@@ -200,6 +201,6 @@ def test_embeddings_start_with_rows_of_length_one_and_the_output_without_prefere
 
 def test_source_and_target_have_vocabularies_of_their_own() -> None:
     model = build_seq2seq(GRU)
-    assert model.source.table.weight.shape == (SOURCE_VOCAB, EMBEDDING_SIZE)
+    assert model.source.embedding.table.weight.shape == (SOURCE_VOCAB, EMBEDDING_SIZE)
     assert model.target.table.weight.shape == (TARGET_VOCAB, EMBEDDING_SIZE)
     assert model.encoder.memory_size == MEMORY_SIZE

@@ -75,7 +75,7 @@ def test_an_untrained_model_is_given_time() -> None:
 @pytest.mark.parametrize("decoder", RECURRENT_DECODERS)
 def test_no_untrained_model_costs_as_much_as_one_that_diverges(decoder: str, cell: str) -> None:
     model = build_seq2seq(Plan(decoder, cell), tied="all", embedding_size=30)
-    torch.nn.init.normal_(model.source.table.weight, std=30**-0.5)
+    torch.nn.init.normal_(model.source.embedding.table.weight, std=30**-0.5)
     words = torch.randint(4, 19, (40, 11), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         logits = compute_logits(model, words, torch.full((40,), 11), words)
