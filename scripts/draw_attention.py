@@ -1,0 +1,254 @@
+"""Draws docs/images/attention/*.png: what each part of attention does, computed by the code that models run.
+
+python scripts/draw_attention.py [NAME ...]    all pictures, or those with these names
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # this folder's file names would hide modules of the same name
+
+from nmt.attention.history import Coverage  # noqa: E402
+from nmt.attention.memory import Memory  # noqa: E402
+from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax  # noqa: E402
+from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope  # noqa: E402
+from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
+from nmt.attention.scored import ScoredAttention  # noqa: E402
+from nmt.attention.selection import Sampled  # noqa: E402
+from nmt.model.positions import compute_sinusoids  # noqa: E402
+
+FOLDER = ROOT / "docs" / "images" / "attention"
+INK, RED = "#1f3b63", "#b3402a"
+QUERY = torch.tensor([[[1.5, 0.8]]])
+
+
+def make_figure(width: float = 4.2, height: float = 3.2, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure with its axes side by side."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def draw_plane(score: Score) -> Figure:
+    """The score of every key of a plane, for one query: what the score calls similar."""
+    grid = torch.linspace(-3, 3, 121)
+    keys = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1).reshape(1, -1, 2)
+    with torch.no_grad():
+        values = score(QUERY, score.remember(keys)).view(121, 121)
+    figure, (ax,) = make_figure()
+    most = float(values.abs().max())
+    filled = ax.contourf(grid, grid, values, levels=21, cmap="RdBu_r", vmin=-most, vmax=most)
+    arrow = {"arrowstyle": "-|>", "color": "black", "lw": 2}
+    ax.annotate("", xy=QUERY[0, 0].tolist(), xytext=(0, 0), arrowprops=arrow)
+    ax.text(*(QUERY[0, 0] + 0.12).tolist(), "query", fontsize=9)
+    ax.set(xlabel="key, first feature", ylabel="key, second feature", aspect="equal")
+    figure.colorbar(filled, ax=ax, label="score", shrink=0.85)
+    return figure
+
+
+def make_score(cls: type[Score], **settings: int) -> Score:
+    """A score of two features with weights that are easy to read."""
+    torch.manual_seed(4)
+    made = cls(query_size=2, memory_size=2, heads=1, **settings)
+    for name, parameter in made.named_parameters():
+        if name.endswith("weight") and parameter.shape == (2, 2):
+            parameter.data = torch.tensor([[0.5, -0.8], [0.8, 0.5]])
+    return made
+
+
+def draw_location() -> Figure:
+    """Scores by place, whatever stands there, for three queries."""
+    torch.manual_seed(1)
+    score = Location(query_size=2, memory_size=2, heads=1, positions=12)
+    figure, (ax,) = make_figure()
+    with torch.no_grad():
+        for query, color in zip(3 * torch.eye(2)[[0, 1]], (INK, RED), strict=True):
+            values = score(query.view(1, 1, 2), score.remember(torch.zeros(1, 12, 2)))[0, 0, 0]
+            ax.plot(range(12), values, "o-", color=color, label=f"query {query.int().tolist()}")
+    ax.set(xlabel="source position", ylabel="score")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def show_weights(ax: Axes, weights: Tensor, title: str = "") -> None:
+    """Weights as ink: source positions along the top, target positions down the side."""
+    shown = weights.detach()
+    ax.imshow(shown, cmap="Blues", vmin=0, vmax=float(shown.max()), aspect="equal")
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ticks = {"xticks": range(0, weights.shape[1], 2), "yticks": range(0, weights.shape[0], 2)}
+    ax.set(xlabel="source position", ylabel="target position", **ticks)
+    if title:
+        ax.set_title(title, fontsize=9, y=-0.16)
+
+
+def draw_scope(scope: Scope) -> Figure:
+    """The weights of equal scores under a scope."""
+    torch.manual_seed(3)
+    size = 12
+    query = torch.randn(1, size, 4)
+    if isinstance(scope, LocalPredictive):
+        scope.hidden.weight.data = torch.eye(4)
+        scope.centre.weight.data = torch.tensor([[2.5, 0.0, 0.0, 0.0]])
+        query[0, :, 0] = torch.linspace(-1.5, 1.5, size) + 0.5 * torch.randn(size)
+    window = scope(query, torch.arange(size).unsqueeze(0), torch.tensor([size]), size).expand(size)
+    scores = torch.zeros(1, 1, size, size) if window.bias is None else window.bias.expand(1, 1, size, size)
+    weights = torch.softmax(scores, -1)
+    weights = weights if window.factor is None else weights * window.factor
+    figure, (ax,) = make_figure(3.6, 3.4)
+    show_weights(ax, weights[0, 0])
+    return figure
+
+
+def draw_normalizer(chosen: type[Normalizer]) -> Figure:
+    """The weights of the same scores under the three normalizers, one of them in colour."""
+    scores = torch.tensor([2.0, 1.4, 1.1, 0.3, -0.5, -1.5])
+    figure, (ax,) = make_figure(4.6)
+    shown = {Softmax: "#9fb4cc", Entmax15: "#c3d0de", Sparsemax: "#dfe6ee"}
+    for number, (cls, color) in enumerate(shown.items()):
+        places = torch.arange(6) + 0.27 * (number - 1)
+        color = RED if cls is chosen else color
+        ax.bar(places, cls()(scores), width=0.25, color=color, label=cls.__name__.lower())
+    ax.set(xticks=range(6), xticklabels=[f"{score:g}" for score in scores.tolist()], xlabel="score", ylabel="weight")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def draw_monotonic() -> Figure:
+    """The expected alignment of training beside the hard one of search, of the same scores."""
+    torch.manual_seed(2)
+    size = 12
+    distances = (torch.arange(size) - torch.tensor([0, 1, 1, 2, 4, 4, 5, 7, 8, 8, 10, 11]).unsqueeze(1)).abs()
+    scores = 4.5 - 3.0 * distances + 0.8 * torch.randn(size, size)
+    figure, axes = make_figure(6.8, 3.5, 2)
+    for ax, is_training in zip(axes, (True, False), strict=True):
+        normalizer = Monotonic(noise=0.0).train(is_training)
+        memory = Memory(torch.zeros(0), torch.zeros(0), torch.zeros(1, size), torch.tensor([size]))
+        past, rows = normalizer.start(memory, 1), []
+        for row in scores:
+            weights = normalizer(row.view(1, 1, 1, size), past)
+            past = normalizer.advance(past, weights)
+            rows.append(weights.flatten())
+        show_weights(ax, torch.stack(rows), "training" if is_training else "search")
+    return figure
+
+
+def draw_coverage() -> Figure:
+    """Weights, and what they have covered before each target position."""
+    centres = torch.tensor([0, 1, 2, 4, 3, 5, 5, 7, 8, 10]).unsqueeze(1)
+    weights = torch.softmax(-1.2 * (torch.arange(12.0) - centres).abs(), -1)
+    history = Coverage(key_size=1, heads=1)
+    past, covered = (torch.zeros(1, 1, 1, 12),), []
+    for row in weights:
+        covered.append(past[0].flatten())
+        past = history.advance(past, row.view(1, 1, 1, 12))
+    figure, axes = make_figure(6.8, 3.4, 2)
+    show_weights(axes[0], weights, "weights w")
+    show_weights(axes[1], torch.stack(covered), "f: covered before")
+    return figure
+
+
+def draw_sampled() -> Figure:
+    """How often each position is drawn, beside its weight."""
+    torch.manual_seed(0)
+    weights = torch.softmax(torch.tensor([0.2, 1.6, 2.1, 0.4, -0.8, -1.0]), -1)
+    drawn = Sampled().train()(weights.expand(500, 1, 1, 6)).weights.mean((0, 1, 2))
+    figure, (ax,) = make_figure()
+    ax.bar(torch.arange(6) - 0.2, weights, width=0.38, color=INK, label="weight")
+    ax.bar(torch.arange(6) + 0.2, drawn, width=0.38, color=RED, label="share of 500 draws")
+    ax.set(xlabel="source position", ylabel="probability")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def draw_heads() -> Figure:
+    """Four heads of one attention over the same states."""
+    torch.manual_seed(6)
+    heads, size = 4, 12
+    attention = ScoredAttention(
+        score=ScaledDot(query_size=size, memory_size=size, heads=heads, hidden_size=12),
+        scope=Global(query_size=size, heads=heads),
+        normalizer=Softmax(),
+        memory_size=size,
+        heads=heads,
+    )
+    states = 4 * compute_sinusoids(torch.arange(size).unsqueeze(0), size)
+    memory = attention.remember(states, torch.ones(1, size, dtype=torch.bool))
+    weights = attention(states, memory, torch.arange(size).unsqueeze(0), keep_weights=True).weights
+    assert weights is not None
+    figure, axes = make_figure(11, 3.1, heads)
+    for number, ax in enumerate(axes):
+        show_weights(ax, weights[0, number], f"head {number + 1}")
+    return figure
+
+
+def draw_copy() -> Figure:
+    """A word's probability: generated from the vocabulary, copied from the source, and both by the gate."""
+    words = ["the", "in", "met", "Ada", "Paris", "</s>"]
+    generated = torch.tensor([0.35, 0.2, 0.25, 0.02, 0.03, 0.15])
+    copied = torch.tensor([0.0, 0.0, 0.05, 0.7, 0.2, 0.05])
+    gate = 0.3
+    figure, (ax,) = make_figure(4.6)
+    ax.bar(words, gate * generated, color=INK, label="g p_vocab")
+    ax.bar(words, (1 - gate) * copied, bottom=gate * generated, color=RED, label="(1 - g) copied")
+    ax.set(ylabel="probability", title="g = 0.3; “Ada” and “Paris” stand in the source")
+    ax.title.set_fontsize(9)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def draw_positions() -> Figure:
+    """The sinusoids that tell a Transformer where a word stands."""
+    figure, (ax,) = make_figure(5.0, 3.0)
+    waves = compute_sinusoids(torch.arange(60).unsqueeze(0), 32)[0].t()
+    image = ax.imshow(waves, cmap="RdBu_r", aspect="auto", origin="lower")
+    ax.set(xlabel="position", ylabel="feature")
+    figure.colorbar(image, ax=ax, shrink=0.85)
+    return figure
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "dot": lambda: draw_plane(make_score(Dot)),
+    "general": lambda: draw_plane(make_score(General)),
+    "scaled_dot": lambda: draw_plane(make_score(ScaledDot, hidden_size=2)),
+    "additive": lambda: draw_plane(make_score(Additive, hidden_size=6)),
+    "concat": lambda: draw_plane(make_score(Concat)),
+    "cosine": lambda: draw_plane(make_score(CosineScore)),
+    "location": draw_location,
+    "global": lambda: draw_scope(Global(query_size=4, heads=1)),
+    "local_m": lambda: draw_scope(LocalMonotonic(query_size=4, heads=1, half_width=2)),
+    "local_p": lambda: draw_scope(LocalPredictive(query_size=4, heads=1, half_width=3)),
+    "causal": lambda: draw_scope(Causal(query_size=4, heads=1)),
+    "softmax": lambda: draw_normalizer(Softmax),
+    "sparsemax": lambda: draw_normalizer(Sparsemax),
+    "entmax15": lambda: draw_normalizer(Entmax15),
+    "monotonic": draw_monotonic,
+    "coverage": draw_coverage,
+    "sampled": draw_sampled,
+    "heads": draw_heads,
+    "copy": draw_copy,
+    "transformer": draw_positions,
+}
+
+
+def main() -> None:
+    """See above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)}")
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in PICTURES]:
+        parser.error(f"there is no picture of {', '.join(unknown)}; choose from {', '.join(PICTURES)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names or PICTURES:
+        PICTURES[name]().savefig(FOLDER / f"{name}.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()
