@@ -84,11 +84,11 @@ class AttentionLayer(nn.Module):
         if positions is None:
             positions = torch.arange(target, device=query.device).expand(rows, target)
         memory = self.attention.remember(states, mask)
-        attend, past = self.attention.bind(memory, keep_weights=True), self.attention.start(memory)
+        past = self.attention.start(memory)
         size = 1 if self.attention.is_stepwise else max(target, 1)
         steps: list[Attended] = []
         for part, places in zip(torch.split(query, size, 1), torch.split(positions, size, 1), strict=True):
-            steps.append(attend(part, places, past))
+            steps.append(self.attention(part, memory, places, past, keep_weights=True))
             past = steps[-1].past
         weights = [step.weights for step in steps if step.weights is not None]
         return AttentionOutput(torch.cat([step.context for step in steps], 1), torch.cat(weights, 2))

@@ -326,7 +326,7 @@ def build_training_device(settings: ConfigDict) -> torch.device:
     """Where a run with these settings is trained. Raises ConfigError if there is no such device, or it cannot do it."""
     found = build_device(settings["device"])
     precision.check_precision(settings["training"]["precision"], found.type)
-    compiled.check(settings["training"]["compile"], found.type)
+    compiled.check(settings["training"]["compile"], found)
     return found
 
 

@@ -2,21 +2,19 @@
 
 import inspect
 import itertools
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.attention import Attention
 from nmt.attention.history import HISTORIES
 from nmt.attention.normalizer import NORMALIZERS
-from nmt.attention.scope import SCOPES, Window
+from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES, Score
 from nmt.attention.scored import ScoredAttention
 from nmt.attention.selection import SELECTIONS
@@ -145,14 +143,6 @@ def make_mask(lengths: list[int]) -> Tensor:
 def make_positions(rows: int, target: int, first: int = 0) -> Tensor:
     """Target positions first, first + 1, ..., the same in every row."""
     return torch.arange(first, first + target).expand(rows, target)
-
-
-def expand_window(window: Window, source: int) -> tuple[Tensor | None, Tensor | None]:
-    """Bias and gain of a window for all source positions: minus infinity and zero outside its reach."""
-    reach = window.span or slice(0, source)
-    around = (reach.start, source - reach.stop)
-    bias = None if window.bias is None else F.pad(window.bias, around, value=-math.inf)
-    return bias, None if window.factor is None else F.pad(window.factor, around)
 
 
 def take_row(tensor: Tensor, row: int, length: int) -> Tensor:

@@ -1,7 +1,6 @@
 """What every attention is to those who use it: a memory, a past, and one way to ask."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float, Int
@@ -27,10 +26,6 @@ class Attended(NamedTuple):
     log_prob: Float[Tensor, "row target"] | None = None
 
 
-AttendFn = Callable[[Float[Tensor, "row target query"], Int[Tensor, "row target"], Past], Attended]
-"""(query, positions, past) -> what was found"""
-
-
 class Attention(nn.Module, ABC):
     """Looks at a memory with queries. A decoder asks it; which queries there are, and when, is the decoder's affair.
 
@@ -52,9 +47,6 @@ class Attention(nn.Module, ABC):
         return ()
 
     @abstractmethod
-    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
-        """Binds one batch's memory; returns what attends to it, for one group of target positions after another."""
-
     def forward(
         self,
         query: Float[Tensor, "row target query"],
@@ -64,5 +56,7 @@ class Attention(nn.Module, ABC):
         *,
         keep_weights: bool = False,
     ) -> Attended:
-        """Look once for every query. One target position is a decoding step, all of them one batched product."""
-        return self.bind(memory, keep_weights=keep_weights)(query, positions, past)
+        """Look once for every query. One target position is a decoding step, all of them one batched product.
+
+        positions: of the queries, from 0. keep_weights: also return the weights, which costs memory.
+        """

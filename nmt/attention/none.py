@@ -1,10 +1,10 @@
 """No attention: the decoder sees a summary of the sentence, the same at every step. The baseline of all attentions."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.attention.attention import Attended, AttendFn, Attention, Past
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 
 
@@ -38,11 +38,15 @@ class NoAttention(Attention):
         summary = torch.cat([forward, backward], -1).unsqueeze(1)
         return Memory(keys=summary, values=summary, bias=summary.new_zeros(len(summary), 1), lengths=lengths)
 
-    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        past: Past = (),
+        *,
+        keep_weights: bool = False,
+    ) -> Attended:
         summary = memory.values.squeeze(1)
-
-        def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            rows, target, _ = query.shape
-            return Attended(summary.repeat_interleave(rows // len(summary), 0).expand(-1, target, -1))
-
-        return attend
+        rows, target, _ = query.shape
+        return Attended(summary.repeat_interleave(rows // len(summary), 0).expand(-1, target, -1))

@@ -4,40 +4,22 @@ A scope answers with a `Window`: a summand for the scores (minus infinity outsid
 for the weights. Source and target positions count from 0; distances and `half_width` are in source pieces.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import defer_projection
 
 
 class Window(NamedTuple):
-    """bias: added to scores before normalizing. factor: multiplied with weights after it. None: nothing to do.
+    """bias: added to scores before normalizing. factor: multiplied with weights after it. None: nothing to do."""
 
-    Both are given for the source positions of `span` alone, outside of which the weight of every query is zero; None
-    for all positions.
-    """
-
-    bias: Float[Tensor, "row #head target span"] | None
-    factor: Float[Tensor, "row #head target span"] | None
-    span: slice | None
-
-    def expand(self, source: int) -> "Window":
-        """The same window, given for all source positions."""
-        if self.span is None:
-            return self
-        around = (self.span.start, source - self.span.stop)
-        bias = None if self.bias is None else F.pad(self.bias, around, value=masks.NEG_INF)
-        return Window(bias, None if self.factor is None else F.pad(self.factor, around), None)
+    bias: Float[Tensor, "row #head target source"] | None
+    factor: Float[Tensor, "row #head target source"] | None
 
 
 class Scope(nn.Module, ABC):
@@ -53,10 +35,6 @@ class Scope(nn.Module, ABC):
     ) -> Window:
         """The window of each query. positions: target positions; lengths: source lengths; source: the padded length."""
 
-    def bind(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
-        """The same, for one group of target positions of a batch after another."""
-        return self
-
 
 class Global(Scope):
     """Every source position, all alike   (Bahdanau et al. 2015; Luong et al. 2015, section 3.1)"""
@@ -71,7 +49,7 @@ class Global(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        return Window(None, None, None)
+        return Window(None, None)
 
 
 def check_half_width(half_width: int) -> int:
@@ -81,27 +59,11 @@ def check_half_width(half_width: int) -> int:
     return half_width
 
 
-def reachable_slice(centre: Float[Tensor, "row head target"], half_width: int, source: int) -> slice | None:
-    """The source positions which the window of any query touches, so that no others need be scored.
-
-    None where there is nothing to leave out, and on a device that would have to be waited for.
-    """
-    if centre.device.type != "cpu" or torch.compiler.is_compiling() or source <= 2 * half_width + 1:
-        return None
-    low, high = (edge.item() for edge in centre.detach().aminmax())
-    if not math.isfinite(low + high):  # training skips such a step
-        return None
-    first, stop = max(0, math.ceil(low - half_width)), min(source, math.floor(high + half_width) + 1)
-    return slice(first, stop) if stop - first < source else None
-
-
 def compute_distances(
-    centre: Float[Tensor, "row head target"], reach: slice | None, source: int
-) -> Float[Tensor, "row head target span"]:
+    centre: Float[Tensor, "row head target"], source: int
+) -> Float[Tensor, "row head target {source}"]:
     """Source position minus centre."""
-    first, stop = (reach.start, reach.stop) if reach else (0, source)
-    positions = torch.arange(first, stop, device=centre.device, dtype=centre.dtype)
-    return positions - centre.unsqueeze(-1)
+    return torch.arange(source, device=centre.device, dtype=centre.dtype) - centre.unsqueeze(-1)
 
 
 class LocalMonotonic(Scope):
@@ -122,10 +84,8 @@ class LocalMonotonic(Scope):
         source: int,
     ) -> Window:
         centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
-        reach = reachable_slice(centre, self.half_width, source)
-        return Window(
-            masks.log_mask(compute_distances(centre, reach, source).abs() <= self.half_width, query.dtype), None, reach
-        )
+        inside = compute_distances(centre, source).abs() <= self.half_width
+        return Window(masks.log_mask(inside, query.dtype), None)
 
 
 class LocalPredictive(Scope):
@@ -151,29 +111,15 @@ class LocalPredictive(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        return self.bind()(query, positions, lengths, source)
-
-    def bind(self) -> Callable[[Tensor, Tensor, Tensor, int], Window]:
-        return partial(self._compute_window, defer_projection(self.hidden.weight))
-
-    def _compute_window(
-        self,
-        project: Callable[[Tensor], Tensor],
-        query: Float[Tensor, "row target query"],
-        positions: Int[Tensor, "row target"],
-        lengths: Int[Tensor, " row"],
-        source: int,
-    ) -> Window:
         # In the format of the query, for eight binary digits would not do for a place in a long sentence.
-        predicted = self.centre(torch.tanh(project(query))).to(query.dtype)
+        predicted = self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
         centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
-        reach = reachable_slice(centre, self.half_width, source)
-        distance = compute_distances(centre, reach, source)
+        distance = compute_distances(centre, source)
         bias = masks.log_mask(distance.detach().abs() <= self.half_width, query.dtype)
         log_gaussian = -2.0 * (distance / self.half_width).square()
         if self.renormalize:
-            return Window(bias + log_gaussian, None, reach)
-        return Window(bias, log_gaussian.exp(), reach)
+            return Window(bias + log_gaussian, None)
+        return Window(bias, log_gaussian.exp())
 
 
 class Causal(Scope):
@@ -193,7 +139,7 @@ class Causal(Scope):
         source: int,
     ) -> Window:
         allowed = torch.arange(source, device=positions.device) <= positions.unsqueeze(-1)
-        return Window(masks.log_mask(allowed, query.dtype).unsqueeze(1), None, None)
+        return Window(masks.log_mask(allowed, query.dtype).unsqueeze(1), None)
 
 
 SCOPES: dict[str, type[Scope]] = {

@@ -1,12 +1,11 @@
 """How well does a query match each key?
 
-Every score has three verbs: `remember` projects the encoder states to keys once a sentence, `bind_query` gives what
-projects queries, and `bind_keys` what compares them with keys. With several heads each head has its own part of the
-projections (Vaswani et al. 2017), for every score.
+Every score has two verbs: `remember` projects the encoder states to keys once a sentence, and calling it compares
+queries with keys. With several heads each head has its own part of the projections (Vaswani et al. 2017), for every
+score.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,19 +15,14 @@ from torch import Tensor, nn
 from nmt.attention.memory import split_heads
 from nmt.errors import ConfigError
 from nmt.kernels.additive import additive_scores
-from nmt.kernels.deferred_grad import defer_matmul, defer_projection, narrow
+from nmt.kernels.precision import multiply_memory
 
 States = Float[Tensor, "row source memory"]
 Queries = Float[Tensor, "row target query"]
 Keys = Float[Tensor, "row head source key"]
-ProjectedQuery = Float[Tensor, "row head target part"]
+ProjectedQuery = Float[Tensor, "row head target key"]
 Scores = Float[Tensor, "row head target source"]
-
 Features = Float[Tensor, "row head target source key"]
-
-ScoreFn = Callable[[ProjectedQuery, slice | None, Features | None], Scores]
-"""(projected query, the source positions to compare with, what a history adds to their keys) -> scores. None is all
-positions, or no features; features are given for all positions only."""
 
 
 class Score(nn.Module, ABC):
@@ -46,40 +40,15 @@ class Score(nn.Module, ABC):
     def remember(self, states: States) -> Keys:
         """Keys from encoder states: all work that does not depend on the query."""
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        """What does all that depends on the query alone, for one group of target positions of a batch after another."""
-        return lambda query: split_heads(query, self.heads)
-
     @abstractmethod
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        """Binds one batch's keys; returns what compares queries with them, group of target positions by group."""
-
     def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
-        """One score for every head, target position and source position."""
-        return self.bind_keys(keys)(self.bind_query()(query), None, features)
+        """One score for every head, target position and source position. features: what a history adds to the keys."""
 
 
-def bind_products(keys: Keys) -> ScoreFn:
+def multiply_keys(query: ProjectedQuery, keys: Keys, features: Features | None) -> Scores:
     """q . (k + f)"""
-    multiply = defer_matmul(keys, -2)
-
-    def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
-        products = multiply(query, span)
-        return products if features is None else products + torch.einsum("rhtk,rhtsk->rhts", query, features)
-
-    return score
-
-
-def bind_comparisons(keys: Keys, v: Float[Tensor, "head key"]) -> ScoreFn:
-    """v . tanh(q + k + f)"""
-    compare = additive_scores(keys, v)
-
-    def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
-        if features is None:
-            return compare(query, span)
-        return torch.einsum("rhtsk,hk->rhts", torch.tanh(query.unsqueeze(3) + keys.unsqueeze(2) + features), v)
-
-    return score
+    products = multiply_memory(query, keys.mT)
+    return products if features is None else products + torch.einsum("rhtk,rhtsk->rhts", query, features)
 
 
 def head_size(what: str, size: int, heads: int) -> int:
@@ -117,8 +86,8 @@ class Dot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(states, self.heads)
 
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_products(keys)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        return multiply_keys(split_heads(query, self.heads), keys, features)
 
 
 class General(Score):
@@ -134,8 +103,8 @@ class General(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_products(keys)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        return multiply_keys(split_heads(query, self.heads), keys, features)
 
 
 class ScaledDot(Score):
@@ -153,12 +122,8 @@ class ScaledDot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = defer_projection(self.query.weight)
-        return lambda query: split_heads(project(query) * self.scale, self.heads)
-
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_products(keys)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        return multiply_keys(split_heads(self.query(query) * self.scale, self.heads), keys, features)
 
 
 class CosineScore(Score):
@@ -178,24 +143,16 @@ class CosineScore(Score):
     def remember(self, states: States) -> Keys:
         return F.normalize(split_heads(states, self.heads), dim=-1)
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = defer_projection(self.query.weight)
-
-        def project_query(query: Queries) -> ProjectedQuery:
-            unit = F.normalize(split_heads(project(query), self.heads), dim=-1)
-            return unit * F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
-
-        return project_query
-
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_products(keys)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        unit = F.normalize(split_heads(self.query(query), self.heads), dim=-1)
+        sharpness = F.softplus(self.sharpness(query)).transpose(1, 2).unsqueeze(-1)
+        return multiply_keys(unit * sharpness, keys, features)
 
 
 class Additive(Score):
     """score(q, k) = v . tanh(W q + U k)   (Bahdanau, Cho and Bengio 2015, appendix A.1.2)
 
-    U k is computed once a sentence. Cost per target position: source x hidden multiply-adds and as many divisions, or
-    tanh where `torch.compile` sees it.
+    U k is computed once a sentence. Cost per target position: source x hidden multiply-adds and as many tanh.
     """
 
     def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
@@ -208,12 +165,8 @@ class Additive(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = defer_projection(self.query.weight)
-        return lambda query: split_heads(project(query), self.heads)
-
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_comparisons(keys, self.v)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        return additive_scores(split_heads(self.query(query), self.heads), keys, self.v, features)
 
 
 class Concat(Score):
@@ -233,12 +186,9 @@ class Concat(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(F.linear(states, self.joined.weight[:, self.query_size :]), self.heads)
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = defer_projection(self.joined.weight[:, : self.query_size])
-        return lambda query: split_heads(project(query), self.heads)
-
-    def bind_keys(self, keys: Keys) -> ScoreFn:
-        return bind_comparisons(keys, self.v)
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        projected = F.linear(query, self.joined.weight[:, : self.query_size])
+        return additive_scores(split_heads(projected, self.heads), keys, self.v, features)
 
 
 class Location(Score):
@@ -260,18 +210,10 @@ class Location(Score):
         positions = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
         return positions.view(1, 1, -1, 1).expand(len(states), self.heads, -1, -1)
 
-    def bind_query(self) -> Callable[[Queries], ProjectedQuery]:
-        project = defer_projection(self.position.weight)
-        return lambda query: split_heads(project(query), self.heads)
-
-    def bind_keys(self, keys: Keys) -> ScoreFn:
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
         positions = keys[0, 0, :, 0].long().clamp(max=self.positions - 1)
-
-        def score(query: ProjectedQuery, span: slice | None, features: Features | None) -> Scores:
-            found = query[..., narrow(positions, -1, span)]
-            return found if features is None else found + features.squeeze(-1)
-
-        return score
+        scores = split_heads(self.position(query), self.heads)[..., positions]
+        return scores if features is None else scores + features.squeeze(-1)
 
 
 SCORES: dict[str, type[Score]] = {

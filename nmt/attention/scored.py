@@ -2,19 +2,18 @@
 
 from typing import NamedTuple, TypeVar
 
-import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
-from nmt.attention.attention import Attended, AttendFn, Attention, Past
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope
 from nmt.attention.score import Score, head_size
 from nmt.attention.selection import Selection
-from nmt.kernels.deferred_grad import defer_matmul, narrow
+from nmt.kernels.precision import multiply_memory
 from nmt.trees import tree_map
 
 S = TypeVar("S")
@@ -73,35 +72,32 @@ class ScoredAttention(Attention):
             return ()
         return ScoredPast(self.history.start(memory, self.heads), self.normalizer.start(memory, self.heads))
 
-    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
-        sentences, source = memory.bias.shape
-        project, compute_window = self.score.bind_query(), self.scope.bind()
-        score, mix = self.score.bind_keys(memory.keys), defer_matmul(memory.values.mT, -1)
-
-        def attend(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            rows = len(query)
-            # Rows that share a sentence, a beam, become its target positions.
-            query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
-            before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
-            window = compute_window(query, positions, memory.lengths, source)
-            if self.is_stepwise:
-                window = window.expand(source)
-            span = window.span
-            energies = score(project(query), span, self.history(before.history))
-            energies = energies + narrow(memory.bias, -1, span)[:, None, None, :]
-            if window.bias is not None:
-                energies = energies + window.bias
-            normalized = self.normalizer(energies, before.normalizer)
-            weights = normalized if window.factor is None else normalized * window.factor
-            selected = self.selection(weights)
-            return Attended(
-                regroup_rows(join_heads(mix(selected.weights, span)), rows),
-                regroup_rows(pad_weights(weights, span, source), rows, axis=2) if keep_weights else None,
-                regroup_rows(self._advance(before, normalized, selected.weights), rows),
-                regroup_rows(selected.log_prob, rows),
-            )
-
-        return attend
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        past: Past = (),
+        *,
+        keep_weights: bool = False,
+    ) -> Attended:
+        rows, (sentences, source) = len(query), memory.bias.shape
+        # Rows that share a sentence, a beam, become its target positions.
+        query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
+        before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
+        window = self.scope(query, positions, memory.lengths, source)
+        energies = self.score(query, memory.keys, self.history(before.history)) + memory.bias[:, None, None, :]
+        if window.bias is not None:
+            energies = energies + window.bias
+        normalized = self.normalizer(energies, before.normalizer)
+        weights = normalized if window.factor is None else normalized * window.factor
+        selected = self.selection(weights)
+        return Attended(
+            regroup_rows(join_heads(multiply_memory(selected.weights, memory.values)), rows),
+            regroup_rows(weights, rows, axis=2) if keep_weights else None,
+            regroup_rows(self._advance(before, normalized, selected.weights), rows),
+            regroup_rows(selected.log_prob, rows),
+        )
 
     def _advance(self, past: ScoredPast, normalized: Tensor, weights: Tensor) -> Past:
         """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""
@@ -124,10 +120,3 @@ def regroup_rows(state: S, rows: int, axis: int = 1) -> S:
         return moved.reshape(rows, -1, *moved.shape[2:]).movedim(1, axis)
 
     return tree_map(state, change)
-
-
-def pad_weights(
-    weights: Float[Tensor, "row head target span"], span: slice | None, source: int
-) -> Float[Tensor, "row head target {source}"]:
-    """Weights of all source positions: zero outside of the span."""
-    return weights if span is None else F.pad(weights, (span.start, source - span.stop))

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from nmt.kernels.packed_linear import linear_for
 from nmt.kernels.precision import to_autocast_dtype
 from nmt.kernels.switch import is_enabled
 from nmt.special_tokens import PAD
@@ -97,14 +96,12 @@ class _VocabularyLoss(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight) if differentiate else None
         grad_bias = torch.zeros_like(bias) if differentiate else None
         words, vocabulary, offset = to_autocast_dtype(readout), to_autocast_dtype(weight), to_autocast_dtype(bias)
-        forward_linear = linear_for(vocabulary, len(words))
-        backward_linear = linear_for(vocabulary.t(), len(words) if differentiate else 0)
         # The mean logit of every word, without a pass over its logits.
         total = weight.sum(0)
         mean = torch.addmv(bias.mean().expand(len(readout)), readout.to(bias.dtype), total / len(bias))
 
         def compute_logits(some: Tensor) -> Tensor:
-            return forward_linear(some, offset).to(bias.dtype)
+            return F.linear(some, vocabulary, offset).to(bias.dtype)
 
         chunk = max(1, MAX_LOGITS // len(bias))
         for start in range(0, len(readout), chunk):
@@ -119,7 +116,7 @@ class _VocabularyLoss(torch.autograd.Function):
                 grad.scatter_add_(1, targets, torch.full_like(target_logits, smoothing - 1.0))
                 grad_bias += grad.sum(0)
                 grad = grad.to(vocabulary.dtype)
-                grad_readout[rows] = backward_linear(grad, None)
+                grad_readout[rows] = grad @ vocabulary
                 accumulate(grad_weight, grad.t(), words[rows])
         if grad_readout is not None and grad_weight is not None and grad_bias is not None:
             # What smoothing takes from every logit alike, - e / V, reaches each gradient as one vector.

@@ -9,7 +9,7 @@ AMX oneDNN rounds nothing, and is the faster one on some processors: see `proces
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -77,6 +77,44 @@ def amx_bfloat16(is_on: bool = True) -> Iterator[None]:
     """
     with _matmul_backend(by_onednn=True) if is_on else nullcontext():
         yield
+
+
+def make_training_contexts(
+    device: torch.device, *, is_low: bool
+) -> tuple[AbstractContextManager[None], AbstractContextManager[object]]:
+    """Two contexts that have products take bfloat16 if `is_low`: one for forward and backward, one for forward alone.
+
+    AMX rounds inside the first, and `torch.autocast` makes tensors of bfloat16 inside the second; only one of them does
+    anything.
+    """
+    has_rounding = has_amx(device.type)
+    by_autocast = torch.autocast(device.type, torch.bfloat16, enabled=is_low and not has_rounding)
+    return amx_bfloat16(is_low and has_rounding), by_autocast
+
+
+def multiply_memory(left: Tensor, memory: Tensor) -> Tensor:
+    """left @ memory, keys or values of each sentence, given in the wider format of both.
+
+    They are multiplied in single precision on a CPU: each is read once a product, which is then as fast as memory is,
+    whatever the format, and the conversion of every query would come on top.
+    """
+    on_cpu = memory.device.type == "cpu"
+    factor = memory.to(torch.promote_types(memory.dtype, torch.float32)) if on_cpu else to_autocast_dtype(memory)
+    product = multiply_matrices(left.to(factor.dtype), factor)
+    return product.to(torch.promote_types(left.dtype, factor.dtype))
+
+
+def run_lstm(
+    inputs: Tensor, carry: tuple[Tensor, ...], weights: list[Tensor], is_training: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """torch.lstm over one layer and direction: outputs, hidden state and cell.
+
+    On a CPU in single precision even inside `torch.autocast`, where its kernel for bfloat16 takes three times as long.
+    """
+    with torch.autocast(inputs.device.type, enabled=is_autocast_on(inputs) and inputs.device.type != "cpu"):
+        start = [part.unsqueeze(0) for part in carry]
+        outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, is_training, False, True)
+    return outputs, hidden[0], cell[0]
 
 
 def multiply_matrices(left: Tensor, right: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """x W' + b with W made ready once, because it will be asked for at every step of a search."""
 
 from abc import ABC, abstractmethod
-from functools import partial
 from typing import Literal
 
 import torch
@@ -9,16 +8,13 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from nmt.errors import ConfigError
-from nmt.kernels.packed_linear import linear, pack_linear
+from nmt.kernels.packed_linear import pack_linear
 from nmt.kernels.precision import amx_bfloat16, has_amx
-from nmt.kernels.switch import is_enabled
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
 _ROW_MULTIPLE = 32
 """A number of rows is rounded up to a multiple of this."""
-_PACKABLE_DTYPES = torch.float32, torch.bfloat16
-"""What the library lays out."""
 
 Rows = Float[Tensor, "row features"]
 Weight = Float[Tensor, "outputs features"]
@@ -49,10 +45,7 @@ class Float32(PreparedLinear):
         self, weight: Weight, bias: Bias | None, *, inputs_bounded: bool = False, may_round: bool = False
     ) -> None:
         self.bias = None if bias is None else bias.detach()
-        is_packable = weight.device.type == "cpu" and weight.dtype in _PACKABLE_DTYPES and torch._C._has_mkldnn
-        self.multiply = (
-            pack_linear(weight) if is_packable and is_enabled("packed_linear") else partial(linear, weight.detach())
-        )
+        self.multiply = pack_linear(weight)
 
     def __call__(self, x: Rows) -> Float[Tensor, "row outputs"]:
         return self.multiply(x, self.bias)

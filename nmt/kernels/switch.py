@@ -10,12 +10,9 @@ KernelMode = Literal["auto", "reference"]
 Kernel = Literal[
     "additive",
     "cross_entropy",
-    "deferred_grad",
     "fused_step",
     "log_softmax",
     "packed_linear",
-    "recurrence",
-    "reorder",
     "topk",
 ]
 

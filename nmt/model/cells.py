@@ -1,13 +1,10 @@
 """Recurrent cells, each in two halves: `project` for all inputs at once, outside the recurrence, and `step` inside it.
 
 A carry is the tuple of tensors [row, hidden] that a cell hands to its next step; its first member is the output. `run`
-goes over a whole sequence and holds the carry where a position is padding, so that the last carry is that of the last
-real token whatever the padding.
+goes over a whole sequence, and returns the carry of the last real token whatever the padding.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -15,18 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.kernels.deferred_grad import DeferredLinearFn, defer_linear
-from nmt.kernels.precision import is_autocast_on
-from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
+from nmt.kernels.precision import run_lstm
 
 Carry = tuple[Float[Tensor, "row hidden"], ...]
 GateInputs = Float[Tensor, "row gates"]
-
-ProjectedInputs = Float[Tensor, "time row gates"]
-"""The projection of what was known of each position before the recurrence."""
-
-StepFn = Callable[[Float[Tensor, "row feed"], Carry], Carry]
-"""(what is fed, carry) -> the next carry, for one position after another"""
 
 SATURATE = 1e4
 """A gate's pre-activation that saturates a sigmoid to exactly 0 or 1 in single precision."""
@@ -63,38 +52,21 @@ class Cell(nn.Module, ABC):
         """W x + b, for as many positions as are known."""
         return F.linear(inputs, self.weight_input, self.bias)
 
-    def step_bias(self, time: int, rows: int) -> ProjectedInputs | None:
-        """The b of `project`, for inputs that are projected position by position."""
-        return self.bias.expand(time, rows, -1)
-
-    def bind_recurrent(self) -> DeferredLinearFn:
-        """U h for the positions of one batch."""
-        return defer_linear(self.weight_hidden)
+    def project_hidden(self, hidden: Float[Tensor, "row hidden"]) -> GateInputs:
+        """U h, as precise as h."""
+        return F.linear(hidden, self.weight_hidden).to(hidden.dtype)
 
     @abstractmethod
-    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
-        """The next carry; `recurrent` is what `bind_recurrent` gives, once a batch."""
-
-    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
-        """What makes of each carry of one batch the next, for one position after another."""
-        recurrent, inputs = self.bind_recurrent(), iter(projected.unbind(0))
-        return lambda carry: self.step(next(inputs), carry, recurrent)
-
-    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
-        """As `bind`, with an input that only the recurrence itself brings and `weight` projects."""
-        feed, recurrent = defer_linear(weight), self.bind_recurrent()
-        # Unlike slices, what `unbind` gives has its gradient put together once, and not a whole one for each position.
-        inputs = repeat(None) if projected is None else iter(projected.unbind(0))
-        return lambda fed, carry: self.step(feed(fed, next(inputs)), carry, recurrent)
+    def step(self, projected: GateInputs, carry: Carry) -> Carry:
+        """The next carry. projected: what `project` gives of the input, and what else enters the gates with it."""
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
         """Outputs of every position and the carry after the last real one. Padding must follow what is real."""
-        step = self.bind(self.project(inputs.transpose(0, 1)))
         outputs = []
-        for time in range(inputs.shape[1]):
-            next_carry = step(carry)
+        for time, projected in enumerate(self.project(inputs).unbind(1)):
+            next_carry = self.step(projected, carry)
             if mask is not None:
                 keep = mask[:, time].unsqueeze(-1)
                 next_carry = tuple(torch.where(keep, new, old) for new, old in zip(next_carry, carry, strict=True))
@@ -102,15 +74,12 @@ class Cell(nn.Module, ABC):
             outputs.append(carry[0])
         return torch.stack(outputs, 1), carry
 
-    def _masking_inputs(
-        self, inputs: Float[Tensor, "row time input"], mask: Bool[Tensor, "row time"] | None, *holds: float
-    ) -> tuple[Float[Tensor, "row time wider"], Float[Tensor, "gates wider"]]:
-        """Inputs with a feature more, 1 on padding, and input weights by which it adds its `hold` to each gate."""
-        if mask is None:
-            return inputs, self.weight_input
-        column = torch.cat([self.bias.new_full((self.hidden_size,), hold) for hold in holds])
-        flag = (~mask).unsqueeze(-1).to(inputs.dtype)
-        return torch.cat([inputs, flag], -1), torch.cat([self.weight_input, column.unsqueeze(1)], 1)
+
+def select_last(
+    outputs: Float[Tensor, "row time hidden"], mask: Bool[Tensor, "row time"]
+) -> Float[Tensor, "row hidden"]:
+    """The output at the last real position of each row."""
+    return outputs[torch.arange(len(outputs), device=outputs.device), mask.sum(1) - 1]
 
 
 class LSTM(Cell):
@@ -127,53 +96,24 @@ class LSTM(Cell):
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias.data[hidden_size : 2 * hidden_size] = 1.0
 
-    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry) -> Carry:
         hidden, cell = carry
-        i, f, g, o = recurrent(hidden, projected).chunk(4, 1)
-        cell = torch.addcmul(torch.sigmoid(f) * cell, torch.sigmoid(i), torch.tanh(g))
+        i, f, g, o = (projected + self.project_hidden(hidden)).chunk(4, 1)
+        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(cell), cell
-
-    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
-        if not wants_custom_backward():
-            return super().bind(projected)
-        recurrence = FusedRecurrence(self.weight_hidden, projected.shape[0], projected.shape[1], projected)
-        return lambda carry: recurrence.lstm(carry[1], carry[0])
-
-    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
-        if not wants_custom_backward() or projected is None:
-            return super().bind_with_feed(weight, projected)
-        # All that enters the gates is a sum, so that one product serves what is fed and the state.
-        recurrence = FusedRecurrence(
-            torch.cat([weight, self.weight_hidden], 1), projected.shape[0], projected.shape[1], projected
-        )
-        return lambda fed, carry: recurrence.lstm(carry[1], fed, carry[0])
 
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        inputs, weight = self._masking_inputs(inputs, mask, -SATURATE, SATURATE, 0.0, 0.0)
-        if inputs.device.type == "cpu" and is_autocast_on(inputs):
-            outputs, hidden, cell = self._run_stepwise(inputs, weight, carry)
-        else:
-            weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
-            start = [part.unsqueeze(0) for part in carry]
-            outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, self.training, False, True)
-            hidden, cell = hidden[0], cell[0]
-        # The fused kernel holds c on padding but not h, which is read off at the last real position.
-        last = hidden if mask is None else outputs[torch.arange(len(outputs), device=outputs.device), mask.sum(1) - 1]
-        return outputs, (last, cell)
-
-    def _run_stepwise(
-        self, inputs: Float[Tensor, "row time input"], weight: Float[Tensor, "gates input"], carry: Carry
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `torch.lstm`, whose kernel for bfloat16 on a CPU takes three times as long."""
-        step = self.bind(F.linear(inputs.transpose(0, 1), weight, self.bias))
-        outputs = []
-        for _ in range(inputs.shape[1]):
-            carry = step(carry)
-            outputs.append(carry[0])
-        hidden, cell = carry
-        return torch.stack(outputs, 1), hidden, cell
+        weight: Tensor = self.weight_input
+        if mask is not None:
+            # One more feature, 1 on padding, closes the input gate and opens the forget gate, so that c is held there.
+            holds = self.bias.new_tensor([-SATURATE, SATURATE, 0.0, 0.0])
+            inputs = torch.cat([inputs, (~mask).unsqueeze(-1).to(inputs.dtype)], -1)
+            weight = torch.cat([weight, holds.repeat_interleave(self.hidden_size).unsqueeze(1)], 1)
+        weights = [weight, self.weight_hidden, self.bias, torch.zeros_like(self.bias)]
+        outputs, hidden, cell = run_lstm(inputs, carry, weights, self.training)
+        return outputs, (hidden if mask is None else select_last(outputs, mask), cell)
 
 
 class GRU(Cell):
@@ -189,38 +129,20 @@ class GRU(Cell):
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias_hidden = nn.Parameter(torch.zeros(3 * hidden_size))
 
-    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry) -> Carry:
         (hidden,) = carry
-        gates = recurrent(hidden, self.bias_hidden.expand(len(hidden), -1))
+        gates = F.linear(hidden, self.weight_hidden, self.bias_hidden).to(hidden.dtype)
         reset, update = torch.sigmoid(projected[:, : -self.hidden_size] + gates[:, : -self.hidden_size]).chunk(2, 1)
         new = torch.tanh(projected[:, -self.hidden_size :] + reset * gates[:, -self.hidden_size :])
         return (torch.lerp(new, hidden, update),)
 
-    def bind(self, projected: ProjectedInputs) -> Callable[[Carry], Carry]:
-        if not wants_custom_backward():
-            return super().bind(projected)
-        recurrence, inputs = self._fuse_recurrence(*projected.shape[:2]), iter(projected.unbind(0))
-        return lambda carry: (recurrence.gru(next(inputs), carry[0]),)
-
-    def bind_with_feed(self, weight: Float[Tensor, "gates feed"], projected: ProjectedInputs | None) -> StepFn:
-        if not wants_custom_backward() or projected is None:
-            return super().bind_with_feed(weight, projected)
-        # The reset gate tells what is fed from the state, so that each has its own product.
-        time, rows, _ = projected.shape
-        feed, recurrence = FusedRecurrence(weight, time, rows, projected), self._fuse_recurrence(time, rows)
-        return lambda fed, carry: (recurrence.gru(feed.linear(fed), carry[0]),)
-
-    def _fuse_recurrence(self, time: int, rows: int) -> FusedRecurrence:
-        return FusedRecurrence(self.weight_hidden, time, rows, self.bias_hidden)
-
     def run(
         self, inputs: Float[Tensor, "row time input"], carry: Carry, mask: Bool[Tensor, "row time"] | None = None
     ) -> tuple[Float[Tensor, "row time hidden"], Carry]:
-        inputs, weight = self._masking_inputs(inputs, mask, 0.0, SATURATE, 0.0)
-        weights = [weight, self.weight_hidden, self.bias, self.bias_hidden]
+        weights: list[Tensor] = [self.weight_input, self.weight_hidden, self.bias, self.bias_hidden]
         start = carry[0].unsqueeze(0)
         outputs, hidden = torch.gru(inputs, start, weights, True, 1, 0.0, self.training, False, True)
-        return outputs, (hidden[0],)
+        return outputs, (hidden[0] if mask is None else select_last(outputs, mask),)
 
 
 class LayerNormLSTM(Cell):
@@ -243,12 +165,9 @@ class LayerNormLSTM(Cell):
         # What else joins the input (input feeding, context) must be normalized with it, so the norm waits for `step`.
         return F.linear(inputs, self.weight_input)
 
-    def step_bias(self, time: int, rows: int) -> None:
-        return None
-
-    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry) -> Carry:
         hidden, cell = carry
-        gates = self.norm_input(projected) + self.norm_hidden(recurrent(hidden, None)) + self.bias
+        gates = self.norm_input(projected) + self.norm_hidden(self.project_hidden(hidden)) + self.bias
         i, f, g, o = gates.chunk(4, 1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(self.norm_cell(cell)), cell
@@ -268,13 +187,10 @@ class LayerNormGRU(Cell):
     def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
         return F.linear(inputs, self.weight_input)
 
-    def step_bias(self, time: int, rows: int) -> None:
-        return None
-
-    def step(self, projected: GateInputs, carry: Carry, recurrent: DeferredLinearFn) -> Carry:
+    def step(self, projected: GateInputs, carry: Carry) -> Carry:
         (hidden,) = carry
         reset_x, update_x, new_x = (self.norm_input(projected) + self.bias).chunk(3, 1)
-        reset_h, update_h, new_h = self.norm_hidden(recurrent(hidden, None)).chunk(3, 1)
+        reset_h, update_h, new_h = self.norm_hidden(self.project_hidden(hidden)).chunk(3, 1)
         new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
         return (torch.lerp(new, hidden, torch.sigmoid(update_x + update_h)),)
 

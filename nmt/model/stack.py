@@ -1,6 +1,5 @@
 """Cells on top of one another: dropout between layers, and a residual connection where sizes allow it."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from jaxtyping import Bool, Float
@@ -8,15 +7,10 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
-from nmt.model.cells import CELLS, Carry, Cell, ProjectedInputs
+from nmt.model.cells import CELLS, Carry, Cell, GateInputs
 
 Carries = tuple[Carry, ...]
 """One a layer."""
-
-StackOutput = tuple[Float[Tensor, "row hidden"], Carries]
-
-StackStep = Callable[[Float[Tensor, "row feed"], Carries], StackOutput]
-"""(what is fed, carries) -> (output of the top layer, carries), for one position after another"""
 
 CellName = Literal["lstm", "gru", "layer_norm_lstm", "layer_norm_gru"]
 
@@ -48,26 +42,19 @@ class Stack(nn.Module):
         assert isinstance(cell, Cell)
         return cell
 
-    def bind(
-        self, feed: Float[Tensor, "gates feed"], projected: ProjectedInputs | None, time: int, rows: int
-    ) -> StackStep:
-        """What takes one position after another of one batch of `time` positions and `rows` rows.
+    def project(self, inputs: Float[Tensor, "*rows input"]) -> Float[Tensor, "*rows gates"]:
+        """What of the first layer's gates is known before the recurrence."""
+        return self.get_cell(0).project(inputs)
 
-        projected: the first layer's input; `feed` projects another input of that layer.
-        """
-        first_cell, *upper_cells = (self.get_cell(layer) for layer in range(len(self.cells)))
-        first_step = first_cell.bind_with_feed(feed, projected)
-        upper_steps = [cell.bind_with_feed(cell.weight_input, cell.step_bias(time, rows)) for cell in upper_cells]
-
-        def step(fed: Tensor, carries: Carries) -> StackOutput:
-            next_carries = [first_step(fed, carries[0])]
-            output = next_carries[0][0]
-            for upper_step, carry in zip(upper_steps, carries[1:], strict=True):
-                next_carries.append(upper_step(self.dropout(output), carry))
-                output = next_carries[-1][0] + output if self.residual else next_carries[-1][0]
-            return output, tuple(next_carries)
-
-        return step
+    def step(self, projected: GateInputs, carries: Carries) -> tuple[Float[Tensor, "row hidden"], Carries]:
+        """One position: the output of the top layer, and the next carries. projected: the first layer's input."""
+        next_carries = [self.get_cell(0).step(projected, carries[0])]
+        output = next_carries[0][0]
+        for layer in range(1, len(self.cells)):
+            cell = self.get_cell(layer)
+            next_carries.append(cell.step(cell.project(self.dropout(output)), carries[layer]))
+            output = next_carries[-1][0] + output if self.residual else next_carries[-1][0]
+        return output, tuple(next_carries)
 
     def run(
         self,

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.errors import ConfigError
+from nmt.kernels.devices import has_cuda_graphs
 from nmt.model.decoders.decoder import Decoded
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
@@ -29,11 +30,11 @@ WIDTH_MULTIPLE = 8
 """A CUDA graph holds for one shape, so rows and source positions are rounded up to multiples of these."""
 
 
-def check(mode: CompileMode, kind: str) -> None:
-    """Raises ConfigError where a device of this kind, such as "cpu", cannot do this."""
-    if mode == "cuda_graphs" and kind != "cuda":
+def check(mode: CompileMode, device: torch.device) -> None:
+    """Raises ConfigError where a device cannot do this."""
+    if mode == "cuda_graphs" and not has_cuda_graphs(device):
         raise ConfigError(
-            f"training.compile=cuda_graphs captures CUDA graphs, and this model is to be trained on the {kind}. "
+            f"training.compile=cuda_graphs captures CUDA graphs, and this model is to be trained on the {device}. "
             "Choose device=cuda where there is one, or training.compile=inductor or off."
         )
 
@@ -48,7 +49,7 @@ class CompiledForward:
     """
 
     def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
-        check("cuda_graphs" if is_captured else "inductor", model.device.type)
+        check("cuda_graphs" if is_captured else "inductor", model.device)
         self.model = model
         self.is_captured = is_captured
         mode = "reduce-overhead" if is_captured else None

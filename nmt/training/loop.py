@@ -14,7 +14,8 @@ from nmt.data.loader import BatchLoader
 from nmt.errors import TrainingError
 from nmt.evaluation.validation import ValidationResult
 from nmt.kernels.cross_entropy import word_indices
-from nmt.kernels.precision import amx_bfloat16, has_amx
+from nmt.kernels.devices import get_widest_dtype, wants_pinned_memory
+from nmt.kernels.precision import make_training_contexts
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import PAD
 from nmt.training.compiled import make_forward_fn
@@ -92,7 +93,7 @@ class Loop:
         progress = self.state.progress
         if self._is_validation_due():  # an interrupted validation is repeated
             self._validate()
-        pinned = self.model.device.type == "cuda"
+        pinned = wants_pinned_memory(self.model.device)
         with BatchLoader(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
             is_checked = False
             while not (reason := self.find_reached_limit()):
@@ -165,15 +166,15 @@ class Loop:
         indices = word_indices(batch.target_output)
         if indices is not None:
             indices = indices.to(device_batch.target_output.device, non_blocking=True)
-        is_low, kind = self.settings.precision == "bfloat16", device_batch.target_output.device.type
-        with amx_bfloat16(is_low and has_amx(kind)):
-            with torch.autocast(kind, torch.bfloat16, enabled=is_low and not has_amx(kind)):
+        by_amx, by_autocast = make_training_contexts(self.model.device, is_low=self.settings.precision == "bfloat16")
+        with by_amx:
+            with by_autocast:
                 inputs = self.forward(device_batch.source, device_batch.source_lengths, device_batch.target_input)
                 loss = self.model.compute_loss(
                     inputs, device_batch.target_output, smoothing=self.settings.label_smoothing, indices=indices
                 )
             (loss.objective / words).backward()  # type: ignore[no-untyped-call]
-        wide = torch.float32 if kind == "mps" else torch.float64  # a Mac's GPU has no double precision
+        wide = get_widest_dtype(self.model.device)
         return loss.objective.detach().to(wide), loss.nll.to(wide)
 
     def _skip(self, group: Sequence[Batch]) -> None:

@@ -12,10 +12,10 @@ import time
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.attention.attention import Attended, AttendFn, Attention, Past
+from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory, join_heads
 from nmt.config import ConfigDict
 from nmt.data.batching import Batch, Epoch
@@ -40,15 +40,18 @@ class ConstantAttention(Attention):
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
         return self.other.remember(states, mask)
 
-    def bind(self, memory: Memory, *, keep_weights: bool = False) -> AttendFn:
-        first = join_heads(memory.values[:, :, :1])
-        weights = memory.bias[:, None, None].expand(-1, self.other.heads, -1, -1)
-
-        def look(query: Tensor, positions: Tensor, past: Past) -> Attended:
-            target = query.shape[1]
-            return Attended(first.expand(-1, target, -1), weights.expand(-1, -1, target, -1), past)
-
-        return look
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        memory: Memory,
+        positions: Int[Tensor, "row target"],
+        past: Past = (),
+        *,
+        keep_weights: bool = False,
+    ) -> Attended:
+        target = query.shape[1]
+        weights = memory.bias[:, None, None].expand(-1, self.other.heads, target, -1)
+        return Attended(join_heads(memory.values[:, :, :1]).expand(-1, target, -1), weights, past)
 
 
 class Stopwatch:

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention import scope as scopes
 from nmt.attention.attention import Attended, Attention
-from nmt.attention.score import SCORES
 from nmt.trees import select_rows
 from tests.builders import (
     MEMORY_SIZE,
@@ -20,10 +18,8 @@ from tests.builders import (
     Mix,
     build_attention,
     draw_normal,
-    expand_window,
     find_missing_gradients,
     make_mask,
-    make_mix,
     make_positions,
     mark_slow_unless,
     take_row,
@@ -78,7 +74,7 @@ def test_weights_are_zero_outside_the_scope_and_on_padding(case: Case) -> None:
     window = case.attention.scope(
         case.queries, make_positions(*case.queries.shape[:2]), torch.tensor(LENGTHS), max(LENGTHS)
     )
-    bias, _ = expand_window(window, max(LENGTHS))
+    bias = window.bias
     if bias is not None:
         allowed = allowed & bias.isfinite()
     assert not weights[~allowed].any()
@@ -163,40 +159,3 @@ def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: fl
     assert weights.isfinite().all()
     learned = [states, queries, *case.attention.parameters()]
     assert all(tensor.grad is None or tensor.grad.isfinite().all() for tensor in learned)
-
-
-def stepwise(case: Case, memory_states: Tensor) -> tuple[Tensor, Tensor]:
-    """Contexts and weights of one target position after another over one memory, as a decoder asks."""
-    look = case.attention.bind(case.attention.remember(memory_states, make_mask(LENGTHS)), keep_weights=True)
-    places = make_positions(*case.queries.shape[:2])
-    found = [look(case.queries[:, t : t + 1], places[:, t : t + 1], ()) for t in range(TARGET)]
-    return torch.cat([step.context for step in found], 1), torch.cat([step.weights for step in found], 2)
-
-
-@pytest.mark.parametrize("scope", ["local_m", "local_p"])
-@pytest.mark.parametrize("score", SCORES)
-def test_leaving_out_what_no_window_touches_changes_nothing(
-    score: str, scope: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    case, left_out, results = case_of(make_mix(score=score, scope=scope, heads=2), LENGTHS), [], []
-    states = case.states.requires_grad_()
-    wanted = [states, *case.attention.parameters()]
-    exact = scopes.reachable_slice
-
-    def noted(centre: Tensor, half_width: int, source: int) -> slice | None:
-        reach = exact(centre, half_width, source)
-        left_out.append(source - (reach.stop - reach.start) if reach else 0)
-        return reach
-
-    for reached in (noted, lambda centre, half_width, source: None):
-        monkeypatch.setattr(scopes, "reachable_slice", reached)
-        context, weights = stepwise(case, states)
-        gradients = torch.autograd.grad((context * context).sum(), wanted, allow_unused=True)
-        results.append((context, weights, [gradient for gradient in gradients if gradient is not None]))
-    assert sum(left_out) > 0
-    assert_close(results[0], results[1])
-
-
-@pytest.mark.parametrize("centre", [float("nan"), float("inf")])
-def test_a_centre_that_is_no_number_leaves_nothing_out(centre: float) -> None:
-    assert scopes.reachable_slice(torch.full((2, 1, 1), centre), 1, 9) is None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.attention.scope import SCOPES, Global, LocalMonotonic, LocalPredictive
 from nmt.errors import ConfigError
-from tests.builders import HEAD_COUNTS, QUERY_SIZE, draw_normal, expand_window
+from tests.builders import HEAD_COUNTS, QUERY_SIZE, draw_normal
 
 POSITIONS = torch.tensor([[0, 1, 2], [3, 4, 5], [9, 99, 999]])
 LENGTHS = [4, 11, 1]
@@ -38,7 +38,7 @@ def test_global_lets_everything_be_seen() -> None:
 @given(half_width=st.integers(1, 6), source=st.integers(11, 14))
 def test_local_m_opens_a_window_around_the_target_position(half_width: int, source: int) -> None:
     scope = LocalMonotonic(query_size=QUERY_SIZE, heads=1, half_width=half_width)
-    bias, gain = expand_window(scope(queries(), POSITIONS, torch.tensor(LENGTHS), source), source)
+    bias, gain = scope(queries(), POSITIONS, torch.tensor(LENGTHS), source)
     assert gain is None
     assert bias is not None
     for row, length in enumerate(LENGTHS):
@@ -55,7 +55,7 @@ def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width
     torch.manual_seed(heads)
     scope = LocalPredictive(query_size=QUERY_SIZE, heads=heads, half_width=half_width, renormalize=renormalize).double()
     query, sigma = queries(2.0), half_width / 2
-    bias, gain = expand_window(scope(query, POSITIONS, torch.tensor(LENGTHS), 12), 12)
+    bias, gain = scope(query, POSITIONS, torch.tensor(LENGTHS), 12)
     assert bias is not None
     assert (gain is None) == renormalize
     for row, length in enumerate(LENGTHS):
@@ -75,7 +75,7 @@ def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width
 @given(lengths=st.lists(st.integers(1, 60), min_size=3, max_size=3), scale=st.floats(0, 1e4))
 def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale: float) -> None:
     scope = LocalPredictive(query_size=QUERY_SIZE, heads=2, half_width=1).double()
-    bias, _ = expand_window(scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths)), max(lengths))
+    bias, _ = scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths))
     assert bias is not None
     for row, length in enumerate(lengths):
         assert bias[row, :, :, :length].isfinite().any(-1).all()

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.kernels import packed_linear
-from nmt.kernels.packed_linear import MIN_ROWS_TO_PACK, is_packed_faster, linear_for
-from nmt.kernels.precision import has_amx, use_onednn
+from nmt.kernels.packed_linear import pack_linear
 from tests.builders import draw_normal
 
 ROW, INPUT, OUTPUT = 5, 12, 7
@@ -22,48 +20,27 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("added", [None, (OUTPUT,), (ROW, OUTPUT)])
+@pytest.mark.parametrize("added", [None, (OUTPUT,)])
 def test_it_is_the_plain_product(layout: str, added: tuple[int, ...] | None) -> None:
     weight, x = LAYOUTS[layout](draw_normal(OUTPUT, INPUT, seed=1)), draw_normal(ROW, INPUT, seed=2)
     more = None if added is None else draw_normal(*added, seed=3)
     wanted = x @ weight.t() + (0 if more is None else more)
-    assert_close(packed_linear.pack_linear(weight)(x, more), wanted)
-    assert_close(packed_linear.linear(weight, x, more), wanted)
+    assert_close(pack_linear(weight)(x, more), wanted)
 
 
 @pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="needs AVX-512")
-@pytest.mark.parametrize("added", [None, (OUTPUT,), (ROW, OUTPUT)])
+@pytest.mark.parametrize("added", [None, (OUTPUT,)])
 def test_in_bfloat16_it_rounds_what_it_is_given_and_gives(added: tuple[int, ...] | None) -> None:
     weight, x = draw_normal(OUTPUT, INPUT, seed=1).bfloat16(), draw_normal(ROW, INPUT, seed=2).bfloat16()
     more = None if added is None else draw_normal(*added, seed=3).bfloat16()
     wanted = x.float() @ weight.float().t() + (0 if more is None else more.float())
-    found = packed_linear.pack_linear(weight)(x, more)
+    found = pack_linear(weight)(x, more)
     assert found.dtype == torch.bfloat16
     assert_close(found.float(), wanted, atol=0.01, rtol=0.01)
 
 
 def test_it_stays_as_the_weight_was() -> None:
     weight, x = draw_normal(OUTPUT, INPUT, seed=1), draw_normal(ROW, INPUT, seed=2)
-    multiply, wanted = packed_linear.pack_linear(weight), x @ weight.t()
+    multiply, wanted = pack_linear(weight), x @ weight.t()
     weight.zero_()
     assert_close(multiply(x, None), wanted)
-
-
-def test_few_rows_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out = []
-    monkeypatch.setattr(packed_linear, "is_packed_faster", lambda weight: True)
-    monkeypatch.setattr(packed_linear, "pack_linear", lambda weight: laid_out.append(weight) or torch.addmm)
-    weight = draw_normal(OUTPUT, INPUT, seed=1)
-    linear_for(weight, MIN_ROWS_TO_PACK - 1)
-    assert not laid_out
-    linear_for(weight, MIN_ROWS_TO_PACK)
-    assert laid_out == [weight]
-
-
-@pytest.mark.parametrize("format", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("by_onednn", [False, True])
-def test_only_what_onednn_multiplies_as_it_is_gains(format: torch.dtype, by_onednn: bool) -> None:
-    use_onednn(by_onednn)
-    can_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    wanted = {torch.float64: False, torch.float32: by_onednn and not has_amx("cpu"), torch.bfloat16: can_bfloat16}
-    assert is_packed_faster(torch.ones(2, 2, dtype=format)) == wanted[format]

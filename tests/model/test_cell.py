@@ -1,7 +1,5 @@
 """Cells: fused runs against the step-by-step loop, torch's own cells, and the papers' formulas."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.model.cells import CELLS, GRU, LSTM, Carry, Cell, LayerNormGRU, LayerNormLSTM, StepFn
+from nmt.model.cells import CELLS, GRU, LSTM, Carry, Cell, LayerNormGRU, LayerNormLSTM
 from tests.builders import draw_normal, make_mask
 
 INPUT, HIDDEN = 5, 7
@@ -83,7 +81,7 @@ def test_every_cell_has_a_formula() -> None:
 def test_a_step_is_its_formula(name: str) -> None:
     cell, inputs = cell_of(name), draw_normal(3, INPUT, seed=40)
     carry = carry_of(cell, 3)
-    found = cell.step(cell.project(inputs), carry, cell.bind_recurrent())
+    found = cell.step(cell.project(inputs), carry)
     for row in range(3):
         wanted = FORMULAS[name](cell, inputs[row], tuple(part[row] for part in carry))
         assert_close(tuple(part[row] for part in found), wanted)
@@ -174,46 +172,3 @@ def test_the_first_carry_is_zero(name: str) -> None:
 def test_a_cell_of_no_size_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"hidden_size .* at least 1; got 0"):
         CELLS[name](input_size=INPUT, hidden_size=0)
-
-
-@pytest.mark.parametrize("known", [True, False], ids=["some known before", "all fed"])
-@pytest.mark.parametrize("name", CELLS)
-def test_what_is_fed_has_the_values_and_gradients_of_the_loop_of_steps(name: str, known: bool) -> None:
-    cell, rows, time, feed = cell_of(name), 3, 4, 6
-    weight = draw_normal(cell.gates * HIDDEN, feed, seed=7).requires_grad_()
-    inputs = draw_normal(time, rows, INPUT, seed=8).requires_grad_()
-    fed = draw_normal(time, rows, feed, seed=9).requires_grad_()
-    first = tuple(part.requires_grad_() for part in carry_of(cell, rows))
-    wanted = [weight, fed, *first, cell.weight_hidden, *([inputs, cell.weight_input] if known else [])]
-
-    def outputs(step: StepFn) -> Tensor:
-        carry, found = first, []
-        for t in range(time):
-            carry = step(fed[t], carry)
-            found.append(carry[0])
-        return torch.stack(found)
-
-    projected = cell.project(inputs.flatten(0, 1)).unflatten(0, (time, rows)) if known else cell.step_bias(time, rows)
-    ours, plain = outputs(cell.bind_with_feed(weight, projected)), outputs(Cell.bind_with_feed(cell, weight, projected))
-    assert_close(ours, plain)
-    look = draw_normal(*ours.shape, seed=10)
-    assert_close(*(torch.autograd.grad((found * look).sum(), wanted, retain_graph=True) for found in (ours, plain)))
-
-
-@pytest.mark.parametrize("name", CELLS)
-def test_steps_have_the_values_and_gradients_of_the_plain_ones(name: str) -> None:
-    cell, rows, time = cell_of(name), 3, 4
-    projected = draw_normal(time, rows, cell.gates * HIDDEN, seed=8).requires_grad_()
-    first = tuple(part.requires_grad_() for part in carry_of(cell, rows))
-
-    def outputs(step: Callable[[Carry], Carry]) -> Tensor:
-        carry, found = first, []
-        for _ in range(time):
-            carry = step(carry)
-            found.append(carry[0])
-        return torch.stack(found)
-
-    ours, plain = outputs(cell.bind(projected)), outputs(Cell.bind(cell, projected))
-    assert_close(ours, plain)
-    wanted, look = [projected, *first, cell.weight_hidden], draw_normal(*ours.shape, seed=10)
-    assert_close(*(torch.autograd.grad((found * look).sum(), wanted) for found in (ours, plain)))

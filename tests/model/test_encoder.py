@@ -9,10 +9,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 from nmt.errors import ConfigError
-from nmt.kernels.reorder import reorder
 from nmt.model.cells import CELLS, GRU, Cell
 from nmt.model.encoders.encoder import Encoded
-from nmt.model.encoders.recurrent import RecurrentEncoder, compute_reversed_order
+from nmt.model.encoders.recurrent import RecurrentEncoder, compute_reversed_order, reorder
 from nmt.model.encoders.table import ENCODERS
 from tests.builders import draw_normal, find_missing_gradients, make_mask, take_row
 
@@ -55,12 +54,6 @@ def test_flipping_turns_each_row_around_and_is_its_own_inverse(lengths: list[int
     for row, length in enumerate(lengths):
         assert torch.equal(turned[row, :length], states[row, :length].flip(0))
         assert torch.equal(turned[row, length:], states[row, length:])
-
-
-def test_gradients_are_flipped_as_their_states_are() -> None:
-    states = draw_normal(3, 5, 2).double().requires_grad_()
-    order = compute_reversed_order(torch.tensor([5, 1, 3]), 5)
-    assert torch.autograd.gradcheck(lambda given: reorder(given, order), states)
 
 
 def test_padding_is_invisible(encoder: RecurrentEncoder) -> None:

@@ -35,10 +35,10 @@ def test_a_run_equals_its_steps(cell: str, layers: int, residual: bool) -> None:
     outputs, last = stack.run(inputs, carries)
     known, fed = inputs[..., :2], inputs[..., 2:]  # the sum of what is projected before, and of what is fed
     first = stack.get_cell(0)
-    projected = first.project(torch.cat([known, torch.zeros_like(fed)], -1)).transpose(0, 1)
-    step = stack.bind(first.weight_input[:, 2:], projected, 4, 3)
+    projected = stack.project(torch.cat([known, torch.zeros_like(fed)], -1))
+    feed = first.weight_input[:, 2:]
     for t in range(4):
-        output, carries = step(fed[:, t], carries)
+        output, carries = stack.step(projected[:, t] + fed[:, t] @ feed.t(), carries)
         assert_close(outputs[:, t], output)
     assert_close(last, carries)
 

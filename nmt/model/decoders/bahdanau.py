@@ -57,18 +57,14 @@ class Bahdanau(RecurrentDecoder):
         positions: Int[Tensor, "row target"],
         keep_weights: bool,
     ) -> Decoded:
-        rows, time, _ = embedded.shape
-        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(self.feed.weight, projected, time, rows)
         carries, past = state.carries, state.past
         outputs: list[Tensor] = []
         steps: list[Attended] = []
-        for t in range(time):
+        for t, projected in enumerate(self.stack.project(embedded).unbind(1)):
             query = carries[-1][0].unsqueeze(1)
-            steps.append(attend(query, positions[:, t : t + 1], past))
+            steps.append(self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights))
             context, past = steps[-1].context.squeeze(1), steps[-1].past
-            output, carries = step(context, carries)
+            output, carries = self.stack.step(projected + self.feed(context), carries)
             outputs.append(output)
         readout_inputs = torch.cat(
             [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1

@@ -58,18 +58,15 @@ class Conditional(RecurrentDecoder):
         positions: Int[Tensor, "row target"],
         keep_weights: bool,
     ) -> Decoded:
-        rows, time, _ = embedded.shape
-        first = self.first.bind(self.first.project(embedded.transpose(0, 1)))
-        second, attend = self.stack.get_cell(0), self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(second.weight_input, second.step_bias(time, rows), time, rows)
         carries, past = state.carries, state.past
         outputs: list[Tensor] = []
         steps: list[Attended] = []
-        for t in range(time):
-            intermediate = first(carries[0])
-            steps.append(attend(intermediate[0].unsqueeze(1), positions[:, t : t + 1], past))
+        for t, projected in enumerate(self.first.project(embedded).unbind(1)):
+            intermediate = self.first.step(projected, carries[0])
+            query = intermediate[0].unsqueeze(1)
+            steps.append(self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights))
             context, past = steps[-1].context.squeeze(1), steps[-1].past
-            output, carries = step(context, (intermediate, *carries[1:]))
+            output, carries = self.stack.step(self.stack.project(context), (intermediate, *carries[1:]))
             outputs.append(output)
         readout_inputs = torch.cat(
             [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1

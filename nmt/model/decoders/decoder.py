@@ -90,12 +90,13 @@ def attend_all(
     keep_weights: bool,
 ) -> Attended:
     """All target positions in one product, or one after another where attention depends on its earlier steps."""
-    attend = attention.bind(memory, keep_weights=keep_weights)
     if not attention.is_stepwise:
-        return attend(queries, positions, past)
+        attended: Attended = attention(queries, memory, positions, past, keep_weights=keep_weights)
+        return attended
     steps: list[Attended] = []
     for t in range(queries.shape[1]):
-        steps.append(attend(queries[:, t : t + 1], positions[:, t : t + 1], past))
+        query, position = queries[:, t : t + 1], positions[:, t : t + 1]
+        steps.append(attention(query, memory, position, past, keep_weights=keep_weights))
         past = steps[-1].past
     joined = join_steps(steps, keep_weights=True)
     assert joined is not None

@@ -1,14 +1,11 @@
 """A decoder that looks after its update, with its own state as the query."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.attention.attention import Attended
 from nmt.attention.memory import Memory
-from nmt.kernels.recurrence import FusedRecurrence, wants_custom_backward
 from nmt.model.bridge import BridgeFactory
 from nmt.model.decoders.decoder import AttentionFactory, Decoded, attend_all, join_steps
 from nmt.model.decoders.recurrent import DecoderState, RecurrentDecoder, feed_projection
@@ -73,29 +70,19 @@ class Luong(RecurrentDecoder):
             readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
             state = state._replace(carries=carries, past=attended.past)
             return Decoded(readout, state, join_steps([attended], keep_weights))
-        rows, time, _ = embedded.shape
-        projected = self.stack.get_cell(0).project(embedded.transpose(0, 1))
-        attend = self.attention.bind(memory, keep_weights=keep_weights)
-        step = self.stack.bind(self.feed.weight, projected, time, rows)
-        attentional = self._bind_attentional(time, rows)
         carries, feed, past = state.carries, state.feed, state.past
         readouts: list[Tensor] = []
         steps: list[Attended] = []
-        for t in range(time):
-            output, carries = step(feed, carries)
-            steps.append(attend(output.unsqueeze(1), positions[:, t : t + 1], past))
-            past = steps[-1].past
+        for t, projected in enumerate(self.stack.project(embedded).unbind(1)):
+            output, carries = self.stack.step(projected + self.feed(feed), carries)
+            query = output.unsqueeze(1)
+            steps.append(self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights))
+            context, past = steps[-1].context.squeeze(1), steps[-1].past
             # In the format of the first one: another would be one program more where steps are compiled.
-            feed = self.readout_dropout(attentional(steps[-1].context.squeeze(1), output)).to(state.feed.dtype)
+            feed = self.readout_dropout(self._compute_attentional_vector(context, output)).to(state.feed.dtype)
             readouts.append(feed)
         state = state._replace(carries=carries, feed=feed, past=past)
         return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
-
-    def _bind_attentional(self, time: int, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-        """What gives tanh(W [c; s]) for one position of a batch after another."""
-        if wants_custom_backward():
-            return FusedRecurrence(self.attentional.weight, time, rows).tanh
-        return self._compute_attentional_vector
 
     def _compute_attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
         return torch.tanh(self.attentional(torch.cat([context, output], -1)))

@@ -5,7 +5,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError
-from nmt.kernels.reorder import reorder
 from nmt.model.cells import CELLS, Cell
 from nmt.model.encoders.encoder import Encoded, Encoder
 from nmt.model.stack import CellName, make_dropout
@@ -22,12 +21,17 @@ def compute_reversed_order(lengths: Int[Tensor, " row"], time: int) -> Int[Tenso
     return (rows + torch.where(reversed_positions >= 0, reversed_positions, positions)).flatten()
 
 
+def reorder(states: Float[Tensor, "row time size"], order: Int[Tensor, " places"]) -> Float[Tensor, "row time size"]:
+    """The states in an order of places that `compute_reversed_order` gives."""
+    return states.flatten(0, 1).index_select(0, order).view_as(states)
+
+
 class RecurrentEncoder(Encoder):
     """h_s = [forward RNN(x_1 .. x_s); backward RNN(x_n .. x_s)]
 
     (Schuster and Paliwal 1997; Bahdanau et al. 2015, section 3.2.) `hidden_size` is that of one direction. With
-    `residual`, each layer above the first adds its input to its output. Sentences are padded and not packed: the cells
-    hold their carry on padding, which is exact, and faster on a CPU.
+    `residual`, each layer above the first adds its input to its output. Sentences are padded and not packed: the carry
+    is read off at the last real position, which is exact, and faster on a CPU.
     """
 
     def __init__(
