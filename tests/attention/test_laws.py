@@ -82,7 +82,7 @@ def test_weights_are_zero_outside_the_scope_and_on_padding(case: Case) -> None:
 
 
 def test_context_is_the_weighted_sum_of_values(case: Case) -> None:
-    context, weights, _ = attend(case, LENGTHS)
+    context, weights, *_ = attend(case, LENGTHS)
     values = case.attention.value(case.states).unflatten(-1, (case.attention.heads, -1))
     assert_close(context, torch.einsum("rhts,rshv->rthv", weights, values).flatten(2))
 
@@ -93,7 +93,7 @@ def test_padding_is_invisible(case: Case) -> None:
     mask = torch.cat([make_mask(LENGTHS), torch.zeros(len(LENGTHS), 3, dtype=torch.bool)], 1)
     memory = case.attention.remember(longer, mask)
     positions = make_positions(*case.queries.shape[:2])
-    context, weights, _ = case.attention(case.queries, memory, positions, keep_weights=True)
+    context, weights, *_ = case.attention(case.queries, memory, positions, keep_weights=True)
     wanted = attend(case, LENGTHS)
     assert_close(context, wanted.context)
     assert_close(weights[..., : max(LENGTHS)], wanted.weights)
@@ -103,7 +103,7 @@ def test_rows_are_independent(case: Case) -> None:
     together = attend(case, LENGTHS)
     for row, length in enumerate(LENGTHS):
         single = Case(case.attention, take_row(case.states, row, length), case.queries[row : row + 1])
-        context, weights, _ = attend(single, [length])
+        context, weights, *_ = attend(single, [length])
         assert_close(context, together.context[row : row + 1])
         assert_close(weights, together.weights[row : row + 1, ..., :length])
 
@@ -133,7 +133,7 @@ def test_one_target_position_at_a_time_equals_all_at_once(case: Case) -> None:
 def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
     case.attention.zero_grad()
     states, queries = case.states.clone().requires_grad_(), case.queries.clone().requires_grad_()
-    context, _, _ = attend(Case(case.attention, states, queries), LENGTHS)
+    context, *_ = attend(Case(case.attention, states, queries), LENGTHS)
     (context * draw_normal(*context.shape, seed=3)).sum().backward()
     assert find_missing_gradients(case.attention) == []
     assert states.grad is not None
@@ -153,7 +153,7 @@ def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
 def test_nothing_is_ever_nan(mix: Mix, lengths: list[int], first: int, scale: float) -> None:
     case = case_of(mix, lengths, target=2)
     states, queries = (case.states * scale).requires_grad_(), (case.queries * scale).requires_grad_()
-    context, weights, _ = attend(Case(case.attention, states, queries), lengths, first)
+    context, weights, *_ = attend(Case(case.attention, states, queries), lengths, first)
     context.sum().backward()
     assert context.isfinite().all()
     assert weights.isfinite().all()
