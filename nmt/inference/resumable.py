@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -87,13 +88,8 @@ def open_resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterato
         return
     with file:
         copy_permissions(final, file)
-        text, line_hash = read(), LineHash()
-        progress = note.progress if note is not None and note.job == json.loads(json.dumps(job)) else None
-        if progress is not None and (
-            progress.bytes > part_path.stat().st_size or hash_answered_lines(text, line_hash, progress) != progress.read
-        ):
-            text, line_hash, progress = read(), LineHash(), None
-        file.truncate(0 if progress is None else progress.bytes)
+        text, line_hash, bytes_done = skip_answered(read, note, job, part_path.stat().st_size)
+        file.truncate(bytes_done)
         file.seek(0, os.SEEK_END)
         first = line_hash.lines
 
@@ -174,16 +170,24 @@ def read_note(path: Path) -> ProgressNote | None:
         with file:
             content = parse_json(file.read(MAX_JSON_BYTES))
         progress = TranslationProgress(content["lines"], str(content["read"]), content["bytes"])
-        if type(progress.lines) is int and type(progress.bytes) is int and min(progress.lines, progress.bytes) >= 0:
+        if all(type(count) is int and 0 <= count <= sys.maxsize for count in (progress.lines, progress.bytes)):
             return ProgressNote(content["job"], progress)
     except (ValueError, KeyError, TypeError, RecursionError, OSError):
         pass
     raise ForeignFileError(f"{path} is no note on a part of an output")
 
 
-def hash_answered_lines(text: Iterator[str], line_hash: LineHash, progress: TranslationProgress) -> str:
-    """The SHA-256 of as many lines as were answered."""
-    return line_hash.update(islice(text, progress.lines))
+def skip_answered(
+    read: Callable[[], Iterator[str]], note: ProgressNote | None, job: Mapping[str, Any], size: int
+) -> tuple[Iterator[str], LineHash, int]:
+    """What is still to be translated, what was read before it, and how many bytes of a part are its answers: all of the
+    text, nothing and 0 unless the part, which has `size` bytes, is of the same job and of the same lines."""
+    text, line_hash = read(), LineHash()
+    if note is not None and note.job == json.loads(json.dumps(job)) and note.progress.bytes <= size:
+        if line_hash.update(islice(text, note.progress.lines)) == note.progress.read:
+            return text, line_hash, note.progress.bytes
+        return read(), LineHash(), 0
+    return text, line_hash, 0
 
 
 def hash_model_folder(folder: Path, *, lexicon: bool = False) -> str:

@@ -1,5 +1,6 @@
 """Files are written whole, under names that nobody else has; what others put beside an output is left as it is."""
 
+import json
 import logging
 import os
 import stat
@@ -46,6 +47,9 @@ OTHERS: dict[str, Make] = {
     "a file": lambda path: path.write_text("mine"),
     "JSON without an end": lambda path: path.write_text("[" * 200_000),
     "JSON of something else": lambda path: path.write_text('{"lines": -1, "read": "", "bytes": -1, "job": null}'),
+    "JSON of no such place": lambda path: path.write_text(
+        json.dumps({"job": {"model": "abc"}, "lines": 2**70, "read": "", "bytes": 0})
+    ),
     "gigabytes": lambda path: [path.touch(), os.truncate(path, 3 * 2**30)],
 }
 """What may have the name of a part of an output, or of its note."""
