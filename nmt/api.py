@@ -8,7 +8,7 @@ import json
 import shlex
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -30,9 +30,11 @@ from nmt.errors import ConfigError
 from nmt.evaluation.bleu import CorpusScore
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.corpus_scores import ScoringInput, drop_blank_lines, score_texts
+from nmt.evaluation.languages import check_language
+from nmt.inference.arguments import check_choice, check_folder, check_folders, check_pairs, check_sets, check_text
 from nmt.inference.inference import InferenceSettings, check_same_vocabulary
 from nmt.inference.results import Alignment, Translation, TranslationHypothesis, TranslationScore
-from nmt.inference.translator import Translator, check_lines, check_pairs
+from nmt.inference.translator import Translator
 from nmt.kernels.process_state import preserve_arithmetic, preserve_process, preserve_variables
 from nmt.kernels.quantized_linear import Precision
 from nmt.report.comparison import Comparison, RunScores, format_json, format_markdown, format_text
@@ -88,11 +90,11 @@ def load(
     schema = {"device": Device, "precision": Precision, "tokens": int}
     settings = config.check({"device": device, "precision": precision, "tokens": tokens}, schema)
     work = InferenceSettings(device=settings["device"], threads=None, tokens=settings["tokens"])
-    names = [str(name) for name in ([folder] if isinstance(folder, str | PathLike) else folder)]
+    names = [str(name) for name in check_folders("folder", folder)]
     if not names:
         raise ConfigError("no folder was given. Write nmt.load('outputs/mine'), or a list of folders for an ensemble.")
     notes: list[str] = []
-    choice = {"name": shortlist} if isinstance(shortlist, str) else shortlist
+    choice = check_choice("shortlist", shortlist)
     choice = renames.rename_settings(choice, "shortlist.", notes)
     renames.warn(notes)
     found = [find_model_folder(Path(name).expanduser()) for name in names]
@@ -173,6 +175,8 @@ def add_output(overrides: Sequence[str], output: str | PathLike[str] | None) -> 
         raise ConfigError('nothing was asked for. Try "experiment=quickstart"; nmt-train --help lists all settings.')
     if output is None:
         return list(overrides)
+    check_folder("output", output)
+    check_words(overrides)
     if given := [word for word in overrides if word.startswith("output=")]:
         raise ConfigError(f"output is given twice, as {given[0]} and output={str(output)!r}. Leave one out.")
     return [*overrides, f"output={quote(str(output))}"]
@@ -262,10 +266,10 @@ def format_word(value: object) -> str:
 
 
 def evaluate(
-    hypotheses: Sequence[str],
-    references: Sequence[str] | Sequence[Sequence[str]],
+    hypotheses: Iterable[str],
+    references: Iterable[str] | Iterable[Iterable[str]],
     *,
-    source: Sequence[str] | None = None,
+    source: Iterable[str] | None = None,
     language: str | None = None,
     tokenize: str = "auto",
 ) -> list[CorpusScore]:
@@ -279,20 +283,19 @@ def evaluate(
     out, as those are whose references are. language: of the references, such as "de"; it chooses the tokens of BLEU
     unless `tokenize` names sacreBLEU's tokenization, and adds BLEU on lowercased Moses tokens.
 
-    Raises DataError for texts of different length and ConfigError for a tokenization that cannot be had.
+    Raises DataError for what is no text and for texts of different length, and ConfigError for what is no language and
+    for a tokenization that cannot be had.
     """
-    check_lines("references", references)
-    sets = list_sets(references)
+    sets = check_sets("references", references)
     checked = config.build(BleuSettings, config.check({"tokenize": tokenize}, BleuSettings))
+    if language is not None:
+        check_text("language", language)
+        check_language(language)
     check_tokenizer(checked.tokenize, language)
-    for name, lines in (("hypotheses", hypotheses), ("source", source), *(("references", each) for each in sets)):
-        if lines is not None:
-            check_pairs(lines, sets[0], name, "references")
-    texts = ScoringInput(None if source is None else list(source), list(hypotheses), sets, language)
+    hypotheses, first = check_pairs(hypotheses, sets[0], "hypotheses", "references")
+    for place, each in enumerate(sets):
+        check_pairs(each, first, f"references[{place}]", "references[0]")
+    if source is not None:
+        source, _ = check_pairs(source, first, "source", "references")
+    texts = ScoringInput(source, hypotheses, sets, language)
     return score_texts(drop_blank_lines(texts), tokenize=checked.tokenize)
-
-
-def list_sets(references: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
-    """One set of references, or several, as lists."""
-    several = [list(each) for each in references if not isinstance(each, str)]
-    return several or [[line for line in references if isinstance(line, str)]]

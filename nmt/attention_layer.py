@@ -11,6 +11,10 @@ from nmt import build, config
 from nmt.attention.attention import Attended, Attention
 from nmt.config import Variants
 from nmt.errors import ConfigError
+from nmt.inference.arguments import check_count, check_text
+
+MAX_SIZE = 2**16
+"""Of a query, a memory and heads: a matrix from one to another has 16 GB."""
 
 
 class AttentionOutput(NamedTuple):
@@ -54,9 +58,13 @@ class AttentionLayer(nn.Module):
         settings: of the parts, such as half_width=5 of a local scope; `hidden_size` is that of the query unless given,
         and all others have the defaults of the parts. Raises ConfigError for what is wrong.
         """
+        for name, size in {"query_size": query_size, "memory_size": memory_size, "heads": heads}.items():
+            check_count(name, size, most=MAX_SIZE)
         if score == build.NONE:
             raise ConfigError("score='none' is no attention: it has no weights. Choose another score.")
         names = {"score": score, "scope": scope, "normalizer": normalizer, "history": history, "selection": selection}
+        for axis, name in names.items():
+            check_text(axis, name)
         chosen: dict[str, Any] = {axis: {"name": name} for axis, name in names.items()}
         owners = find_owners(names)
         for key, value in {"hidden_size": query_size, **settings}.items():

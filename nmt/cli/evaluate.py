@@ -12,6 +12,7 @@ from nmt.data import lines
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.corpus_scores import ScoringInput, drop_blank_lines, score_texts
+from nmt.evaluation.languages import check_language
 from nmt.evaluation.score_command import ScoreCommand, run_score_command
 from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
 from nmt.inference.inputs import STDIN, FileNames, find_files, read_files
@@ -43,6 +44,8 @@ class EvaluateSettings(InferenceSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.language is not None:
+            check_language(self.language)
         translates = self.model["folder"] is not None
         if (self.hypotheses is not None) is translates or (translates and self.source is None):
             raise ConfigError(INPUT_HINT)

@@ -1,5 +1,6 @@
 """Corpus scores by sacreBLEU, each with the signature that makes it comparable (Post 2018)."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,6 +9,11 @@ from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
+
+MAX_TER_WORDS = 200
+"""Words of a line for which TER takes seconds. It grows with their square and more, in time and in memory."""
+
+logger = logging.getLogger(__name__)
 
 
 class CorpusScore(NamedTuple):
@@ -60,9 +66,27 @@ METRICS: dict[str, Callable[..., CorpusScore]] = {"bleu": bleu, "chrf": chrf, "t
 def compute_scores(
     hypotheses: Sequence[str], *references: Sequence[str], tokenize: str = DEFAULT_TOKENIZER
 ) -> dict[str, CorpusScore]:
-    """Every score of METRICS under its key; `tokenize` is for BLEU. Raises as `bleu` does."""
+    """Every score of METRICS under its key; `tokenize` is for BLEU. Raises as `bleu` does.
+
+    TER is left out, with a warning, where a line has more than MAX_TER_WORDS words.
+    """
     settings = {"bleu": {"tokenize": tokenize}}
-    return {key: metric(hypotheses, *references, **settings.get(key, {})) for key, metric in METRICS.items()}
+    longest, number = find_longest_line(hypotheses, *references)
+    metrics = dict(METRICS)
+    if longest > MAX_TER_WORDS:
+        logger.warning(
+            "TER is left out: line %d has %d words, and above %d words a line its search for moved words takes too "
+            "long. Split such lines into sentences to have it.",
+            *(number, longest, MAX_TER_WORDS),
+        )
+        del metrics["ter"]
+    return {key: metric(hypotheses, *references, **settings.get(key, {})) for key, metric in metrics.items()}
+
+
+def find_longest_line(*texts: Sequence[str]) -> tuple[int, int]:
+    """The words of the longest line, which are what stands between spaces, and its number from 1; 0, 0 without one."""
+    lengths = ((len(line.split()), number) for text in texts for number, line in enumerate(text, start=1))
+    return max(lengths, key=lambda found: found[0], default=(0, 0))
 
 
 def compute_score(metric: "Metric", hypotheses: Sequence[str], *references: Sequence[str]) -> CorpusScore:

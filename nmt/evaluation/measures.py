@@ -16,6 +16,9 @@ from numpy import ndarray
 
 from nmt.evaluation.alignment import to_words
 
+PEAK_BLOCK = 256
+"""Target positions that are compared with all later ones at a time."""
+
 
 class PairAttention(NamedTuple):
     """The attention of one sentence pair.
@@ -129,9 +132,13 @@ def monotonicity(weights: Float[ndarray, "target source"]) -> float | None:
     translations' order, by Kendall's tau: Birch and Osborne 2010)
     """
     peaks = weights[weights.sum(-1) > 0].argmax(-1)
-    signs = np.sign(peaks[None, :] - peaks[:, None])[np.triu_indices(len(peaks), k=1)]
-    decided = np.abs(signs).sum()
-    return float(signs.sum() / decided) if decided else None
+    agreed = decided = 0
+    for first in range(0, len(peaks), PEAK_BLOCK):  # so that a line of thousands of pieces takes little memory
+        later, block = peaks[first:], peaks[first : first + PEAK_BLOCK]
+        signs = np.triu(np.sign(later[None, :] - block[:, None]), k=1)
+        agreed += int(signs.sum())
+        decided += int(np.abs(signs).sum())
+    return agreed / decided if decided else None
 
 
 def compute_diagonal_distance(weights: Float[ndarray, "target source"]) -> Float[ndarray, " looking"]:

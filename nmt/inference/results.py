@@ -45,8 +45,11 @@ class Alignment:
         be read.
         """
         from nmt.evaluation.alignment import parse_pharaoh_line
+        from nmt.inference.arguments import check_text
         from nmt.report.heatmap import draw_heatmap
 
+        check_text("title", title)
+        check_text("gold", gold)
         if pieces:
             return draw_heatmap(self.piece_weights, self.source_pieces, self.target_pieces, title=title)
         links = None if gold is None else parse_pharaoh_line(gold, where="gold")

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,12 +12,13 @@ import torch
 
 from nmt import build, config
 from nmt.data.tokenizer import Tokenizers
-from nmt.errors import ConfigError, DataError, ModelError
+from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.alignment import reverse as reverse_links
 from nmt.evaluation.alignment import symmetrize as symmetrize_links
 from nmt.evaluation.measures import PairAttention
 from nmt.evaluation.validation import compute_forced_attention
 from nmt.inference.alignments import align_hypothesis, build_extraction, make_alignment
+from nmt.inference.arguments import check_choice, check_count, check_lines, check_pairs, describe
 from nmt.inference.inference import InferenceSettings, build_translator, merge_search
 from nmt.inference.prefixes import encode_prefixes
 from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore
@@ -75,10 +76,10 @@ class Translator:
 
     def translate(
         self,
-        lines: Sequence[str],
+        lines: Iterable[str],
         *,
         search: str | Mapping[str, Any] | None = None,
-        prefixes: Sequence[str] | None = None,
+        prefixes: Iterable[str] | None = None,
         alignments: bool = True,
         max_source: int | None = 500,
         progress: bool = False,
@@ -91,13 +92,13 @@ class Translator:
         alignments: whether translations have their attention, which takes memory and some time. max_source: pieces; of
         a longer line the beginning is translated, with a warning in the log. progress: shows a bar.
 
-        Raises ConfigError for a setting of the search that is wrong, and DataError for prefixes that do not fit.
+        Raises ConfigError for a setting of the search that is wrong, and DataError for what is no text, and for
+        prefixes that do not fit.
         """
-        check_lines("lines", lines)
+        lines = check_lines("lines", lines)
         if prefixes is not None:
-            check_pairs(lines, prefixes, "lines", "prefixes")
-        if max_source is not None and max_source < 1:
-            raise ConfigError(f"max_source must be at least 1; got {max_source}.")
+            lines, prefixes = check_pairs(lines, prefixes, "lines", "prefixes")
+        check_count("max_source", max_source, optional=True)
         has_weights = alignments and any(model.has_attention for model in self.models)
         worker = replace(self._translator, search=self._build_search(search), weights=has_weights)
         translations: list[Translation] = []
@@ -120,7 +121,7 @@ class Translator:
 
     def _build_search(self, search: str | Mapping[str, Any] | None) -> Any:
         """The model's own search with these settings, or another one. Raises ConfigError."""
-        chosen = merge_search(self._first, {"name": search} if isinstance(search, str) else search or {})
+        chosen = merge_search(self._first, check_choice("search", search))
         return build.build_search(config.check({"search": chosen}, {"search": build.SEARCH}))
 
     def _make_translation(
@@ -147,7 +148,7 @@ class Translator:
     # Given translations -----------------------------------------------------------------------------------------------
 
     def score(
-        self, source: Sequence[str], target: Sequence[str], *, max_source: int | None = 500
+        self, source: Iterable[str], target: Iterable[str], *, max_source: int | None = 500
     ) -> list[TranslationScore]:
         """How probable each target line is as a translation of the source line of the same number.
 
@@ -155,7 +156,8 @@ class Translator:
         together to the same text. max_source: as in `translate`. Raises DataError unless there are as many lines of
         both.
         """
-        check_pairs(source, target, "source", "target")
+        source, target = check_pairs(source, target, "source", "target")
+        check_count("max_source", max_source, optional=True)
         sources = truncate(self.tokenizers.source.encode(source), max_source, first=0)
         targets = self.tokenizers.target.encode(target)
         with self._lock:
@@ -170,8 +172,8 @@ class Translator:
 
     def align(
         self,
-        source: Sequence[str],
-        target: Sequence[str],
+        source: Iterable[str],
+        target: Iterable[str],
         *,
         extract: str | Mapping[str, Any] = "argmax",
         position: Position = "predicted",
@@ -188,8 +190,10 @@ class Translator:
         Raises DataError unless there are as many lines of both, ModelError where there is no attention, and
         ConfigError.
         """
-        check_pairs(source, target, "source", "target")
-        extraction = build_extraction(extract)
+        source, target = check_pairs(source, target, "source", "target")
+        extraction = build_extraction(check_choice("extract", extract))
+        if reverse is not None and not isinstance(reverse, Translator):
+            raise ConfigError(f"reverse must be a model that nmt.load has loaded, or None; got {describe(reverse)}.")
         checked = config.check(
             {"position": position, "symmetrize": symmetrize}, {"position": Position, "symmetrize": Symmetrization}
         )
@@ -250,23 +254,6 @@ def truncate(ids: Sequence[Sequence[int]], max_pieces: int | None, *, first: int
                 "line %d has %d pieces; only the first %d are read (max_source)", number, len(source), max_pieces
             )
     return [source[:max_pieces] for source in ids]
-
-
-def check_lines(name: str, lines: Sequence[Any]) -> None:
-    """Raises DataError where one text stands for a list of texts."""
-    if isinstance(lines, str):
-        raise DataError(f"{name} must be a list of lines; got one text. Write [text], or text.splitlines().")
-
-
-def check_pairs(one: Sequence[str], other: Sequence[str], name: str, other_name: str) -> None:
-    """Raises DataError unless line n of one can belong to line n of the other."""
-    check_lines(name, one)
-    check_lines(other_name, other)
-    if len(one) != len(other):
-        raise DataError(
-            f"{name} has {len(one)} lines and {other_name} {len(other)}, but line n of one belongs to line n of the "
-            "other. Give two texts in the same order, with an empty line where something is missing."
-        )
 
 
 def check_direction(forward: Translator, reverse: Translator) -> None:

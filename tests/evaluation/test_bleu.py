@@ -71,3 +71,15 @@ def test_sacrebleu_is_loaded_by_the_first_score_only() -> None:
         "sys.exit('sacrebleu' in sys.modules or 'sacremoses' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("texts", [(["a " * 20_000], ["b"]), (["b"], ["a " * 20_000]), (["a " * 201], ["b " * 201])])
+def test_ter_of_long_lines_is_left_out_with_a_warning(
+    texts: tuple[list[str], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert set(compute_scores(*texts)) == {"bleu", "chrf"}
+    (message,) = caplog.messages
+    assert message.startswith("TER is left out: line 1 has")
+    caplog.clear()
+    assert set(compute_scores(["a " * 200], ["b"])) == set(METRICS)
+    assert not caplog.messages

@@ -5,7 +5,7 @@ from sacrebleu.metrics import BLEU
 
 from nmt.errors import DataError
 from nmt.evaluation.bleu import bleu
-from nmt.evaluation.literature import compute_tokenized_bleu, tokenize_moses
+from nmt.evaluation.literature import MAX_CHARACTERS, compute_tokenized_bleu, compute_tokenized_scores, tokenize_moses
 
 REFERENCES = ["Er sagte: „Das ist Peters Hund.“", "Zwei Männer – ein Hund!"]
 
@@ -63,3 +63,8 @@ def test_an_unknown_language_is_split_like_english_and_says_so() -> None:
 def test_sides_of_different_length_are_no_corpus() -> None:
     with pytest.raises(DataError, match="1 lines and the references 2"):
         compute_tokenized_bleu(REFERENCES[:1], REFERENCES, language="de")
+
+
+def test_lines_of_too_many_characters_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert compute_tokenized_scores(["."], ["." * (MAX_CHARACTERS + 1)], language="de") == []
+    assert [text.split(":")[0] for text in caplog.messages] == ["literature BLEU is left out"]

@@ -1,6 +1,8 @@
 """Measures of attention: hand-computed cases, and the laws that each of them keeps."""
 
 import math
+import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -102,6 +104,26 @@ def test_bounds(alpha: np.ndarray) -> None:
     ).all()
     order = measures.monotonicity(alpha)
     assert order is None or -1 <= order <= 1
+
+
+@given(weights())
+def test_monotonicity_is_counted_pair_by_pair(alpha: np.ndarray) -> None:
+    peaks = [row.argmax() for row in alpha if row.sum() > 0]
+    pairs = [(one, other) for place, one in enumerate(peaks) for other in peaks[place + 1 :] if one != other]
+    expected = sum(1 if one < other else -1 for one, other in pairs) / len(pairs) if pairs else None
+    assert measures.monotonicity(alpha) == expected
+    with mock.patch.object(measures, "PEAK_BLOCK", 2):
+        assert measures.monotonicity(alpha) == expected
+
+
+def test_monotonicity_of_a_long_line_takes_little_memory() -> None:
+    looks = np.eye(3, dtype=np.float32)[np.sort(np.arange(4001) % 3)]
+    tracemalloc.start()
+    try:
+        assert measures.monotonicity(looks) == 1.0
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 @given(weights())

@@ -103,10 +103,10 @@ def test_tables_of_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     file = write_lines(tmp_path / "text", "a line of words", HOSTILE.replace("\r", ""))
     for form in ("table", "json"):
         given = (f"hypotheses={file}", f"references={file}", f"language={HOSTILE}", f"format={form}")
-        assert run(monkeypatch, "nmt-evaluate", *given) == 0
+        assert run(monkeypatch, "nmt-evaluate", *given) == application.USAGE_STATUS
         printed = capsys.readouterr()
         assert not steers(printed.out + printed.err)
-        assert r"\u202e" in printed.out
+        assert r"\u202e" in printed.err
 
 
 def columns(path: Path) -> None:
