@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt import build, config, model_folder, renames
+from nmt.arguments import check_choice, check_folder, check_folders, check_pairs, check_sets, check_text
 from nmt.attention_layer import AttentionLayer
 from nmt.comparison.compare import (
     COMPARISON_ALIAS,
@@ -31,7 +32,6 @@ from nmt.evaluation.bleu import CorpusScore
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.corpus_scores import ScoringInput, drop_blank_lines, score_texts
 from nmt.evaluation.languages import check_language
-from nmt.inference.arguments import check_choice, check_folder, check_folders, check_pairs, check_sets, check_text
 from nmt.inference.inference import InferenceSettings, check_same_vocabulary
 from nmt.inference.results import Alignment, Translation, TranslationHypothesis, TranslationScore
 from nmt.inference.translator import Translator

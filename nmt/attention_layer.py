@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import build, config
+from nmt.arguments import check_count, check_text
 from nmt.attention.attention import Attended, Attention
 from nmt.config import Variants
 from nmt.errors import ConfigError
-from nmt.inference.arguments import check_count, check_text
 
 MAX_SIZE = 2**16
 """Of a query, a memory and heads: a matrix from one to another has 16 GB."""

@@ -34,6 +34,11 @@ def escape_controls(text: str, keep: Iterable[str] = "") -> str:
     return "".join(c if c.isprintable() or c in allowed else ascii(c)[1:-1] for c in text)
 
 
+def is_utf8(word: str) -> bool:
+    """Whether the bytes of a word of the command line are UTF-8; Python keeps others as half surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
 def shorten(problem: object, max_characters: int = 500) -> str:
     """The first line of a text, for a message: at most `max_characters`, safe to print; how many lines follow.
 

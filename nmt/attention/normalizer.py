@@ -7,12 +7,13 @@ A row without a solution is NaN in all its weights and in its gradient, for ever
 NaN or plus infinity, or with no score above minus infinity. Other rows are not affected. Training skips such a step.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.attention.attention import Past
@@ -21,6 +22,14 @@ from nmt.errors import ConfigError
 from nmt.masks import NEG_INF
 
 Scores = Float[Tensor, "*rows source"]
+
+MAX_ENERGY = 1000.0
+"""exp(-1000) is 0 in single and in double precision."""
+
+
+def has_solution(scores: Scores) -> Bool[Tensor, "*rows 1"]:
+    """Whether a row has a largest score that is finite, and no NaN."""
+    return scores.amax(-1, keepdim=True).isfinite()
 
 
 class Normalizer(nn.Module, ABC):
@@ -150,18 +159,20 @@ class Monotonic(Normalizer):
         energies = scores + self.offset
         positions = torch.arange(scores.shape[-1], device=scores.device)
         last = torch.where(scores > NEG_INF, positions, 0).amax(-1, keepdim=True)
+        solvable = has_solution(scores)
         if not self.training:
             is_behind = positions < before.argmax(-1, keepdim=True)
             stops = torch.where((energies > 0) & ~is_behind, positions, last).amin(-1, keepdim=True)
-            return torch.zeros_like(scores).scatter(-1, stops, 1.0)
+            return torch.zeros_like(scores).scatter(-1, stops, 1.0).masked_fill(~solvable, math.nan)
         energies = energies + self.noise * torch.randn_like(energies)
-        passed = F.logsigmoid(-energies)
+        passed = F.logsigmoid(-energies.clamp(max=MAX_ENERGY))  # so that no sum of them is infinite
         total = passed.cumsum(-1) - passed
         steps = total.unsqueeze(-1) - total.unsqueeze(-2)
         chain = steps.masked_fill(positions.unsqueeze(-1) < positions, NEG_INF).exp()
         weights = torch.sigmoid(energies) * (chain @ before.unsqueeze(-1)).squeeze(-1)
         rest: Tensor = (1.0 - weights.sum(-1, keepdim=True)).clamp(min=0.0)
-        return weights.scatter_add(-1, last, rest)
+        unsolved = scores.masked_fill(solvable, 0.0) * torch.where(solvable, 1.0, math.nan)  # has a gradient of NaN
+        return torch.where(solvable, weights.scatter_add(-1, last, rest), unsolved)
 
     def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
         return (weights.transpose(1, 2),)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nmt.composition.long_names import explain_long_name
 from nmt.composition.paths import find_config_folder
 from nmt.config import suggest
+from nmt.printable import is_utf8
 from nmt.renames import SETTINGS
 from nmt.synonyms import ANSWERS, find_settings, normalize
 
@@ -69,11 +70,6 @@ def find_syntax_problem(words: Sequence[str]) -> str | None:
         if "." in key and is_group(_join_with_slashes(key)) and not value.startswith("{"):
             return f"{key} is a group, from which one chooses with a slash: {_join_with_slashes(key)}={value}"
     return None
-
-
-def is_utf8(word: str) -> bool:
-    """Whether the bytes of a word of the command line are UTF-8; Python keeps others as half surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def explain(problem: Exception, name: str, words: Sequence[str] = ()) -> str:

@@ -44,8 +44,8 @@ class Alignment:
         The figure is shown in notebooks; elsewhere `.savefig(path)` writes it. Raises DataError for links that cannot
         be read.
         """
+        from nmt.arguments import check_text
         from nmt.evaluation.alignment import parse_pharaoh_line
-        from nmt.inference.arguments import check_text
         from nmt.report.heatmap import draw_heatmap
 
         check_text("title", title)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from nmt import build, config
+from nmt.arguments import check_choice, check_count, check_lines, check_pairs, describe
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.alignment import reverse as reverse_links
@@ -18,7 +19,6 @@ from nmt.evaluation.alignment import symmetrize as symmetrize_links
 from nmt.evaluation.measures import PairAttention
 from nmt.evaluation.validation import compute_forced_attention
 from nmt.inference.alignments import align_hypothesis, build_extraction, make_alignment
-from nmt.inference.arguments import check_choice, check_count, check_lines, check_pairs, describe
 from nmt.inference.inference import InferenceSettings, build_translator, merge_search
 from nmt.inference.prefixes import encode_prefixes
 from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore

@@ -1,6 +1,7 @@
 """Normalizers against the problems that define them, solved by another algorithm: bisection on the threshold."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -127,19 +128,50 @@ NO_SOLUTION = {
 }
 
 
+def bind_past(name: str, training: bool) -> Callable[[Tensor], Tensor]:
+    """A normalizer as a function of scores of shape [row, 1, 1, 4]; one with a past begins at the first position."""
+    cls = NORMALIZERS[name]
+    normalizer = (cls(noise=0.0) if name == "monotonic" else cls()).train(training)  # type: ignore[call-arg]
+
+    def normalize(scores: Tensor) -> Tensor:
+        first = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(len(scores), 1, 1, 4)
+        return normalizer(scores, (first,) if cls.has_past else ())
+
+    return normalize
+
+
 @pytest.mark.parametrize("case", NO_SOLUTION)
-@pytest.mark.parametrize("name", STATELESS)
-def test_a_row_without_a_solution_is_nan_and_no_other_row_is_touched(name: str, case: str) -> None:
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_a_row_without_a_solution_is_nan_and_no_other_row_is_touched(name: str, training: bool, case: str) -> None:
     sound = [[0.3, HIDDEN, 0.1, -0.2], [-1e30, 1e30, 0.0, 5.0]]
     scores = torch.tensor([sound[0], NO_SOLUTION[case], sound[1]]).view(3, 1, 1, 4).requires_grad_()
     wanted = torch.tensor(sound).view(2, 1, 1, 4).requires_grad_()
     ways = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    weights, others = (NORMALIZERS[name]()(each) for each in (scores, wanted))
+    weights, others = (bind_past(name, training)(each) for each in (scores, wanted))
+    assert weights[1].isnan().all()
+    assert_close(weights[[0, 2]], others, rtol=0, atol=0)
+    assert others.isfinite().all()
+    if not weights.requires_grad:  # a choice of the largest has no gradient
+        return
     for found in (weights, others):
         (found * ways).sum().backward()
     assert scores.grad is not None
-    assert weights[1].isnan().all()
     assert scores.grad[1].isnan().all()
-    assert_close(weights[[0, 2]], others, rtol=0, atol=0)
     assert_close(scores.grad[[0, 2]], wanted.grad, rtol=0, atol=0)
-    assert others.isfinite().all()
+
+
+@pytest.mark.parametrize("largest", [1e30, 1e38, 3e38])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_the_largest_numbers_are_scores_as_others_are(name: str, training: bool, largest: float) -> None:
+    rows = [[1.0, -1.0, 1.0, 0.0], [1.0] * 4, [-1.0] * 4, [HIDDEN, 1.0, -1.0, 0.0]]
+    scores = (torch.tensor(rows) * largest).view(4, 1, 1, 4).requires_grad_()
+    weights = bind_past(name, training)(scores)
+    assert_close(weights.sum(-1), torch.ones(4, 1, 1))
+    assert (weights >= 0).all()
+    assert weights[3, 0, 0, 0] == 0
+    if weights.requires_grad:
+        (weights * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+        assert scores.grad is not None
+        assert scores.grad.isfinite().all()

@@ -5,10 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from nmt.composition.diagnostics import is_utf8
 from nmt.config import format_value
 from nmt.errors import ConfigError, DataError
-from nmt.printable import shorten
+from nmt.printable import is_utf8, shorten
 
 
 def describe(value: object) -> str:

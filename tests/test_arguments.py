@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 import nmt
-from nmt import api
+from nmt import api, arguments
 from nmt.errors import ConfigError, DataError, NmtError
-from nmt.inference import arguments
 from tests.trained import TrainedRun
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
