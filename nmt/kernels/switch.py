@@ -11,7 +11,6 @@ Kernel = Literal[
     "additive",
     "cross_entropy",
     "fused_step",
-    "log_softmax",
     "packed_linear",
     "topk",
 ]

@@ -14,7 +14,6 @@ from torch.testing import assert_close
 from nmt.kernels import additive, cross_entropy
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.cross_entropy import select, vocabulary_loss, word_indices
-from nmt.kernels.log_softmax import log_softmax_
 from nmt.kernels.quantized_linear import Float32
 from nmt.kernels.switch import KERNELS, Kernel, disable_kernels
 from nmt.kernels.topk import stable_topk_sums
@@ -81,10 +80,6 @@ def find_top(base: Tensor, added: Tensor) -> Tensor:
     return torch.stack([top.value, top.group.float(), top.position.float()])
 
 
-def draw_logits(extra: int) -> tuple[Tensor, ...]:
-    return (pad(draw_normal(ROW, VOCAB, seed=10), 1, extra, -torch.inf),)
-
-
 def draw_product(extra: int) -> tuple[Tensor, ...]:
     return (
         pad(draw_normal(ROW, SIZE, seed=11), 0, extra),
@@ -96,7 +91,6 @@ def draw_product(extra: int) -> tuple[Tensor, ...]:
 CASES: dict[Kernel, Case] = {
     "additive": Case(compare, draw_comparison, True),
     "cross_entropy": Case(compute_loss, draw_readouts, True),
-    "log_softmax": Case(lambda logits: log_softmax_(logits.clone())[:, :VOCAB], draw_logits, False),
     "packed_linear": Case(lambda x, weight, bias: Float32(weight, bias)(x)[:ROW], draw_product, False),
     "topk": Case(find_top, draw_sums, False),
 }

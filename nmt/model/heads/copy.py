@@ -6,7 +6,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss
-from nmt.kernels.log_softmax import log_softmax_
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.masks import NEG_INF
 from nmt.model.decoders.decoder import Decoded
@@ -117,7 +116,7 @@ class PreparedCopy(PreparedHead):
             log_probs = log_probs.index_select(1, self.words)
         if allowed is not None:
             log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
-        return log_softmax_(log_probs)
+        return F.log_softmax(log_probs, -1)
 
 
 def log_or_none(probs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

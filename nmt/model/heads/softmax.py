@@ -6,7 +6,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss, vocabulary_loss
-from nmt.kernels.log_softmax import log_softmax_
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.heads.head import Head, HeadInputs, PreparedHead, forbid_padding
 
@@ -81,4 +80,4 @@ class PreparedSoftmax(PreparedHead):
         logits = forbid_padding(self.output(readout))
         if allowed is not None:
             logits.view(len(allowed), -1, logits.shape[1]).add_(allowed.unsqueeze(1))
-        return log_softmax_(logits)
+        return F.log_softmax(logits, -1)
