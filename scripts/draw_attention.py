@@ -79,7 +79,7 @@ def draw_location() -> Figure:
 
 def show_weights(ax: Axes, weights: Tensor, title: str = "") -> None:
     """Weights as ink: source positions along the top, target positions down the side."""
-    shown = weights.detach()
+    shown = weights.detach().numpy()
     ax.imshow(shown, cmap="Blues", vmin=0, vmax=float(shown.max()), aspect="equal")
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
