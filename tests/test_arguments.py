@@ -33,7 +33,7 @@ def check_sentence(problem: NmtError, name: str) -> None:
     assert line.isprintable()
 
 
-@pytest.mark.parametrize("lines", NO_LINES, ids=repr)
+@pytest.mark.parametrize("lines", NO_LINES, ids=lambda lines: type(lines).__name__)
 def test_what_is_no_text_is_refused_by_every_function_that_takes_lines(model: api.Translator, lines: Any) -> None:
     calls: dict[str, list[Callable[[], object]]] = {
         "lines": [lambda: model.translate(lines)],
