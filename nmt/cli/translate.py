@@ -209,7 +209,7 @@ def translate_chunks(
     translate_fn: ChunkFn[ChunkOutput] | None,
     report_done: Callable[[int], object],
 ) -> Iterator[tuple[list[str], ChunkOutput]]:
-    """Chunks and what is written for each, in order: by `answer`, or by several processes where there is none."""
+    """Chunks and what is written for each, in order: by `translate_fn`, or by several processes where there is none."""
     if translate_fn is not None:
         for first, chunk in chunks_with_offsets:
             if chunk:

@@ -79,7 +79,7 @@ def begin_job(job: Job, name: str) -> bool:
 
 
 def end_job(job: Job, name: str, outcome: str) -> None:
-    """Says what a run came to; one without scores leaves its last words, and `how` it ended, in a file."""
+    """Says what a run came to; one without scores leaves its last words, and the `outcome`, in a file."""
     if not run_folder.is_finished(job.folder, job.settings):
         reason = read_last_log_line(job.folder / LOG_FILE)
         (job.folder / FAILURE_FILE).write_text(f"{reason}\n{outcome}\n", encoding="utf-8")

@@ -241,9 +241,9 @@ def find_variant_folder(variant: VariantOverrides, output: Path) -> Path:
 
 
 def check_job(job: Job, checked_data: set[str], *, on_this_machine: bool) -> None:
-    """All that nmt-train would find wrong before it reads data; the device only where it is to run `here`.
+    """All that nmt-train would find wrong before it reads data; the device only where it is to run `on_this_machine`.
 
-    `sound` remembers corpora that have been looked at.
+    `checked_data` remembers corpora that have been looked at.
     """
     build.dry_run(job.settings)
     if on_this_machine:

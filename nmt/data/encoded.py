@@ -119,7 +119,8 @@ def resegment(
     """The same pairs in segmentations drawn anew: a pure function of the text and the seed (numbers from 0).
 
     A sentence whose sample is longer than every best segmentation of its side keeps its best one, so that the lengths
-    that filters and budgets rely on stay true. `pause` is called now and then, and may end the work by raising.
+    that filters and budgets rely on stay true. `check_cancelled` is called now and then, and may end the work by
+    raising.
     """
     source = _sample_lines(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0], check_cancelled)
     target = _sample_lines(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1], check_cancelled)

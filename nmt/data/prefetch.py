@@ -26,15 +26,15 @@ class _End:
 
 @contextmanager
 def prefetch(work: Callable[[CheckCancelled], Iterable[T]], depth: int) -> Iterator[Iterator[T]]:
-    """The items of `work(pause)`, in their order, while a thread already makes the next ones.
+    """The items of `work(check_cancelled)`, in their order, while a thread already makes the next ones.
 
-        with ahead(lambda pause: map(read, paths), 2) as texts:
+        with prefetch(lambda check_cancelled: map(read, paths), 2) as texts:
             for text in texts: ...
 
     `depth` (at least 1) items at most are ready or being made and not yet taken. An error of the work is raised where
     its item would have been taken, with its own traceback, once; nothing follows it. Leaving the `with`, however that
-    happens, lets the work go no further than its next item or its next call of `pause`, and waits for that, so that
-    the thread never outlives the block. It is a thread and no process because arrays need not be copied to be handed
+    happens, lets the work go no further than its next item or its next call of `check_cancelled`, and waits for that,
+    so that the thread never outlives the block. It is a thread and no process because arrays need not be copied to be handed
     over; the work should spend most of its time in calls that release the interpreter's lock, such as those of numpy.
     """
     cancelled = threading.Event()

@@ -18,8 +18,8 @@ SAMPLES_PER_BLOCK = 512
 class ResampledSystem(NamedTuple):
     """One system on other test sets, which are the same for all systems that were resampled together.
 
-    bleu: on the test set itself; redrawn: on test sets of as many lines, drawn from its lines with replacement; total:
-    what BLEU counts in all lines; chosen: in those lines for which a coin came up heads.
+    bleu: on the test set itself; bootstrap_bleu: on test sets of as many lines, drawn from its lines with replacement;
+    total: what BLEU counts in all lines; swap_statistics: in those lines for which a coin came up heads.
     """
 
     bleu: float

@@ -127,7 +127,8 @@ def is_reader_gone(stream: TextIO) -> bool:
 
 
 def gather_lines(text: Iterable[str], max_lines: int, *, characters: int) -> Iterator[list[str]]:
-    """Runs of up to `most` lines, and of about so many `characters`, as they arrive; an empty one where none is there.
+    """Runs of up to `max_lines` lines, and of about so many `characters`, as they arrive; an empty one where there is
+    none.
 
     A thread reads ahead, so that lines which arrive while others are translated make up the next run: the slower the
     model, the longer the runs. An empty run says that all lines before it shall be answered now.

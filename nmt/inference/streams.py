@@ -33,7 +33,7 @@ def read_parallel_lines(source: str, target: str, errors: lines.Errors) -> tuple
 
 
 def split_chunks(text: Iterable[str], max_lines: int) -> Iterator[list[str]]:
-    """Runs of up to `most` lines, and of about CHUNK_CHARACTERS at most, so that memory is bounded.
+    """Runs of up to `max_lines` lines, and of about CHUNK_CHARACTERS at most, so that memory is bounded.
 
     The first is short and every next one up to twice as long, so that the first results come soon.
     """

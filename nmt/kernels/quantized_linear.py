@@ -24,8 +24,8 @@ Bias = Float[Tensor, " outputs"]
 class PreparedLinear(ABC):
     """x W' + b for a weight and a bias that stay as they are.
 
-    within_one: no entry of x is above 1 in magnitude. rounded: the result may be rounded as W and x are, because what
-    follows bounds it.
+    inputs_bounded: no entry of x is above 1 in magnitude. may_round: the result may be rounded as W and x are, because
+    what follows bounds it.
     """
 
     @abstractmethod

@@ -24,7 +24,7 @@ class Picture(NamedTuple):
 
 
 def render_page(pictures: Sequence[Picture], *, title: str, created: str, entries: Sequence[tuple[str, str]]) -> str:
-    """A page to go through the pictures; `told` are names and values that a reader should know first.
+    """A page to go through the pictures; `entries` are names and values that a reader should know first.
 
     It loads nothing and runs no script but its own, as the pages of `nmt.report.html`. Raises ValueError if there is
     not a word for each row and column.

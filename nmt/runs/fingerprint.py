@@ -60,9 +60,10 @@ def _hash(value: Any) -> str:
 
 
 def check_same_vocabulary(checkpoint: Path, model_files: Mapping[str, bytes]) -> None:
-    """Raises CheckpointError if the vocabularies of a checkpoint are not those in `stored`: rows would change meaning.
+    """Raises CheckpointError if the vocabularies of a checkpoint are not those in `model_files`: rows would have another
+    meaning.
 
-    `stored`: name -> content of the files that make a model folder.
+    `model_files`: name -> content of the files that make a model folder.
     """
     models = {name: content for name, content in model_files.items() if name.endswith(".model")}
     if other := [

@@ -27,8 +27,8 @@ def save_heatmaps(
 ) -> None:
     """Writes 001.json, 001.png and so on for the probes. Gold links are drawn where the hypothesis is the reference.
 
-    `heed` is called before each. A picture that cannot be drawn is missing, with a warning: days of training must not
-    end for it.
+    `on_heatmap` is called before each. A picture that cannot be drawn is missing, with a warning: days of training must
+    not end for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, probe in enumerate(probes, start=1):

@@ -71,8 +71,8 @@ def write(
 ) -> None:
     """Writes report.html and figures/; what cannot be drawn is missing, with a warning, and the runs are as good.
 
-    `told` reads what the report tells; `heatmaps` draws further figures. Raises CheckpointError if a file cannot be
-    written.
+    `read_report` reads what the report tells; `draw_heatmaps` draws further figures. Raises CheckpointError if a file
+    cannot be written.
     """
     try:
         report = read_report()

@@ -230,7 +230,7 @@ def make_checkpoint_writer(
 ) -> Callable[[ValidationResult | None], None]:
     """A function that writes a checkpoint: model folder, training state, and what a validation found.
 
-    `heed` is called before every picture, and may raise to leave all as it was.
+    `on_heatmap` is called before every picture, and may raise to leave all as it was.
     """
 
     def save(report: ValidationResult | None) -> None:

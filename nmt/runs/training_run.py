@@ -288,9 +288,9 @@ class TrainingRun:
         model = stored.build_model_files(self.settings, self.corpus, self.data.tokenizers)
         files = {**model, DATA: fingerprint(self.corpus), **extra_files}
         metric = self.training.validation.metric
-        heed = self.interruption.raise_if_interrupted
+        on_heatmap = self.interruption.raise_if_interrupted
         return run_folder.make_checkpoint_writer(
-            self.checkpoints, self.state, files, lambda report: compute_selection_score(report, metric), heed
+            self.checkpoints, self.state, files, lambda report: compute_selection_score(report, metric), on_heatmap
         )
 
     def select_final_weights(self) -> None:

@@ -16,7 +16,7 @@ from nmt.trees import repeat_rows, select_rows
 
 
 class SearchState(NamedTuple):
-    """The sentences still searched. Sentences come first everywhere, so `take` lets finished ones go.
+    """The sentences still searched. Sentences come first everywhere, so `select_rows` lets finished ones go.
 
     `token` is what the next step reads, `parent` the trellis row that it grew from, `log_prob` that of `produced`;
     `past` is what the search itself returned with its last move, None at first.
@@ -67,7 +67,7 @@ def run_search(
     slots: int,
     choose: ChooseFn,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses of every sentence, best first, at most `places` each; the arguments are those of `build_trellis`."""
+    """Hypotheses of every sentence, best first, at most `slots` each; the arguments are those of `build_trellis`."""
     if not len(lengths):
         return []
     limits = constraints.compute_limits(lengths, request)

@@ -44,7 +44,9 @@ def log_length(training: Training, updates: int | None, batches: int, warmup: in
             "fewer than %d updates%s: for more, raise %s, lower batching.tokens, or try experiment=small.",
             *(
                 MIN_USEFUL_UPDATES,
-                " are enough for the embedded corpus, but not for real text" if embedded else " teach little",
+                " can be enough for the embedded corpus (some 1,000 are), but not for real text"
+                if embedded
+                else " teach little",
             ),
             more,
         )

@@ -182,3 +182,13 @@ def test_attention_refuses_heads_that_do_not_divide_the_memory() -> None:
     )
     with pytest.raises(ConfigError, match=r"5 heads share the memory equally.* got 12"):
         ScoredAttention(score=score, scope=scope, normalizer=Softmax(), memory_size=MEMORY_SIZE, heads=5)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORES if name != "location"])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_what_a_history_adds_joins_the_keys(name: str, heads: int) -> None:
+    """score(q, k, f) = score(q, k + f), for features that are the same for every target position."""
+    score, query_size = build_score(name, heads)
+    query, keys = draw_normal(2, 1, query_size, seed=1), score.remember(draw_normal(2, 5, MEMORY_SIZE, seed=2))
+    features = draw_normal(2, heads, 1, 5, score.key_size, seed=3)
+    assert_close(score(query, keys, features), score(query, keys + features.squeeze(2)))
