@@ -98,7 +98,7 @@ def draw_scope(scope: Scope) -> Figure:
         scope.hidden.weight.data = torch.eye(4)
         scope.centre.weight.data = torch.tensor([[2.5, 0.0, 0.0, 0.0]])
         query[0, :, 0] = torch.linspace(-1.5, 1.5, size) + 0.5 * torch.randn(size)
-    window = scope(query, torch.arange(size).unsqueeze(0), torch.tensor([size]), size).expand(size)
+    window = scope(query, torch.arange(size).unsqueeze(0), torch.tensor([size]), size)
     scores = torch.zeros(1, 1, size, size) if window.bias is None else window.bias.expand(1, 1, size, size)
     weights = torch.softmax(scores, -1)
     weights = weights if window.factor is None else weights * window.factor

@@ -34,8 +34,9 @@ def prefetch(work: Callable[[CheckCancelled], Iterable[T]], depth: int) -> Itera
     `depth` (at least 1) items at most are ready or being made and not yet taken. An error of the work is raised where
     its item would have been taken, with its own traceback, once; nothing follows it. Leaving the `with`, however that
     happens, lets the work go no further than its next item or its next call of `check_cancelled`, and waits for that,
-    so that the thread never outlives the block. It is a thread and no process because arrays need not be copied to be handed
-    over; the work should spend most of its time in calls that release the interpreter's lock, such as those of numpy.
+    so that the thread never outlives the block. It is a thread and no process because arrays need not be copied to be
+    handed over; the work should spend most of its time in calls that release the interpreter's lock, such as those of
+    numpy.
     """
     cancelled = threading.Event()
     free = threading.Semaphore(depth)

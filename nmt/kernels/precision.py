@@ -111,7 +111,7 @@ def run_lstm(
 
     On a CPU in single precision even inside `torch.autocast`, where its kernel for bfloat16 takes three times as long.
     """
-    with torch.autocast(inputs.device.type, enabled=is_autocast_on(inputs) and inputs.device.type != "cpu"):
+    with torch.autocast("cpu", enabled=False) if inputs.device.type == "cpu" else nullcontext():
         start = [part.unsqueeze(0) for part in carry]
         outputs, hidden, cell = torch.lstm(inputs, start, weights, True, 1, 0.0, is_training, False, True)
     return outputs, hidden[0], cell[0]

@@ -44,13 +44,25 @@ function clipped(text, longest) {
   return letters.length > longest ? `${letters.slice(0, longest - 1).join("")}…` : text;
 }
 
-// The mean of several runs at the steps that all of them have.
+// The number of a run at a step, on a straight line between its own; undefined where the run has not begun or is over.
+function at([steps, numbers], step) {
+  const after = steps.findIndex((each) => each >= step);
+  if (after < 0 || (after === 0 && steps[0] > step)) return undefined;
+  if (steps[after] === step) return numbers[after];
+  const share = (step - steps[after - 1]) / (steps[after] - steps[after - 1]);
+  return numbers[after - 1] + share * (numbers[after] - numbers[after - 1]);
+}
+
+// The mean of several runs at every step that one of them has: runs that a time limit ends have few steps in common.
 function mean(runs) {
   const filled = runs.filter(([steps]) => steps.length > 0);
   if (filled.length < 2) return filled[0] ?? [[], []];
-  const maps = filled.map(([steps, numbers]) => new Map(steps.map((step, place) => [step, numbers[place]])));
-  const shared = filled[0][0].filter((step) => maps.every((map) => map.has(step)));
-  return [shared, shared.map((step) => maps.reduce((sum, map) => sum + map.get(step), 0) / maps.length)];
+  const found = [...new Set(filled.flatMap(([steps]) => steps))].sort((a, b) => a - b);
+  const numbers = found.map((step) => {
+    const reached = filled.map((run) => at(run, step)).filter((number) => number !== undefined);
+    return reached.reduce((sum, number) => sum + number, 0) / reached.length;
+  });
+  return [found, numbers];
 }
 
 function range(numbers, zero) {

@@ -57,6 +57,25 @@ def build_panel_figures(report: Mapping[str, Any]) -> "dict[str, Figure]":
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
+def average_curves(runs: Sequence[Curve]) -> Curve:
+    """The mean of curves at every step that one of them has.
+
+    Between its own steps a curve is a straight line. Before its first and after its last step it does not count: runs
+    that a time limit ends have few steps in common, and end at different ones.
+    """
+    import numpy as np
+
+    filled = [run for run in runs if run[0]]
+    if len(filled) < 2:
+        return filled[0] if filled else ([], [])
+    found = sorted({step for steps, _ in filled for step in steps})
+    reached = [[run for run in filled if run[0][0] <= step <= run[0][-1]] for step in found]
+    means = [
+        sum(float(np.interp(step, *run)) for run in some) / len(some) for step, some in zip(found, reached, strict=True)
+    ]
+    return found, means
+
+
 def format_file_name(key: str) -> str:
     """attention.forced.entropy is entropy, learning_rate is learning-rate."""
     return key.rsplit(".", 1)[-1].replace("_", "-")
@@ -178,17 +197,16 @@ def arrange(figure: "Figure", grid: "Sequence[Axes]", *, above: float) -> None:
 
 
 def plot(axes: "Axes", runs: Sequence[Curve], label: str, ink: str, dashed: bool) -> None:
-    """The mean over runs at the steps that all have, over the thin lines of the runs where there are several."""
+    """The mean over runs, over the thin lines of the runs where there are several."""
     shape = "--" if dashed else "-"
     if len(runs) > 1:
         for steps, values in runs:
             axes.plot(steps, values, color=ink, linewidth=0.7, alpha=0.4, linestyle=shape)
-    shared = [step for step in runs[0][0] if all(step in steps for steps, _ in runs)]
-    middle = [sum(values[steps.index(step)] for steps, values in runs) / len(runs) for step in shared]
-    marker = "o" if len(shared) <= 40 else None
+    steps, values = average_curves(runs)
+    marker = "o" if len(steps) <= 40 else None
     axes.plot(
-        shared,
-        middle,
+        steps,
+        values,
         color=ink,
         label=format_label(label),
         linewidth=1.4,

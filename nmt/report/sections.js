@@ -102,8 +102,13 @@ function disagreement() {
   section("disagreement", make("p", { className: "hint" }, note), make("div", { className: "matrices" }, ...tables));
 }
 
-curves("learning", data.learning);
-curves("measures", data.measures);
-lengths();
-costs();
-disagreement();
+// A chart that cannot be drawn hides no other.
+for (const draw of [
+  () => curves("learning", data.learning), () => curves("measures", data.measures), lengths, costs, disagreement,
+]) {
+  try {
+    draw();
+  } catch (problem) {
+    console.error(problem);
+  }
+}

@@ -60,8 +60,7 @@ def _hash(value: Any) -> str:
 
 
 def check_same_vocabulary(checkpoint: Path, model_files: Mapping[str, bytes]) -> None:
-    """Raises CheckpointError if the vocabularies of a checkpoint are not those in `model_files`: rows would have another
-    meaning.
+    """Raises CheckpointError if a checkpoint has other vocabularies than `model_files`: rows would change meaning.
 
     `model_files`: name -> content of the files that make a model folder.
     """

@@ -50,8 +50,9 @@ class BatchTranslator:
 
     tokens: source positions a batch, padding counted. weights: whether hypotheses keep their attention weights, which
     is most of the memory that they take. engine: the model made ready, alone or as the first of an ensemble; None where
-    its weights may change from one call to the next. shortlist_source: what makes the shortlist of words that a sentence
-    may be translated to; None for all words. on_step: called before every step of a search, which it may end by raising.
+    its weights may change from one call to the next. shortlist_source: what makes the shortlist of words that a
+    sentence may be translated to; None for all words. on_step: called before every step of a search, which it may end
+    by raising.
 
     Raises ConfigError where the search names a piece that the vocabulary does not have.
     """
