@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.composition.long_names import explain_long_name
+from nmt.composition.options import explain_sweep, find_foreign_option
 from nmt.composition.paths import find_config_folder
 from nmt.config import suggest
 from nmt.printable import is_utf8
@@ -48,6 +49,8 @@ GLOBAL_HEADER = "# @package _global_"
 
 def find_syntax_problem(words: Sequence[str]) -> str | None:
     """What is wrong with the first word that Hydra would misunderstand; None if there is none."""
+    if (problem := find_foreign_option(words)) is not None:
+        return problem
     for word in words:
         if not is_utf8(word):
             return (
@@ -78,6 +81,8 @@ def explain(problem: Exception, name: str, words: Sequence[str] = ()) -> str:
     from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 
     text = str(problem)
+    if (sweep := explain_sweep(text)) is not None:
+        return sweep
     if isinstance(problem, OmegaConfBaseException) and text.startswith("Recursive interpolation"):
         return f"{problem.full_key} refers to itself. Write its value out, or leave it away for the default."
     if isinstance(problem, InterpolationKeyError):

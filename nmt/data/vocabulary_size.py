@@ -89,7 +89,7 @@ def explain_size(problem: str, size: int | str, side: str, lines: Sequence[str],
         return (
             f"{asked} is too small for the {side} training data: every character and control symbol needs "
             f"a place, and there are {smallest[1]} of them, which is the smallest possible size. Set "
-            "tokenizer.vocab_size to more than that, or to auto, or leave rare characters out with a lower "
+            "tokenizer.vocab_size to that or more, or to auto, or leave rare characters out with a lower "
             "tokenizer.character_coverage."
         )
     if NO_TEXT.search(problem):
