@@ -30,9 +30,11 @@ from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
 from nmt.kernels.switch import KernelMode
 from nmt.model.bridge import BRIDGES
+from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
 from nmt.model.embedding import Embedding, build_embedding_table
+from nmt.model.encoders.encoder import Encoder
 from nmt.model.encoders.table import ENCODERS
 from nmt.model.heads.head import Head
 from nmt.model.heads.table import HEADS
@@ -171,40 +173,11 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
             "model.tied=all shares one table between source and target, so it needs one vocabulary; tokenizer.joint is "
             "false. Set tokenizer.joint=true or model.tied=target."
         )
-    hidden = chosen["decoder"].get("hidden_size", get_default(DECODER, chosen["decoder"], "hidden_size"))
-    for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
-        if size < 1:
-            raise ConfigError(f"model.{name} must be at least 1; got {size}.")
-    for side in ("encoder", "decoder"):
-        if (layers := chosen[side].get("layers", 1)) > MAX_LAYERS:
-            raise ConfigError(f"model.{side}.layers must be at most {MAX_LAYERS}; got {layers}.")
+    check_sizes(chosen)
     dropout = config.build(DropoutRates, chosen["dropout"])
     embedding_size = chosen["embedding_size"]
     encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
-    make_attention = partial(
-        build_attention,
-        settings["attention"],
-        query_size=hidden,
-        memory_size=encoder.memory_size,
-        directions=encoder.directions,
-    )
-    make_bridge = partial(
-        config.build_variant,
-        BRIDGE,
-        chosen["bridge"],
-        memory_size=encoder.memory_size,
-        encoder_layers=encoder.final_layers,
-        encoder_parts=encoder.final_parts,
-    )
-    decoder = config.build_variant(
-        DECODER,
-        chosen["decoder"],
-        embedding_size=embedding_size,
-        memory_size=encoder.memory_size,
-        make_attention=make_attention,
-        readout_dropout=dropout.readout,
-        **({"bridge": make_bridge} if issubclass(DECODERS[chosen["decoder"]["name"]], RecurrentDecoder) else {}),
-    )
+    decoder = build_decoder(settings, encoder, readout_dropout=dropout.readout)
     check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint)
     target_table = build_embedding_table(target_vocab, embedding_size)
     source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
@@ -228,6 +201,53 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         decoder=decoder,
         head=head,
     )
+
+
+def check_sizes(chosen: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a size or a number of layers of `model` is out of range."""
+    hidden = get_hidden_size(chosen["decoder"])
+    for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
+        if size < 1:
+            raise ConfigError(f"model.{name} must be at least 1; got {size}.")
+    for side in ("encoder", "decoder"):
+        if (layers := chosen[side].get("layers", 1)) > MAX_LAYERS:
+            raise ConfigError(f"model.{side}.layers must be at most {MAX_LAYERS}; got {layers}.")
+
+
+def get_hidden_size(chosen: Mapping[str, Any]) -> int:
+    """That of the decoder that `model.decoder` describes."""
+    size: int = chosen.get("hidden_size", get_default(DECODER, chosen, "hidden_size"))
+    return size
+
+
+def build_decoder(settings: Mapping[str, Any], encoder: Encoder, *, readout_dropout: float) -> Decoder:
+    """The decoder with its attention, for what this encoder gives; a recurrent one with its bridge."""
+    chosen = settings["model"]
+    make_attention = partial(
+        build_attention,
+        settings["attention"],
+        query_size=get_hidden_size(chosen["decoder"]),
+        memory_size=encoder.memory_size,
+        directions=encoder.directions,
+    )
+    make_bridge = partial(
+        config.build_variant,
+        BRIDGE,
+        chosen["bridge"],
+        memory_size=encoder.memory_size,
+        encoder_layers=encoder.final_layers,
+        encoder_parts=encoder.final_parts,
+    )
+    decoder: Decoder = config.build_variant(
+        DECODER,
+        chosen["decoder"],
+        embedding_size=chosen["embedding_size"],
+        memory_size=encoder.memory_size,
+        make_attention=make_attention,
+        readout_dropout=readout_dropout,
+        **({"bridge": make_bridge} if issubclass(DECODERS[chosen["decoder"]["name"]], RecurrentDecoder) else {}),
+    )
+    return decoder
 
 
 def check_head(head: type[Head], attention: Attention, *, joint: bool) -> None:

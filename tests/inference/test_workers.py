@@ -62,7 +62,9 @@ def test_processes_end_with_the_first_one_in_the_middle_of_a_chunk(tmp_path: Pat
         wait_until(lambda: note.exists() and note.read_text())
         os.kill(int(note.read_text()), 0)
         parent.kill()
-    wait_until(lambda: not Path(f"/proc/{note.read_text()}").exists() or "(zombie)" in read_status(note.read_text()))
+    process = note.read_text()
+    wait_until(lambda: (status := read_status(process)) == "" or "(zombie)" in status)
+    assert "(running)" not in read_status(process)
 
 
 def read_status(process: str) -> str:
