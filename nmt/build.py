@@ -62,7 +62,7 @@ SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_size", "heads"}))
 SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
-HISTORY = Variants(HISTORIES, frozenset({"key_size", "heads"}))
+HISTORY = Variants(HISTORIES, frozenset({"key_size", "value_size", "query_size", "heads"}))
 SELECTION = Variants(SELECTIONS)
 SOURCE = Variants(SOURCES, frozenset({"embedding"}))
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
@@ -293,7 +293,14 @@ def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: 
         score=score,
         scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
         normalizer=config.build_variant(NORMALIZER, chosen["normalizer"]),
-        history=config.build_variant(HISTORY, chosen["history"], key_size=score.key_size, heads=heads),
+        history=config.build_variant(
+            HISTORY,
+            chosen["history"],
+            key_size=score.key_size,
+            value_size=memory_size // heads,
+            query_size=query_size,
+            heads=heads,
+        ),
         selection=config.build_variant(SELECTION, chosen["selection"]),
         memory_size=memory_size,
         heads=heads,

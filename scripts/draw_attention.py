@@ -16,7 +16,14 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # this folder's file names would hide modules of the same name
 
-from nmt.attention.history import Coverage  # noqa: E402
+from nmt.attention.history import (  # noqa: E402
+    Coverage,
+    CoverageGRU,
+    Fertility,
+    History,
+    LocationAware,
+    LocationCumulative,
+)
 from nmt.attention.memory import Memory  # noqa: E402
 from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax  # noqa: E402
 from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope  # noqa: E402
@@ -140,19 +147,58 @@ def draw_monotonic() -> Figure:
     return figure
 
 
-def draw_coverage() -> Figure:
-    """Weights, and what they have covered before each target position."""
+def draw_history(history: History, label: str) -> Figure:
+    """Weights, and what a history of one feature adds to each key before each target position."""
     centres = torch.tensor([0, 1, 2, 4, 3, 5, 5, 7, 8, 10]).unsqueeze(1)
     weights = torch.softmax(-1.2 * (torch.arange(12.0) - centres).abs(), -1)
-    history = Coverage(key_size=1, heads=1)
-    past, covered = (torch.zeros(1, 1, 1, 12),), []
-    for row in weights:
-        covered.append(past[0].flatten())
-        past = history.advance(past, row.view(1, 1, 1, 12))
+    memory = Memory(torch.zeros(0), torch.linspace(-2, 2, 12).view(1, 1, 12, 1), torch.zeros(1, 12), torch.tensor([12]))
+    past, rows = history.start(memory, 1), []
+    with torch.no_grad():
+        for row in weights:
+            features = history(past)
+            assert features is not None
+            rows.append(features.flatten())
+            past = history.advance(past, row.view(1, 1, 1, 12), torch.zeros(1, 1, 1))
     figure, axes = make_figure(6.8, 3.4, 2)
     show_weights(axes[0], weights, "weights w")
-    show_weights(axes[1], torch.stack(covered), "f: covered before")
+    show_weights(axes[1], torch.stack(rows), label)
     return figure
+
+
+ONE_FEATURE = {"key_size": 1, "value_size": 1, "query_size": 1, "heads": 1}
+
+
+def draw_coverage(cls: type[Coverage] = Coverage) -> Figure:
+    """What has been covered; the right half of the source is expected to give more where there is a fertility."""
+    history = cls(**ONE_FEATURE)
+    for parameter in history.parameters():
+        torch.nn.init.ones_(parameter)
+    is_share = isinstance(history, Fertility)
+    return draw_history(history, "f: covered, as a share of 2 sigmoid(v)" if is_share else "f: covered before")
+
+
+def draw_coverage_gru() -> Figure:
+    """One feature of a GRU that keeps most of what it has, and adds what is read."""
+    history = CoverageGRU(**ONE_FEATURE, size=1)
+    for parameter in history.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        history.weight.weight.copy_(torch.tensor([[0.0], [-4.0], [4.0]]))  # reset, update, new
+        history.state.bias[1] = 3.0
+        history.projection.fill_(1.0)
+    return draw_history(history, "f: state of the GRU")
+
+
+def draw_filter(cls: type[LocationAware]) -> Figure:
+    """A filter that answers one position to the right of the latest weight, and avoids what has been read."""
+    history = cls(**ONE_FEATURE, filters=1, width=3)
+    with torch.no_grad():
+        history.convolution.weight.zero_()
+        history.convolution.weight[0, 0, 0] = 1.0
+        if history.channels > 1:
+            history.convolution.weight[0, 1, 1] = -0.5
+        history.projection.fill_(1.0)
+    return draw_history(history, "f: the filter's answer")
 
 
 def draw_sampled() -> Figure:
@@ -231,6 +277,10 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "entmax15": lambda: draw_normalizer(Entmax15),
     "monotonic": draw_monotonic,
     "coverage": draw_coverage,
+    "fertility": lambda: draw_coverage(Fertility),
+    "coverage_gru": draw_coverage_gru,
+    "location_aware": lambda: draw_filter(LocationAware),
+    "location_cumulative": lambda: draw_filter(LocationCumulative),
     "sampled": draw_sampled,
     "heads": draw_heads,
     "copy": draw_copy,

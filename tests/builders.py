@@ -117,7 +117,9 @@ def build_attention(
         score=score,
         scope=window,
         normalizer=NORMALIZERS[mix.normalizer](),
-        history=HISTORIES[mix.history](key_size=score.key_size, heads=mix.heads),
+        history=HISTORIES[mix.history](
+            key_size=score.key_size, value_size=memory_size // mix.heads, query_size=size, heads=mix.heads
+        ),
         selection=SELECTIONS[mix.selection](),
         memory_size=memory_size,
         heads=mix.heads,

@@ -95,15 +95,15 @@ class ScoredAttention(Attention):
         return Attended(
             regroup_rows(join_heads(multiply_memory(selected.weights, memory.values)), rows),
             regroup_rows(weights, rows, axis=2) if keep_weights else None,
-            regroup_rows(self._advance(before, normalized, selected.weights), rows),
+            regroup_rows(self._advance(before, query, normalized, selected.weights), rows),
             regroup_rows(selected.log_prob, rows),
         )
 
-    def _advance(self, past: ScoredPast, normalized: Tensor, weights: Tensor) -> Past:
+    def _advance(self, past: ScoredPast, query: Tensor, normalized: Tensor, weights: Tensor) -> Past:
         """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""
         if not self.is_stepwise:
             return ()
-        history = self.history.advance(past.history, weights)
+        history = self.history.advance(past.history, weights, query)
         return ScoredPast(history, self.normalizer.advance(past.normalizer, normalized))
 
 

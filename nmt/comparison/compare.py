@@ -83,7 +83,12 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
 
     Raises ConfigError with the problems of all variants, and ComparisonInterrupt.
     """
-    from nmt.comparison import catalog, ensembles, plan, results
+    from nmt.comparison import catalog
+
+    comparison_name = settings.comparison.get("name")  # before what takes seconds to import
+    named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
+
+    from nmt.comparison import ensembles, plan, results
     from nmt.comparison.launchers import LAUNCHER
     from nmt.storage.files import remove_unfinished
     from nmt.storage.run_lock import lock
@@ -96,8 +101,6 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
     )
     launcher.check()
     check_spelling(overrides)
-    comparison_name = settings.comparison.get("name")
-    named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
     jobs = plan.plan_jobs(
         overrides,
         seeds=settings.seed_numbers,

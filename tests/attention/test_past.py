@@ -30,7 +30,10 @@ TARGET = 5
 
 STEPWISE = [
     Mix(score, scope, (), normalizer, heads, history)
-    for history, normalizer in [("coverage", "softmax"), ("none", "monotonic"), ("coverage", "monotonic")]
+    for history, normalizer in [
+        *((name, "softmax") for name in HISTORIES if name != "none"),
+        *(("none", "monotonic"), ("coverage", "monotonic")),
+    ]
     for score, scope, heads in [
         *(("additive", "global", 1), ("general", "local_p", 2), ("location", "local_m", 4)),
         *(("cosine", "global", 2), ("scaled_dot", "global", 1), ("concat", "local_p", 1), ("dot", "global", 4)),
@@ -173,8 +176,9 @@ def test_coverage_adds_what_has_been_read_to_the_keys() -> None:
                 covered = [before + now.detach() for before, now in zip(covered, weights, strict=True)]
 
 
-def test_coverage_moves_with_the_source() -> None:
-    case = Case(Mix("additive", "global", (), "softmax", 1, "coverage"), [7, 7])
+@pytest.mark.parametrize("history", ["coverage", "fertility", "coverage_gru"])
+def test_coverage_moves_with_the_source(history: str) -> None:
+    case = Case(Mix("additive", "global", (), "softmax", 1, history), [7, 7])
     order = torch.tensor([3, 0, 6, 2, 1, 5, 4])
     context, weights = attend(case)
     case.states = case.states[:, order]
@@ -183,8 +187,9 @@ def test_coverage_moves_with_the_source() -> None:
     assert_close(moved, weights[..., order])
 
 
-def test_gradients_flow_through_past_weights() -> None:
-    case = Case(Mix("general", "global", (), "softmax", 1, "coverage"), [3, 2])
+@pytest.mark.parametrize("history", [name for name in HISTORIES if name != "none"])
+def test_gradients_flow_through_past_weights(history: str) -> None:
+    case = Case(Mix("general", "global", (), "softmax", 1, history), [3, 2])
     case.attention.double()
     case.states, case.queries = case.states.double(), case.queries.double()[:, :4]
 
