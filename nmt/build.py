@@ -274,8 +274,10 @@ def build_on_meta(settings: Mapping[str, Any], *, source_vocab: int, target_voca
         raise ConfigError(f"No tensor can have the sizes of this model: {problem}.") from problem
 
 
-def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int) -> Attention:
-    """Attention put together from its choices, or none."""
+def build_attention(
+    chosen: Mapping[str, Any], *, query_size: int, memory_size: int, directions: int, dropout: float = 0.0
+) -> Attention:
+    """Attention put together from its choices, or none. dropout: of weights."""
     heads = chosen["heads"]
     if heads < 1:
         raise ConfigError(f"attention.heads must be at least 1; got {heads}.")
@@ -304,6 +306,7 @@ def build_attention(chosen: Mapping[str, Any], *, query_size: int, memory_size: 
         selection=config.build_variant(SELECTION, chosen["selection"]),
         memory_size=memory_size,
         heads=heads,
+        dropout=dropout,
     )
 
 

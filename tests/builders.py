@@ -32,8 +32,9 @@ from nmt.model.sources.tokens import Tokens
 
 HEAD_COUNTS = (1, 2, 4)
 QUERY_SIZE, MEMORY_SIZE, EMBEDDING_SIZE = 8, 12, 5
-SMALL_SETTINGS = {"hidden_size": 20, "positions": 6, "half_width": 2}
-"""Settings of whatever takes them; `positions` is below the longest source and `half_width` within it."""
+SMALL_SETTINGS = {"hidden_size": 24, "positions": 6, "half_width": 2}
+"""Settings of whatever takes them; `positions` is below the longest source, `half_width` within it, and a head has
+an even number of `hidden_size`."""
 
 
 def select_accepted(cls: type, settings: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,13 @@ def compute_distances(
     return torch.arange(source, device=centre.device, dtype=centre.dtype) - centre.unsqueeze(-1)
 
 
+def clamp_positions(
+    positions: Int[Tensor, "row target"], lengths: Int[Tensor, " row"], dtype: torch.dtype
+) -> Float[Tensor, "row 1 target"]:
+    """p_t = min(t, S - 1): each target position, or the last source position where there are fewer."""
+    return torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(dtype)
+
+
 class LocalMonotonic(Scope):
     """|s - p_t| <= D with p_t = t   (Luong et al. 2015, section 3.2: local-m)
 
@@ -83,9 +90,56 @@ class LocalMonotonic(Scope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        centre = torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(query.dtype)
-        inside = compute_distances(centre, source).abs() <= self.half_width
+        inside = compute_distances(clamp_positions(positions, lengths, query.dtype), source).abs() <= self.half_width
         return Window(masks.log_mask(inside, query.dtype), None)
+
+
+class WindowScope(Scope):
+    """|s - p_t| <= D or s < g with p_t = min(t, S - 1)   (Beltagy, Peters and Cohan 2020, "Longformer", section 3.1)
+
+    D is `half_width`; the first g = `globals` positions are seen from everywhere.
+    """
+
+    def __init__(self, *, query_size: int, heads: int, half_width: int = 32, globals: int = 0) -> None:
+        super().__init__()
+        self.half_width = check_half_width(half_width)
+        if globals < 0:
+            raise ConfigError(f"attention.scope.globals must be 0 or more source pieces; got {globals}.")
+        self.globals = globals
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        inside = compute_distances(clamp_positions(positions, lengths, query.dtype), source).abs() <= self.half_width
+        inside = inside | (torch.arange(source, device=query.device) < self.globals)
+        return Window(masks.log_mask(inside, query.dtype), None)
+
+
+class Alibi(Scope):
+    """-m_h |s - p_t| is added, with p_t = min(t, S - 1) and slopes m_h = 2^(-8 h / H) of heads h = 1 .. H
+
+    (Press, Smith and Lewis 2022, "Train Short, Test Long", section 3.) A position beyond the source's end adds the same
+    to all scores of a row, hence p_t. Between source and target it says that both go at one pace.
+    """
+
+    def __init__(self, *, query_size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        distances = compute_distances(clamp_positions(positions, lengths, query.dtype), source).abs()
+        slopes = 2.0 ** (-8.0 / self.heads * torch.arange(1, self.heads + 1, device=query.device, dtype=query.dtype))
+        return Window(-slopes[:, None, None] * distances, None)
 
 
 class LocalPredictive(Scope):
@@ -142,9 +196,32 @@ class Causal(Scope):
         return Window(masks.log_mask(allowed, query.dtype).unsqueeze(1), None)
 
 
+class CausalWithin(Scope):
+    """`causal` and another scope at once: the sum of what both add."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self.causal = Causal(query_size=1, heads=1)
+        self.scope = scope
+
+    def forward(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        lengths: Int[Tensor, " row"],
+        source: int,
+    ) -> Window:
+        causal: Window = self.causal(query, positions, lengths, source)
+        window: Window = self.scope(query, positions, lengths, source)
+        assert causal.bias is not None
+        return window._replace(bias=causal.bias if window.bias is None else causal.bias + window.bias)
+
+
 SCOPES: dict[str, type[Scope]] = {
     "global": Global,
     "local_m": LocalMonotonic,
     "local_p": LocalPredictive,
     "causal": Causal,
+    "window": WindowScope,
+    "alibi": Alibi,
 }

@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
+from nmt.attention.rotation import rotate
 from nmt.errors import ConfigError
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.precision import multiply_memory
@@ -22,6 +23,8 @@ Queries = Float[Tensor, "row target query"]
 Keys = Float[Tensor, "row head source key"]
 ProjectedQuery = Float[Tensor, "row head target key"]
 Scores = Float[Tensor, "row head target source"]
+KeyPositions = Int[Tensor, "row source"]
+QueryPositions = Int[Tensor, "row target"]
 Features = Float[Tensor, "row head target source key"]
 
 
@@ -43,6 +46,17 @@ class Score(nn.Module, ABC):
     @abstractmethod
     def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
         """One score for every head, target position and source position. features: what a history adds to the keys."""
+
+    def remember_at(self, states: States, positions: KeyPositions | None) -> Keys:
+        """Keys from states at these positions, or from 0 on: for scores that depend on them, which most do not."""
+        return self.remember(states)
+
+    def compare_at(
+        self, query: Queries, positions: QueryPositions, keys: Keys, features: Features | None = None
+    ) -> Scores:
+        """The scores of queries at these positions: for scores that depend on them, which most do not."""
+        scores: Tensor = self(query, keys, features)
+        return scores
 
 
 def multiply_keys(query: ProjectedQuery, keys: Keys, features: Features | None) -> Scores:
@@ -122,8 +136,48 @@ class ScaledDot(Score):
     def remember(self, states: States) -> Keys:
         return split_heads(self.key(states), self.heads)
 
+    def project_query(self, query: Queries, positions: QueryPositions | None = None) -> ProjectedQuery:
+        """What a key is multiplied with: W q / sqrt(d) in each head. positions: of the queries, from 0 on if None."""
+        return split_heads(self.query(query) * self.scale, self.heads)
+
     def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
-        return multiply_keys(split_heads(self.query(query) * self.scale, self.heads), keys, features)
+        return multiply_keys(self.project_query(query), keys, features)
+
+
+class Rotary(ScaledDot):
+    """score(q at t, k at s) = (R_t W q) . (R_s U k) / sqrt(d)   (Su et al. 2021, "RoFormer", section 3.2)
+
+    R_p turns features 2i and 2i + 1 of a head by p / 10000^(2i / d), so that the score depends on positions by t - s
+    alone. d is even. What a history adds joins the turned key.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
+        super().__init__(query_size=query_size, memory_size=memory_size, heads=heads, hidden_size=hidden_size)
+        if self.key_size % 2:
+            raise ConfigError(
+                f"rotary turns pairs of features, so each head needs an even number of them; got hidden_size "
+                f"{hidden_size} for {heads} heads, which is {self.key_size}. Choose a hidden_size of the score that is "
+                f"a multiple of {2 * heads}, or other heads."
+            )
+
+    def remember(self, states: States) -> Keys:
+        return self.remember_at(states, None)
+
+    def remember_at(self, states: States, positions: KeyPositions | None) -> Keys:
+        return rotate(super().remember(states), count_positions(states) if positions is None else positions)
+
+    def project_query(self, query: Queries, positions: QueryPositions | None = None) -> ProjectedQuery:
+        return rotate(super().project_query(query), count_positions(query) if positions is None else positions)
+
+    def compare_at(
+        self, query: Queries, positions: QueryPositions, keys: Keys, features: Features | None = None
+    ) -> Scores:
+        return multiply_keys(self.project_query(query, positions), keys, features)
+
+
+def count_positions(states: Float[Tensor, "row time size"]) -> Int[Tensor, "row time"]:
+    """0, 1, ... in each row."""
+    return torch.arange(states.shape[1], device=states.device).expand(states.shape[:2])
 
 
 class CosineScore(Score):
@@ -224,4 +278,5 @@ SCORES: dict[str, type[Score]] = {
     "concat": Concat,
     "location": Location,
     "cosine": CosineScore,
+    "rotary": Rotary,
 }

@@ -13,6 +13,7 @@ from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope
 from nmt.attention.score import Score, head_size
 from nmt.attention.selection import Selection
+from nmt.kernels.dropout import Dropout
 from nmt.kernels.precision import multiply_memory
 from nmt.trees import tree_map
 
@@ -33,7 +34,8 @@ class ScoredAttention(Attention):
 
     With one head the values are the encoder states themselves (Bahdanau et al. 2015, Luong et al. 2015); with more each
     head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
-    side. The size of the context is always the size of the memory.
+    side. The size of the context is always the size of the memory. dropout: of weights where they meet the values, in
+    training; weights that are kept, and what a history remembers, are as they were before it.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ScoredAttention(Attention):
         selection: Selection | None = None,
         memory_size: int,
         heads: int,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         head_size("the memory", memory_size, heads)
@@ -57,11 +60,18 @@ class ScoredAttention(Attention):
         self.heads = heads
         self.context_size = memory_size
         self.is_stepwise = self.history.has_past or normalizer.has_past
+        self.dropout = Dropout(dropout)
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
 
-    def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:
+    def remember(
+        self,
+        states: Float[Tensor, "row source memory"],
+        mask: Bool[Tensor, "row source"],
+        positions: Int[Tensor, "row source"] | None = None,
+    ) -> Memory:
+        """All that depends on no query. positions: of the states, where they do not begin at 0."""
         return Memory(
-            keys=self.score.remember(states),
+            keys=self.score.remember_at(states, positions),
             values=split_heads(self.value(states), self.heads),
             bias=masks.log_mask(mask, states.dtype),
             lengths=mask.sum(-1),
@@ -86,14 +96,15 @@ class ScoredAttention(Attention):
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
         window = self.scope(query, positions, memory.lengths, source)
-        energies = self.score(query, memory.keys, self.history(before.history)) + memory.bias[:, None, None, :]
+        energies = self.score.compare_at(query, positions, memory.keys, self.history(before.history))
+        energies = energies + memory.bias[:, None, None, :]
         if window.bias is not None:
             energies = energies + window.bias
         normalized = self.normalizer(energies, before.normalizer)
         weights = normalized if window.factor is None else normalized * window.factor
         selected = self.selection(weights)
         return Attended(
-            regroup_rows(join_heads(multiply_memory(selected.weights, memory.values)), rows),
+            regroup_rows(join_heads(multiply_memory(self.dropout(selected.weights), memory.values)), rows),
             regroup_rows(weights, rows, axis=2) if keep_weights else None,
             regroup_rows(self._advance(before, query, normalized, selected.weights), rows),
             regroup_rows(selected.log_prob, rows),

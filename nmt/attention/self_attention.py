@@ -2,43 +2,52 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from torch import nn
 
+from nmt.attention.attention import Attention
 from nmt.attention.normalizer import NORMALIZERS, Normalizer, Softmax
-from nmt.attention.scope import SCOPES, Causal, Global, Scope
+from nmt.attention.scope import SCOPES, CausalWithin, Global, Scope
 from nmt.attention.score import SCORES, ScaledDot, Score
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
 from nmt.variants import Variants
+
+A = TypeVar("A", bound=Attention)
 
 SIZES = frozenset({"query_size", "memory_size", "heads"})
 
 SELF_SCORES = {name: cls for name, cls in SCORES.items() if name != "location"}
 """Scores that look at keys: one that does not has nothing to tell positions of one sequence apart by."""
 
+CAUSAL_SCOPES = {name: cls for name, cls in SCOPES.items() if name != "local_p"}
+"""Scopes that say the same of a word however many follow it: local_p reads how long the sequence is."""
+
 SELF_NORMALIZERS = {name: cls for name, cls in NORMALIZERS.items() if not cls.has_past}
 """Normalizers that give all positions their weights at once."""
 
 ScoreFactory = Annotated[Callable[..., Score], Variants(SELF_SCORES, SIZES)]
 ScopeFactory = Annotated[Callable[..., Scope], Variants(SCOPES, SIZES)]
+CausalScopeFactory = Annotated[Callable[..., Scope], Variants(CAUSAL_SCOPES, SIZES)]
 NormalizerFactory = Annotated[Callable[..., Normalizer], Variants(SELF_NORMALIZERS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CausalAttentionParts:
-    """The parts of an attention in which no position looks ahead."""
+    """The parts of an attention in which no position looks ahead, whatever else the scope says."""
 
     heads: int = 4
     score: ScoreFactory = ScaledDot
+    scope: CausalScopeFactory = Global
     normalizer: NormalizerFactory = Softmax
 
-    def build(self, size: int, where: str) -> ScoredAttention:
-        """The attention between states of this size. Raises ConfigError, which begins with `where`."""
-        return self._build(size, where, Causal)
+    def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
+        """The attention between states of this size, with dropout of weights. Raises ConfigError, which begins with
+        `where`."""
+        return self._build(size, where, dropout, lambda **sizes: CausalWithin(self.scope(**sizes)))
 
-    def _build(self, size: int, where: str, scope: Callable[..., Scope]) -> ScoredAttention:
+    def _build(self, size: int, where: str, dropout: float, make_scope: Callable[..., Scope]) -> ScoredAttention:
         if self.heads < 1 or size % self.heads:
             raise ConfigError(
                 f"{where}.self_attention.heads must divide {where}.hidden_size, which is {size}; got {self.heads}."
@@ -46,15 +55,13 @@ class CausalAttentionParts:
         sizes = {"query_size": size, "heads": self.heads}
         made = ScoredAttention(
             score=self.score(memory_size=size, **sizes),
-            scope=scope(**sizes),
+            scope=make_scope(**sizes),
             normalizer=self.normalizer(),
             memory_size=size,
             heads=self.heads,
+            dropout=dropout,
         )
-        for module in made.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, gain=2**-0.5)
-        return made
+        return initialize_projections(made)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +70,14 @@ class SelfAttentionParts(CausalAttentionParts):
 
     scope: ScopeFactory = Global
 
-    def build(self, size: int, where: str) -> ScoredAttention:
-        return self._build(size, where, self.scope)
+    def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
+        return self._build(size, where, dropout, self.scope)
+
+
+def initialize_projections(attention: A) -> A:
+    """The attention, with its linear maps drawn as Glorot and Bengio (2010) say, with a gain of 1 / sqrt(2): so that
+    the maps to queries, keys and values are as if they were one, as in fairseq."""
+    for module in attention.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, gain=2**-0.5)
+    return attention

@@ -48,6 +48,17 @@ AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 ADDED_SETTINGS = {
     "attention.history.name": "none",
     "attention.selection.name": "expected",
+    "model.decoder.self_attention.scope.name": "global",
+    **{
+        f"model.{side}.{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {
+            "norm": "pre",
+            "attention_dropout": 0.0,
+            "activation_dropout": None,
+            "positions.name": "sinusoidal",
+        }.items()
+    },
     "model.head.name": "softmax",
     "model.source.name": "tokens",
     "kernels": "auto",

@@ -1,5 +1,6 @@
 """Scores against loops over rows, heads, target and source positions, written from the papers' equations."""
 
+import cmath
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from torch.testing import assert_close
 
 from nmt.attention.normalizer import Softmax
 from nmt.attention.scope import Global
-from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, ScaledDot
+from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, Rotary, ScaledDot
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
 from tests.builders import HEAD_COUNTS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
@@ -33,36 +34,48 @@ def times(matrix: list[list[float]], vector: Tensor) -> list[float]:
     return [inner(row, vector.tolist()) for row in matrix]
 
 
-def dot(score: Dot, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def dot(score: Dot, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     return inner(part(query, head, score.heads), part(key, head, score.heads))
 
 
-def general(score: General, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def general(score: General, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     return inner(part(query, head, score.heads), times(part(score.key.weight, head, score.heads), key))
 
 
-def scaled_dot(score: ScaledDot, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def scaled_dot(score: ScaledDot, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     left = times(part(score.query.weight, head, score.heads), query)
     right = times(part(score.key.weight, head, score.heads), key)
     return inner(left, right) / math.sqrt(len(left))
 
 
-def additive(score: Additive, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def rotary(score: Rotary, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
+    """Pairs of features as complex numbers: the real part of (q_i exp(j t theta_i)) (k_i exp(j s theta_i))*."""
+    sides = [times(part(linear.weight, head, score.heads), x) for linear, x in ((score.query, query), (score.key, key))]
+    size = len(sides[0])
+    pairs = [[complex(*side[i : i + 2]) for i in range(0, size, 2)] for side in sides]
+    total = 0.0
+    for i, (q, k) in enumerate(zip(*pairs, strict=True)):
+        t, s = (cmath.exp(1j * place / 10_000 ** (2 * i / size)) for place in places)
+        total += ((q * t) * (k * s).conjugate()).real
+    return total / math.sqrt(size)
+
+
+def additive(score: Additive, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     left = times(part(score.query.weight, head, score.heads), query)
     right = times(part(score.key.weight, head, score.heads), key)
     return sum(v * math.tanh(a + b) for v, a, b in zip(score.v[head].tolist(), left, right, strict=True))
 
 
-def concat(score: Concat, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def concat(score: Concat, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     hidden = times(part(score.joined.weight, head, score.heads), torch.cat([query, key]))
     return sum(v * math.tanh(a) for v, a in zip(score.v[head].tolist(), hidden, strict=True))
 
 
-def location(score: Location, query: Tensor, key: Tensor, place: int, head: int) -> float:
-    return times(part(score.position.weight, head, score.heads), query)[min(place, score.positions - 1)]
+def location(score: Location, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
+    return times(part(score.position.weight, head, score.heads), query)[min(places[1], score.positions - 1)]
 
 
-def cosine(score: CosineScore, query: Tensor, key: Tensor, place: int, head: int) -> float:
+def cosine(score: CosineScore, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     left = times(part(score.query.weight, head, score.heads), query)
     right = part(key, head, score.heads)
     raised = times(score.sharpness.weight.tolist(), query)[head] + score.sharpness.bias[head].item()
@@ -78,6 +91,7 @@ ORACLES: dict[str, Callable[..., float]] = {
     "concat": concat,
     "location": location,
     "cosine": cosine,
+    "rotary": rotary,
 }
 
 
@@ -98,7 +112,7 @@ def test_a_score_is_its_equation(name: str, heads: int) -> None:
         for head in range(heads):
             for t in range(TARGET):
                 for s in range(SOURCE):
-                    wanted = ORACLES[name](score, queries[row, t], states[row, s], s, head)
+                    wanted = ORACLES[name](score, queries[row, t], states[row, s], (t, s), head)
                     assert found[row, head, t, s].item() == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
@@ -162,6 +176,12 @@ def test_scores_of_distinct_queries_and_places_differ(name: str) -> None:
             (QUERY_SIZE, MEMORY_SIZE, 4),
             {"hidden_size": 6},
             r"attention\.score\.hidden_size equally.* got 6",
+        ),
+        (
+            "rotary",
+            (QUERY_SIZE, MEMORY_SIZE, 4),
+            {"hidden_size": 20},
+            "an even number of them; got hidden_size 20 for 4 heads, which is 5. .* a multiple of 8",
         ),
         ("additive", (QUERY_SIZE, MEMORY_SIZE, 1), {"hidden_size": 0}, r"attention\.score\.hidden_size .* got 1 and 0"),
         ("location", (QUERY_SIZE, MEMORY_SIZE, 1), {"positions": 0}, r"attention\.score\.positions .* got 0"),

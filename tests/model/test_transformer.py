@@ -15,7 +15,7 @@ from nmt.attention.score import Additive, CosineScore, ScaledDot
 from nmt.attention.scored import ScoredAttention
 from nmt.attention.self_attention import CausalAttentionParts, SelfAttentionParts
 from nmt.errors import ConfigError
-from nmt.kernels.dropout import Dropout
+from nmt.model.blocks import LayerSettings, NormPlace
 from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
 from nmt.model.encoders.transformer import EncoderLayer, TransformerEncoder
 from nmt.model.positions import compute_sinusoids
@@ -54,11 +54,15 @@ def draw_parameters(module: nn.Module) -> None:
         parameter.data = draw_normal(*parameter.shape, seed=number, scale=0.4)
 
 
-def test_a_layer_of_the_encoder_is_torchs() -> None:
-    parts = {"hidden_size": SIZE, "feed_forward_size": INNER, "dropout": Dropout(0.0)}
-    ours = EncoderLayer(attention=SelfAttentionParts(heads=HEADS, score=SCORE), **parts)
+def make_settings(**chosen: Any) -> LayerSettings:
+    return LayerSettings(where="", hidden_size=SIZE, feed_forward_size=INNER, **chosen)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_layer_of_the_encoder_is_torchs(norm: NormPlace) -> None:
+    ours = EncoderLayer(make_settings(norm=norm), attention=SelfAttentionParts(heads=HEADS, score=SCORE))
     draw_parameters(ours)
-    theirs = nn.TransformerEncoderLayer(SIZE, HEADS, INNER, 0.0, batch_first=True, norm_first=True)
+    theirs = nn.TransformerEncoderLayer(SIZE, HEADS, INNER, 0.0, batch_first=True, norm_first=norm == "pre")
     copy_attention(ours.attention, ours.residual.output, theirs.self_attn)
     theirs.norm1.load_state_dict(ours.residual.norm.state_dict())
     theirs.norm2.load_state_dict(ours.feed_forward.norm.state_dict())
@@ -70,12 +74,13 @@ def test_a_layer_of_the_encoder_is_torchs() -> None:
     assert_close(found[mask], wanted[mask])
 
 
-def test_a_layer_of_the_decoder_is_torchs() -> None:
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_layer_of_the_decoder_is_torchs(norm: NormPlace) -> None:
     cross = SelfAttentionParts(heads=HEADS, score=SCORE).build(SIZE, "")
-    parts = {"hidden_size": SIZE, "feed_forward_size": INNER, "dropout": Dropout(0.0)}
-    ours = DecoderLayer(self_attention=CausalAttentionParts(heads=HEADS, score=SCORE), attention=cross, **parts)
+    parts = CausalAttentionParts(heads=HEADS, score=SCORE)
+    ours = DecoderLayer(make_settings(norm=norm), self_attention=parts, attention=cross)
     draw_parameters(ours)
-    theirs = nn.TransformerDecoderLayer(SIZE, HEADS, INNER, 0.0, batch_first=True, norm_first=True)
+    theirs = nn.TransformerDecoderLayer(SIZE, HEADS, INNER, 0.0, batch_first=True, norm_first=norm == "pre")
     copy_attention(ours.self_attention, ours.self_residual.output, theirs.self_attn)
     copy_attention(ours.attention, ours.residual.output, theirs.multihead_attn)
     for number, norm in enumerate((ours.self_residual.norm, ours.residual.norm, ours.feed_forward.norm), 1):
@@ -200,7 +205,7 @@ def test_the_aligned_layer_is_the_last_but_one() -> None:
         TransformerDecoder(
             embedding_size=EMBEDDING_SIZE,
             memory_size=MEMORY_SIZE,
-            make_attention=lambda: SelfAttentionParts(heads=1, score=SCORE).build(MEMORY_SIZE, ""),
+            make_attention=lambda dropout: SelfAttentionParts(heads=1, score=SCORE).build(MEMORY_SIZE, "", dropout),
             readout_dropout=0.0,
             hidden_size=MEMORY_SIZE,
             layers=layers,
@@ -235,7 +240,7 @@ def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], message: str) 
         ("model.encoder.self_attention.score=additive", r"Write model\.encoder\.self_attention\.score\.name=additive"),
         ("model.encoder.self_attention.score.hiden_size=3", "Did you mean hidden_size"),
         ("model.decoder.self_attention.normalizer.name=monotonic", "is not one of its variants"),
-        ("+model.decoder.self_attention.scope.name=global", "model.decoder.self_attention.scope is not a setting"),
+        ("model.decoder.self_attention.scope.name=local_p", "is not one of its variants. Did you mean local_m"),
     ],
 )
 def test_a_variant_inside_a_variant_is_checked(override: str, message: str) -> None:

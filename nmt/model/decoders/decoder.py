@@ -16,8 +16,9 @@ from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.model.encoders.encoder import Encoded
 
-AttentionFactory = Callable[[], Attention]
-"""Makes an attention to the source; a decoder calls it as often as it has layers that look there."""
+AttentionFactory = Callable[..., Attention]
+"""Makes an attention to the source; a decoder calls it as often as it has layers that look there. It may give
+`dropout`, that of the weights."""
 
 
 class Decoded(NamedTuple):

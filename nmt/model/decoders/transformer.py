@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
-from nmt.attention.self_attention import CausalAttentionParts
+from nmt.attention.self_attention import CausalAttentionParts, initialize_projections
 from nmt.kernels.dropout import Dropout
-from nmt.model.blocks import FeedForward, InputLayer, Residual, States, check_sizes
+from nmt.model.blocks import FeedForward, InputLayer, LayerSettings, NormPlace, Residual, States, check_positive
 from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, attend_all
 from nmt.model.encoders.encoder import Encoded
+from nmt.model.positions import PositionsFactory, Sinusoidal
 
 WHERE = "model.decoder"
 
@@ -33,23 +34,17 @@ class TransformerState(NamedTuple):
 
 
 class DecoderLayer(nn.Module):
-    """x + attend_self(LN x), then x + attend(LN x, source), then x + feed_forward(LN x)"""
+    """Attention of the words to those before them, attention to the source, then a feed-forward network, each with its
+    residual connection."""
 
-    def __init__(
-        self,
-        *,
-        self_attention: CausalAttentionParts,
-        attention: Attention,
-        hidden_size: int,
-        feed_forward_size: int,
-        dropout: Dropout,
-    ) -> None:
+    def __init__(self, settings: LayerSettings, *, self_attention: CausalAttentionParts, attention: Attention) -> None:
         super().__init__()
-        self.self_attention = self_attention.build(hidden_size, WHERE)
-        self.self_residual = Residual(context_size=hidden_size, hidden_size=hidden_size, dropout=dropout)
-        self.attention = attention
-        self.residual = Residual(context_size=attention.context_size, hidden_size=hidden_size, dropout=dropout)
-        self.feed_forward = FeedForward(hidden_size=hidden_size, feed_forward_size=feed_forward_size, dropout=dropout)
+        size = settings.hidden_size
+        self.self_attention = self_attention.build(size, settings.where, dropout=settings.attention_dropout)
+        self.self_residual = Residual(settings, context_size=size)
+        self.attention = initialize_projections(attention)
+        self.residual = Residual(settings, context_size=attention.context_size)
+        self.feed_forward = FeedForward(settings)
 
     def start(self, rows: int, memory: Memory) -> LayerState:
         """The state before the first word."""
@@ -66,13 +61,13 @@ class DecoderLayer(nn.Module):
         keep_weights: bool,
     ) -> tuple[States, LayerState, Attended]:
         """The next layer's states, the state after these words, and what attention to the source gave."""
-        query = self.self_residual.norm(states)
-        known = self.self_attention.remember(query, positions >= 0)
+        query = self.self_residual.read(states)
+        known = self.self_attention.remember(query, positions >= 0, positions)
         keys, values = torch.cat([state.keys, known.keys], 2), torch.cat([state.values, known.values], 2)
         bias = known.bias.new_zeros(len(keys), keys.shape[2])
         read = Memory(keys, values, bias, torch.full_like(known.lengths, keys.shape[2]))
         states = self.self_residual(states, self.self_attention(query, read, positions).context)
-        attended = attend_all(self.attention, self.residual.norm(states), memory, positions, state.past, keep_weights)
+        attended = attend_all(self.attention, self.residual.read(states), memory, positions, state.past, keep_weights)
         states = self.feed_forward(self.residual(states, attended.context))
         return states, LayerState(keys, values, attended.past), attended
 
@@ -80,10 +75,10 @@ class DecoderLayer(nn.Module):
 class TransformerDecoder(Decoder):
     """x_0 = sqrt(d) E + PE;  x_l = layer_l(x_(l-1), source);  readout = dropout(LN(x_n))
 
-    (Vaswani et al. 2017, section 3.1, with the normalization before each part, as in Xiong et al. 2020, and one after
-    the last.) Every layer has an attention to the source of its own, of the kind that `attention` says; the alignment
-    that is shown is that of the last layer but one, which is nearest to a word alignment (Garg et al. 2019). The state
-    holds keys and values of all words that were read, so that a step costs as much as there are words.
+    (Vaswani et al. 2017, section 3.1.) `norm`, `positions` and dropout are as in the encoder. Every layer has an
+    attention to the source of its own, of the kind that `attention` says; the alignment that is shown is that of the
+    last layer but one, which is nearest to a word alignment (Garg et al. 2019). The state holds keys and values of all
+    words that were read, so that a step costs as much as there are words.
     """
 
     is_stepwise = False
@@ -98,19 +93,36 @@ class TransformerDecoder(Decoder):
         hidden_size: int = 256,
         layers: int = 4,
         feed_forward_size: int = 1024,
+        norm: NormPlace = "pre",
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        activation_dropout: float | None = None,
+        positions: PositionsFactory = Sinusoidal,
         self_attention: CausalAttentionParts = CausalAttentionParts(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        sizes = {"hidden_size": hidden_size, "feed_forward_size": feed_forward_size}
-        drop = check_sizes(WHERE, layers=layers, dropout=dropout, **sizes)
+        check_positive(WHERE, "layers", layers)
+        settings = LayerSettings(
+            where=WHERE,
+            hidden_size=hidden_size,
+            feed_forward_size=feed_forward_size,
+            norm=norm,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            activation_dropout=activation_dropout,
+        )
         self.hidden_size = self.readout_size = hidden_size
-        self.input = InputLayer(embedding_size=embedding_size, hidden_size=hidden_size, dropout=drop)
+        self.input = InputLayer(
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            positions=positions(hidden_size=hidden_size),
+            dropout=dropout,
+        )
         self.layers = nn.ModuleList(
-            DecoderLayer(self_attention=self_attention, attention=make_attention(), dropout=drop, **sizes)
+            DecoderLayer(settings, self_attention=self_attention, attention=make_attention(dropout=attention_dropout))
             for _ in range(layers)
         )
-        self.norm = nn.LayerNorm(hidden_size)
+        self.norm = settings.make_last_norm()
         self.readout_dropout = Dropout(readout_dropout)
         self.aligned_layer = max(layers - 2, 0)
 

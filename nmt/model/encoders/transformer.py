@@ -5,26 +5,25 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.attention.self_attention import SelfAttentionParts
-from nmt.kernels.dropout import Dropout
-from nmt.model.blocks import FeedForward, InputLayer, Residual, States, check_sizes
+from nmt.model.blocks import FeedForward, InputLayer, LayerSettings, NormPlace, Residual, States, check_positive
 from nmt.model.encoders.encoder import Encoded, Encoder
+from nmt.model.positions import PositionsFactory, Sinusoidal
 
 WHERE = "model.encoder"
 
 
 class EncoderLayer(nn.Module):
-    """x + attend(LN x), then x + feed_forward(LN x)"""
+    """Attention of a sequence to itself, then a feed-forward network, each with its residual connection."""
 
-    def __init__(
-        self, *, attention: SelfAttentionParts, hidden_size: int, feed_forward_size: int, dropout: Dropout
-    ) -> None:
+    def __init__(self, settings: LayerSettings, *, attention: SelfAttentionParts) -> None:
         super().__init__()
-        self.attention = attention.build(hidden_size, WHERE)
-        self.residual = Residual(context_size=hidden_size, hidden_size=hidden_size, dropout=dropout)
-        self.feed_forward = FeedForward(hidden_size=hidden_size, feed_forward_size=feed_forward_size, dropout=dropout)
+        size = settings.hidden_size
+        self.attention = attention.build(size, settings.where, dropout=settings.attention_dropout)
+        self.residual = Residual(settings, context_size=size)
+        self.feed_forward = FeedForward(settings)
 
     def forward(self, states: States, mask: Bool[Tensor, "row time"], positions: Int[Tensor, "row time"]) -> States:
-        query = self.residual.norm(states)
+        query = self.residual.read(states)
         attended = self.attention(query, self.attention.remember(query, mask), positions)
         output: Tensor = self.feed_forward(self.residual(states, attended.context))
         return output
@@ -33,9 +32,11 @@ class EncoderLayer(nn.Module):
 class TransformerEncoder(Encoder):
     """x_0 = sqrt(d) E + PE;  x_l = layer_l(x_(l-1));  states = LN(x_n)
 
-    (Vaswani et al. 2017, section 3.1, with the normalization before each part instead of after it, as in Xiong et al.
-    2020, and one after the last.) `self_attention` is put together like any other: any score that looks at keys, any
-    scope, any normalizer without a past. The dropout is that of residual connections and of the inner layer.
+    (Vaswani et al. 2017, section 3.1.) With norm=pre, each layer normalizes before each part, and there is one LN after
+    the last layer (Xiong et al. 2020); with norm=post, as in the paper, after each sum, and states = x_n. `positions`
+    may be others than PE. `self_attention` is put together like any other: any score that looks at keys, any scope, any
+    normalizer without a past. Dropout: `dropout` of embeddings and of what is added to states, `attention_dropout` of
+    weights, `activation_dropout` of the inner layer (None: as `dropout`).
     """
 
     def __init__(
@@ -45,18 +46,33 @@ class TransformerEncoder(Encoder):
         hidden_size: int = 256,
         layers: int = 4,
         feed_forward_size: int = 1024,
+        norm: NormPlace = "pre",
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        activation_dropout: float | None = None,
+        positions: PositionsFactory = Sinusoidal,
         self_attention: SelfAttentionParts = SelfAttentionParts(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        sizes = {"hidden_size": hidden_size, "feed_forward_size": feed_forward_size}
-        drop = check_sizes(WHERE, layers=layers, dropout=dropout, **sizes)
-        self.memory_size = hidden_size
-        self.input = InputLayer(embedding_size=embedding_size, hidden_size=hidden_size, dropout=drop)
-        self.layers = nn.ModuleList(
-            EncoderLayer(attention=self_attention, dropout=drop, **sizes) for _ in range(layers)
+        check_positive(WHERE, "layers", layers)
+        settings = LayerSettings(
+            where=WHERE,
+            hidden_size=hidden_size,
+            feed_forward_size=feed_forward_size,
+            norm=norm,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            activation_dropout=activation_dropout,
         )
-        self.norm = nn.LayerNorm(hidden_size)
+        self.memory_size = hidden_size
+        self.input = InputLayer(
+            embedding_size=embedding_size,
+            hidden_size=hidden_size,
+            positions=positions(hidden_size=hidden_size),
+            dropout=dropout,
+        )
+        self.layers = nn.ModuleList(EncoderLayer(settings, attention=self_attention) for _ in range(layers))
+        self.norm = settings.make_last_norm()
 
     def forward(
         self,
