@@ -48,7 +48,15 @@ model.encoder.feed_forward_size, model.decoder.feed_forward_size: d_ff ffn_dim d
     transformer_ff ff_size feed_forward_dim
 model.embedding_size: emb_size embed_dim emb_dim embedding_dim word_vec_size emb dim_emb
 model.dropout.embedding, model.dropout.readout, model.encoder.dropout, model.decoder.dropout: dropout drop
-    dropout_rate p_dropout emb_dropout attention_dropout
+    dropout_rate p_dropout emb_dropout
+model.encoder.attention_dropout, model.decoder.attention_dropout: attn_dropout attention_probs_dropout_prob
+    transformer_dropout_attention
+model.encoder.activation_dropout, model.decoder.activation_dropout: relu_dropout ffn_dropout act_dropout
+    transformer_dropout_ffn
+model.encoder.norm, model.decoder.norm: norm_first normalize_before layer_norm encoder_normalize_before
+    decoder_normalize_before prenorm pre_norm
+model.encoder.positions, model.decoder.positions: positional_encoding position_encoding pos_encoding
+    learned_pos encoder_learned_pos decoder_learned_pos
 model/encoder: rnn_type rnn enc_cell bidirectional brnn encoder_type
 model.decoder.cell: cell cell_type dec_cell
 model/decoder: decoder_type dec_type

@@ -26,8 +26,26 @@ from nmt.attention.history import (  # noqa: E402
 )
 from nmt.attention.memory import Memory  # noqa: E402
 from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax  # noqa: E402
-from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope  # noqa: E402
-from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
+from nmt.attention.scope import (  # noqa: E402
+    Alibi,
+    Causal,
+    Global,
+    LocalMonotonic,
+    LocalPredictive,
+    Scope,
+    WindowScope,
+)
+from nmt.attention.score import (  # noqa: E402
+    Additive,
+    Concat,
+    CosineScore,
+    Dot,
+    General,
+    Location,
+    Rotary,
+    ScaledDot,
+    Score,
+)
 from nmt.attention.scored import ScoredAttention  # noqa: E402
 from nmt.attention.selection import Sampled  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
@@ -251,12 +269,48 @@ def draw_copy() -> Figure:
 
 
 def draw_positions() -> Figure:
-    """The sinusoids that tell a Transformer where a word stands."""
-    figure, (ax,) = make_figure(5.0, 3.0)
-    waves = compute_sinusoids(torch.arange(60).unsqueeze(0), 32)[0].t()
-    image = ax.imshow(waves, cmap="RdBu_r", aspect="auto", origin="lower")
-    ax.set(xlabel="position", ylabel="feature")
-    figure.colorbar(image, ax=ax, shrink=0.85)
+    """The sinusoids that tell a Transformer where a word stands, and their products, which tell distances."""
+    figure, axes = make_figure(8.0, 3.2, 2)
+    waves = compute_sinusoids(torch.arange(60).unsqueeze(0), 32)[0]
+    image = axes[0].imshow(waves.t(), cmap="RdBu_r", aspect="auto", origin="lower")
+    axes[0].set(xlabel="position", ylabel="feature")
+    figure.colorbar(image, ax=axes[0], shrink=0.85)
+    image = axes[1].imshow(waves @ waves.t(), cmap="Blues", origin="lower")
+    axes[1].set(xlabel="position", ylabel="position", title="product of two positions")
+    axes[1].title.set_fontsize(9)
+    figure.colorbar(image, ax=axes[1], shrink=0.85)
+    return figure
+
+
+def draw_alibi() -> Figure:
+    """The weights of equal scores in three of eight heads."""
+    heads, size = 8, 12
+    bias = Alibi(query_size=4, heads=heads)(
+        torch.zeros(1, size, 4), torch.arange(size).unsqueeze(0), torch.tensor([size]), size
+    ).bias
+    assert bias is not None
+    figure, axes = make_figure(9, 3.3, 3)
+    for ax, head in zip(axes, (1, 2, 4), strict=True):
+        show_weights(ax, torch.softmax(bias[0, head - 1], -1), f"head {head}, slope {2.0**-head:g}")
+    return figure
+
+
+def draw_rotary() -> Figure:
+    """The score of one query and one key, by the distance of their positions, wherever they stand."""
+    torch.manual_seed(0)
+    size, distances = 16, torch.arange(-40, 41)
+    score = Rotary(query_size=size, memory_size=size, heads=1, hidden_size=size)
+    for linear in (score.query, score.key):
+        linear.weight.data = torch.eye(size)
+    vector = torch.ones(1, 1, size)
+    figure, (ax,) = make_figure(4.8)
+    with torch.no_grad():
+        keys = score.remember_at(vector.expand(1, len(distances), size), (distances + 100).unsqueeze(0))
+        for at, style in ((100, {"color": INK, "lw": 3}), (105, {"color": RED, "ls": "--"})):
+            values = score.compare_at(vector, torch.tensor([[at]]), keys)[0, 0, 0]
+            ax.plot(distances + 100 - at, values, label=f"query at {at}", **style)
+    ax.set(xlabel="position of the key minus that of the query", ylabel="score")
+    ax.legend(fontsize=8)
     return figure
 
 
@@ -272,6 +326,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "local_m": lambda: draw_scope(LocalMonotonic(query_size=4, heads=1, half_width=2)),
     "local_p": lambda: draw_scope(LocalPredictive(query_size=4, heads=1, half_width=3)),
     "causal": lambda: draw_scope(Causal(query_size=4, heads=1)),
+    "window": lambda: draw_scope(WindowScope(query_size=4, heads=1, half_width=2, globals=1)),
+    "alibi": draw_alibi,
+    "rotary": draw_rotary,
     "softmax": lambda: draw_normalizer(Softmax),
     "sparsemax": lambda: draw_normalizer(Sparsemax),
     "entmax15": lambda: draw_normalizer(Entmax15),
@@ -284,7 +341,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "sampled": draw_sampled,
     "heads": draw_heads,
     "copy": draw_copy,
-    "transformer": draw_positions,
+    "positions": draw_positions,
 }
 
 

@@ -61,10 +61,11 @@ OTHERWISE = {
     "model/decoder/luong": {"dropout"},
     "model/decoder/bahdanau": {"dropout"},
     "model/decoder/conditional": {"dropout"},
-    "model/encoder/transformer": {"dropout", "self_attention"},
-    "model/decoder/transformer": {"dropout", "self_attention"},
+    "model/encoder/transformer": {"dropout", "positions", "self_attention"},
+    "model/decoder/transformer": {"dropout", "positions", "self_attention"},
     "attention/score/additive": {"hidden_size"},
     "attention/score/scaled_dot": {"hidden_size"},
+    "attention/score/rotary": {"hidden_size"},
     "schedule/cosine": {"warmup_steps"},
     "schedule/inverse_sqrt": {"warmup_steps"},
 }
@@ -96,7 +97,8 @@ def settable(leaf: str) -> dict[str, inspect.Parameter]:
 
 
 def nested(annotation: Any) -> type | None:
-    return next((option for option in (annotation, *get_args(annotation)) if is_dataclass(option)), None)  # type: ignore
+    options = (option for option in (annotation, *get_args(annotation)) if isinstance(option, type))
+    return next(filter(is_dataclass, options), None)
 
 
 def gaps(value: Any, path: str = "") -> Iterator[str]:

@@ -1,14 +1,27 @@
 """Windows against loops over rows, heads, target and source positions."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.testing import assert_close
 
-from nmt.attention.scope import SCOPES, Global, LocalMonotonic, LocalPredictive
+from nmt.attention.scope import (
+    SCOPES,
+    Alibi,
+    Causal,
+    CausalWithin,
+    Global,
+    LocalMonotonic,
+    LocalPredictive,
+    Scope,
+    WindowScope,
+)
 from nmt.errors import ConfigError
 from tests.builders import HEAD_COUNTS, QUERY_SIZE, draw_normal
 
@@ -48,6 +61,55 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
                 assert bias[row, 0, t, s].item() == (0.0 if abs(s - centre) <= half_width else -math.inf)
 
 
+@given(half_width=st.integers(1, 6), globals=st.integers(0, 12))
+def test_a_window_has_the_first_positions_besides(half_width: int, globals: int) -> None:
+    scope = WindowScope(query_size=QUERY_SIZE, heads=1, half_width=half_width, globals=globals)
+    bias, factor = scope(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
+    assert factor is None
+    assert bias is not None
+    for row, length in enumerate(LENGTHS):
+        for t in range(3):
+            centre = min(int(POSITIONS[row, t]), length - 1)
+            for s in range(12):
+                seen = abs(s - centre) <= half_width or s < globals
+                assert bias[row, 0, t, s].item() == (0.0 if seen else -math.inf)
+
+
+@pytest.mark.parametrize("heads", [1, 3, 8])
+def test_alibi_falls_with_the_distance_at_a_rate_of_each_head(heads: int) -> None:
+    bias, factor = Alibi(query_size=QUERY_SIZE, heads=heads)(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
+    assert factor is None
+    assert bias is not None
+    for row, length in enumerate(LENGTHS):
+        for head in range(heads):
+            for t in range(3):
+                centre = min(int(POSITIONS[row, t]), length - 1)
+                for s in range(12):
+                    wanted = -abs(s - centre) / 2 ** (8 * (head + 1) / heads)
+                    assert bias[row, head, t, s].item() == pytest.approx(wanted)
+
+
+def test_alibi_beyond_the_source_gives_the_weights_of_the_distance_itself() -> None:
+    """-m |s - t| and -m |s - min(t, S - 1)| differ by what is the same for all s."""
+    bias, _ = Alibi(query_size=QUERY_SIZE, heads=2)(queries(), torch.tensor([[30] * 3] * 3), torch.tensor([6] * 3), 6)
+    slopes = torch.tensor([2.0**-4, 2.0**-8]).double()
+    wanted = torch.softmax(-slopes[:, None] * (torch.arange(6) - 30).abs(), -1)
+    assert bias is not None
+    assert_close(torch.softmax(bias[0, :, 0], -1), wanted)
+
+
+@pytest.mark.parametrize("scope", [Global, Causal, partial(WindowScope, half_width=2, globals=1), Alibi])
+def test_causal_holds_beside_another_scope(scope: Callable[..., Scope]) -> None:
+    other, positions = scope(query_size=QUERY_SIZE, heads=2), torch.arange(7).expand(3, 7)
+    given = (draw_normal(3, 7, QUERY_SIZE), positions, torch.tensor([7] * 3), 7)
+    bias, alone = CausalWithin(other)(*given).bias, other(*given).bias
+    assert bias is not None
+    ahead = torch.ones(7, 7, dtype=torch.bool).triu(1)
+    assert (bias[..., ahead] == -math.inf).all()
+    assert_close(bias[..., ~ahead], torch.zeros_like(bias[..., ~ahead]) if alone is None else alone[..., ~ahead])
+    assert bias.diagonal(dim1=2, dim2=3).isfinite().all()
+
+
 @pytest.mark.parametrize("renormalize", [False, True])
 @pytest.mark.parametrize("half_width", [1, 3])
 @pytest.mark.parametrize("heads", HEAD_COUNTS)
@@ -81,8 +143,13 @@ def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale
         assert bias[row, :, :, :length].isfinite().any(-1).all()
 
 
-@pytest.mark.parametrize("name", ["local_m", "local_p"])
+@pytest.mark.parametrize("name", ["local_m", "local_p", "window"])
 @pytest.mark.parametrize("half_width", [0, -3])
 def test_a_window_without_width_is_refused(name: str, half_width: int) -> None:
     with pytest.raises(ConfigError, match=rf"attention\.scope\.half_width must be at least 1.*got {half_width}"):
         SCOPES[name](query_size=QUERY_SIZE, heads=1, half_width=half_width)
+
+
+def test_a_number_of_globals_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"attention\.scope\.globals must be 0 or more source pieces; got -1"):
+        WindowScope(query_size=QUERY_SIZE, heads=1, globals=-1)

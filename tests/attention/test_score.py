@@ -14,6 +14,7 @@ from nmt.attention.normalizer import Softmax
 from nmt.attention.scope import Global
 from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, Rotary, ScaledDot
 from nmt.attention.scored import ScoredAttention
+from nmt.attention.self_attention import SELF_SCORES
 from nmt.errors import ConfigError
 from tests.builders import HEAD_COUNTS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
 
@@ -212,3 +213,38 @@ def test_what_a_history_adds_joins_the_keys(name: str, heads: int) -> None:
     query, keys = draw_normal(2, 1, query_size, seed=1), score.remember(draw_normal(2, 5, MEMORY_SIZE, seed=2))
     features = draw_normal(2, heads, 1, 5, score.key_size, seed=3)
     assert_close(score(query, keys, features), score(query, keys + features.squeeze(2)))
+
+
+def make_rotary(heads: int) -> Rotary:
+    torch.manual_seed(heads)
+    return Rotary(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=heads, hidden_size=24).double()
+
+
+def test_rotary_depends_on_the_distance_of_positions_alone() -> None:
+    score = make_rotary(2)
+    query, states = draw_normal(2, 3, QUERY_SIZE, seed=1).double(), draw_normal(2, 5, MEMORY_SIZE, seed=2).double()
+    asked, kept = torch.tensor([[4, 0, 7], [2, 9, 1]]), torch.tensor([[0, 3, 5, 1, 8], [6, 2, 2, 0, 4]])
+    found, later = (
+        score.compare_at(query, asked + shift, score.remember_at(states, kept + shift)) for shift in (0, 1000)
+    )
+    assert_close(found, later)
+    moved = score.compare_at(query, asked + 1, score.remember_at(states, kept))
+    assert not torch.isclose(found, moved).any()
+
+
+def test_rotary_at_one_place_is_scaled_dot() -> None:
+    score = make_rotary(4)
+    plain = ScaledDot(query_size=QUERY_SIZE, memory_size=MEMORY_SIZE, heads=4, hidden_size=24).double()
+    plain.load_state_dict(score.state_dict())
+    query, states = draw_normal(2, 1, QUERY_SIZE, seed=1).double(), draw_normal(2, 5, MEMORY_SIZE, seed=2).double()
+    here = torch.full((2, 5), 17)
+    found = score.compare_at(query, here[:, :1], score.remember_at(states, here))
+    assert_close(found, plain(query, plain.remember(states)))
+
+
+@pytest.mark.parametrize("name", SELF_SCORES)
+def test_keys_may_be_remembered_in_pieces_by_scores_of_self_attention(name: str) -> None:
+    score, _ = build_score(name, 2)
+    states, positions = draw_normal(2, 5, MEMORY_SIZE, seed=1), make_positions(2, 5)
+    pieces = [score.remember_at(states[:, cut], positions[:, cut]) for cut in (slice(0, 2), slice(2, 3), slice(3, 5))]
+    assert_close(torch.cat(pieces, 2), score.remember(states))
