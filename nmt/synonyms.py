@@ -55,7 +55,7 @@ model.encoder.activation_dropout, model.decoder.activation_dropout: relu_dropout
     transformer_dropout_ffn
 model.encoder.norm, model.decoder.norm: norm_first normalize_before layer_norm encoder_normalize_before
     decoder_normalize_before prenorm pre_norm
-model.encoder.positions, model.decoder.positions: positional_encoding position_encoding pos_encoding
+model.encoder.positions.name, model.decoder.positions.name: positional_encoding position_encoding pos_encoding
     learned_pos encoder_learned_pos decoder_learned_pos
 model/encoder: rnn_type rnn enc_cell bidirectional brnn encoder_type
 model.decoder.cell: cell cell_type dec_cell

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # this folder's file names would hide modules of the same name
@@ -26,39 +24,16 @@ from nmt.attention.history import (  # noqa: E402
 )
 from nmt.attention.memory import Memory  # noqa: E402
 from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax  # noqa: E402
-from nmt.attention.scope import (  # noqa: E402
-    Alibi,
-    Causal,
-    Global,
-    LocalMonotonic,
-    LocalPredictive,
-    Scope,
-    WindowScope,
-)
-from nmt.attention.score import (  # noqa: E402
-    Additive,
-    Concat,
-    CosineScore,
-    Dot,
-    General,
-    Location,
-    Rotary,
-    ScaledDot,
-    Score,
-)
+from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope, WindowScope  # noqa: E402
+from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
 from nmt.attention.scored import ScoredAttention  # noqa: E402
 from nmt.attention.selection import Sampled  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
+from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
+from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images" / "attention"
-INK, RED = "#1f3b63", "#b3402a"
 QUERY = torch.tensor([[[1.5, 0.8]]])
-
-
-def make_figure(width: float = 4.2, height: float = 3.2, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with its axes side by side."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
 def draw_plane(score: Score) -> Figure:
@@ -100,18 +75,6 @@ def draw_location() -> Figure:
     ax.set(xlabel="source position", ylabel="score")
     ax.legend(fontsize=8)
     return figure
-
-
-def show_weights(ax: Axes, weights: Tensor, title: str = "") -> None:
-    """Weights as ink: source positions along the top, target positions down the side."""
-    shown = weights.detach().numpy()
-    ax.imshow(shown, cmap="Blues", vmin=0, vmax=float(shown.max()), aspect="equal")
-    ax.xaxis.tick_top()
-    ax.xaxis.set_label_position("top")
-    ticks = {"xticks": range(0, weights.shape[1], 2), "yticks": range(0, weights.shape[0], 2)}
-    ax.set(xlabel="source position", ylabel="target position", **ticks)
-    if title:
-        ax.set_title(title, fontsize=9, y=-0.16)
 
 
 def draw_scope(scope: Scope) -> Figure:
@@ -264,52 +227,6 @@ def draw_copy() -> Figure:
     ax.bar(words, (1 - gate) * copied, bottom=gate * generated, color=RED, label="(1 - g) copied")
     ax.set(ylabel="probability", title="g = 0.3; “Ada” and “Paris” stand in the source")
     ax.title.set_fontsize(9)
-    ax.legend(fontsize=8)
-    return figure
-
-
-def draw_positions() -> Figure:
-    """The sinusoids that tell a Transformer where a word stands, and their products, which tell distances."""
-    figure, axes = make_figure(8.0, 3.2, 2)
-    waves = compute_sinusoids(torch.arange(60).unsqueeze(0), 32)[0]
-    image = axes[0].imshow(waves.t(), cmap="RdBu_r", aspect="auto", origin="lower")
-    axes[0].set(xlabel="position", ylabel="feature")
-    figure.colorbar(image, ax=axes[0], shrink=0.85)
-    image = axes[1].imshow(waves @ waves.t(), cmap="Blues", origin="lower")
-    axes[1].set(xlabel="position", ylabel="position", title="product of two positions")
-    axes[1].title.set_fontsize(9)
-    figure.colorbar(image, ax=axes[1], shrink=0.85)
-    return figure
-
-
-def draw_alibi() -> Figure:
-    """The weights of equal scores in three of eight heads."""
-    heads, size = 8, 12
-    bias = Alibi(query_size=4, heads=heads)(
-        torch.zeros(1, size, 4), torch.arange(size).unsqueeze(0), torch.tensor([size]), size
-    ).bias
-    assert bias is not None
-    figure, axes = make_figure(9, 3.3, 3)
-    for ax, head in zip(axes, (1, 2, 4), strict=True):
-        show_weights(ax, torch.softmax(bias[0, head - 1], -1), f"head {head}, slope {2.0**-head:g}")
-    return figure
-
-
-def draw_rotary() -> Figure:
-    """The score of one query and one key, by the distance of their positions, wherever they stand."""
-    torch.manual_seed(0)
-    size, distances = 16, torch.arange(-40, 41)
-    score = Rotary(query_size=size, memory_size=size, heads=1, hidden_size=size)
-    for linear in (score.query, score.key):
-        linear.weight.data = torch.eye(size)
-    vector = torch.ones(1, 1, size)
-    figure, (ax,) = make_figure(4.8)
-    with torch.no_grad():
-        keys = score.remember_at(vector.expand(1, len(distances), size), (distances + 100).unsqueeze(0))
-        for at, style in ((100, {"color": INK, "lw": 3}), (105, {"color": RED, "ls": "--"})):
-            values = score.compare_at(vector, torch.tensor([[at]]), keys)[0, 0, 0]
-            ax.plot(distances + 100 - at, values, label=f"query at {at}", **style)
-    ax.set(xlabel="position of the key minus that of the query", ylabel="score")
     ax.legend(fontsize=8)
     return figure
 

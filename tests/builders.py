@@ -138,6 +138,12 @@ def draw_normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * scale
 
 
+def draw_parameters(module: nn.Module) -> None:
+    """Normal numbers for all parameters, other ones for each."""
+    for number, parameter in enumerate(module.parameters()):
+        parameter.data = draw_normal(*parameter.shape, seed=number, scale=0.4)
+
+
 def make_mask(lengths: list[int]) -> Tensor:
     """The mask of a batch whose longest row has no padding."""
     return masks.mask(torch.tensor(lengths), max(lengths))

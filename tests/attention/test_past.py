@@ -37,6 +37,7 @@ STEPWISE = [
     for score, scope, heads in [
         *(("additive", "global", 1), ("general", "local_p", 2), ("location", "local_m", 4)),
         *(("cosine", "global", 2), ("scaled_dot", "global", 1), ("concat", "local_p", 1), ("dot", "global", 4)),
+        *(("rotary", "alibi", 2), ("rotary", "window", 1)),
     ]
 ]
 
