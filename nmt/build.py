@@ -37,6 +37,7 @@ from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.encoders.table import ENCODERS
 from nmt.model.heads.head import Head
+from nmt.model.heads.mixture import MixtureHead
 from nmt.model.heads.table import HEADS
 from nmt.model.meta_init import SkipInit
 from nmt.model.seq2seq import DropoutRates, Seq2Seq, WeightTying
@@ -199,7 +200,7 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,
-        head=head,
+        head=MixtureHead(head) if decoder.attention.has_choices else head,
     )
 
 

@@ -18,3 +18,8 @@ def mask(lengths: Int[Tensor, " row"], size: int) -> Bool[Tensor, "row {size}"]:
 def log_mask(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape"]:
     """log(allowed): 0 where True, minus infinity where False, to be added to scores before normalizing."""
     return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, -torch.inf)
+
+
+def safe_log(probs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """log p, and minus infinity, without a gradient, where p is 0."""
+    return torch.where(probs > 0, probs, 1.0).log().masked_fill(probs <= 0, NEG_INF)

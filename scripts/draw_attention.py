@@ -27,7 +27,10 @@ from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, S
 from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope, WindowScope  # noqa: E402
 from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
 from nmt.attention.scored import ScoredAttention  # noqa: E402
-from nmt.attention.selection import Sampled  # noqa: E402
+from nmt.attention.selection import Sampled, StraightThrough  # noqa: E402
+from nmt.model.heads.head import HeadInputs  # noqa: E402
+from nmt.model.heads.mixture import MixtureHead  # noqa: E402
+from nmt.model.heads.softmax import SoftmaxHead  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
@@ -195,6 +198,43 @@ def draw_sampled() -> Figure:
     return figure
 
 
+def draw_straight_through() -> Figure:
+    """Ten draws: what the gradient sees, and what is read."""
+    torch.manual_seed(2)
+    weights = torch.softmax(torch.tensor([0.2, 1.6, 2.1, 0.4, -0.8, -1.0]), -1)
+    figure, axes = make_figure(9.6, 3.6, 3)
+    for ax, temperature in zip(axes, (1.0, 0.5), strict=False):
+        torch.manual_seed(2)
+        scores = (weights.log() + torch.empty(10, 6).exponential_().log_().neg_()) / temperature
+        show_weights(ax, scores.softmax(-1), f"gradient: temperature {temperature}")
+    torch.manual_seed(2)
+    drawn = StraightThrough().train()(weights.expand(1, 1, 10, 6)).weights[0, 0]
+    show_weights(axes[2], drawn, "what is read")
+    for ax in axes:
+        ax.set_ylabel("draw")
+    return figure
+
+
+def draw_marginal() -> Figure:
+    """Weights before the word is known, what each position says of it, and the weights afterwards."""
+    head = SoftmaxHead(readout_size=4, vocabulary_size=6, embedding_size=4, context_size=4, embedding=None)
+    torch.manual_seed(5)
+    head.output.weight.data = 1.6 * torch.randn(6, 4)
+    weights = torch.softmax(torch.tensor([0.2, 1.6, 1.4, 0.4, -0.8, -1.0]), -1)
+    inputs = HeadInputs(torch.randn(1, 1, 6, 4), log_weights=weights.log().view(1, 1, 6))
+    word = torch.tensor([[3]])
+    with torch.no_grad():
+        posterior = MixtureHead(head).compute_posterior(inputs, word)[0, 0]
+        apart = head.log_probs_of_all(inputs)[0, 0, :, 3].exp()
+    figure, (ax,) = make_figure(5.4, 3.2)
+    bars = ((weights, INK, "w[s]"), (apart, "#b9bfc9", "p(y | v[s])"), (posterior, RED, "w[s] p(y | v[s]) / p(y)"))
+    for place, (values, color, label) in enumerate(bars):
+        ax.bar(torch.arange(6) + 0.27 * (place - 1), values, width=0.25, color=color, label=label)
+    ax.set(xlabel="source position", ylabel="probability")
+    ax.legend(fontsize=8)
+    return figure
+
+
 def draw_heads() -> Figure:
     """Four heads of one attention over the same states."""
     torch.manual_seed(6)
@@ -256,6 +296,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "location_aware": lambda: draw_filter(LocationAware),
     "location_cumulative": lambda: draw_filter(LocationCumulative),
     "sampled": draw_sampled,
+    "straight_through": draw_straight_through,
+    "marginal": draw_marginal,
     "heads": draw_heads,
     "copy": draw_copy,
     "positions": draw_positions,

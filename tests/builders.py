@@ -25,6 +25,7 @@ from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
 from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.model.heads.mixture import MixtureHead
 from nmt.model.heads.softmax import SoftmaxHead
 from nmt.model.heads.table import HEADS
 from nmt.model.seq2seq import DropoutRates, Seq2Seq
@@ -214,18 +215,19 @@ def build_seq2seq(
     target_table = build_embedding_table(TARGET_VOCAB, embedding_size)
     source_vocab = TARGET_VOCAB if tied == "all" else SOURCE_VOCAB
     source_table = target_table if tied == "all" else build_embedding_table(source_vocab, embedding_size)
+    made_head = HEADS[head](
+        readout_size=decoder.readout_size,
+        vocabulary_size=TARGET_VOCAB,
+        embedding_size=embedding_size,
+        context_size=memory_size,
+        embedding=None if tied == "none" else target_table,
+    )
     return Seq2Seq(
         source=Tokens(embedding=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding)),
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,
-        head=HEADS[head](
-            readout_size=decoder.readout_size,
-            vocabulary_size=TARGET_VOCAB,
-            embedding_size=embedding_size,
-            context_size=memory_size,
-            embedding=None if tied == "none" else target_table,
-        ),
+        head=MixtureHead(made_head) if chosen.has_choices else made_head,
     ).eval()
 
 

@@ -13,6 +13,17 @@ Past = tuple[Any, ...]
 target is 1. `()` for all that look only at the present query."""
 
 
+class Choices(NamedTuple):
+    """What the next word may be predicted from, where its distribution is a sum: see `selection=marginal`.
+
+    log_weights: the log of how much each counts. positions: where it is in the source.
+    """
+
+    values: Float[Tensor, "row target choice value"]
+    log_weights: Float[Tensor, "row target choice"]
+    positions: Int[Tensor, "row target choice"]
+
+
 class Attended(NamedTuple):
     """What one look at the memory gives.
 
@@ -37,6 +48,13 @@ class Attention(nn.Module, ABC):
     """Whether it says where it looked."""
     is_stepwise = False
     """Whether an answer depends on earlier ones, so that target positions must be asked one by one."""
+
+    has_choices = False
+    """Whether the next word's distribution is a sum over source positions, which `choose` gives."""
+
+    def choose(self, weights: Float[Tensor, "row 1 target source"], memory: Memory) -> Choices:
+        """What the sum is over, given the weights of each query."""
+        raise NotImplementedError(f"{type(self).__name__} has no choices.")
 
     @abstractmethod
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:

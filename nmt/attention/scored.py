@@ -6,13 +6,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer
 from nmt.attention.scope import Scope
 from nmt.attention.score import Score, head_size
 from nmt.attention.selection import Selection
+from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
 from nmt.kernels.precision import multiply_memory
 from nmt.trees import tree_map
@@ -59,6 +60,12 @@ class ScoredAttention(Attention):
         self.selection = selection or Selection()
         self.heads = heads
         self.context_size = memory_size
+        self.has_choices = self.selection.has_choices
+        if self.has_choices and heads > 1:
+            raise ConfigError(
+                "attention/selection=marginal sums over the source positions of one head; with more the sum would be "
+                f"over all their combinations. Set attention.heads=1; got {heads}."
+            )
         self.is_stepwise = self.history.has_past or normalizer.has_past
         self.dropout = Dropout(dropout)
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
@@ -81,6 +88,14 @@ class ScoredAttention(Attention):
         if not self.is_stepwise:
             return ()
         return ScoredPast(self.history.start(memory, self.heads), self.normalizer.start(memory, self.heads))
+
+    def choose(self, weights: Float[Tensor, "row 1 target source"], memory: Memory) -> Choices:
+        positions, log_weights = self.selection.choose(weights)
+        sentences, (rows, target, choices) = len(memory.bias), positions.shape
+        (values,) = memory.values.unbind(1)
+        index = positions.reshape(sentences, -1, 1).expand(-1, -1, values.shape[-1])
+        chosen = values.gather(1, index).view(rows, target, choices, -1)
+        return Choices(chosen, log_weights, positions)
 
     def forward(
         self,

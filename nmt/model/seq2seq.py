@@ -13,6 +13,7 @@ from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.embedding import Embedding
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, select_words
+from nmt.model.heads.mixture import MixtureHead
 from nmt.model.reinforce import compute_surrogate
 from nmt.model.sources.frontend import Frontend
 from nmt.special_tokens import PAD
@@ -114,17 +115,26 @@ class Seq2Seq(nn.Module):
         return loss._replace(objective=loss.objective + compute_surrogate(inputs.log_prob, nll, mask))
 
     def align(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
+        self,
+        source: Int[Tensor, "row source"],
+        lengths: Int[Tensor, " row"],
+        target_input: Int[Tensor, "row target"],
+        target_output: Int[Tensor, "row target"] | None = None,
     ) -> Float[Tensor, "row target source"]:
         """Attention weights when the target is given: row t is where the model looked to predict the t-th word.
 
-        Raises ModelError for a model without attention.
+        Where the distribution is a sum over source positions, and the words are given, it is how much of the t-th
+        word's probability came from each of them. Raises ModelError for a model without attention.
         """
         memory, state = self.encode(source, lengths)
-        decoded: Decoded = self.decoder(self.target(target_input), state, memory.memory, keep_weights=True)
+        embedded = self.target(target_input)
+        decoded: Decoded = self.decoder(embedded, state, memory.memory, keep_weights=True)
         if decoded.weights is None:
             raise ModelError("This model has no attention (attention=none), so it has no alignment.")
-        return decoded.weights
+        if not isinstance(self.head, MixtureHead) or decoded.choices is None or target_output is None:
+            return decoded.weights
+        posterior = self.head.compute_posterior(self.head.gather_inputs(decoded, embedded, source), target_output)
+        return torch.zeros_like(decoded.weights).scatter(-1, decoded.choices.given.positions, posterior)
 
     def step(self, tokens: Int[Tensor, " row"], state: Any, memory: SourceMemory) -> StepOutput:
         """Read one token a row and give the distribution of the next; rows may be a beam of each sentence."""

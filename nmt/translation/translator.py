@@ -17,7 +17,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.progress import make_bar
 from nmt.search.constraints import Constraints
 from nmt.search.protocols import Hypothesis, Request, Search, Step
-from nmt.special_tokens import BOS, PAD, UNK
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 from nmt.translation.decoder_step import Vocabulary
 from nmt.translation.ensemble import Ensemble
 from nmt.translation.shortlist import LexicalShortlist, Lexicon
@@ -202,9 +202,13 @@ def force_decode(
         source, lengths = pad([pairs[row][0] for row in rows])
         target_input = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
         target_input[:, 0] = BOS
+        target_output = torch.full_like(target_input, PAD)
         for place, row in enumerate(rows):
-            target_input[place, 1 : len(pairs[row][1]) + 1] = torch.tensor(pairs[row][1], dtype=torch.long)
-        weights = model.align(source.to(device), lengths.to(device), target_input.to(device)).cpu().numpy()
+            length = len(pairs[row][1])
+            target_input[place, 1 : length + 1] = torch.tensor(pairs[row][1], dtype=torch.long)
+            target_output[place, :length], target_output[place, length] = target_input[place, 1 : length + 1], EOS
+        inputs = (each.to(device) for each in (source, lengths, target_input, target_output))
+        weights = model.align(*inputs).cpu().numpy()
         for place, row in enumerate(rows):
             steps = len(pairs[row][1]) + 1
             first = 0 if position == "predicted" else 1

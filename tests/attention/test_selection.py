@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention.selection import SELECTIONS, Selected, Selection
+from nmt.attention.selection import SELECTIONS, Selected, Selection, StraightThrough
+from nmt.errors import ConfigError
 from nmt.model.reinforce import compute_surrogate
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
@@ -28,6 +29,7 @@ MIXES = [
     Mix("general", "global", (), "softmax", 1, "none", "sampled"),
     Mix("additive", "local_p", (), "sparsemax", 2, "none", "sampled"),
     Mix("general", "global", (), "softmax", 2, "coverage", "sampled"),
+    Mix("additive", "local_m", (), "softmax", 2, "none", "straight_through"),
 ]
 
 
@@ -79,7 +81,8 @@ def test_training_draws_as_often_as_the_weights_say(mix: Mix) -> None:
     expected = probs[::copies, :, 0]
     error = (expected * (1 - expected) / copies).sqrt()
     assert ((chosen - expected).abs() <= 4.5 * error + 1e-9).all()
-    assert_close(log_prob[:, 0], total)
+    if log_prob is not None:
+        assert_close(log_prob[:, 0], total)
 
 
 class ForcedSelection(Selection):
@@ -178,4 +181,40 @@ def test_the_surrogate_is_its_equation() -> None:
 
 
 def test_every_selection_is_under_test() -> None:
-    assert SELECTIONS.keys() == {"expected", "sampled"}
+    assert SELECTIONS.keys() == {"expected", "sampled", "straight_through", "marginal"}  # the last in test_marginal
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_straight_through_is_gumbel_softmax(temperature: float) -> None:
+    """torch's own, under the same noise: what is read, bit for bit, and the gradient."""
+    logits = draw_normal(3, 2, 4, 6, seed=1)
+    logits[0, :, :, 4:] = -float("inf")  # padding
+    mine, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    selection = StraightThrough(temperature=temperature).train()
+    torch.manual_seed(0)
+    found = selection(mine.softmax(-1)).weights
+    torch.manual_seed(0)
+    wanted = torch.nn.functional.gumbel_softmax(theirs.log_softmax(-1), tau=temperature, hard=True)
+    assert torch.equal(found.argmax(-1), wanted.argmax(-1))
+    assert_close(found, wanted)
+    factor = draw_normal(3, 2, 4, 6, seed=2)
+    (found * factor).sum().backward()
+    (wanted * factor).sum().backward()
+    assert mine.grad is not None
+    assert theirs.grad is not None
+    assert_close(mine.grad.nan_to_num(), theirs.grad.nan_to_num(), atol=1e-6, rtol=1e-4)
+
+
+def test_straight_through_never_reads_where_there_is_no_weight() -> None:
+    weights = torch.tensor([[[[0.7, 0.3, 0.0, 0.0]]]]).expand(500, 1, 1, 4).clone().requires_grad_()
+    torch.manual_seed(1)
+    found = StraightThrough().train()(weights).weights
+    assert not found[..., 2:].any()
+    found.square().sum().backward()
+    assert weights.grad is not None
+    assert weights.grad.isfinite().all()
+
+
+def test_a_temperature_is_above_zero() -> None:
+    with pytest.raises(ConfigError, match=r"attention.selection.temperature must be a number above 0"):
+        StraightThrough(temperature=0.0)

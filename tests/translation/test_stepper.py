@@ -49,6 +49,8 @@ MODELS = {
         *("model.decoder.self_attention.score.name=additive", "model.decoder.self_attention.normalizer.name=entmax15"),
     ),
     "fed, transformer": (*TRANSFORMER, "model/bridge=mean"),
+    "marginal": ("attention/selection=marginal", "attention/normalizer=sparsemax"),
+    "marginal, copy": ("attention/selection=marginal", "model/head=copy", "model/decoder=conditional"),
     "copy": ("model/head=copy",),
     "copy, heads": ("model/head=copy", "attention.heads=4", "model/decoder=bahdanau", "attention/history=coverage"),
 }
@@ -74,8 +76,15 @@ def list_mixes() -> list[tuple[str, ...]]:
         [(f"model/head={name}",) for name in HEADS],
     ]
     drawn = random.Random(0)
-    choices = [tuple(drawn.choice(axis) for axis in axes) for _ in range(400)]
+    choices = [tuple(drawn.choice(axis) for axis in axes) for _ in range(500)]
+    choices = [choice for choice in choices if is_legal(tuple(itertools.chain(*choice)))]
     return [tuple(itertools.chain(*choices[index])) for index in cover_pairs(choices)]
+
+
+def is_legal(overrides: tuple[str, ...]) -> bool:
+    """Whether the parts go together: a sum over positions is that of one head, and of a recurrent decoder."""
+    others = {"attention.heads=2", *tiny_runs.TRANSFORMER_DECODER}
+    return "attention/selection=marginal" not in overrides or not others & set(overrides)
 
 
 ATTENTION = {

@@ -66,10 +66,21 @@ class Bahdanau(RecurrentDecoder):
             context, past = steps[-1].context.squeeze(1), steps[-1].past
             output, carries = self.stack.step(projected + self.feed(context), carries)
             outputs.append(output)
-        readout_inputs = torch.cat(
-            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
-        )
-        readout = self.deep(readout_inputs).unflatten(-1, (-1, 2)).amax(-1)
+        states = torch.stack(outputs, 1)
+        readout = self.compute_readout(states, embedded, torch.cat([each.context for each in steps], 1))
+        attended = join_steps(steps, keep_weights)
         return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
+            self.readout_dropout(readout),
+            state._replace(carries=carries, past=past),
+            attended,
+            self.read_choices(states, embedded, attended, memory),
         )
+
+    def compute_readout(
+        self,
+        outputs: Float[Tensor, "*place hidden"],
+        embedded: Float[Tensor, "*place embedding"],
+        contexts: Float[Tensor, "*place value"],
+    ) -> Float[Tensor, "*place readout"]:
+        readout: Tensor = self.deep(torch.cat([outputs, embedded, contexts], -1)).unflatten(-1, (-1, 2)).amax(-1)
+        return readout

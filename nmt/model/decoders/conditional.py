@@ -68,10 +68,20 @@ class Conditional(RecurrentDecoder):
             context, past = steps[-1].context.squeeze(1), steps[-1].past
             output, carries = self.stack.step(self.stack.project(context), (intermediate, *carries[1:]))
             outputs.append(output)
-        readout_inputs = torch.cat(
-            [torch.stack(outputs, 1), embedded, torch.cat([each.context for each in steps], 1)], -1
-        )
-        readout = torch.tanh(self.deep(readout_inputs))
+        states = torch.stack(outputs, 1)
+        readout = self.compute_readout(states, embedded, torch.cat([each.context for each in steps], 1))
+        attended = join_steps(steps, keep_weights)
         return Decoded(
-            self.readout_dropout(readout), state._replace(carries=carries, past=past), join_steps(steps, keep_weights)
+            self.readout_dropout(readout),
+            state._replace(carries=carries, past=past),
+            attended,
+            self.read_choices(states, embedded, attended, memory),
         )
+
+    def compute_readout(
+        self,
+        outputs: Float[Tensor, "*place hidden"],
+        embedded: Float[Tensor, "*place embedding"],
+        contexts: Float[Tensor, "*place value"],
+    ) -> Float[Tensor, "*place readout"]:
+        return torch.tanh(self.deep(torch.cat([outputs, embedded, contexts], -1)))

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.memory import Memory
 from nmt.model.encoders.encoder import Encoded
 
@@ -21,13 +21,21 @@ AttentionFactory = Callable[..., Attention]
 `dropout`, that of the weights."""
 
 
+class ReadoutChoices(NamedTuple):
+    """The readout that each choice of attention makes."""
+
+    readout: Float[Tensor, "row target choice readout"]
+    given: Choices
+
+
 class Decoded(NamedTuple):
     """readout: what the next words are predicted from. attended: what attention gave at every target position, where
-    weights are asked for, or where attention has drawn."""
+    weights are asked for, or where attention has drawn. choices: where the distribution is a sum."""
 
     readout: Float[Tensor, "row target readout"]
     state: Any
     attended: Attended | None
+    choices: ReadoutChoices | None = None
 
     @property
     def weights(self) -> Float[Tensor, "row target source"] | None:

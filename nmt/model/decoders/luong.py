@@ -65,12 +65,14 @@ class Luong(RecurrentDecoder):
         keep_weights: bool,
     ) -> Decoded:
         if self.feed is None:
-            outputs, carries = self.stack.run(embedded, state.carries)
-            attended = attend_all(self.attention, outputs, memory, positions, state.past, keep_weights)
-            readout = self.readout_dropout(self._compute_attentional_vector(attended.context, outputs))
+            states, carries = self.stack.run(embedded, state.carries)
+            attended = attend_all(self.attention, states, memory, positions, state.past, keep_weights)
+            readout = self.readout_dropout(self.compute_readout(states, embedded, attended.context))
             state = state._replace(carries=carries, past=attended.past)
-            return Decoded(readout, state, join_steps([attended], keep_weights))
+            choices = self.read_choices(states, embedded, attended, memory)
+            return Decoded(readout, state, join_steps([attended], keep_weights), choices)
         carries, feed, past = state.carries, state.feed, state.past
+        outputs: list[Tensor] = []
         readouts: list[Tensor] = []
         steps: list[Attended] = []
         for t, projected in enumerate(self.stack.project(embedded).unbind(1)):
@@ -79,10 +81,19 @@ class Luong(RecurrentDecoder):
             steps.append(self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights))
             context, past = steps[-1].context.squeeze(1), steps[-1].past
             # In the format of the first one: another would be one program more where steps are compiled.
-            feed = self.readout_dropout(self._compute_attentional_vector(context, output)).to(state.feed.dtype)
+            feed = self.readout_dropout(self.compute_readout(output, embedded[:, t], context)).to(state.feed.dtype)
+            outputs.append(output)
             readouts.append(feed)
         state = state._replace(carries=carries, feed=feed, past=past)
-        return Decoded(torch.stack(readouts, 1), state, join_steps(steps, keep_weights))
+        joined = join_steps(steps, keep_weights)
+        choices = self.read_choices(outputs, embedded, joined, memory)
+        return Decoded(torch.stack(readouts, 1), state, joined, choices)
 
-    def _compute_attentional_vector(self, context: Tensor, output: Tensor) -> Tensor:
-        return torch.tanh(self.attentional(torch.cat([context, output], -1)))
+    def compute_readout(
+        self,
+        outputs: Float[Tensor, "*place hidden"],
+        embedded: Float[Tensor, "*place embedding"],
+        contexts: Float[Tensor, "*place value"],
+    ) -> Float[Tensor, "*place readout"]:
+        """The attentional vector."""
+        return torch.tanh(self.attentional(torch.cat([contexts, outputs], -1)))

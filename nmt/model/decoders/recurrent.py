@@ -7,14 +7,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Past
+from nmt.attention.attention import Attended, Past
 from nmt.attention.memory import Memory
 from nmt.kernels.dropout import Dropout
 from nmt.model.bridge import Bridge
 from nmt.model.cells import CELLS, Carry
-from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, ReadoutChoices
 from nmt.model.encoders.encoder import Encoded
 from nmt.model.stack import CellName, Stack
+
+States = Float[Tensor, "row target _"]
 
 
 class DecoderState(NamedTuple):
@@ -61,8 +63,31 @@ class RecurrentDecoder(Decoder):
         keep_weights: bool = False,
     ) -> Decoded:
         positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
-        decoded = self.decode(embedded, state, memory, positions, keep_weights)
+        decoded = self.decode(embedded, state, memory, positions, keep_weights or self.attention.has_choices)
         return decoded._replace(state=decoded.state._replace(position=state.position + embedded.shape[1]))
+
+    @abstractmethod
+    def compute_readout(
+        self,
+        outputs: Float[Tensor, "*place hidden"],
+        embedded: Float[Tensor, "*place embedding"],
+        contexts: Float[Tensor, "*place value"],
+    ) -> Float[Tensor, "*place readout"]:
+        """What the next words are predicted from, before dropout."""
+
+    def read_choices(
+        self, outputs: States | list[Tensor], embedded: States, attended: Attended | None, memory: Memory
+    ) -> ReadoutChoices | None:
+        """The readout of each choice, where attention has choices. outputs: of all steps, or of each."""
+        if not self.attention.has_choices:
+            return None
+        assert attended is not None
+        assert attended.weights is not None
+        outputs = torch.stack(outputs, 1) if isinstance(outputs, list) else outputs
+        given = self.attention.choose(attended.weights, memory)
+        count = given.positions.shape[-1]
+        outputs, embedded = (part.unsqueeze(2).expand(-1, -1, count, -1) for part in (outputs, embedded))
+        return ReadoutChoices(self.readout_dropout(self.compute_readout(outputs, embedded, given.values)), given)
 
     @abstractmethod
     def decode(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.memory import Memory
 from nmt.attention.self_attention import CausalAttentionParts, initialize_projections
+from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
 from nmt.model.blocks import FeedForward, InputLayer, LayerSettings, NormPlace, Residual, States, check_positive
 from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, attend_all
@@ -122,6 +123,11 @@ class TransformerDecoder(Decoder):
             DecoderLayer(settings, self_attention=self_attention, attention=make_attention(dropout=attention_dropout))
             for _ in range(layers)
         )
+        if self.get_layer(0).attention.has_choices:
+            raise ConfigError(
+                "attention/selection=marginal predicts the word from one source position at a time, and a Transformer "
+                "looks at the source in every layer. Choose a recurrent decoder, or attention/selection=sampled."
+            )
         self.norm = settings.make_last_norm()
         self.readout_dropout = Dropout(readout_dropout)
         self.aligned_layer = max(layers - 2, 0)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.quantized_linear import PreparedLinear
-from nmt.masks import NEG_INF
+from nmt.masks import safe_log
 from nmt.model.decoders.decoder import Decoded
 from nmt.model.heads.head import HeadInputs, PreparedHead
 from nmt.model.heads.softmax import PreparedSoftmax, SoftmaxHead
@@ -75,10 +75,13 @@ class CopyHead(SoftmaxHead):
         log_generate, log_copy = self.compute_gate(inputs)
         weights = inputs.weights.to(generated.dtype)
         copied = torch.zeros_like(generated).scatter_add(-1, inputs.source, weights)
-        return torch.logaddexp(log_generate + generated, log_copy + log_or_none(copied))
+        return torch.logaddexp(log_generate + generated, log_copy + safe_log(copied))
 
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
         return self.mix(inputs, super().log_probs(inputs))
+
+    def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        return self.mix(inputs, super().log_probs_of_all(inputs))
 
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         assert inputs.weights is not None
@@ -86,7 +89,7 @@ class CopyHead(SoftmaxHead):
         generated = self.compute_logits(inputs).log_softmax(-1)
         targets = target_output.unsqueeze(1)
         copied = (inputs.weights * (inputs.source == targets)).sum(-1, keepdim=True).to(generated.dtype)
-        nll = -torch.logaddexp(log_generate + generated.gather(1, targets), log_copy + log_or_none(copied)).squeeze(1)
+        nll = -torch.logaddexp(log_generate + generated.gather(1, targets), log_copy + safe_log(copied)).squeeze(1)
         objective = ((1 - smoothing) * nll - smoothing * generated.mean(-1)).sum()
         word_nll = nll.detach()
         return Loss(objective, word_nll.sum(), word_nll)
@@ -117,8 +120,3 @@ class PreparedCopy(PreparedHead):
         if allowed is not None:
             log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
         return F.log_softmax(log_probs, -1)
-
-
-def log_or_none(probs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """log p, and minus infinity, without a gradient, where p is 0."""
-    return torch.where(probs > 0, probs, 1.0).log().masked_fill(probs <= 0, NEG_INF)

@@ -19,6 +19,7 @@ class HeadInputs(NamedTuple):
 
     These are rows and target positions, rows alone in a step of a search, or words in a loss. Only the readout is there
     for heads that read no attention. source: the source's tokens. log_prob: of what attention drew, if it draws.
+    log_weights: where a distribution is a sum over choices, which are then the last axis of the places, that of each.
     """
 
     readout: Float[Tensor, "*place readout"]
@@ -27,6 +28,7 @@ class HeadInputs(NamedTuple):
     weights: Float[Tensor, "*place source"] | None = None
     source: Int[Tensor, "*place source"] | None = None
     log_prob: Float[Tensor, "*place"] | None = None
+    log_weights: Float[Tensor, "*place"] | None = None
 
 
 def select_words(inputs: HeadInputs, indices: Int[Tensor, " word"] | None) -> HeadInputs:
@@ -67,6 +69,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
         """log p of every word at every place; PAD, which is never a word, has the lowest number there is."""
+
+    @abstractmethod
+    def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        """log p of every word at every place, PAD being one as any other: what the loss is made of."""
 
     @abstractmethod
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:

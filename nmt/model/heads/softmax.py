@@ -43,6 +43,9 @@ class SoftmaxHead(Head):
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
         return F.log_softmax(forbid_padding(self.compute_logits(inputs)), -1)
 
+    def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        return F.log_softmax(self.compute_logits(inputs), -1)
+
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         readout: Tensor = self.readout(inputs.readout)
         return vocabulary_loss(readout, self.output.weight, self.output.bias, target_output, smoothing)

@@ -1,0 +1,119 @@
+"""A head whose distribution is a sum over the source positions that attention chooses from."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from nmt.attention.attention import Attended
+from nmt.kernels.cross_entropy import MAX_LOGITS, Loss
+from nmt.kernels.quantized_linear import PreparedLinear
+from nmt.model.decoders.decoder import Decoded
+from nmt.model.heads.head import Head, HeadInputs, PreparedHead
+from nmt.trees import tree_map
+
+
+class MixtureHead(Head):
+    """p(v) = sum over k of w_k p_k(v), with p_k what another head makes of the k-th choice
+
+    (Deng et al. 2018, section 3; Wu et al. 2018.) The other head is given the readout and the value of one source
+    position, and all weight on it. The last axis of the places is that of choices. Label smoothing acts on p.
+    """
+
+    reads_attention = True
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
+        self.vocabulary_size = head.vocabulary_size
+
+    def gather_inputs(
+        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+    ) -> HeadInputs:
+        assert decoded.choices is not None
+        values, log_weights, positions = decoded.choices.given
+        count = positions.shape[2]
+        one_hot = torch.nn.functional.one_hot(positions, source.shape[1]).to(values.dtype)
+        apart = Decoded(
+            decoded.choices.readout.flatten(1, 2),
+            decoded.state,
+            Attended(values.flatten(1, 2), one_hot.flatten(1, 2).unsqueeze(1)),
+        )
+        repeated = embedded.unsqueeze(2).expand(-1, -1, count, -1).flatten(1, 2)
+        inputs = self.head.gather_inputs(apart, repeated, source)
+        apart_inputs = tree_map(inputs, lambda tensor: tensor.view(len(tensor), -1, count, *tensor.shape[2:]))
+        return apart_inputs._replace(log_weights=log_weights)
+
+    def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        return mix(inputs, self.head.log_probs(inputs))
+
+    def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
+        return mix(inputs, self.head.log_probs_of_all(inputs))
+
+    def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
+        assert inputs.log_weights is not None
+        count = inputs.log_weights.shape[1]
+        size = max(1, MAX_LOGITS // (self.vocabulary_size * count))
+        objective, word_nll = inputs.log_weights.new_zeros(()), []
+        for start in range(0, len(target_output), size):
+            words = slice(start, start + size)
+            part = tree_map(inputs, partial(select_slice, words=words))
+            some, nll = checkpoint(self._compute_loss, part, target_output[words], smoothing, use_reentrant=False)
+            objective = objective + some
+            word_nll.append(nll.detach())
+        nll = torch.cat(word_nll) if word_nll else inputs.log_weights.new_zeros(0)
+        return Loss(objective, nll.sum(), nll)
+
+    def _compute_loss(self, inputs: HeadInputs, target_output: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        log_probs = self.log_probs_of_all(inputs)
+        nll = -log_probs.gather(1, target_output.unsqueeze(1)).squeeze(1)
+        return ((1 - smoothing) * nll - smoothing * log_probs.mean(-1)).sum(), nll
+
+    def compute_posterior(
+        self, inputs: HeadInputs, target_output: Int[Tensor, "row target"]
+    ) -> Float[Tensor, "row target choice"]:
+        """w_k p_k(y) / sum over j of w_j p_j(y): which choice a word came from, once it is known."""
+        assert inputs.log_weights is not None
+        targets = target_output[..., None, None].expand(*inputs.log_weights.shape, 1)
+        joint = inputs.log_weights + self.head.log_probs_of_all(inputs).gather(-1, targets).squeeze(-1)
+        return joint.softmax(-1)
+
+    def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
+        return PreparedMixture(self.head.prepare(linear_class, readout_bounded=readout_bounded), None)
+
+
+def mix(inputs: HeadInputs, log_probs: Float[Tensor, "*place choice word"]) -> Float[Tensor, "*place word"]:
+    """log of the sum over choices of w_k p_k(v)."""
+    assert inputs.log_weights is not None
+    return (log_probs + inputs.log_weights.unsqueeze(-1)).logsumexp(-2)
+
+
+def select_slice(tensor: Tensor, words: slice) -> Tensor:
+    """Some words of a tensor whose first axis is that of words."""
+    return tensor[words]
+
+
+class PreparedMixture(PreparedHead):
+    """The same for search. Over some words it still computes all of p, whose sum the mixture needs."""
+
+    def __init__(self, head: PreparedHead, words: Int[Tensor, " word"] | None) -> None:
+        self.head, self.words = head, words
+
+    def restrict(self, words: Int[Tensor, " word"]) -> "PreparedMixture":
+        return PreparedMixture(self.head, words)
+
+    def __call__(
+        self, inputs: HeadInputs, allowed: Float[Tensor, "sentence word"] | None = None
+    ) -> Float[Tensor, "row word"]:
+        assert inputs.log_weights is not None
+        apart = self.head(tree_map(inputs, lambda tensor: tensor.flatten(0, 1)))
+        log_probs = mix(inputs, apart.view(*inputs.log_weights.shape, -1)).clamp_(max=0.0)
+        if self.words is None and allowed is None:
+            return log_probs
+        if self.words is not None:
+            log_probs = log_probs.index_select(1, self.words)
+        if allowed is not None:
+            log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
+        return torch.log_softmax(log_probs, -1)
