@@ -210,9 +210,9 @@ def check_sizes(chosen: Mapping[str, Any]) -> None:
     for name, size in (("embedding_size", chosen["embedding_size"]), ("decoder.hidden_size", hidden)):
         if size < 1:
             raise ConfigError(f"model.{name} must be at least 1; got {size}.")
-    for side in ("encoder", "decoder"):
-        if (layers := chosen[side].get("layers", 1)) > MAX_LAYERS:
-            raise ConfigError(f"model.{side}.layers must be at most {MAX_LAYERS}; got {layers}.")
+    for side, name in (("encoder", "layers"), ("encoder", "blocks"), ("decoder", "layers")):
+        if (layers := chosen[side].get(name, 1)) > MAX_LAYERS:
+            raise ConfigError(f"model.{side}.{name} must be at most {MAX_LAYERS}; got {layers}.")
 
 
 def get_hidden_size(chosen: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
     python scripts/measure_kernels.py                     all models, about a quarter of an hour on two idle cores
     python scripts/measure_kernels.py --models bahdanau --steps 60 --no-memory
+    python scripts/measure_kernels.py --models transformer --without dot_attention --longest 100
 
 A ratio is the time without a kernel divided by the time with all, of the same turn; the median over turns, with
 quartiles. `nothing` changes nothing, and shows how far ratios come from noise alone. CPU is the same of the time that
@@ -12,7 +13,7 @@ which takes three steps.
 import argparse
 import json
 import random
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -37,7 +38,8 @@ from nmt.translation.decoder_step import Vocabulary  # noqa: E402
 from nmt.translation.stepper import InferenceModel  # noqa: E402
 from scripts.benchmarking.settings import compose_settings  # noqa: E402
 
-VOCABULARY, ROWS, SENTENCES = 8000, 128, 100
+VOCABULARY, SENTENCE_TOKENS = 8000, 2000
+"""Pieces that there are, and positions of all sentences that are translated, padding counted."""
 
 FILES = [f"data.{split}.{side}=none" for split in ("train", "validation") for side in ("source", "target")]
 
@@ -47,10 +49,17 @@ MODELS: Mapping[str, Sequence[str]] = {
     "luong, no input feeding": ["attention=luong_general", "model.decoder.input_feeding=false"],
     "bahdanau": ["attention=bahdanau", "model/decoder=bahdanau", *GRU],
     "conditional": ["attention=bahdanau", "model/decoder=conditional", *GRU],
+    "multi_head": ["attention=multi_head"],
+    "transformer": [
+        *("model=transformer", "attention=multi_head", "attention.heads=4", "attention.score.hidden_size=128"),
+        "model.embedding_size=128",
+        *(f"model.{side}.{name}" for side in ("encoder", "decoder") for name in ("hidden_size=128", "layers=4")),
+        *(f"model.{side}.feed_forward_size=256" for side in ("encoder", "decoder")),
+    ],
 }
 
-TRAINING: Sequence[Kernel] = ("additive", "cross_entropy")
-SEARCH: Sequence[Kernel] = ("fused_step", "packed_linear", "topk")
+TRAINING: Sequence[Kernel] = ("additive", "cross_entropy", "dot_attention")
+SEARCH: Sequence[Kernel] = ("dot_attention", "fused_step", "packed_linear", "topk")
 
 
 def find_variants(kernels: Sequence[str]) -> dict[str, Sequence[Kernel]]:
@@ -75,22 +84,22 @@ class Pairs(NamedTuple):
     target_output: Tensor
 
 
-def make_pairs(rows: int) -> Pairs:
-    """Lengths from 10 to 20 on the source side, and one about as long on the target side."""
-    generator = torch.Generator().manual_seed(1)
-    lengths = torch.randint(10, 21, (rows,), generator=generator)
-    lengths[0] = 20
-    source, target = (torch.randint(4, VOCABULARY, (rows, 20), generator=generator) for _ in range(2))
-    padding = torch.arange(20) >= lengths.unsqueeze(1)
+def make_pairs(tokens: int, longest: int) -> Pairs:
+    """Lengths from half of the longest on the source side, and the same on the target side."""
+    generator, rows = torch.Generator().manual_seed(1), tokens // longest
+    lengths = torch.randint(longest // 2, longest + 1, (rows,), generator=generator)
+    lengths[0] = longest
+    source, target = (torch.randint(4, VOCABULARY, (rows, longest), generator=generator) for _ in range(2))
+    padding = torch.arange(longest) >= lengths.unsqueeze(1)
     source, target = source.masked_fill(padding, PAD), target.masked_fill(padding, PAD)
     begin = target.new_full((rows, 1), BOS)
     output = torch.cat([target, begin.new_full((rows, 1), PAD)], 1).scatter(1, lengths.unsqueeze(1), EOS)
     return Pairs(source, lengths, torch.cat([begin, target], 1), output)
 
 
-def make_training_step(name: str) -> Callable[[], None]:
+def make_training_step(name: str, tokens: int, longest: int) -> Callable[[], None]:
     """What takes one step of the optimizer over one batch, as the training loop does."""
-    model, pairs = build_model(name).train(), make_pairs(ROWS)
+    model, pairs = build_model(name).train(), make_pairs(tokens, longest)
     settings = compose_settings([*FILES, *MODELS[name]])
     optimizer = config.build_variant(build.OPTIMIZER, settings["optimizer"]).build_optimizer(model)
     indices = word_indices(pairs.target_output)
@@ -106,9 +115,9 @@ def make_training_step(name: str) -> Callable[[], None]:
     return step
 
 
-def make_translation(name: str) -> Callable[[], None]:
+def make_translation(name: str, tokens: int, longest: int) -> Callable[[], None]:
     """What translates sentences with a beam of 5, the model being made ready anew, as it is once in a process."""
-    model, pairs = build_model(name).eval(), make_pairs(SENTENCES)
+    model, pairs = build_model(name).eval(), make_pairs(SENTENCE_TOKENS, longest)
     search = build.build_search(compose_settings([*FILES, *MODELS[name], "search=beam", "search.max_ratio=1"]))
     vocabulary = Vocabulary(precompute_inputs=True)
 
@@ -121,7 +130,7 @@ def make_translation(name: str) -> Callable[[], None]:
     return translate
 
 
-WORK: Mapping[str, tuple[Callable[[str], Callable[[], None]], Sequence[Kernel]]] = {
+WORK: Mapping[str, tuple[Callable[[str, int, int], Callable[[], None]], Sequence[Kernel]]] = {
     "train": (make_training_step, TRAINING),
     "translate": (make_translation, SEARCH),
 }
@@ -151,22 +160,24 @@ def measure_ratios(
     return statistics.median(wall for wall, _ in base), ratios  # type: ignore[return-value]
 
 
-def measure_peak(work: str, name: str, disabled: Sequence[Kernel], threads: int) -> float:
+def measure_peak(work: str, name: str, disabled: Sequence[Kernel], options: argparse.Namespace) -> float:
     """MiB at the peak of a process that does this work three times."""
-    request = json.dumps([work, name, list(disabled), threads])
+    request = json.dumps([work, name, list(disabled), options.threads, options.tokens, options.longest])
     done = subprocess.run([sys.executable, __file__, "--peak", request], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def print_peak(request: str) -> None:
     """The work of the process that `measure_peak` starts."""
-    work, name, disabled, threads = json.loads(request)
+    work, name, disabled, threads, tokens, longest = json.loads(request)
     process_setup.configure(threads)
     with disable_kernels(*disabled):
-        run = WORK[work][0](name)
+        run = WORK[work][0](name, tokens, longest)
         for _ in range(3):
             run()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not ru_maxrss, in which a process starts with what the one before exec had.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    print(int(peak) / 1024)
 
 
 def format_ratio(ratios: Sequence[float]) -> str:
@@ -177,15 +188,17 @@ def format_ratio(ratios: Sequence[float]) -> str:
 def print_table(work: str, name: str, options: argparse.Namespace) -> None:
     """One model's table, in Markdown."""
     make, kernels = WORK[work]
-    variants, has_memory, threads = find_variants(options.without or kernels), not options.no_memory, options.threads
-    seconds, ratios = measure_ratios(make(name), variants, options.steps, options.seconds)
+    variants, has_memory = find_variants(options.without or kernels), not options.no_memory
+    seconds, ratios = measure_ratios(
+        make(name, options.tokens, options.longest), variants, options.steps, options.seconds
+    )
     turns = len(ratios["nothing"][0])
     print(f"\n{work}, {name}: {1000 * seconds:.0f} ms, {turns} turns\n")
     print("| without | time | CPU | peak MiB |\n|---|---|---|---|")
-    peak = f"{measure_peak(work, name, (), threads):.0f}" if has_memory else ""
+    peak = f"{measure_peak(work, name, (), options):.0f}" if has_memory else ""
     print(f"| (all on) | | | {peak} |", flush=True)
     for variant, (wall, cpu) in ratios.items():
-        peak = f"{measure_peak(work, name, variants[variant], threads):.0f}" if has_memory else ""
+        peak = f"{measure_peak(work, name, variants[variant], options):.0f}" if has_memory else ""
         print(f"| {variant} | {format_ratio(wall)} | {format_ratio(cpu)} | {peak} |", flush=True)
 
 
@@ -197,6 +210,8 @@ def main() -> None:
     parser.add_argument("--without", nargs="+", help="kernels to turn off, as additive or additive+cross_entropy")
     parser.add_argument("--steps", type=int, default=40, help="turns, in each of which every variant runs once")
     parser.add_argument("--seconds", type=float, default=600.0, help="a model's turns end after so many")
+    parser.add_argument("--tokens", type=int, default=2560, help="positions of a training batch, padding counted")
+    parser.add_argument("--longest", type=int, default=20, help="pieces of the longest sentence; the shortest has half")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-memory", action="store_true", help="leave out the peaks")
     parser.add_argument("--peak", help=argparse.SUPPRESS)

@@ -42,6 +42,11 @@ TRANSFORMER_DECODER = (
     *("model/decoder=transformer", "model.decoder.layers=2", "model.decoder.self_attention.heads=2"),
     "model.decoder.feed_forward_size=8",
 )
+CASCADE = (
+    *("model/encoder=cascade", "model.encoder.blocks=1", "model.encoder.feed_forward_size=8"),
+    *("model.encoder.hidden_size=6", "model.encoder.self_attention.heads=2"),
+)
+"""A recurrent encoder with self-attention above it."""
 TRANSFORMER = (
     *("model/encoder=transformer", "model.encoder.layers=1", "model.encoder.self_attention.heads=2"),
     "model.encoder.hidden_size=12",

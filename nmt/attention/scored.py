@@ -9,16 +9,21 @@ from nmt import masks
 from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory, join_heads, split_heads
-from nmt.attention.normalizer import Normalizer
-from nmt.attention.scope import Scope
-from nmt.attention.score import Score, head_size
+from nmt.attention.normalizer import Normalizer, Softmax
+from nmt.attention.scope import Causal, Global, Scope, Window
+from nmt.attention.score import Rotary, ScaledDot, Score, head_size
 from nmt.attention.selection import Selection
 from nmt.errors import ConfigError
+from nmt.kernels.dot_attention import attend_by_dot
 from nmt.kernels.dropout import Dropout
 from nmt.kernels.precision import multiply_memory
 from nmt.trees import tree_map
 
 S = TypeVar("S")
+
+
+PLAIN = ((ScaledDot, Rotary), (Global, Causal), (Softmax,), (History,), (Selection,))
+"""Score, scope, normalizer, history and selection that one function of torch computes together, without weights."""
 
 
 class ScoredPast(NamedTuple):
@@ -68,6 +73,8 @@ class ScoredAttention(Attention):
             )
         self.is_stepwise = self.history.has_past or normalizer.has_past
         self.dropout = Dropout(dropout)
+        parts = (score, scope, normalizer, self.history, self.selection)
+        self.is_plain = all(type(part) in kinds for part, kinds in zip(parts, PLAIN, strict=True))
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
 
     def remember(
@@ -111,6 +118,8 @@ class ScoredAttention(Attention):
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
         window = self.scope(query, positions, memory.lengths, source)
+        if self.is_plain and not keep_weights and not (self.training and self.dropout.p):
+            return Attended(regroup_rows(self._attend_by_dot(query, positions, memory, window), rows))
         energies = self.score.compare_at(query, positions, memory.keys, self.history(before.history))
         energies = energies + memory.bias[:, None, None, :]
         if window.bias is not None:
@@ -124,6 +133,18 @@ class ScoredAttention(Attention):
             regroup_rows(self._advance(before, query, normalized, selected.weights), rows),
             regroup_rows(selected.log_prob, rows),
         )
+
+    def _attend_by_dot(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        memory: Memory,
+        window: Window,
+    ) -> Float[Tensor, "row target value"]:
+        """The contexts of plain parts."""
+        assert isinstance(self.score, ScaledDot)
+        bias = memory.bias[:, None, None, :] if window.bias is None else memory.bias[:, None, None, :] + window.bias
+        return join_heads(attend_by_dot(self.score.project_query(query, positions), memory.keys, memory.values, bias))
 
     def _advance(self, past: ScoredPast, query: Tensor, normalized: Tensor, weights: Tensor) -> Past:
         """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""

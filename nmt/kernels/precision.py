@@ -9,7 +9,7 @@ AMX oneDNN rounds nothing, and is the faster one on some processors: see `proces
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -124,7 +124,17 @@ def multiply_matrices(left: Tensor, right: Tensor) -> Tensor:
     memory is, since each number is read once. Rounding would come on top, and oneDNN's writing of code for every new
     number of rows and positions; and so would the copy that `torch.autocast` makes of keys and values at each position.
     """
-    if left.ndim == 2 or torch.compiler.is_compiling() or not (is_onednn() or is_autocast_on(left)):
+    if left.ndim == 2 or torch.compiler.is_compiling():
         return left @ right
-    with _matmul_backend(by_onednn=False), torch.autocast(left.device.type, enabled=False):
+    with take_exact_products(left):
         return left @ right
+
+
+def take_exact_products(tensor: Tensor) -> AbstractContextManager[object]:
+    """Inside, products with the tensor are taken in the format that it is in, and nothing is rounded on the way."""
+    if not (is_onednn() or is_autocast_on(tensor)):
+        return nullcontext()
+    exact = ExitStack()
+    exact.enter_context(_matmul_backend(by_onednn=False))
+    exact.enter_context(torch.autocast(tensor.device.type, enabled=False))
+    return exact

@@ -10,6 +10,7 @@ KernelMode = Literal["auto", "reference"]
 Kernel = Literal[
     "additive",
     "cross_entropy",
+    "dot_attention",
     "fused_step",
     "packed_linear",
     "topk",

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from nmt import masks
 from nmt.kernels import additive, cross_entropy
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.cross_entropy import select, vocabulary_loss, word_indices
+from nmt.kernels.dot_attention import attend_by_dot
 from nmt.kernels.quantized_linear import Float32
 from nmt.kernels.switch import KERNELS, Kernel, disable_kernels
 from nmt.kernels.topk import stable_topk_sums
@@ -54,6 +56,24 @@ def compare(queries: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     return additive_scores(queries, keys, v)[..., :SOURCE]
 
 
+def draw_lookup(extra: int) -> tuple[Tensor, ...]:
+    """Queries, keys and values whose heads lie side by side as projections leave them."""
+    keys, values = draw_normal(ROW, SOURCE, HEAD, SIZE, seed=15), draw_normal(ROW, SOURCE, HEAD, SIZE, seed=16)
+    return (
+        draw_normal(ROW, HEAD, TARGET, SIZE, seed=17),
+        pad(keys, 1, extra).transpose(1, 2),
+        pad(values, 1, extra).transpose(1, 2),
+    )
+
+
+def look_up(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Contexts under a causal bias, of which the padding beyond SOURCE has no part."""
+    places = torch.arange(keys.shape[2])
+    allowed = (places < SOURCE) & (places <= torch.arange(TARGET).unsqueeze(1))
+    bias = masks.log_mask(allowed, queries.dtype).expand(ROW, 1, -1, -1)
+    return attend_by_dot(queries, keys, values, bias)
+
+
 def draw_readouts(extra: int) -> tuple[Tensor, ...]:
     readout = pad(draw_normal(ROW, TARGET, SIZE, seed=4), 1, extra)
     return readout, draw_normal(VOCAB, SIZE, seed=5), draw_normal(VOCAB, seed=6)
@@ -91,6 +111,7 @@ def draw_product(extra: int) -> tuple[Tensor, ...]:
 CASES: dict[Kernel, Case] = {
     "additive": Case(compare, draw_comparison, True),
     "cross_entropy": Case(compute_loss, draw_readouts, True),
+    "dot_attention": Case(look_up, draw_lookup, True),
     "packed_linear": Case(lambda x, weight, bias: Float32(weight, bias)(x)[:ROW], draw_product, False),
     "topk": Case(find_top, draw_sums, False),
 }

@@ -35,6 +35,8 @@ MODELS = {
     "transformer": tiny_runs.TRANSFORMER,
     "recurrent, transformer": (*tiny_runs.TRANSFORMER_DECODER, "attention=bahdanau"),
     "transformer, recurrent": (*tiny_runs.TRANSFORMER[:5], "model/bridge=zero"),
+    "cascade, recurrent": (*tiny_runs.CASCADE, "attention=bahdanau"),
+    "cascade, transformer": (*tiny_runs.CASCADE, *tiny_runs.TRANSFORMER_DECODER),
     "of other parts": (
         *tiny_runs.TRANSFORMER,
         *("attention=luong_local_p", "attention.heads=2", "attention/history=coverage"),

@@ -37,6 +37,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
     "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
     "transformer": (*tiny_runs.TRANSFORMER, *COSINE),
+    "cascade": (*tiny_runs.CASCADE, *COSINE),
 }
 STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,), "transformer": (4,)}
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
