@@ -10,7 +10,7 @@ from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer, Softmax
-from nmt.attention.scope import Causal, Global, Scope, Window
+from nmt.attention.scope import Scope, Window
 from nmt.attention.score import Rotary, ScaledDot, Score, head_size
 from nmt.attention.selection import Selection
 from nmt.errors import ConfigError
@@ -22,8 +22,8 @@ from nmt.trees import tree_map
 S = TypeVar("S")
 
 
-PLAIN = ((ScaledDot, Rotary), (Global, Causal), (Softmax,), (History,), (Selection,))
-"""Score, scope, normalizer, history and selection that one function of torch computes together, without weights."""
+PLAIN = ((ScaledDot, Rotary), (Softmax,), (History,), (Selection,))
+"""Score, normalizer, history and selection that one function of torch computes together, without weights."""
 
 
 class ScoredPast(NamedTuple):
@@ -73,7 +73,7 @@ class ScoredAttention(Attention):
             )
         self.is_stepwise = self.history.has_past or normalizer.has_past
         self.dropout = Dropout(dropout)
-        parts = (score, scope, normalizer, self.history, self.selection)
+        parts = (score, normalizer, self.history, self.selection)
         self.is_plain = all(type(part) in kinds for part, kinds in zip(parts, PLAIN, strict=True))
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
 
@@ -118,7 +118,8 @@ class ScoredAttention(Attention):
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
         window = self.scope(query, positions, memory.lengths, source)
-        if self.is_plain and not keep_weights and not (self.training and self.dropout.p):
+        drops = self.training and self.dropout.p > 0
+        if self.is_plain and window.factor is None and not keep_weights and not drops:
             return Attended(regroup_rows(self._attend_by_dot(query, positions, memory, window), rows))
         energies = self.score.compare_at(query, positions, memory.keys, self.history(before.history))
         energies = energies + memory.bias[:, None, None, :]

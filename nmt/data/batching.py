@@ -15,6 +15,10 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.special_tokens import BOS, EOS, PAD
 
+LONG_WIDTH = 128
+"""A sentence whose words look at each other counts in a budget as its width, and as its width squared divided by this
+where it is longer: so much memory does it take for each of its positions."""
+
 
 class Batch(NamedTuple):
     """Pairs of sentences side by side, padded with PAD; all of them int64."""
@@ -53,10 +57,13 @@ class BatchSettings:
 class Epoch:
     """One pass over the training pairs: every pair in exactly one of `len(epoch)` batches."""
 
-    def __init__(self, tokenized: TokenizedBitext, rows: Sequence[NDArray[np.int64]], width_multiple: int) -> None:
+    def __init__(
+        self, tokenized: TokenizedBitext, rows: Sequence[NDArray[np.int64]], width_multiple: int, is_quadratic: bool
+    ) -> None:
         self.tokenized = tokenized
         self.rows = rows
         self.width_multiple = width_multiple
+        self.is_quadratic = is_quadratic
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,15 +82,25 @@ class Batches:
     """The training data as a sequence of epochs.
 
     An epoch depends on the data, the settings, the seed and its number only (numbers and seed from 0). With tokenizers
-    that sample, each epoch sees its own segmentation of the whole training set. Raises ConfigError where the longest
+    that sample, each epoch sees its own segmentation of the whole training set. is_quadratic: whether they are for a
+    model with self-attention, so that long sentences are dearer: see LONG_WIDTH. Raises ConfigError where the longest
     sentence does not fit into the budget.
     """
 
-    def __init__(self, train: TokenizedBitext, tokenizers: Tokenizers, settings: BatchSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        train: TokenizedBitext,
+        tokenizers: Tokenizers,
+        settings: BatchSettings,
+        *,
+        seed: int,
+        is_quadratic: bool = False,
+    ) -> None:
         self.train = train
         self.tokenizers = tokenizers
         self.settings = settings
         self.seed = seed
+        self.is_quadratic = is_quadratic
         longest = int(_compute_widths(train, settings.width_multiple).max())
         if longest > settings.tokens:
             raise ConfigError(
@@ -110,6 +127,7 @@ class Batches:
             train.target.lengths,
             _compute_widths(train, self.settings.width_multiple),
         )
+        costs = compute_costs(widths, is_quadratic=self.is_quadratic)
         rows: list[NDArray[np.int64]] = []
         for start in range(0, train.pairs, self.settings.pool):
             pool = order[start : start + self.settings.pool]
@@ -118,25 +136,37 @@ class Batches:
             snake = np.where(target[pool] % 2, source[pool], -source[pool])
             pool = pool[np.lexsort((snake, target[pool]))]
             rows += [
-                pool[cut] for cut in _slice_by_budget(widths[pool], self.settings.tokens, self.settings.max_sentences)
+                pool[cut] for cut in _slice_by_budget(costs[pool], self.settings.tokens, self.settings.max_sentences)
             ]
-        return Epoch(train, [rows[place] for place in draw.permutation(len(rows))], self.settings.width_multiple)
+        ordered = [rows[place] for place in draw.permutation(len(rows))]
+        return Epoch(train, ordered, self.settings.width_multiple, self.is_quadratic)
 
 
-def iterate_validation_batches(tokenized: TokenizedBitext, tokens: int) -> Iterator[Batch]:
+def compute_costs(widths: NDArray[np.int64], *, is_quadratic: bool) -> NDArray[np.int64]:
+    """What a sentence of each width takes of a budget of positions: its width w, or max(w, w^2 / LONG_WIDTH) in a model
+    with self-attention, rounded up."""
+    return -(-widths * np.maximum(widths, LONG_WIDTH) // LONG_WIDTH) if is_quadratic else widths
+
+
+def iterate_validation_batches(
+    tokenized: TokenizedBitext, tokens: int, *, is_quadratic: bool = False
+) -> Iterator[Batch]:
     """Every pair once, in batches of like lengths and the given budget; for losses over a validation set."""
-    for rows in bucket_by_length(_compute_widths(tokenized, 1), tokens):
+    for rows in bucket_by_length(_compute_widths(tokenized, 1), tokens, is_quadratic=is_quadratic):
         yield collate(tokenized, rows)
 
 
-def bucket_by_length(lengths: Sequence[int] | NDArray[Any], tokens: int) -> list[NDArray[np.int64]]:
-    """Indices of sentences in batches of like lengths, the longest first, with rows x longest <= tokens.
+def bucket_by_length(
+    lengths: Sequence[int] | NDArray[Any], tokens: int, *, is_quadratic: bool = False
+) -> list[NDArray[np.int64]]:
+    """Indices of sentences in batches of like lengths, the longest first, with rows x cost of the longest <= tokens.
 
-    A sentence longer than the budget has a batch of its own.
+    A sentence that costs more than the budget has a batch of its own. is_quadratic: see `compute_costs`.
     """
     widths = np.asarray(lengths, dtype=np.int64)
     order = np.argsort(-widths, kind="stable")
-    return [order[cut] for cut in _slice_by_budget(widths[order], tokens, None)]
+    costs = compute_costs(widths[order], is_quadratic=is_quadratic)
+    return [order[cut] for cut in _slice_by_budget(costs, tokens, None)]
 
 
 def collate(tokenized: TokenizedBitext, rows: NDArray[np.int64], width_multiple: int = 1) -> Batch:
@@ -174,14 +204,14 @@ def _round_up(widths: Any, multiple: int) -> Any:
     return -(-widths // multiple) * multiple
 
 
-def _slice_by_budget(widths: NDArray[np.int64], tokens: int, max_rows: int | None) -> Iterator[slice]:
-    """Runs of neighbours, each as long as rows x widest <= tokens (and rows <= most) allows, but never empty."""
+def _slice_by_budget(costs: NDArray[np.int64], tokens: int, max_rows: int | None) -> Iterator[slice]:
+    """Runs of neighbours, each as long as rows x dearest <= tokens (and rows <= most) allows, but never empty."""
     start = 0
-    while start < len(widths):
-        # No run has more rows than the budget has room for at the width of its first row.
-        limit = max(1, tokens // max(1, int(widths[start])))
-        widest = np.maximum.accumulate(widths[start : start + (limit if max_rows is None else min(limit, max_rows))])
-        rows = int(np.searchsorted(widest * np.arange(1, len(widest) + 1), tokens, side="right"))
+    while start < len(costs):
+        # No run has more rows than the budget has room for at the cost of its first row.
+        limit = max(1, tokens // max(1, int(costs[start])))
+        dearest = np.maximum.accumulate(costs[start : start + (limit if max_rows is None else min(limit, max_rows))])
+        rows = int(np.searchsorted(dearest * np.arange(1, len(dearest) + 1), tokens, side="right"))
         stop = start + max(1, rows)
         yield slice(start, stop)
         start = stop

@@ -68,6 +68,11 @@ class Seq2Seq(nn.Module):
         return self.decoder.attention.has_weights
 
     @property
+    def has_self_attention(self) -> bool:
+        """Whether words of either side look at each other, so that memory grows with the square of the length."""
+        return self.encoder.has_self_attention or self.decoder.has_self_attention
+
+    @property
     def device(self) -> torch.device:
         """Where its parameters are."""
         return self.target.table.weight.device

@@ -249,7 +249,13 @@ class TrainingRun:
         progress = self.state.progress
         journal = MetricsLogger(self.folder, step=progress.step, validated=progress.validated)
         batching = config.build(BatchSettings, self.settings["batching"])
-        batches = Batches(self.data.train, self.data.tokenizers, batching, seed=self.settings["seed"])
+        batches = Batches(
+            self.data.train,
+            self.data.tokenizers,
+            batching,
+            seed=self.settings["seed"],
+            is_quadratic=self.model.has_self_attention,
+        )
         self.set_length(batches.count())
         loop = Loop(
             model=self.model,

@@ -45,9 +45,14 @@ def check_largest_batch(
 
 
 def find_largest_batch(epoch: Epoch) -> int:
-    """The index of the batch with the most pairs of positions, source x target, which is what attention's memory is."""
-    source, target = epoch.tokenized.source.lengths, epoch.tokenized.target.lengths
-    sizes = [len(rows) * (int(source[rows].max()) + 1) * (int(target[rows].max()) + 1) for rows in epoch.rows]
+    """The index of the batch with the most pairs of positions, which is what attention's memory is: source x target,
+    and those of each side with itself where there is self-attention."""
+    sides = epoch.tokenized.source.lengths, epoch.tokenized.target.lengths
+    sizes = []
+    for rows in epoch.rows:
+        source, target = (int(lengths[rows].max()) + 1 for lengths in sides)
+        pairs = source * target + (source**2 + target**2 if epoch.is_quadratic else 0)
+        sizes.append(len(rows) * pairs)
     return sizes.index(max(sizes))
 
 

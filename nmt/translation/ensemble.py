@@ -25,6 +25,11 @@ class Ensemble:
             raise ConfigError("an ensemble needs at least one model; got none.")
         self.engines = tuple(engines)
 
+    @property
+    def has_self_attention(self) -> bool:
+        """Whether any of the models has it."""
+        return any(engine.has_self_attention for engine in self.engines)
+
     def encode(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
     ) -> tuple[tuple[StepInputs, ...], tuple[Any, ...]]:

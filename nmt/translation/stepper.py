@@ -32,6 +32,11 @@ class InferenceModel:
         self.decoder_step = make_decoder_step(model, linear_class)
         self.head = model.head.prepare(linear_class, readout_bounded=model.decoder.readout_bounded)
 
+    @property
+    def has_self_attention(self) -> bool:
+        """That of the model."""
+        return self.model.has_self_attention
+
     def encode(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
     ) -> tuple[StepInputs, Any]:

@@ -8,11 +8,22 @@ import torch
 from hypothesis import given
 from hypothesis.strategies import integers, lists, none, tuples
 
-from nmt.data.batching import Batch, Batches, BatchSettings, bucket_by_length, collate, iterate_validation_batches, pad
+from nmt.data.batching import (
+    LONG_WIDTH,
+    Batch,
+    Batches,
+    BatchSettings,
+    Epoch,
+    bucket_by_length,
+    collate,
+    iterate_validation_batches,
+    pad,
+)
 from nmt.data.encoded import RaggedIds, TokenizedBitext, tokenize
 from nmt.data.tokenizer import Bpe, Tokenizer, Tokenizers
 from nmt.errors import ConfigError
 from nmt.special_tokens import BOS, EOS, PAD
+from nmt.training.memory_check import find_largest_batch
 
 LETTERS = [" ".join("abcdefghij"[n % 10 :]) for n in range(20)]
 TOKENIZERS: Tokenizers = Bpe(vocab_size=15).train(LETTERS, LETTERS)
@@ -155,6 +166,35 @@ def test_pad_ends_every_sentence(sentences: list[list[int]]) -> None:
     widest = max((len(sentence) for sentence in sentences), default=0) + 1
     assert source.tolist() == [[*ids, EOS] + [PAD] * (widest - len(ids) - 1) for ids in sentences]
     assert lengths.tolist() == [len(ids) + 1 for ids in sentences]
+
+
+@given(lengths=lists(integers(1, 600), max_size=40), tokens=integers(128, 2000))
+def test_with_self_attention_pairs_of_positions_have_a_budget_too(lengths: list[int], tokens: int) -> None:
+    groups = bucket_by_length(lengths, tokens, is_quadratic=True)
+    assert sorted(index for group in groups for index in group.tolist()) == list(range(len(lengths)))
+    for group in groups:
+        rows, widest = len(group), max(lengths[index] for index in group)
+        assert rows == 1 or (rows * widest <= tokens and rows * widest**2 <= LONG_WIDTH * tokens)
+    if max(lengths, default=0) <= LONG_WIDTH:
+        plain = bucket_by_length(lengths, tokens)
+        assert [group.tolist() for group in groups] == [group.tolist() for group in plain]
+
+
+def test_long_pairs_of_a_model_with_self_attention_have_fewer_rows() -> None:
+    train = pairs([(size, size + 3) for size in (20, 300) for _ in range(60)])
+    settings = BatchSettings(tokens=2000)
+    for is_quadratic in (False, True):
+        found = all_of(Batches(train, TOKENIZERS, settings, seed=1, is_quadratic=is_quadratic), 0)
+        assert sorted(torch.cat([batch.lines for batch in found]).tolist()) == list(range(120))
+        squares = [len(batch.lines) * batch.target_output.shape[1] ** 2 for batch in found]
+        assert (max(squares) <= LONG_WIDTH * settings.tokens) == is_quadratic
+
+
+def test_the_largest_batch_is_that_of_most_pairs_of_positions() -> None:
+    train = pairs([(40, 1)] * 10 + [(12, 12)] * 8)
+    rows = [np.arange(10), np.arange(10, 18)]
+    assert find_largest_batch(Epoch(train, rows, 1, is_quadratic=False)) == 1
+    assert find_largest_batch(Epoch(train, rows, 1, is_quadratic=True)) == 0
 
 
 def test_a_budget_without_room_is_told_at_once() -> None:

@@ -17,7 +17,7 @@ LENGTHS = [4, 1, 6]
 PLAIN = [
     make_mix(score, scope, heads=heads)
     for score, heads in (("scaled_dot", 1), ("scaled_dot", 4), ("rotary", 2))
-    for scope in ("global", "causal")
+    for scope in ("global", "causal", "window", "alibi")
 ]
 OTHERS = [
     make_mix("dot", heads=2),

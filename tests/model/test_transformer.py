@@ -125,6 +125,17 @@ def test_every_parameter_of_a_model_gets_a_gradient(model: Seq2Seq) -> None:
     assert find_missing_gradients(model) == []
 
 
+def test_a_model_says_whether_its_words_look_at_each_other() -> None:
+    found = {}
+    for name, words in {**MODELS, "recurrent": ()}.items():
+        made = build.build_on_meta(settings_of(*words), source_vocab=9, target_vocab=9, joint=True)
+        found[name] = made.encoder.has_self_attention, made.decoder.has_self_attention, made.has_self_attention
+    assert found.pop("recurrent") == (False, False, False)
+    assert found["recurrent, transformer"] == (False, True, True)
+    assert found["transformer, recurrent"] == found["cascade, recurrent"] == (True, False, True)
+    assert all(each[2] for each in found.values())
+
+
 def count_by_formula(vocab: int, size: int, inner: int, layers: int) -> int:
     """Of an encoder and a decoder of so many layers each, with norm=pre and one table for all words."""
     norm, feed_forward = 2 * size, 2 * size * inner + inner + size

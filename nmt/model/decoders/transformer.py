@@ -83,6 +83,7 @@ class TransformerDecoder(Decoder):
     """
 
     is_stepwise = False
+    has_self_attention = True
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nmt.attention.self_attention import SelfAttentionParts
 from nmt.errors import ConfigError
-from nmt.model.blocks import check_sizes
+from nmt.model.blocks import LayerSettings
 from nmt.model.encoders.encoder import Encoded
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.transformer import WHERE, EncoderLayer
@@ -21,6 +21,8 @@ class CascadeEncoder(RecurrentEncoder):
     order is known from the recurrence, so there are no positions to add. A bridge still reads what the recurrent layers
     ended with. The blocks have the size of a state, all directions together.
     """
+
+    has_self_attention = True
 
     def __init__(
         self,
@@ -56,14 +58,11 @@ class CascadeEncoder(RecurrentEncoder):
                 f"model.encoder.self_attention.heads must divide the size of a state, {size}, which is "
                 f"model.encoder.hidden_size times its directions; got {self_attention.heads}."
             )
-        drop = check_sizes(
-            WHERE, hidden_size=size, layers=blocks, feed_forward_size=feed_forward_size, dropout=block_dropout
+        settings = LayerSettings(
+            where=WHERE, hidden_size=size, feed_forward_size=feed_forward_size, dropout=block_dropout
         )
-        self.blocks = nn.ModuleList(
-            EncoderLayer(attention=self_attention, hidden_size=size, feed_forward_size=feed_forward_size, dropout=drop)
-            for _ in range(blocks)
-        )
-        self.norm = nn.LayerNorm(size)
+        self.blocks = nn.ModuleList(EncoderLayer(settings, attention=self_attention) for _ in range(blocks))
+        self.norm = settings.make_last_norm()
 
     def forward(
         self,

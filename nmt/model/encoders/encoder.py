@@ -23,11 +23,13 @@ class Encoded(NamedTuple):
 class Encoder(nn.Module, ABC):
     """Reads whole sentences.
 
-    memory_size: that of a state. directions: how many recurrences have their part of it side by side; 1 where there
+    memory_size: that of a state. has_self_attention: whether positions look at each other, so that memory grows with
+    the square of the length. directions: how many recurrences have their part of it side by side; 1 where there
     are none. final_layers, final_parts: how many layers, and tensors of each, there are in `Encoded.final`.
     """
 
     memory_size: int
+    has_self_attention = False
     directions = 1
     final_layers = 0
     final_parts = 0

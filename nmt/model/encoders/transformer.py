@@ -39,6 +39,8 @@ class TransformerEncoder(Encoder):
     weights, `activation_dropout` of the inner layer (None: as `dropout`).
     """
 
+    has_self_attention = True
+
     def __init__(
         self,
         *,
