@@ -62,6 +62,7 @@ OTHERWISE = {
     "model/decoder/bahdanau": {"dropout"},
     "model/decoder/conditional": {"dropout"},
     "model/encoder/transformer": {"dropout", "positions", "self_attention"},
+    "model/encoder/cascade": {"dropout", "block_dropout", "self_attention"},
     "model/decoder/transformer": {"dropout", "positions", "self_attention"},
     "attention/score/additive": {"hidden_size"},
     "attention/score/scaled_dot": {"hidden_size"},
