@@ -12,7 +12,7 @@ from nmt.model.encoders.cascade import CascadeEncoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.transformer import EncoderLayer
 from tests.builders import draw_normal, find_missing_gradients, make_mask
-from tests.model.test_transformer import SCORE, copy_attention, draw_parameters
+from tests.model.test_blocks import SCORE, copy_attention, draw_parameters
 
 EMBEDDING, HIDDEN, INNER, HEADS = 5, 4, 20, 2
 LENGTHS = [4, 1, 6]
