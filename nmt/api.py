@@ -129,8 +129,9 @@ class TrainingResult:
 
     @property
     def values(self) -> dict[str, float]:
-        """The numbers by their names, such as "test BLEU" and "AER"."""
-        return {score.name: score.value for score in self.scores} | self.alignment
+        """The numbers by their names, such as "test BLEU", "AER" and "faithfulness.flips"."""
+        faithfulness = {f"faithfulness.{name}": value for name, value in self._outcome.faithfulness.items()}
+        return {score.name: score.value for score in self.scores} | self.alignment | faithfulness
 
     def __str__(self) -> str:
         return format_outcome(self._outcome)

@@ -26,6 +26,7 @@ from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import TOKENIZERS, SentencePieceTrainer
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
+from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.probes import Probes
 from nmt.kernels import precision
 from nmt.kernels.switch import KernelMode
@@ -114,6 +115,7 @@ TRAIN: dict[str, Schema | Any] = {
     "search": SEARCH,
     "bleu": BleuSettings,
     "probes": Probes,
+    "measures": Measures,
     "from": str | None,
     "init": str | None,
     "seed": int,
@@ -124,6 +126,15 @@ TRAIN: dict[str, Schema | Any] = {
     "output": str,
     "cache": str,
 }
+
+SETTINGS: dict[str, type] = {
+    "filters": Filters,
+    "batching": BatchSettings,
+    "training": Training,
+    "probes": Probes,
+    "measures": Measures,
+}
+"""Groups that are one class, and name no variant."""
 
 MAX_SEARCH_SETTING = 100_000
 """The most that a number of a search may be: what is more takes all memory, whoever asks for it."""
@@ -328,7 +339,7 @@ def dry_run(settings: ConfigDict) -> None:
         make(settings)
     for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):
         config.build_variant(variants, settings[key])
-    for cls, key in ((Filters, "filters"), (BatchSettings, "batching"), (Training, "training"), (Probes, "probes")):
+    for key, cls in SETTINGS.items():
         config.build(cls, settings[key])
     if is_open(config.build(Training, settings["training"]).stop):
         build_schedule(settings).set_length(None)

@@ -23,7 +23,7 @@ from nmt.attention.history import (  # noqa: E402
     LocationCumulative,
 )
 from nmt.attention.memory import Memory  # noqa: E402
-from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax  # noqa: E402
+from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax, Uniform  # noqa: E402
 from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope, WindowScope  # noqa: E402
 from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
 from nmt.attention.scored import ScoredAttention  # noqa: E402
@@ -108,6 +108,19 @@ def draw_normalizer(chosen: type[Normalizer]) -> Figure:
         color = RED if cls is chosen else color
         ax.bar(places, cls()(scores), width=0.25, color=color, label=cls.__name__.lower())
     ax.set(xticks=range(6), xticklabels=[f"{score:g}" for score in scores.tolist()], xlabel="score", ylabel="weight")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def draw_uniform() -> Figure:
+    """Equal weights beside those of softmax, of the same scores."""
+    scores = torch.tensor([2.0, 1.4, 1.1, 0.3, -0.5, -1.5])
+    figure, (ax,) = make_figure(4.6)
+    for number, (normalizer, color) in enumerate(((Softmax(), "#9fb4cc"), (Uniform(), RED))):
+        label = type(normalizer).__name__.lower()
+        ax.bar(torch.arange(6) + 0.38 * number, normalizer(scores), width=0.36, color=color, label=label)
+    labels = [f"{score:g}" for score in scores.tolist()]
+    ax.set(xticks=torch.arange(6) + 0.19, xticklabels=labels, xlabel="score", ylabel="weight")
     ax.legend(fontsize=8)
     return figure
 
@@ -289,6 +302,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "softmax": lambda: draw_normalizer(Softmax),
     "sparsemax": lambda: draw_normalizer(Sparsemax),
     "entmax15": lambda: draw_normalizer(Entmax15),
+    "uniform": draw_uniform,
     "monotonic": draw_monotonic,
     "coverage": draw_coverage,
     "fertility": lambda: draw_coverage(Fertility),

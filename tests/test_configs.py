@@ -18,6 +18,7 @@ from nmt.data.batching import BatchSettings
 from nmt.data.prepare import Filters
 from nmt.evaluation.bleu_tokens import BleuSettings
 from nmt.evaluation.extraction import EXTRACTIONS
+from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.probes import Probes
 from nmt.runs.run_folder import flatten
 from nmt.training.settings import Training
@@ -173,6 +174,7 @@ def test_the_main_config_says_what_the_classes_would_do_by_themselves() -> None:
     assert main["training"] == asdict(Training())
     assert main["bleu"] == asdict(BleuSettings())
     assert main["probes"] == asdict(Probes())
+    assert main["measures"] == asdict(Measures())
 
 
 def test_the_main_config_has_every_setting_that_there_is() -> None:

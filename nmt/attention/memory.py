@@ -1,9 +1,13 @@
 """What the decoder may look at: the encoder's states, made ready once a sentence."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from nmt import masks
 
 
 class Memory(NamedTuple):
@@ -26,3 +30,31 @@ def join_heads(states: Float[Tensor, "row head time part"]) -> Float[Tensor, "ro
     """The inverse of `split_heads`."""
     row, heads, time, part = states.shape
     return states.transpose(1, 2).reshape(row, time, heads * part)
+
+
+# A memory that is not what the encoder gave ---------------------------------------------------------------------------
+
+
+def map_memories(memory: Any, change: Callable[[Memory], Memory]) -> Any:
+    """What a decoder remembers, a memory or nested tuples of them, with `change` applied to each memory."""
+    if isinstance(memory, Memory):
+        return change(memory)
+    if isinstance(memory, tuple):
+        parts = [map_memories(part, change) for part in memory]
+        return type(memory)(*parts) if hasattr(memory, "_fields") else type(memory)(parts)
+    return memory
+
+
+def hide_positions(memory: Memory, hidden: Bool[Tensor, "row source"]) -> Memory:
+    """The memory as if the hidden positions were padding: no weight goes there, and keys and values stay."""
+    return memory._replace(bias=memory.bias + masks.log_mask(~hidden, memory.bias.dtype))
+
+
+def empty_values(memory: Memory, rows: Bool[Tensor, " row"]) -> Memory:
+    """The memory with values of 0 in some rows, so that the context there is 0 whatever the weights."""
+    return memory._replace(values=memory.values.masked_fill(rows.view(-1, 1, 1, 1), 0.0))
+
+
+def reorder_values(memory: Memory, order: Int[Tensor, "row source"]) -> Memory:
+    """The memory with value order[s] at position s: the context is that of weights that were permuted the other way."""
+    return memory._replace(values=torch.take_along_dim(memory.values, order[:, None, :, None], 2))

@@ -37,6 +37,8 @@ class Normalizer(nn.Module, ABC):
 
     has_past = False
     """Whether the weights depend on those of the target position before."""
+    reads_scores = True
+    """Whether the weights depend on the scores, so that what makes them learns."""
 
     def start(self, memory: Memory, heads: int) -> Past:
         """What is known before the first target position."""
@@ -78,6 +80,27 @@ class Entmax15(Normalizer):
     def forward(self, scores: Scores, past: Past = ()) -> Scores:
         weights: Tensor = _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
         return weights
+
+
+class Uniform(Normalizer):
+    """p_i = 1 / n over the n positions with a finite score: the weights of softmax at an infinite temperature
+
+    A control: the model has a memory of every source position and cannot choose among them, so what another attention
+    gains over it is gained by choosing (frozen weights: Wiegreffe and Pinter 2019). Scores get the gradient 0.
+    """
+
+    reads_scores = False
+
+    def forward(self, scores: Scores, past: Past = ()) -> Scores:
+        allowed = scores > NEG_INF
+        solvable = has_solution(scores)
+        weights = allowed.to(scores.dtype) / allowed.sum(-1, keepdim=True)
+        return torch.where(solvable, weights, spoil_unsolved(scores, solvable))
+
+
+def spoil_unsolved(scores: Scores, solvable: Bool[Tensor, "*rows 1"]) -> Scores:
+    """NaN, with a gradient of NaN, in rows without a solution; elsewhere 0, with a gradient of 0."""
+    return scores.masked_fill(solvable, 0.0) * torch.where(solvable, 1.0, math.nan)
 
 
 class _Sparsemax(torch.autograd.Function):
@@ -171,8 +194,7 @@ class Monotonic(Normalizer):
         chain = steps.masked_fill(positions.unsqueeze(-1) < positions, NEG_INF).exp()
         weights = torch.sigmoid(energies) * (chain @ before.unsqueeze(-1)).squeeze(-1)
         rest: Tensor = (1.0 - weights.sum(-1, keepdim=True)).clamp(min=0.0)
-        unsolved = scores.masked_fill(solvable, 0.0) * torch.where(solvable, 1.0, math.nan)  # has a gradient of NaN
-        return torch.where(solvable, weights.scatter_add(-1, last, rest), unsolved)
+        return torch.where(solvable, weights.scatter_add(-1, last, rest), spoil_unsolved(scores, solvable))
 
     def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
         return (weights.transpose(1, 2),)
@@ -183,4 +205,5 @@ NORMALIZERS: dict[str, type[Normalizer]] = {
     "sparsemax": Sparsemax,
     "entmax15": Entmax15,
     "monotonic": Monotonic,
+    "uniform": Uniform,
 }

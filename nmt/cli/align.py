@@ -1,4 +1,5 @@
-"""nmt-align: word links of given translations, from the attention of a model that is made to produce them."""
+"""nmt-align: word links of given translations, from the attention of a model that is made to produce them, or from what
+matters to it."""
 
 import json
 import os
@@ -24,7 +25,7 @@ from nmt.storage.distinct_paths import check_distinct, list_model_paths
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Link
     from nmt.model_folder import LoadedModel
-    from nmt.translation.translator import BatchTranslator, Position
+    from nmt.translation.translator import BatchTranslator
 
 CHUNK_PAIRS = 1000
 CHUNK_WEIGHTS = 2**22
@@ -41,6 +42,8 @@ class AlignSettings(InferenceSettings):
     gold: str | None
     output: str | None
     extract: Extraction
+    method: Literal["attention", "gradient", "erase_input", "erase_memory"]
+    copies: int
     position: Literal["predicted", "read"]
     reverse: str | None
     symmetrize: Literal["grow_diag_final_and", "intersection", "union"]
@@ -52,11 +55,23 @@ class AlignSettings(InferenceSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_max_length(self.max_length)
+        if self.position == "read" and self.method != "attention":
+            raise ConfigError(
+                f"position=read reads the attention of the step after a word, and method={self.method} is about the "
+                "word's own probability. Leave position out, or choose method=attention."
+            )
+        if self.copies < 0 or (self.copies and self.method != "gradient"):
+            raise ConfigError(
+                "copies are noisy copies for method=gradient, 0 for none; got "
+                f"copies={self.copies} with method={self.method}."
+            )
 
     def format_signature(self) -> str:
         """The settings that shape the links, so that scores can be compared."""
         extraction = {"name": type(self.extract).__name__.lower(), **asdict(self.extract)}
-        parts = [f"position:{self.position}", f"extract:{':'.join(map(str, extraction.values()))}"]
+        method = [] if self.method == "attention" else [f"method:{self.method}"]
+        method += [f"copies:{self.copies}"] if self.copies else []
+        parts = [*method, f"position:{self.position}", f"extract:{':'.join(map(str, extraction.values()))}"]
         return "|".join(parts if self.reverse is None else [*parts, f"symmetrize:{self.symmetrize}"])
 
 
@@ -95,10 +110,10 @@ def run_task(composed: dict[str, Any]) -> None:
     writes_links = gold is None or settings.output is not None
     with open_writer(settings.output) if writes_links else nullcontext(None) as write:
         for part in chunks:
-            weights = compute_pair_weights(forward, source[part], target[part], settings.position)
+            weights = compute_pair_weights(forward, source[part], target[part], settings)
             chunk_links = [settings.extract(each) for each in weights]
             if backward is not None:
-                reverse_weights = compute_pair_weights(backward, target[part], source[part], settings.position)
+                reverse_weights = compute_pair_weights(backward, target[part], source[part], settings)
                 chunk_links = symmetrize_links(
                     chunk_links, [settings.extract(each) for each in reverse_weights], settings.symmetrize
                 )
@@ -158,24 +173,28 @@ def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTr
 
 
 def load_attention_model(folder: str, settings: AlignSettings) -> "LoadedModel":
-    """The model in a folder. Raises ModelError where it has no attention to align by."""
+    """The model in a folder. Raises ModelError where it has no attention and the method needs it."""
     loaded = load(folder, settings)
-    if not loaded.model.has_attention:
+    if not loaded.model.has_attention and settings.method in ("attention", "erase_memory"):
         raise ModelError(
             f"{folder} holds a model without attention (attention=none), so it has no weights to link words by. Choose "
-            "a model that was trained with attention."
+            "a model that was trained with attention, or method=gradient or method=erase_input, which need none."
         )
     return loaded
 
 
 def compute_pair_weights(
-    worker: "BatchTranslator", source: Sequence[str], target: Sequence[str], position: "Position"
+    worker: "BatchTranslator", source: Sequence[str], target: Sequence[str], settings: AlignSettings
 ) -> list[Any]:
     """Weights between the words of each pair [target source], a row and a column for every word."""
+    from nmt.evaluation.explanation import compute_word_importances
     from nmt.evaluation.validation import compute_word_alignments
     from nmt.inference.alignments import expand_to_words
 
-    matrices = compute_word_alignments(worker, source, target, position=position)
+    if settings.method == "attention":
+        matrices = compute_word_alignments(worker, source, target, position=settings.position)
+    else:
+        matrices = compute_word_importances(worker, source, target, settings.method, copies=settings.copies)
     return [expand_to_words(*row) for row in zip(matrices, map(str.split, target), map(str.split, source), strict=True)]
 
 

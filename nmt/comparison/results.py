@@ -80,6 +80,7 @@ def read_run_files(folder: Path) -> RunScores:
     values = (
         {key: score["value"] for key, score in scores_by_name.items()} | scores["alignment"] | run_info.get("costs", {})
     )
+    values |= {f"faithfulness.{name}": value for name, value in scores.get("faithfulness", {}).items()}
     values["parameters"] = run_info["parameters"]
     if not all(isinstance(value, int | float) for value in values.values()):
         raise TypeError("not all are numbers")

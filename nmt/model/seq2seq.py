@@ -15,7 +15,7 @@ from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, select_words
 from nmt.model.heads.mixture import MixtureHead
 from nmt.model.reinforce import compute_surrogate
-from nmt.model.sources.frontend import Frontend
+from nmt.model.sources.frontend import Frontend, FrontendOutput
 from nmt.special_tokens import PAD
 
 WeightTying = Literal["none", "target", "all"]
@@ -79,7 +79,10 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[SourceMemory, Any]:
         """Read the sources once: what every step is given, and the decoder's first state."""
-        read = self.source(source, lengths)
+        return self.encode_vectors(self.source(source, lengths), source)
+
+    def encode_vectors(self, read: FrontendOutput, source: Int[Tensor, "row source"]) -> tuple[SourceMemory, Any]:
+        """The same for sources that are vectors already, such as embeddings of which a gradient is wanted."""
         encoded = self.encoder(read.embedded, read.lengths, read.mask)
         memory = self.decoder.remember(encoded)
         return SourceMemory(memory, source), self.decoder.start(encoded, memory)

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from nmt.evaluation import floor
 from nmt.evaluation.bleu_by_length import Bucket
 from nmt.evaluation.significance import TESTS
 from nmt.report import significance_table
 from nmt.report.cautions import list_cautions
+from nmt.report.columns import BLEU_COLUMN, EXTRA_COLUMNS, FAITHFULNESS_COLUMNS, TABLE_COLUMNS, Column
 from nmt.report.significance_table import (
     ALPHA,
     EMPTY_CELL,
@@ -92,38 +93,6 @@ class Comparison:
         return [run for variant in self.variants for run in variant.runs]
 
 
-class Column(NamedTuple):
-    """A number of every run: its name among `values`, for people and in CSV, its digits, and whether it varies."""
-
-    name: str
-    head: str
-    key: str
-    digits: int
-    spread: bool
-
-
-BLEU_COLUMN = Column("BLEU", "BLEU", "bleu", 2, True)
-TABLE_COLUMNS = (
-    Column("chrF2", "chrF2", "chrf2", 2, True),
-    Column("perplexity", "perplexity", "perplexity", 2, True),
-    Column("AER", "AER", "aer", 3, True),
-    Column("precision", "precision", "precision", 3, True),
-    Column("recall", "recall", "recall", 3, True),
-    Column("parameters", "parameters", "parameters", 0, False),
-    Column("tokens_per_second", "tokens/s", "tokens_per_second", 0, False),
-    Column("minutes", "minutes", "minutes", 1, False),
-    Column("memory_mib", "MiB", "memory_mib", 0, False),
-    Column("sentences_per_second", "sentences/s", "sentences_per_second", 1, False),
-)
-"""What people are shown beside BLEU; a column that no run has a number for is left out."""
-
-EXTRA_COLUMNS = (
-    Column("TER", "TER", "ter", 2, True),
-    Column("literature BLEU", "literature BLEU", "literature_bleu", 2, True),
-)
-"""What only programs are given."""
-
-
 def format_text(comparison: Comparison) -> str:
     """The tables for a terminal, and below them what their numbers mean, with the signatures and the command."""
     *above, command = list_notes(comparison)
@@ -143,9 +112,23 @@ def format_markdown(comparison: Comparison) -> str:
 
 
 def build_tables(comparison: Comparison) -> list[list[list[str]]]:
-    """Variants with their scores; and every variant against every other, if there are more than two."""
+    """Variants with their scores; how faithful their attention is, where it was measured; and every variant against
+    every other, if there are more than two."""
     matrix = significance_table.build_cells([variant.label for variant in comparison.variants], comparison.pairs)
-    return [build_cells(comparison), *([matrix] if matrix else [])]
+    return [table for table in (build_cells(comparison), build_faithfulness_cells(comparison), matrix) if table]
+
+
+def build_faithfulness_cells(comparison: Comparison) -> list[list[str]]:
+    """Head and rows of the measures of faithfulness; nothing where no run has them."""
+    shown = list_faithfulness_columns(comparison.variants)
+    rows = [[variant.label, *(format_mean(variant, column) for column in shown)] for variant in comparison.variants]
+    return [["faithfulness", *(column.head for column in shown)], *rows] if shown else []
+
+
+def list_faithfulness_columns(variants: Sequence[VariantScores]) -> list[Column]:
+    """The measures of faithfulness that any run has."""
+    known = {name for variant in variants for run in variant.runs for name in run.values}
+    return [column for column in FAITHFULNESS_COLUMNS if column.name in known]
 
 
 def build_cells(comparison: Comparison) -> list[list[str]]:
@@ -212,6 +195,9 @@ def list_notes(comparison: Comparison) -> list[str]:
         "perplexity: of the validation split, per target piece; to be compared for the same vocabulary only.",
         "tokens/s and minutes: of training; sentences/s: of translating what is scored; MiB: most memory, no GPU's.",
     ]
+    if measured := list_faithfulness_columns(comparison.variants):
+        told = "; ".join(f"{column.head}, {column.note}" for column in measured)
+        lines.append(f"faithfulness: of attention for the model's own validation translations: {told}.")
     if any(variant.is_ensemble for variant in comparison.variants):
         lines.append(
             "ensemble-of-...: the mean of several runs' distributions at each step; parameters and minutes are sums."

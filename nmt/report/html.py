@@ -11,14 +11,14 @@ from typing import Any
 
 from nmt.report.escaping import escape_html
 from nmt.report.heatmap import INKS
-from nmt.report.packing import pack_probes, thin
+from nmt.report.packing import pack_explanations, pack_probes, thin
 from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS, Panel, select_points
 from nmt.report.passages import render_about_section, render_link_section, render_passage_section
 
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
 
-SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js", "page.js")
+SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js", "explanations.js", "page.js")
 """In this order, as one script."""
 
 HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}
@@ -44,10 +44,12 @@ def render_page(report: Mapping[str, Any]) -> str:
         "best"?: bool}; an interval such as "36.1 to 38.0" is shown below the text, stars after it
     pairs?: {"labels": [str], "rows": [[cell | None]], "note": str}, each label against each; such a cell has also
         "heat": int, from -3, the column is surely better, to 3, the row is
+    faithfulness?: a table of the same form as scores; None for no section
     signatures: [(score, signature)]
     commands: [(what it does, command)], the first in sight, the others folded away
     variants: [{"label": str, "runs": [run]}], for a run one variant with one run; a run is
         {"seed": int, "metrics": rows of metrics.jsonl, "probes": as `packing.packed` takes them,
+        "explanations"?: as `packing.pack_explanations` takes them,
         "values"?: {name: number}, "lengths"?: [{"from", "to": source words, "sentences": int, "bleu": float}]}
     costs?: [{"name": key of values, "head": str, "better": "less" | "more"}], each drawn against values["BLEU"]
     disagreement?: {"divergence": [[number | None]], "variation": the same, "words": int}, variants by variants
@@ -69,6 +71,8 @@ def render_page(report: Mapping[str, Any]) -> str:
         ),
         "scores": render_score_table(report["scores"]),
         "pairs": render_pair_section(report.get("pairs")),
+        "faithfulness": render_score_table(measured) if (measured := report.get("faithfulness")) else "",
+        "faithfulness_hidden": "" if measured else "hidden",
         "about": render_about_section(report.get("about", ()), "What this is"),
         "passages": render_passage_section(report.get("passages")),
         "links": render_link_section(report.get("links", ())),
@@ -209,7 +213,12 @@ def collect_data(report: Mapping[str, Any]) -> dict[str, Any]:
                 "label": variant["label"],
                 "short": label,
                 "runs": [
-                    {"seed": run["seed"], "values": run.get("values", {}), "lengths": run.get("lengths", [])}
+                    {
+                        "seed": run["seed"],
+                        "values": run.get("values", {}),
+                        "lengths": run.get("lengths", []),
+                        "explanations": pack_explanations(run.get("explanations", ())),
+                    }
                     for run in variant["runs"]
                 ],
             }

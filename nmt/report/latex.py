@@ -5,7 +5,14 @@ import unicodedata
 from collections.abc import Sequence
 
 from nmt.evaluation import floor
-from nmt.report.comparison import Comparison, VariantScores, build_tables, list_notes, list_signatures
+from nmt.report.comparison import (
+    Comparison,
+    VariantScores,
+    build_faithfulness_cells,
+    build_tables,
+    list_notes,
+    list_signatures,
+)
 from nmt.report.significance_table import ALPHA, DECIDING_TEST, DOUBT_MARK, EMPTY_CELL, SEEDS_TEST, STARS
 
 SPECIAL_CHARACTERS = {
@@ -40,7 +47,8 @@ def format_latex(comparison: Comparison) -> str:
 
     The captions have the signatures of the scores. All other notes, and the command, are comments above.
     """
-    scores, *matrices = build_tables(comparison)
+    scores, *others = build_tables(comparison)
+    measured = build_faithfulness_cells(comparison)
     signed = " ".join(f"{head}: {signature}." for head, signature in list_signatures(comparison))
     stars = ", ".join(f"{stars} p < {level:g}" for level, stars in reversed(STARS))
     caption = f"Scores of the variants; ± is the sample standard deviation over seeds. {signed}"
@@ -55,7 +63,10 @@ def format_latex(comparison: Comparison) -> str:
         "\n".join(f"% {replace_controls(line)}" for line in ["Needs \\usepackage{booktabs}.", *list_notes(comparison)]),
         format_table(scores, list_stars(scores[0], comparison.variants), caption=caption, label="tab:comparison"),
     ]
-    for matrix in matrices:
+    if measured:
+        caption = "How faithful attention is to the translations; ± is the sample standard deviation over seeds."
+        parts.append(format_table(measured, [""] * (len(measured) - 1), caption=caption, label="tab:faithfulness"))
+    for matrix in others[bool(measured) :]:
         caption = f"BLEU of the row less BLEU of the column, and p by {DECIDING_TEST}, adjusted for all pairs. {signed}"
         parts.append(format_table(matrix, [""] * (len(matrix) - 1), caption=caption, label="tab:pairs"))
     return "\n\n".join(parts) + "\n"

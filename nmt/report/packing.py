@@ -69,6 +69,24 @@ def pack_frame(probe: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
     return [int(shown["step"]), list(shown["target"]), weights, given]
 
 
+def pack_explanations(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Translations with several maps between the same words, as the script reads them.
+
+    A record is {"source": words, "target": words, "maps": {name: [target, source]}}. Raises ValueError as above.
+    """
+    return [
+        {
+            "source": list(record["source"]),
+            "target": list(record["target"]),
+            "maps": {
+                name: encode_weights(matrix, record["target"], record["source"], 0)
+                for name, matrix in record["maps"].items()
+            },
+        }
+        for record in records
+    ]
+
+
 def encode_weights(weights: Any, target: Sequence[str], source: Sequence[str], step: int) -> str:
     """Weights as two hexadecimal digits each, rows one after another; what is no number is 0."""
     numbers = np.asarray(weights, dtype=float)

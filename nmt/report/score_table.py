@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.evaluation.significance import TESTS
+from nmt.report.columns import BLEU_COLUMN, TABLE_COLUMNS, Column
 from nmt.report.comparison import (
-    BLEU_COLUMN,
-    TABLE_COLUMNS,
-    Column,
     Comparison,
     VariantScores,
     format_mean,
     format_run_count,
+    list_faithfulness_columns,
 )
 from nmt.report.significance_table import (
     ALPHA,
@@ -66,6 +65,19 @@ def build_score_table(comparison: Comparison) -> dict[str, Any]:
         for variant in comparison.variants
     ]
     return {"columns": heads, "rows": rows}
+
+
+def build_faithfulness_table(variants: Sequence[VariantScores]) -> dict[str, Any] | None:
+    """Columns and rows of the measures of faithfulness; None where no run has them."""
+    shown = list_faithfulness_columns(variants)
+    if not shown:
+        return None
+    rows = [
+        {"label": variant.label, "cells": [build_score_cell(variant, column) for column in shown]}
+        for variant in variants
+    ]
+    columns = [{"head": column.head, "note": column.note} for column in shown]
+    return {"columns": columns, "rows": rows, "notes": [f"{c.head}: {c.note}." for c in shown]}
 
 
 def build_score_cell(variant: VariantScores, column: Column) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nmt.errors import CheckpointError
@@ -12,7 +13,8 @@ from nmt.storage.json_files import read_json
 
 class RunResult(NamedTuple):
     """What a run came to. scores and alignment are those of the test set; `status` is the command's exit status;
-    `divergence` says that training ended above the loss of guessing, and is empty where it did not."""
+    `divergence` says that training ended above the loss of guessing, and is empty where it did not; `faithfulness` has
+    the measures of whether attention explains the translations, where that was asked for."""
 
     folder: Path
     reason: str
@@ -20,6 +22,7 @@ class RunResult(NamedTuple):
     alignment: dict[str, float]
     status: int = 0
     divergence: str = ""
+    faithfulness: Mapping[str, float] = MappingProxyType({})
 
 
 def read_run_result(folder: Path, settings: Mapping[str, Any]) -> RunResult | None:
@@ -42,10 +45,11 @@ def read_run_result(folder: Path, settings: Mapping[str, Any]) -> RunResult | No
         read = read_json(scores)
         found = [{key: score[key] for key in score} for score in read["test"]]
         alignment = {str(name): float(value) for name, value in read["alignment"].items()}
+        faithfulness = {str(name): float(value) for name, value in read.get("faithfulness", {}).items()}
         is_complete = all({"name", "value", "signature"} <= score.keys() for score in found)
         divergence = str(read.get("divergence", ""))
         return (
-            RunResult(folder, str(read["reason"]), found, alignment, divergence=divergence)
+            RunResult(folder, str(read["reason"]), found, alignment, 0, divergence, faithfulness)
             if found and is_complete
             else None
         )

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from nmt.evaluation.significance import run_paired_bootstrap
 from nmt.report.about import format_now
 from nmt.report.comparison import Comparison, RunScores, VariantScores, convert_buckets, list_notes, list_signatures
 from nmt.report.html import render_page
-from nmt.report.score_table import build_pair_table, build_score_table
+from nmt.report.score_table import build_faithfulness_table, build_pair_table, build_score_table
 from nmt.report.significance_table import DECIDING_TEST
 from nmt.runs import run_folder
 from nmt.runs.heatmaps import render_for_papers
@@ -52,11 +54,13 @@ def write_run(
     scores: Sequence[Mapping[str, Any]],
     alignment: Mapping[str, float],
     reason: str | None = None,
+    faithfulness: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set,
-    `reason` is why training ended."""
+    `reason` is why training ended, `faithfulness` are measures of the validation set."""
     best = folder / run_folder.CHECKPOINTS / "best"
-    write(folder, lambda: build_run_report(folder, scores, alignment, reason), lambda: render_for_papers(best))
+    report = partial(build_run_report, folder, scores, alignment, reason, faithfulness)
+    write(folder, report, lambda: render_for_papers(best))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -113,12 +117,14 @@ def build_run_report(
     scores: Sequence[Mapping[str, Any]],
     alignment: Mapping[str, float],
     reason: str | None = None,
+    faithfulness: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A run as `nmt.report.html.page` takes it."""
     text = read_scored_texts(folder)
     about = read_json(folder / run_folder.RUN)
     values = {score["name"].split(" ", 1)[-1]: score["value"] for score in scores}
     tokenize = read_tokenizer(scores[0]["signature"]) if scores else DEFAULT_TOKENIZER  # the first is BLEU
+    values |= {f"faithfulness.{name}": value for name, value in faithfulness.items()}
     run = build_run_record(folder, about["seed"], values, score_by_length(*text, tokenize=tokenize) if text else [])
     minutes = max((row["minutes"] for row in run["metrics"] if "minutes" in row), default=0.0)
     split = scores[0]["name"].split()[0] if scores else "test"
@@ -145,6 +151,9 @@ def build_run_report(
         "created": format_now(),
         "facts": facts,
         "scores": {"columns": [{"head": "value"}], "rows": table, "notes": remarks},
+        "faithfulness": build_faithfulness_table(
+            [VariantScores("this run", [RunScores(about["seed"], str(folder), values)])]
+        ),
         "signatures": [(score["name"], score["signature"]) for score in scores],
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],
@@ -159,6 +168,7 @@ def build_run_record(folder: Path, seed: int, values: Mapping[str, float], lengt
         "seed": seed,
         "metrics": read_rows(folder / METRICS),
         "probes": run_folder.read_probes(folder),
+        "explanations": run_folder.read_explanations(folder),
         "values": dict(values),
         "lengths": convert_buckets(lengths),
     }
@@ -220,6 +230,7 @@ def build_comparison_report(comparison: Comparison, title: str, folder: Path | N
         ],
         "scores": {**build_score_table(comparison), "notes": [*remarks, STARS_NOTE]},
         "pairs": build_pair_table(comparison),
+        "faithfulness": build_faithfulness_table(comparison.variants),
         "signatures": list_signatures(comparison),
         "commands": [("This comparison", comparison.command), *list_commands(finished)],
         "variants": variants,

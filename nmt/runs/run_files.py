@@ -20,9 +20,10 @@ FIGURES = "figures"
 LOG = "train.log"
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
+EXPLANATIONS = "explanations.json"
 
 RUN_FILES = (
-    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS),
+    *(CONFIG, RUN, LOG, SCORES, METRICS, REPORT, FIGURES, CHECKPOINTS, EXPLANATIONS),
     *(f"{split}.{kind}.txt" for split in ("test", "validation") for kind in ("source", "hypotheses", "references")),
 )
 """What a run writes, and so what it must not find in a folder that is not its own."""
@@ -62,10 +63,14 @@ ADDED_SETTINGS = {
     "model.head.name": "softmax",
     "model.source.name": "tokens",
     "kernels": "auto",
+    "measures.faithfulness": False,
+    "measures.sentences": 200,
+    "measures.words": 2,
+    "measures.permutations": 100,
 }
 """Settings that runs of earlier versions did not write, and what they did."""
 
-RESUMABLE_SETTINGS = ("training.stop", "search", *COSMETIC_SETTINGS)
+RESUMABLE_SETTINGS = ("training.stop", "search", "measures", *COSMETIC_SETTINGS)
 """Settings that may change when a run is resumed; all others shape its weights."""
 
 

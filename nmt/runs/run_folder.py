@@ -22,6 +22,7 @@ from nmt.runs.heatmaps import save_heatmaps
 from nmt.runs.run_files import (
     CHECKPOINTS,
     CONFIG,
+    EXPLANATIONS,
     FIGURES,
     FORMAT,
     LOG,
@@ -55,6 +56,7 @@ from nmt.training.state import TrainingState
 __all__ = [
     "CHECKPOINTS",
     "CONFIG",
+    "EXPLANATIONS",
     "FIGURES",
     "FORMAT",
     "REPORT",
@@ -260,6 +262,13 @@ def write_validation(folder: Path, report: ValidationResult, step: int, on_heatm
 def replace_infinite(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no infinity: what is not finite becomes null."""
     return {name: value if abs(value) < float("inf") else None for name, value in values.items()}
+
+
+def read_explanations(folder: Path) -> list[dict[str, Any]]:
+    """The sentences whose translations were explained, as the report's page takes them; none where none were."""
+    path = folder / EXPLANATIONS
+    found: list[dict[str, Any]] = read_json(path)["sentences"] if path.exists() else []
+    return found
 
 
 def read_probes(folder: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,9 @@ from nmt.printable import escape_controls
 from nmt.runs.outcome import RunResult, read_run_result
 from nmt.runs.run_files import is_run_folder
 
+SHOWN_MEASURES = ("flips", "flips_random", "permuted")
+"""Measures of faithfulness that are told at once; the report has all."""
+
 
 def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
     """What the finished run of these settings came to, known before torch is imported; None where there is none.
@@ -60,6 +63,9 @@ def format_outcome(outcome: RunResult) -> str:
     """The result for a person, and where to look."""
     lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
     lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
+    lines += [
+        f"{name:<16} {outcome.faithfulness[name]:6.3f}" for name in SHOWN_MEASURES if name in outcome.faithfulness
+    ]
     setting = "" if outcome.status else f", as training.stop.{outcome.reason.split(' ')[0]} says"
     lines += [
         f"ended by         {outcome.reason}{setting}",

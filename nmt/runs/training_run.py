@@ -28,6 +28,8 @@ from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
+from nmt.evaluation.explanation import explain_translations
+from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import ValidationResult, Validator, score_forced_alignments
@@ -225,12 +227,14 @@ class TrainingRun:
                 run_folder.record_costs(self.folder, memory_mib=measure_peak_memory())
             return RunResult(self.folder, INTERRUPTED, [], {}, 128 + number)
         found, alignment, speed = self.test()
+        faithfulness = self.explain()
         run_folder.record_costs(self.folder, memory_mib=measure_peak_memory(), sentences_per_second=speed)
-        write_run(self.folder, found, alignment, reason)
+        write_run(self.folder, found, alignment, reason, faithfulness)
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment, "divergence": self.divergence}
+        scores |= {"faithfulness": faithfulness} if faithfulness else {}
         write_atomically(self.folder / run_folder.SCORES, format_json(scores))
-        return RunResult(self.folder, reason, found, alignment, divergence=self.divergence)
+        return RunResult(self.folder, reason, found, alignment, 0, self.divergence, faithfulness)
 
     def train(self) -> str:
         """Runs the loop from the newest sound checkpoint, or from the start."""
@@ -350,6 +354,23 @@ class TrainingRun:
         settings = {"language": self.corpus.target_language, "tokenize": resolve_tokenizer(self.settings)}
         found = score_split(text.source, hypotheses, text.target, name=name, **settings)
         return found, self.score_alignment(select_pairs(text, find_complete(text.source, text.target))), speed
+
+    def explain(self) -> dict[str, float]:
+        """Whether attention explains the translations of the validation set, where that is asked for and there is
+        attention; the maps of the probe sentences go into the run folder."""
+        settings = config.build(Measures, self.settings["measures"])
+        path = self.folder / run_folder.EXPLANATIONS
+        path.unlink(missing_ok=True)
+        if not settings.faithfulness:
+            return {}
+        if not self.model.has_attention:
+            logger.info("measures.faithfulness: a model without attention has nothing that could explain it")
+            return {}
+        probes = config.build(Probes, self.settings["probes"])
+        logger.info("measuring whether attention explains the translations of %d sentences", settings.sentences)
+        found = explain_translations(self.translator, self.data.validation_text.source, settings, probes)
+        write_atomically(path, format_json({"sentences": found.records}))
+        return found.values
 
     def score_alignment(self, text: Bitext) -> dict[str, float]:
         """AER, precision and recall of links on the pairs of a split, where it has gold ones and there is attention."""

@@ -43,10 +43,16 @@ def exponentials(scores: list[float]) -> list[float]:
 STATELESS = [name for name, cls in NORMALIZERS.items() if not cls.has_past]
 """Those that are functions of the scores alone."""
 
+
+def equal_shares(scores: list[float]) -> list[float]:
+    return [float(score > HIDDEN) / sum(other > HIDDEN for other in scores) for score in scores]
+
+
 ORACLES = {
     "softmax": exponentials,
     "sparsemax": lambda scores: bisected(scores, 1.0, 1.0),
     "entmax15": lambda scores: bisected(scores, 0.5, 2.0),
+    "uniform": equal_shares,
 }
 
 
@@ -103,7 +109,7 @@ def test_masked_positions_get_no_gradient(name: str) -> None:
     assert scores.grad is not None
     assert scores.grad.isfinite().all()
     assert scores.grad[[1, 3]].tolist() == [0.0, 0.0]
-    assert scores.grad[0] != 0
+    assert (scores.grad[0] != 0) == NORMALIZERS[name].reads_scores
 
 
 @given(scores=SCORES)

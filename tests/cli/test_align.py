@@ -3,16 +3,19 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nmt.cli import align
-from nmt.cli.align import SCHEMA, AlignSettings, compute_pair_weights, run_task
+from nmt.cli.align import SCHEMA, AlignSettings, run_task
 from nmt.config import build, check
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.alignment import Link, extract_argmax_links, parse_pharaoh_line
+from nmt.evaluation.explanation import compute_word_importances
 from nmt.evaluation.extraction import Threshold
+from nmt.evaluation.validation import compute_word_alignments
 from nmt.inference import inference
 from nmt.translation.translator import BatchTranslator, force_decode
 from tests.commands import compose_command, read_lines, run_process, write_lines
@@ -76,8 +79,8 @@ def test_the_command_prints_a_line_of_links_for_every_pair(pairs: tuple[str, ...
 
 def test_links_are_the_largest_weights(pairs: tuple[str, ...], trained: TrainedRun, tmp_path: Path) -> None:
     found = align_links(tmp_path, *pairs)
-    weights = compute_pair_weights(
-        load_translator(trained), trained.text.source[:2], trained.text.target[:2], "predicted"
+    weights = compute_word_alignments(
+        load_translator(trained), trained.text.source[:2], trained.text.target[:2], position="predicted"
     )
     assert [found[0], found[2]] == [extract_argmax_links(each) for each in weights]
     more = align_links(tmp_path, *pairs, "extract=threshold", "extract.threshold=0.05")
@@ -235,3 +238,38 @@ def test_chunks_hold_as_many_weights_as_are_bounded(monkeypatch: pytest.MonkeyPa
     parts = list(align.split_pairs([0, 0, 0, 0, 9, 3, 1], [0, 0, 0, 0, 9, 3, 0]))
     assert parts == [slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 7)]
     assert list(align.split_pairs([], [])) == []
+
+
+@pytest.mark.parametrize("method", ["gradient", "erase_input", "erase_memory"])
+def test_links_by_importance_are_its_largest_shares(
+    pairs: tuple[str, ...], trained: TrainedRun, tmp_path: Path, method: Any
+) -> None:
+    found = align_links(tmp_path, *pairs, f"method={method}", f"heatmaps.folder={tmp_path / 'pictures'}")
+    texts = trained.text.source[:2], trained.text.target[:2]
+    shares = compute_word_importances(load_translator(trained), *texts, method)
+    assert [found[0], found[2]] == [extract_argmax_links(each) for each in shares]
+    assert all(np.allclose(each.sum(-1)[each.any(-1)], 1.0) for each in shares)
+    assert (found[1], found[3], found[4]) == (set(), set(), set())
+    assert (tmp_path / "pictures" / "001.png").exists()
+
+
+def test_the_signature_names_a_method_that_is_not_attention() -> None:
+    checked = check(
+        compose_command("align", "model=run", "source=a", "target=b", "method=gradient", "copies=10"), SCHEMA
+    )
+    del checked["extract"]
+    settings = build(AlignSettings, checked, extract=Threshold(threshold=0.5))
+    assert settings.format_signature() == "method:gradient|copies:10|position:predicted|extract:threshold:0.5"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["method=erase_input", "position=read"], r"position=read reads .* method=erase_input"),
+        (["method=erase_memory", "copies=3"], r"copies=3 with method=erase_memory"),
+        (["copies=-1", "method=gradient"], r"got copies=-1"),
+    ],
+)
+def test_settings_of_another_method_are_refused(words: list[str], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        run_task(compose_command("align", "model=run", "source=a", "target=b", *words))

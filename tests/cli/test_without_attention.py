@@ -83,3 +83,12 @@ def test_it_cannot_align_in_either_direction(plain: RunResult, trained: TrainedR
         with pytest.raises(ModelError, match="without attention"):
             align.run_task(compose_command("align", *models, *texts))
     assert list(source.parent.iterdir()) == [source]
+
+
+def test_it_aligns_by_what_needs_no_attention(plain: RunResult, source: Path) -> None:
+    texts = [f"model={plain.folder}", f"source={source}", f"target={source}", f"output={source.parent}/links.txt"]
+    for method in ("gradient", "erase_input"):
+        align.run_task(compose_command("align", *texts, f"method={method}"))
+        assert len(read_lines(source.parent / "links.txt")) == 3
+    with pytest.raises(ModelError, match="method=gradient or method=erase_input"):
+        align.run_task(compose_command("align", *texts, "method=erase_memory"))

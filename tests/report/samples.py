@@ -45,6 +45,22 @@ def probes(*, steps: int, seed: int, sentences: int = 3) -> list[dict[str, Any]]
     return found
 
 
+MAPS = ("attention", "gradient", "erase_input", "erase_memory")
+
+
+def explanations(*, seed: int) -> list[dict[str, Any]]:
+    """Translations with four maps each."""
+    found = []
+    for number, source in enumerate(SOURCES):
+        target = ["a", *["word"] * seed, HOSTILE, "</s>"]
+        maps = {
+            name: weights(len(target), len(source), seed=seed + place, sharpness=2.0 * place)
+            for place, name in enumerate(MAPS, start=10 * number)
+        }
+        found.append({"source": list(source), "target": target, "maps": maps})
+    return found
+
+
 def metrics(*, steps: int, seed: int) -> list[dict[str, Any]]:
     """Rows of a run with as many validations."""
     rows: list[dict[str, Any]] = []
@@ -74,6 +90,7 @@ def run(*, seed: int, steps: int = 4, sentences: int = 3, shift: float = 0.0) ->
         "seed": seed,
         "metrics": metrics(steps=steps, seed=seed),
         "probes": probes(steps=steps, seed=seed, sentences=sentences),
+        "explanations": explanations(seed=seed),
         "values": {"BLEU": 30.0 + seed + shift, "parameters": 1e6 + 1e5 * shift, "minutes": 2.0 + seed},
         "lengths": [
             {"from": 1, "to": 5, "sentences": 7, "bleu": 40.0 + shift},
@@ -106,6 +123,11 @@ def report(*variants: str, seeds: int = 1, **shape: int) -> dict[str, Any]:
             "columns": [{"head": "BLEU", "note": "mean"}, {"head": "p"}],
             "rows": [{"label": label, "cells": cells} for label in labels],
             "notes": ["a note"],
+        },
+        "faithfulness": {
+            "columns": [{"head": "flips", "note": "share"}],
+            "rows": [{"label": label, "cells": [{"text": "0.670"}]} for label in labels],
+            "notes": ["flips: a share."],
         },
         "pairs": {"labels": labels, "rows": matrix(size), "note": "the row less the column"} if size > 2 else None,
         "signatures": [("BLEU", "nrefs:1|case:mixed")],

@@ -405,3 +405,16 @@ def test_a_run_that_has_just_begun_has_a_page(browser: Any, tmp_path: Path) -> N
     assert complaints == []
     assert page.locator("main > section:visible h2").all_inner_texts() == ["Scores", "Commands"]
     page.close()
+
+
+def test_the_pictures_of_an_explanation_are_switched_one_by_one(browser: Any, tmp_path: Path) -> None:
+    visit = Visit(browser, tmp_path / "page.html", RUN)
+    pictures = visit.page.locator("#faithfulness .panel")
+    assert pictures.count() == 3
+    cells = [pictures.nth(place).locator("td[data-row]") for place in range(3)]
+    before = [each.evaluate_all(LIGHTNESS) for each in cells]
+    assert before[0] != before[1]
+    pictures.nth(1).locator("select").select_option("attention")
+    after = [each.evaluate_all(LIGHTNESS) for each in cells]
+    assert after[1] == before[0] == after[0]
+    assert after[2] == before[2]

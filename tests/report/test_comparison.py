@@ -19,6 +19,7 @@ from nmt.report.comparison import (
     format_markdown,
     format_text,
 )
+from nmt.report.latex import format_latex
 from nmt.report.significance_table import Significance, VariantPair, build_matrix
 
 COMMAND = "nmt-compare attention=dot,additive seeds=3"
@@ -310,3 +311,25 @@ def test_markdown_is_one_table_with_bars_in_cells_escaped() -> None:
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
     assert re.fullmatch(r"\| :--\s*(\|\s*--: )+\|", lines[1])
     assert "a\\|b" in lines[2]
+
+
+def test_faithfulness_is_a_table_of_its_own_with_means_over_seeds() -> None:
+    measured = [
+        run(seed, 20.0, **{"faithfulness.flips": 0.5 + seed / 10, "faithfulness.permuted_1": 0.25}) for seed in (1, 2)
+    ]
+    shown = compared(VariantScores("x", measured), FIRST)
+    text = format_text(shown)
+    assert re.search(r"^ *faithfulness +flips *$", text, re.MULTILINE)
+    assert re.search(r"^ *x +0\.650 ± 0\.071 *$", text, re.MULTILINE)
+    assert "flips, share of target pieces" in text
+    first, other = json.loads(format_json(shown))["variants"]
+    assert first["mean"]["faithfulness_flips"] == pytest.approx(0.65)
+    assert first["mean"]["faithfulness_permuted_1"] == 0.25
+    assert first["std"]["faithfulness_permuted_1"] == 0.0
+    assert other["mean"]["faithfulness_flips"] is None
+    rows = list(csv.DictReader(io.StringIO(format_csv(shown))))
+    assert float(rows[0]["faithfulness_flips_mean"]) == pytest.approx(0.65)
+    assert rows[1]["faithfulness_flips_mean"] == ""
+    assert "tab:faithfulness" in format_latex(shown)
+    for none in (format_text(BOTH), format_latex(BOTH)):
+        assert "faithfulness" not in none

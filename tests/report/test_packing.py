@@ -6,9 +6,10 @@ import math
 import zlib
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nmt.report.packing import pack_probes, thin
+from nmt.report.packing import pack_explanations, pack_probes, thin
 from tests.report import samples
 
 
@@ -59,3 +60,19 @@ def test_a_budget_leaves_out_checkpoints_but_never_the_first_or_the_last(share: 
             assert steps == thin([100 * step for step in range(1, 10)], every)
             assert (steps[0], steps[-1]) == (100, 900)
     assert sum(len(film["data"]) for film in films) <= share * whole or every == 16
+
+
+def test_explanations_keep_every_map_to_two_digits() -> None:
+    records = samples.explanations(seed=3)
+    for record, packed in zip(records, pack_explanations(records), strict=True):
+        assert (packed["source"], packed["target"]) == (record["source"], record["target"])
+        assert packed["maps"].keys() == record["maps"].keys()
+        for name, digits in packed["maps"].items():
+            shown = np.frombuffer(bytes.fromhex(digits), np.uint8) / 255
+            assert np.allclose(shown, np.ravel(record["maps"][name]), atol=1 / 500)
+
+
+def test_explanations_with_words_that_are_missing_are_refused() -> None:
+    record = {"source": ["a", "</s>"], "target": ["b"], "maps": {"attention": [[0.5, 0.25, 0.25]]}}
+    with pytest.raises(ValueError, match="as many rows and columns"):
+        pack_explanations([record])
