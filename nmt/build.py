@@ -23,6 +23,7 @@ from nmt.data.hub import Hub
 from nmt.data.own_model import read_pretrained
 from nmt.data.prepare import Filters
 from nmt.data.synthetic import Grammar
+from nmt.data.tasks import TASKS
 from nmt.data.tokenizer import TOKENIZERS, SentencePieceTrainer
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
@@ -57,7 +58,7 @@ from nmt.translation.shortlist import SHORTLISTS
 NONE = "none"
 """The score of a model without attention."""
 
-DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar})
+DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, **TASKS})
 TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)

@@ -70,7 +70,7 @@ class Validator:
         hypotheses = [translation.text for translation in translations]
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": perplexity(nll)}
-        values |= {name: score.value for name, score in scores.items()}
+        values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
         if not self.translator.model.has_attention:
             return ValidationResult(values, scores, hypotheses, [])
         attention = compute_forced_attention(self.translator, source, target)
@@ -111,6 +111,12 @@ class Validator:
             total += loss.nll.cpu().double()
             words += len(loss.word_nll)
         return float(total) / words
+
+
+def compute_exact(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """The share of hypotheses that have the words of their reference, in percent."""
+    same = sum(a.split() == b.split() for a, b in zip(hypotheses, references, strict=True))
+    return 100 * same / max(len(references), 1)
 
 
 def perplexity(nll: float) -> float:

@@ -8,7 +8,7 @@ from nmt.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
 CompileMode = Literal["off", "inductor", "cuda_graphs"]
-Metric = Literal["bleu", "chrf", "loss", "perplexity"]
+Metric = Literal["bleu", "chrf", "exact", "loss", "perplexity"]
 
 
 @dataclass(frozen=True, kw_only=True)

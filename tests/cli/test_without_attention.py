@@ -41,7 +41,13 @@ def test_a_run_has_scores_and_a_report_and_no_measures_of_attention(plain: RunRe
     assert plain.alignment == {}
     best = plain.folder / "checkpoints" / "best"
     assert not (best / "alignments").exists()
-    assert json.loads((best / "validation.json").read_text())["values"].keys() == {"loss", "perplexity", "bleu", "chrf"}
+    assert json.loads((best / "validation.json").read_text())["values"].keys() == {
+        "loss",
+        "perplexity",
+        "bleu",
+        "chrf",
+        "exact",
+    }
     told = [row for row in read_rows(plain.folder / "metrics.jsonl") if row["kind"] == "validation"]
     assert told
     assert not any(name.startswith("attention") or name == "aer" for row in told for name in row)

@@ -21,7 +21,7 @@ STEP_LIMIT = Stop(steps=7)
 
 def make_report(value: float, loss: float | None = None) -> ValidationResult:
     """As if every metric were `value`, but for a loss of its own if one is given."""
-    values = dict.fromkeys(("bleu", "chrf", "loss", "perplexity"), value)
+    values = dict.fromkeys(("bleu", "chrf", "exact", "loss", "perplexity"), value)
     return ValidationResult(values if loss is None else values | {"loss": loss}, {}, [], [])
 
 

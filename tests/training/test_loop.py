@@ -65,7 +65,7 @@ def test_a_finished_run_does_nothing_more(tmp_path: Path, monkeypatch: pytest.Mo
     assert (trial.validation_steps, trial.saves) == ([2], [(2, True)])
 
 
-@pytest.mark.parametrize("metric", ["bleu", "chrf", "loss", "perplexity"])
+@pytest.mark.parametrize("metric", ["bleu", "chrf", "exact", "loss", "perplexity"])
 def test_the_best_is_that_of_the_metric(tmp_path: Path, metric: Metric) -> None:
     values = [2.0, 5.0, 1.0, 4.0]
     rhythm = Validation(every_steps=1, metric=metric)
