@@ -20,7 +20,7 @@ from nmt.composition.help import read_comments, walk_settings  # noqa: E402
 CONFIGS = ROOT / "configs"
 PAGE = ROOT / "docs" / "reference" / "settings.md"
 
-COMMANDS = ("train", "translate", "evaluate", "align", "score", "compare", "shortlist")
+COMMANDS = ("train", "translate", "evaluate", "align", "score", "compare", "shortlist", "explain")
 """In the order in which a newcomer meets them."""
 
 SECTION = object()

@@ -15,7 +15,7 @@ FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PA
 
 PACKAGES = (
     *("cli", "api", "comparison", "composition", "inference", "runs", "model_folder", "attention_layer", "build"),
-    *("training", "report"),
+    *("training", "explanation", "report"),
     *("evaluation", "translation", "search", "model", "attention", "kernels", "data", "storage", "arguments", "config"),
 )
 """Each may import those that stand after it, but for EXCEPT."""

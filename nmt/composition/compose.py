@@ -68,10 +68,18 @@ def compose_comparison(words: Sequence[str], aliases: Mapping[str, str]) -> dict
 
     aliases: how words begin, and how Hydra has that.
     """
+    return compose_command("compare", words, aliases)
+
+
+def compose_command(command: str, words: Sequence[str], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of a command for words as its command line has them, unchecked. Raises ConfigError.
+
+    aliases: how words begin, and how Hydra has that.
+    """
     check_words(words)
     expanded = [expand_alias(word, aliases) for word in words]
-    with explain_errors("compare", expanded):
-        plain: Any = OmegaConf.to_container(compose("compare", expanded), resolve=True, throw_on_missing=False)
+    with explain_errors(command, expanded):
+        plain: Any = OmegaConf.to_container(compose(command, expanded), resolve=True, throw_on_missing=False)
         return dict(plain)
 
 

@@ -18,6 +18,7 @@ from nmt.evaluation.measures import Disagreement, compute_disagreement
 from nmt.evaluation.significance import run_paired_bootstrap
 from nmt.report.about import format_now
 from nmt.report.comparison import Comparison, RunScores, VariantScores, convert_buckets, list_notes, list_signatures
+from nmt.report.explanation import Explanation
 from nmt.report.html import render_page
 from nmt.report.score_table import build_faithfulness_table, build_pair_table, build_score_table
 from nmt.report.significance_table import DECIDING_TEST
@@ -55,12 +56,18 @@ def write_run(
     alignment: Mapping[str, float],
     reason: str | None = None,
     faithfulness: Mapping[str, float] = MappingProxyType({}),
+    explanation: Explanation | None = None,
 ) -> None:
     """The report of a run and its figures, as `write` does; `scores` and `alignment` are those of the test set,
-    `reason` is why training ended, `faithfulness` are measures of the validation set."""
+    `reason` is why training ended, `faithfulness` are measures of the validation set, and `explanation` is that of one
+    word."""
     best = folder / run_folder.CHECKPOINTS / "best"
-    report = partial(build_run_report, folder, scores, alignment, reason, faithfulness)
-    write(folder, report, lambda: render_for_papers(best))
+
+    def read_report() -> Mapping[str, Any]:
+        report = build_run_report(folder, scores, alignment, reason, faithfulness)
+        return {**report, "explanation": explanation}
+
+    write(folder, read_report, lambda: render_for_papers(best))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:

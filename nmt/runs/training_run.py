@@ -37,6 +37,7 @@ from nmt.kernels import process_setup
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runs import run_folder
 from nmt.runs.earlier import keep_choices
+from nmt.runs.explained import explain_probe
 from nmt.runs.fingerprint import (
     DATA,
     check_same_text,
@@ -229,7 +230,8 @@ class TrainingRun:
         found, alignment, speed = self.test()
         faithfulness = self.explain()
         run_folder.record_costs(self.folder, memory_mib=measure_peak_memory(), sentences_per_second=speed)
-        write_run(self.folder, found, alignment, reason, faithfulness)
+        explanation = explain_probe(self.validator)
+        write_run(self.folder, found, alignment, reason, faithfulness, explanation)
         # Last, because it says that the run is finished.
         scores = {"reason": reason, "test": found, "alignment": alignment, "divergence": self.divergence}
         scores |= {"faithfulness": faithfulness} if faithfulness else {}

@@ -1,0 +1,172 @@
+"""What a trained model computes where it translates: its attention is asked again, its parts apart."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from nmt.attention.scored import ScoredAttention
+from nmt.data.tokenizer import Tokenizers
+from nmt.errors import ConfigError, ModelError
+from nmt.explanation.explain import check_place, explain
+from nmt.explanation.look import Question, look_at_all
+from nmt.explanation.scene import Scene
+from nmt.kernels.switch import KERNELS, disable_kernels
+from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
+from nmt.model.encoders.transformer import EncoderLayer, TransformerEncoder
+from nmt.model.seq2seq import Seq2Seq
+from nmt.report.explanation import Explanation, shorten_explanation
+from nmt.special_tokens import BOS, EOS
+from nmt.trees import tree_map
+
+Kind = Literal["source", "decoder", "encoder"]
+"""source: from the translation to the source. decoder, encoder: between the words of one of a Transformer's sides."""
+
+BOS_WORD, EOS_WORD = "<s>", "</s>"
+
+
+class Translated(NamedTuple):
+    """A source and its translation as pieces, neither with EOS, and the text of the translation."""
+
+    source: Sequence[int]
+    target: Sequence[int]
+    text: str
+
+
+class Choice(NamedTuple):
+    """What is explained. query: the decoder step from 0, or its piece; of the encoder, a source position. layer: from
+    0; None for the one whose alignment is shown. head: from 0."""
+
+    query: int | str
+    head: int = 0
+    layer: int | None = None
+    kind: Kind = "source"
+
+
+@torch.inference_mode()
+def explain_translation(
+    model: Seq2Seq, tokenizers: Tokenizers, translated: Translated, choice: Choice, *, max_columns: int = 8
+) -> Explanation:
+    """One step of a model that is made to produce its translation. All is computed without fast kernels.
+
+    Raises ModelError where the model has no such attention, and ConfigError for a position, head or layer that is not
+    there.
+    """
+    attention, layer = find_attention(model, choice)
+    source = [*tokenizers.source.convert_ids_to_pieces(translated.source), EOS_WORD]
+    target = [*tokenizers.target.convert_ids_to_pieces(translated.target), EOS_WORD]
+    asks = source if choice.kind == "encoder" else target
+    read = [BOS_WORD, *target[:-1]] if choice.kind == "decoder" else source
+    query = find_query(choice.query, asks)
+    check_place("head", choice.head, attention.heads)
+    with disable_kernels(*KERNELS), record_questions(attention) as questions:
+        force(model, translated)
+        seen = look_at_all(attention, questions)
+    scene = Scene(
+        attention=attention,
+        look=seen,
+        head=choice.head,
+        source=read,
+        target=asks,
+        query=query,
+        max_columns=max_columns,
+    )
+    facts = [
+        ("word", asks[query]),
+        ("position", f"{query} of 0 to {len(asks) - 1}"),
+        *([("layer", f"{layer} of 0 to {count_layers(model, choice.kind) - 1}")] if layer is not None else []),
+        ("head", f"{choice.head} of 0 to {attention.heads - 1}"),
+    ]
+    found = explain(scene, title=TITLES[choice.kind], facts=facts, translation=translated.text)
+    return shorten_explanation(found)
+
+
+TITLES: dict[Kind, str] = {
+    "source": "Attention to the source, number by number",
+    "decoder": "Attention to the words before, number by number",
+    "encoder": "Attention between source words, number by number",
+}
+
+
+def force(model: Seq2Seq, translated: Translated) -> None:
+    """Has the model produce a translation, position by position."""
+    source = torch.tensor([[*translated.source, EOS]], device=model.device)
+    target_input = torch.tensor([[BOS, *translated.target]], device=model.device)
+    model(source, torch.tensor([source.shape[1]], device=model.device), target_input)
+
+
+def find_query(wanted: int | str, pieces: Sequence[str]) -> int:
+    """The position that is meant: a number, or the first piece that is, or begins, this word. Raises ConfigError."""
+    if isinstance(wanted, int):
+        check_place("position", wanted, len(pieces))
+        return wanted
+    for candidate in (wanted, f"▁{wanted}"):
+        if candidate in pieces:
+            return pieces.index(candidate)
+    begun = [place for place, piece in enumerate(pieces) if len(piece) > 1 and f"▁{wanted}".startswith(piece)]
+    if begun:
+        return begun[-1]
+    listed = ", ".join(f"{place} {piece}" for place, piece in enumerate(pieces))
+    raise ConfigError(f"position={wanted} is no piece of these, nor a number of one: {listed}.")
+
+
+# Where attention is -----------------------------------------------------------------------------------------------
+
+
+def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int | None]:
+    """The attention that is meant, and its layer where there are several. Raises ModelError and ConfigError."""
+    if choice.kind == "source" and not model.has_attention:
+        raise ModelError("This model has no attention (attention=none), so there is nothing to explain.")
+    layers = count_layers(model, choice.kind)
+    if not layers:
+        if choice.kind != "source":
+            raise ModelError(
+                f"kind={choice.kind} explains attention between the words of a Transformer, and the {choice.kind} of "
+                "this model is none. Leave kind= out."
+            )
+        if choice.layer not in (None, 0):
+            raise ConfigError(f"layer={choice.layer} is not there: this decoder has one attention. Leave layer= out.")
+        return check_scored(model.decoder.attention), None
+    shown = model.decoder.aligned_layer if isinstance(model.decoder, TransformerDecoder) else layers - 1
+    layer = choice.layer if choice.layer is not None else shown if choice.kind != "encoder" else layers - 1
+    check_place("layer", layer, layers)
+    if choice.kind == "encoder":
+        assert isinstance(model.encoder, TransformerEncoder)
+        block = model.encoder.layers[layer]
+        assert isinstance(block, EncoderLayer)
+        return check_scored(block.attention), layer
+    assert isinstance(model.decoder, TransformerDecoder)
+    decoder_layer: DecoderLayer = model.decoder.get_layer(layer)
+    attention = decoder_layer.attention if choice.kind == "source" else decoder_layer.self_attention
+    return check_scored(attention), layer
+
+
+def count_layers(model: Seq2Seq, kind: Kind) -> int:
+    """The layers of a Transformer's side that have such an attention; 0 where it is no Transformer's."""
+    side = model.encoder if kind == "encoder" else model.decoder
+    return len(side.layers) if isinstance(side, TransformerEncoder | TransformerDecoder) else 0
+
+
+def check_scored(attention: nn.Module) -> ScoredAttention:
+    """The attention, where it has parts. Raises ModelError."""
+    if not isinstance(attention, ScoredAttention):
+        raise ModelError(f"{type(attention).__name__} has no parts that could be explained.")
+    return attention
+
+
+@contextmanager
+def record_questions(attention: ScoredAttention) -> Iterator[list[Question]]:
+    """Inside, the list fills with what the attention is asked."""
+    questions: list[Question] = []
+
+    def record(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        question = Question(*arguments, **{key: value for key, value in named.items() if key in Question._fields})
+        questions.append(tree_map(question, torch.clone))
+
+    handle = attention.register_forward_pre_hook(record, with_kwargs=True)
+    try:
+        yield questions
+    finally:
+        handle.remove()
