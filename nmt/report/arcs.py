@@ -16,8 +16,8 @@ SIDE, BETWEEN = 112, 126
 MAX_CHARACTERS = 13
 """Of a word; what is longer is cut."""
 
-MIN_WEIGHT = 0.05
-"""Less is not drawn."""
+MIN_LIT, MIN_WEIGHT = 0.02, 0.1
+"""Less is not drawn: of the word that stands out, and of others."""
 
 WIDEST = 7.0
 """Pixels of a line with weight 1."""
@@ -35,9 +35,9 @@ def draw_arcs(
         )
         for t in sorted(range(len(target)), key=lambda t: t == query)  # the one that stands out lies above the others
         for s in range(len(source))
-        if weights[t, s] >= MIN_WEIGHT
+        if weights[t, s] >= (MIN_LIT if t == query else MIN_WEIGHT)
     ]
-    looked = {s for s in range(len(source)) if weights[query, s] >= MIN_WEIGHT}
+    looked = {s for s in range(len(source)) if weights[query, s] >= MIN_LIT}
     words = [draw_word(word, SIDE - 8, find_height(s, len(source), size), "end", s in looked)
              for s, word in enumerate(source)]  # fmt: skip
     words += [draw_word(word, SIDE + BETWEEN + 8, find_height(t, len(target), size), "start", t == query)
@@ -56,8 +56,8 @@ def find_height(place: int, count: int, size: int) -> float:
 
 def draw_line(weight: float, left: float, right: float, is_lit: bool) -> str:
     """The line of one weight."""
-    bend = BETWEEN / 2
-    path = f"M{SIDE} {left:g}C{SIDE + bend:g} {left:g} {SIDE + bend:g} {right:g} {SIDE + BETWEEN} {right:g}"
+    middle, end = SIDE + BETWEEN // 2, SIDE + BETWEEN
+    path = f"M{SIDE} {left:.0f}C{middle} {left:.0f} {middle} {right:.0f} {end} {right:.0f}"
     share = min(max(weight, 0.0), 1.0)
     kind = ' class="lit"' if is_lit else ""
     return f'<path{kind} d="{path}" stroke-width="{WIDEST * share:.1f}"/>'

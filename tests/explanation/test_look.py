@@ -1,0 +1,36 @@
+"""The parts of an attention called apart give what the attention gives."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from nmt.attention.scored import ScoredAttention
+from nmt.attention.selection import SELECTIONS
+from nmt.explanation.look import ask, look_at_all
+from tests.attention.test_past import STEPWISE
+from tests.builders import MEMORY_SIZE, PAIRWISE_MIXES, Mix, build_attention, cover_pairs, draw_normal, make_mask
+
+MIXES = [
+    *PAIRWISE_MIXES,
+    *(STEPWISE[index] for index in cover_pairs(STEPWISE)),
+    *(mix._replace(selection=selection) for mix in PAIRWISE_MIXES[:2] for selection in SELECTIONS),
+]
+SOURCE, TARGET, PADDING = 7, 5, 2
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_the_parts_give_what_the_whole_gives(mix: Mix) -> None:
+    attention, query_size = build_attention(mix)
+    assert isinstance(attention, ScoredAttention)
+    attention.eval()
+    states, queries = draw_normal(1, SOURCE + PADDING, MEMORY_SIZE), draw_normal(1, TARGET, query_size, seed=1)
+    memory = attention.remember(states, make_mask([SOURCE, SOURCE + PADDING])[:1])
+    with torch.inference_mode():
+        questions = ask(attention, queries, memory)
+        steps = [attention(*question, keep_weights=True) for question in questions]
+        seen = look_at_all(attention, questions)
+    assert_close(seen.weights, torch.cat([step.weights for step in steps], 2)[0])
+    contexts = torch.cat([step.context for step in steps], 1)[0]
+    assert_close(seen.context.transpose(0, 1).flatten(1), contexts)
+    assert not seen.weights[..., SOURCE:].any()
+    assert len(questions) == (TARGET if attention.is_stepwise else 1)
