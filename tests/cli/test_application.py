@@ -88,7 +88,8 @@ def test_the_default_config_is_complete_but_for_what_must_be_given(command: str)
 
 
 @pytest.mark.parametrize(
-    ("command", "question"), ask_in_turn("train", "translate", "evaluate", "align", "score", "compare", "shortlist")
+    ("command", "question"),
+    ask_in_turn("train", "translate", "evaluate", "align", "score", "compare", "shortlist", "explain"),
 )
 def test_a_reader_that_has_seen_enough_is_no_mistake(command: str, question: str) -> None:
     reader, writer = os.pipe()

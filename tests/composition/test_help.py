@@ -23,7 +23,9 @@ def read_listing(command: str, *words: str) -> str:
     return help.split_help(read_help(command, *words))[2]
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist"])
+@pytest.mark.parametrize(
+    "command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist", "explain"]
+)
 def test_comments_change_nothing_that_is_listed(command: str) -> None:
     done = run_process(command, "--cfg", "job")
     assert yaml.safe_load(read_listing(command)) == yaml.safe_load(done.stdout)

@@ -8,6 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nmt.attention.normalizer import Softmax
+from nmt.attention.scope import Global
+from nmt.attention.score import ScaledDot
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
 from nmt.explanation.example import QUERIES, SIZE, SOURCE, STATES, TARGET, explain_example
@@ -70,7 +73,15 @@ def test_by_fractions() -> None:
 
 def test_by_torchs_attention() -> None:
     """scaled_dot, against F.scaled_dot_product_attention with the projections that are printed."""
-    explained = explain_example(build(make_mix("scaled_dot", heads=1)), query=0, head=0, padding=1)
+    sizes = {"query_size": SIZE, "heads": 1}
+    attention = ScoredAttention(
+        score=ScaledDot(memory_size=SIZE, hidden_size=SIZE, **sizes),
+        scope=Global(**sizes),
+        normalizer=Softmax(),
+        memory_size=SIZE,
+        heads=1,
+    )
+    explained = explain_example(attention, query=0, head=0, padding=1)
     stage = {stage.name: stage for stage in explained.stages}
     q, k, v = (torch.from_numpy(stage[name].values).unsqueeze(0) for name in ("projected query", "keys", "memory"))
     mask = torch.from_numpy(stage["mask"].values)

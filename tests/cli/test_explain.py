@@ -1,0 +1,115 @@
+"""nmt-explain: the example, a trained model, two side by side, and what is wrong with what was asked."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.cli import explain
+from nmt.kernels.switch import preserve_kernels
+from tests.explanation.printed import read_stages
+from tests.trained import TrainedRun
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], handlers: None, tmp_path: Path) -> "Call":
+    monkeypatch.chdir(tmp_path)
+    return Call(monkeypatch, capsys)
+
+
+class Call:
+    """The command in this process; it returns its status, what it printed, and what it complained of."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str, text: str = "") -> tuple[object, str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["nmt-explain", *words])
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        status: object = 0
+        try:
+            with preserve_kernels():
+                explain.main()
+        except SystemExit as exit:
+            status = exit.code
+        printed = self.capsys.readouterr()
+        return status or 0, printed.out, printed.err
+
+
+def test_the_example_is_printed_and_its_page_is_written(call: Call, tmp_path: Path) -> None:
+    status, out, err = call("attention/score=additive", "attention.heads=2", "position=schläft", "output=page.html")
+    assert (status, err) == (0, "")
+    assert "additive" in out
+    assert "   > schläft" in out
+    assert read_stages(out.split("\n"))["Weights w"].shape == (3, 4)
+    assert "tanh(W q[t] + k[s])" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_an_axis_is_changed_and_both_are_shown(call: Call, tmp_path: Path) -> None:
+    words = ("attention=luong_dot", "compare=attention/normalizer=sparsemax", "output=page.html")
+    status, out, err = call(*words)
+    assert (status, err) == (0, "")
+    assert "What changed with attention/normalizer=sparsemax" in out
+    assert "softmax -> sparsemax" in out
+    assert "softmax → sparsemax" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_word_of_a_translation_is_explained_whatever_kernels_translate(trained: TrainedRun, call: Call) -> None:
+    line, word = trained.text.source[1] + "\n", trained.text.target[1].split()[0]
+    shown = [
+        call(f"model={trained.folder}", f"position={position}", "line=2", f"kernels={kernels}", text=f"x\n{line}")
+        for position, kernels in ((0, "auto"), (0, "reference"), (word, "auto"))
+    ]
+    assert shown[0][::2] == (0, "")
+    assert shown[0] == shown[1]
+    assert "Positions\n    0  ▁" in shown[0][1]
+    assert shown[2][0] == 0
+
+
+def test_two_words_of_one_line_of_a_pipe_are_compared(trained: TrainedRun, call: Call) -> None:
+    line = trained.text.source[1] + "\n"
+    status, out, _ = call(f"model={trained.folder}", "position=0", "compare=position=1", text=line)
+    assert status == 0
+    assert "What changed with position=1" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["attention=none"], "there is nothing to explain"),
+        (["position=9"], "position must be from 0 to 2"),
+        (["position=Katze"], "is no piece of these"),
+        (["head=1"], "head must be from 0 to 0"),
+        (["layer=1"], "says what of a model is explained"),
+        (["output=page.txt"], "must end in .html"),
+        (["digits=0"], "digits must be from 1 to 10"),
+        (["padding=-1"], "padding must be from 0"),
+        (["compare=sparsemax"], "changes nothing that could be compared"),
+        (["compare=attention/normalizer=nonesuch"], "nonesuch"),
+        (["attention.heads=3"], "share"),
+        (["model=nowhere", "attention=luong_dot"], "a model has its own attention"),
+        (["model=nowhere"], "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_said_with_status_2(words: list[str], problem: str, call: Call) -> None:
+    status, out, err = call(*words, text="a\n")
+    assert (status, out) == (2, "")
+    assert problem in err
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "problem"),
+    [
+        (["line=2"], "a\n", "has 1 lines"),
+        ([], "  \n", "is blank"),
+        (["max_source=2"], "a b c d e f\n", "more than 2 pieces"),
+        (["kind=encoder"], "a\n", "the encoder of this model is none"),
+    ],
+)
+def test_what_cannot_be_explained_of_a_model_is_said(
+    words: list[str], text: str, problem: str, trained: TrainedRun, call: Call
+) -> None:
+    status, _, err = call(f"model={trained.folder}", *words, text=text)
+    assert status == 2
+    assert problem in err
