@@ -1,6 +1,5 @@
 """nmt-explain: the example, a trained model, two side by side, and what is wrong with what was asked."""
 
-import io
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from nmt.cli import explain
 from nmt.kernels.switch import preserve_kernels
+from tests.commands import write_lines
 from tests.explanation.printed import read_stages
 from tests.trained import TrainedRun
 
@@ -15,18 +15,19 @@ from tests.trained import TrainedRun
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], handlers: None, tmp_path: Path) -> "Call":
     monkeypatch.chdir(tmp_path)
-    return Call(monkeypatch, capsys)
+    return Call(monkeypatch, capsys, tmp_path)
 
 
 class Call:
     """The command in this process; it returns its status, what it printed, and what it complained of."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        self.monkeypatch, self.capsys, self.folder = monkeypatch, capsys, folder
 
     def __call__(self, *words: str, text: str = "") -> tuple[object, str, str]:
         self.monkeypatch.setattr(sys, "argv", ["nmt-explain", *words])
-        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        write_lines(self.folder / "stdin", *text.split("\n")[:-1])
+        self.monkeypatch.setattr(sys, "stdin", (self.folder / "stdin").open())
         status: object = 0
         try:
             with preserve_kernels():
@@ -56,15 +57,16 @@ def test_an_axis_is_changed_and_both_are_shown(call: Call, tmp_path: Path) -> No
 
 
 def test_a_word_of_a_translation_is_explained_whatever_kernels_translate(trained: TrainedRun, call: Call) -> None:
-    line, word = trained.text.source[1] + "\n", trained.text.target[1].split()[0]
+    text = f"x\n{trained.text.source[1]}\n"
     shown = [
-        call(f"model={trained.folder}", f"position={position}", "line=2", f"kernels={kernels}", text=f"x\n{line}")
-        for position, kernels in ((0, "auto"), (0, "reference"), (word, "auto"))
+        call(f"model={trained.folder}", "position=0", "line=2", f"kernels={kernels}", text=text)
+        for kernels in ("auto", "reference")
     ]
     assert shown[0][::2] == (0, "")
     assert shown[0] == shown[1]
-    assert "Positions\n    0  ▁" in shown[0][1]
-    assert shown[2][0] == 0
+    lines = shown[0][1].split("\n")
+    piece = lines[lines.index("Positions") + 1].split()[1]
+    assert call(f"model={trained.folder}", f"position={piece}", "line=2", text=text) == shown[0]
 
 
 def test_two_words_of_one_line_of_a_pipe_are_compared(trained: TrainedRun, call: Call) -> None:

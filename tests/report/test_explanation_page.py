@@ -50,7 +50,7 @@ class Reader(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] == "td":
+        if self.tags and self.tags[-1][0] == "td" and data.strip():
             self.cells.append((self.tags[-1][1].get("class") or "", data))
 
 

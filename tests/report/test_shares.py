@@ -26,7 +26,7 @@ def test_what_sums_to_less_keeps_its_rounded_sum(parts: list[int], total: float)
 
 
 def test_the_largest_remainders_are_rounded_up() -> None:
-    assert round_shares(np.array([0.336, 0.337, 0.327]), 2).tolist() == [0.34, 0.34, 0.32]
+    assert round_shares(np.array([0.336, 0.337, 0.327]), 2).tolist() == [0.33, 0.34, 0.33]
     assert round_shares(np.array([1 / 3, 1 / 3, 1 / 3]), 2).tolist() == [0.34, 0.33, 0.33]
 
 
