@@ -8,7 +8,7 @@ from torch import nn
 
 from nmt.attention.history import HISTORIES
 from nmt.attention.normalizer import NORMALIZERS
-from nmt.attention.scope import SCOPES
+from nmt.attention.scope import SCOPES, CausalWithin, Global
 from nmt.attention.score import SCORES
 from nmt.attention.scored import ScoredAttention
 from nmt.attention.selection import SELECTIONS
@@ -75,10 +75,17 @@ def describe_axes(attention: ScoredAttention) -> list[Axis]:
     axes = []
     for axis, table in TABLES.items():
         part = getattr(attention, axis)
-        name = next((name for name, cls in table.items() if cls is type(part)), type(part).__name__)
-        settings = ", ".join(f"{key}={value}" for key, value in list_settings(part).items())
-        axes.append(Axis(axis, f"{name} ({settings})" if settings else name, describe(part)))
+        axes.append(Axis(axis, name_part(part, table), describe(part)))
     return [*axes, Axis("heads", str(attention.heads), "each with its part of queries, keys and values")]
+
+
+def name_part(part: nn.Module, table: Mapping[str, Any]) -> str:
+    """The name of a part in its table, with its settings."""
+    if isinstance(part, CausalWithin):
+        return "causal" if isinstance(part.scope, Global) else f"causal and {name_part(part.scope, table)}"
+    name = next((name for name, cls in table.items() if cls is type(part)), type(part).__name__)
+    settings = ", ".join(f"{key}={value}" for key, value in list_settings(part).items())
+    return f"{name} ({settings})" if settings else name
 
 
 def list_settings(part: nn.Module) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Look(NamedTuple):
     """
 
     query: Float[Tensor, "target query"]
+    positions: Int[Tensor, " target"]
     keys: Float[Tensor, "head source key"]
     values: Float[Tensor, "head source value"]
     covered: Looks | None
@@ -53,7 +54,7 @@ def look(attention: ScoredAttention, question: Question) -> Look:
     before = ScoredPast(*past) if attention.is_stepwise else ScoredPast((), ())
     heads, source = memory.keys.shape[1:3]
     features = attention.history(before.history)
-    scores = attention.score(query, memory.keys, features)
+    scores = attention.score.compare_at(query, positions, memory.keys, features)
     window = attention.scope(query, positions, memory.lengths, source)
     energies = scores + memory.bias[:, None, None, :]
     if window.bias is not None:
@@ -64,6 +65,7 @@ def look(attention: ScoredAttention, question: Question) -> Look:
     shape = (heads, query.shape[1], source)
     return Look(
         query=query[0],
+        positions=positions[0],
         keys=memory.keys[0],
         values=memory.values[0],
         covered=_find_weights(before.history, shape),
@@ -85,14 +87,14 @@ def look_at_all(attention: ScoredAttention, questions: Sequence[Question]) -> Lo
     """The looks of several questions about one memory as one, target positions in their order."""
     looks = [look(attention, question) for question in questions]
     first = looks[0]
-    fixed = {"keys", "values", "mask"}
+    fixed, axes = {"keys", "values", "mask"}, {"positions": -1, "features": 1}
     joined = {
-        name: value if name in fixed or value is None else torch.cat([getattr(each, name) for each in looks], -2)
+        name: value
+        if name in fixed or value is None
+        else torch.cat([getattr(each, name) for each in looks], axes.get(name, -2))
         for name, value in first._asdict().items()
-        if name != "features"
     }
-    features = None if first.features is None else torch.cat([each.features for each in looks], 1)  # type: ignore[misc]
-    return Look(**joined, features=features)
+    return Look(**joined)
 
 
 def ask(

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
+from nmt.attention.scope import CausalWithin, Global
 from nmt.attention.scored import ScoredAttention
 from nmt.explanation.look import Look
 from nmt.masks import NEG_INF
@@ -94,6 +95,9 @@ def to_numbers(values: Tensor) -> np.ndarray:
 
 def describe(part: nn.Module) -> str:
     """The equation of a part: the first line of its docstring, without the name of the setting."""
+    if isinstance(part, CausalWithin):
+        inner = "" if isinstance(part.scope, Global) else f"; {describe(part.scope)}"
+        return f"{describe(part.causal)}{inner}"
     first = (type(part).__doc__ or type(part).__name__).strip().split("\n\n")[0]
     line = " ".join(first.split())
     return line.split(": ", 1)[1] if "=" in line.split(": ", 1)[0] and " " not in line.split(": ", 1)[0] else line

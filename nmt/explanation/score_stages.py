@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score
+from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, Rotary, ScaledDot, Score
 from nmt.explanation.scene import Scene, describe
 from nmt.report.explanation import Stage
 
@@ -56,14 +56,15 @@ def explain_general(scene: Scene) -> list[Stage]:
 def explain_scaled_dot(scene: Scene) -> list[Stage]:
     score = scene.attention.score
     assert isinstance(score, ScaledDot)
-    query = scene.take_head(score.query(scene.look.query))
-    products = scene.look.scores[scene.head] / score.scale
+    look, is_turned = scene.look, isinstance(score, Rotary)
+    projected = score.project_query(look.query.unsqueeze(0), look.positions.unsqueeze(0))
+    sign = "R[t] W q[t]" if is_turned else "W q[t]"
     return [
         *scene.make_parameter("W", score.query.weight, "learnt"),
         *scene.make_parameter("U", score.key.weight, "learnt"),
-        scene.make_queries("projected query", "Queries Q", "W q[t]", query),
-        make_keys(scene, "k[s] = U h[s]"),
-        scene.make_look("products", "Products", f"(W q[t]) . {name_key(scene)}", products),
+        scene.make_queries("projected query", "Queries Q", sign, projected[0, scene.head] / score.scale),
+        make_keys(scene, "k[s] = R[s] U h[s]" if is_turned else "k[s] = U h[s]"),
+        scene.make_look("products", "Products", f"({sign}) . {name_key(scene)}", look.scores[scene.head] / score.scale),
     ]
 
 
@@ -144,6 +145,7 @@ SCORE_STAGES: dict[type[Score], Callable[[Scene], list[Stage]]] = {
     Dot: explain_dot,
     General: explain_general,
     ScaledDot: explain_scaled_dot,
+    Rotary: explain_scaled_dot,
     CosineScore: explain_cosine,
     Additive: explain_additive,
     Concat: explain_concat,
@@ -154,6 +156,7 @@ SCORE_STAGES: dict[type[Score], Callable[[Scene], list[Stage]]] = {
 SCORE_EQUATIONS: dict[type[Score], str] = {
     Dot: "q[t] . k[s]",
     General: "q[t] . k[s]",
+    Rotary: "products / sqrt(d), with d features a head",
     ScaledDot: "products / sqrt(d), with d features a head",
     CosineScore: "beta[t] (W q[t] / |W q[t]|) . k[s]",
     Additive: "v . tanh(W q[t] + k[s])",

@@ -15,7 +15,7 @@ from nmt.explanation.look import Question, look_at_all
 from nmt.explanation.scene import Scene
 from nmt.kernels.switch import KERNELS, disable_kernels
 from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
-from nmt.model.encoders.transformer import EncoderLayer, TransformerEncoder
+from nmt.model.encoders.transformer import EncoderLayer
 from nmt.model.seq2seq import Seq2Seq
 from nmt.report.explanation import Explanation, shorten_explanation
 from nmt.special_tokens import BOS, EOS
@@ -133,10 +133,7 @@ def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int
     layer = choice.layer if choice.layer is not None else shown if choice.kind != "encoder" else layers - 1
     check_place("layer", layer, layers)
     if choice.kind == "encoder":
-        assert isinstance(model.encoder, TransformerEncoder)
-        block = model.encoder.layers[layer]
-        assert isinstance(block, EncoderLayer)
-        return check_scored(block.attention), layer
+        return check_scored(list_encoder_layers(model)[layer].attention), layer
     assert isinstance(model.decoder, TransformerDecoder)
     decoder_layer: DecoderLayer = model.decoder.get_layer(layer)
     attention = decoder_layer.attention if choice.kind == "source" else decoder_layer.self_attention
@@ -144,9 +141,15 @@ def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int
 
 
 def count_layers(model: Seq2Seq, kind: Kind) -> int:
-    """The layers of a Transformer's side that have such an attention; 0 where it is no Transformer's."""
-    side = model.encoder if kind == "encoder" else model.decoder
-    return len(side.layers) if isinstance(side, TransformerEncoder | TransformerDecoder) else 0
+    """The layers of a side that have such an attention each; 0 where it has none, or one in all."""
+    if kind == "encoder":
+        return len(list_encoder_layers(model))
+    return len(model.decoder.layers) if isinstance(model.decoder, TransformerDecoder) else 0
+
+
+def list_encoder_layers(model: Seq2Seq) -> list[EncoderLayer]:
+    """The layers of self-attention of an encoder, the first of them first."""
+    return [module for module in model.encoder.modules() if isinstance(module, EncoderLayer)]
 
 
 def check_scored(attention: nn.Module) -> ScoredAttention:
