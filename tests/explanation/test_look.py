@@ -17,6 +17,7 @@ from tests.builders import (
     draw_normal,
     make_mask,
     make_mix,
+    mark_slow_unless,
 )
 
 MIXES = [
