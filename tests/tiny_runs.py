@@ -55,6 +55,17 @@ TRANSFORMER = (
 """All that draws random numbers while training; dropout of features is on by default."""
 
 
+OTHER_POSITIONS = (
+    *("attention=scaled_dot", "attention/score=rotary", "attention/scope=window", "attention.scope.half_width=4"),
+    *("model.encoder.positions.name=learned", "model.encoder.self_attention.score.name=rotary"),
+    *("model.encoder.self_attention.scope.name=window", "model.encoder.attention_dropout=0.2"),
+    *("model.decoder.positions.name=none", "model.decoder.self_attention.score.name=rotary"),
+    *("model.decoder.self_attention.scope.name=alibi", "model.decoder.attention_dropout=0.2"),
+    *("model.decoder.norm=post", "model.decoder.activation_dropout=0.3"),
+)
+"""Of a Transformer: whatever else tells positions apart, and draws random numbers."""
+
+
 @functools.cache
 def compose_config(*overrides: str, name: str = "train") -> dict[str, Any]:
     """The config of a command as plain values, unchecked; not to be changed."""

@@ -37,9 +37,17 @@ CASES: dict[str, tuple[str, ...]] = {
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
     "conditional": ("model/decoder=conditional", *PLATEAU, *EMA, "tokenizer=unigram", "tokenizer.sampling=0.3"),
     "transformer": (*tiny_runs.TRANSFORMER, *COSINE),
+    "rotary": (*tiny_runs.TRANSFORMER, *tiny_runs.OTHER_POSITIONS, *EMA),
     "cascade": (*tiny_runs.CASCADE, *COSINE),
 }
-STOPS = {"luong": (2, 3, 11), "bahdanau": (1, 7), "conditional": (6,), "transformer": (4,), "cascade": (5,)}
+STOPS = {
+    "luong": (2, 3, 11),
+    "bahdanau": (1, 7),
+    "conditional": (6,),
+    "transformer": (4,),
+    "rotary": (5,),
+    "cascade": (5,),
+}
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 
 

@@ -23,10 +23,14 @@ from tests import tiny_runs
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
-@pytest.fixture(scope="module", params=DECODERS)
+@pytest.fixture(scope="module", params=[*DECODERS, "rotary"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     folder = tmp_path_factory.mktemp("run") / request.param
-    decoder = tiny_runs.TRANSFORMER if request.param == "transformer" else (f"model/decoder={request.param}",)
+    others = {
+        "transformer": tiny_runs.TRANSFORMER,
+        "rotary": (*tiny_runs.TRANSFORMER, *tiny_runs.OTHER_POSITIONS),
+    }
+    decoder = others.get(request.param, (f"model/decoder={request.param}",))
     found = tiny_runs.build_run(tiny_runs.build_settings(folder, *decoder), folder)
     found.model.eval()
     return found
