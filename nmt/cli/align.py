@@ -18,7 +18,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
 from nmt.inference.pictures import HeatmapSettings, check_folder, draw_heatmaps
-from nmt.inference.streams import open_writer, read_parallel_lines
+from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import print_text
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
@@ -88,7 +88,7 @@ def main() -> None:
 
 def run_task(composed: dict[str, Any]) -> None:
     """Aligns the pairs; writes links where they are wanted, and prints scores where there is gold."""
-    checked_settings = config.check(composed, SCHEMA)
+    checked_settings = config.check(use_standard_output(composed), SCHEMA)
     settings = config.build(
         AlignSettings, checked_settings, extract=config.build_variant(EXTRACTIONS, checked_settings.pop("extract"))
     )

@@ -15,7 +15,7 @@ from nmt.data.beginnings import check_lengths
 from nmt.errors import ConfigError, DataError
 from nmt.inference.answers import to_finite
 from nmt.inference.inference import InferenceSettings, check_max_length, find_model_folders, load_all
-from nmt.inference.streams import open_writer, read_parallel_lines
+from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import cut_middle, print_text
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 def run_task(composed: dict[str, Any]) -> None:
     """Scores the pairs in their order, and prints what they come to on stderr."""
-    settings = config.build(ScoreSettings, config.check(composed, ScoreSettings))
+    settings = config.build(ScoreSettings, config.check(use_standard_output(composed), ScoreSettings))
     pairs = read_pairs(settings)
     loaded = load_all(find_model_folders(settings.model["folder"]), settings)
 

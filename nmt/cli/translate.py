@@ -23,7 +23,7 @@ from nmt.inference.parts import encode_parts, translate_sentences, warn_of_long
 from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
 from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_plain, open_resumable
 from nmt.inference.sentences import split_sentences
-from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks
+from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, use_standard_output
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.workers import ChunkFn, map_in_order
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
@@ -95,7 +95,7 @@ def main() -> None:
 
 def run_task(composed: dict[str, Any]) -> None:
     """Translates the input to the output, a chunk of lines at a time."""
-    settings = config.build(TranslateSettings, config.check(composed, TranslateSettings))
+    settings = config.build(TranslateSettings, config.check(use_standard_output(composed), TranslateSettings))
     jobs = plan_jobs(settings)
     # Asked before what takes a second to import.
     texts = [read_input(job.inputs, settings.prefix, settings.errors) for job in jobs]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nmt.data import lines
 from nmt.errors import DataError
@@ -14,6 +14,9 @@ from nmt.storage.new_files import open_replacement
 
 FIRST_CHUNK = 32
 CHUNK_CHARACTERS = 500_000
+
+STANDARD_OUTPUT = "-"
+"""What a person gives for it."""
 
 WriteFn = Callable[[Iterable[str]], None]
 """Writes lines, each with its line end, and sees to it that a reader gets them now."""
@@ -59,19 +62,24 @@ def open_writer(path: str | None) -> Iterator[WriteFn]:
         escape = partial(escape_controls, keep="\t") if sys.stdout.isatty() else str
         yield lambda text: write_lines(sys.stdout.buffer, map(escape, text))
         return
-    final = Path(path).expanduser().resolve()
+    final = Path(path).expanduser()
     with ExitStack() as stack:
         with explain_unwritable(path):
-            file = stack.enter_context(final.open("wb") if is_special(path) else open_replacement(final))
+            file = stack.enter_context(final.open("wb") if is_special(path) else open_replacement(final.resolve()))
         yield lambda text: write_lines(file, text)
         with explain_unwritable(path):
             stack.close()
 
 
 def is_special(path: str) -> bool:
-    """Whether a path is of something that is no regular file, such as a pipe or /dev/null."""
-    final = Path(path).expanduser().resolve()
+    """Whether a path is of something that is no regular file, such as a pipe, /dev/null or /dev/stdout."""
+    final = Path(path).expanduser()  # not resolved: that of a pipe behind /dev/stdout has no name
     return final.exists() and not final.is_file()
+
+
+def use_standard_output(composed: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a command, with `output=-` as what it means everywhere: standard output."""
+    return {**composed, "output": None} if composed.get("output") == STANDARD_OUTPUT else composed
 
 
 @contextmanager

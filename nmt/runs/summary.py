@@ -24,7 +24,7 @@ def find_finished_run(composed: dict[str, Any]) -> RunResult | None:
 
     data = composed.get("data")
     name = data.get("name") if isinstance(data, dict) else None
-    if name not in ("files", "synthetic") or not isinstance(composed.get("output"), str):
+    if not isinstance(name, str) or name == "hub" or not isinstance(composed.get("output"), str):
         return None  # the hub's text takes time to look at; what is wrong is said later
     folder = get_output_folder(composed)
     if (outcome := read_run_result(folder, composed)) is None:
