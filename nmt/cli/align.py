@@ -17,6 +17,7 @@ from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
+from nmt.inference.map_pictures import choose_weights, draw_all_maps
 from nmt.inference.pictures import HeatmapSettings, check_folder, draw_heatmaps
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import print_text
@@ -121,7 +122,9 @@ def run_task(composed: dict[str, Any]) -> None:
                 write(map(format_pharaoh, chunk_links))
             if gold is not None:
                 links += chunk_links
-            draw_heatmaps(settings.heatmaps, weights, source, target, gold, part.start)
+            drawn = choose_weights(settings.heatmaps, forward, weights, source, target, part.start, settings.position)
+            draw_heatmaps(settings.heatmaps, drawn, source, target, gold, part.start)
+            draw_all_maps(settings.heatmaps, forward, source[part], target[part], part.start)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
 

@@ -18,11 +18,14 @@ EOS_WORD = "</s>"
 
 @dataclass(frozen=True, kw_only=True)
 class Probes:
-    """Which validation sentences are drawn: `sentences` of them, spread over those of `shortest` to `longest` words."""
+    """Which validation sentences are drawn: `sentences` of them, spread over those of `shortest` to `longest` words.
+
+    maps: whether every layer and head is drawn too, of self-attention and of attention to the source."""
 
     sentences: int = 8
     shortest: int = 6
     longest: int = 25
+    maps: bool = False
 
     def __post_init__(self) -> None:
         if self.sentences < 0 or not 1 <= self.shortest <= self.longest:

@@ -25,6 +25,7 @@ from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
 from nmt.evaluation.probes import Probes, make_probe_record
 from nmt.kernels.cross_entropy import word_indices
+from nmt.translation.attention_maps import AttentionMaps, compute_attention_maps
 from nmt.translation.translator import BatchTranslator, Position, SearchResult, force_decode
 from nmt.trees import to_device
 
@@ -32,13 +33,14 @@ from nmt.trees import to_device
 @dataclass(frozen=True)
 class ValidationResult:
     """What one validation found. `values`: metric -> number; `scores`: those with a signature; `measures`: those of
-    attention, by names such as `attention.forced.entropy`."""
+    attention, by names such as `attention.forced.entropy`; `maps`: all weights of each probe, where they are wanted."""
 
     values: dict[str, float]
     scores: dict[str, CorpusScore]
     hypotheses: list[str]
     probe_records: list[dict[str, Any]]
     measures: dict[str, float] = field(default_factory=dict)
+    maps: list[AttentionMaps] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,17 @@ class Validator:
             )
             for i in shown
         ]
-        return ValidationResult(values, scores, hypotheses, [found for found in pictures if found], measures)
+        maps = [
+            self._compute_maps(source[i], translations[i])
+            for i, found in zip(shown, pictures, strict=True)
+            if found and self.probes.maps
+        ]
+        return ValidationResult(values, scores, hypotheses, [found for found in pictures if found], measures, maps)
+
+    def _compute_maps(self, source: str, translation: SearchResult) -> AttentionMaps:
+        """The weights of every layer and head when a translation is produced once more."""
+        ids = self.translator.tokenizers.source.encode_with_words(source)[0]
+        return compute_attention_maps(self.translator.model, ids, translation.hypotheses[0].tokens)
 
     @torch.inference_mode()
     def compute_nll(self) -> float:

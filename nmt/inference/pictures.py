@@ -18,28 +18,37 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PICTURE_NAME = re.compile(r"(\d{3,})\.(png|pdf|svg)")
+PICTURE_NAME = re.compile(r"(\d{3,})(-maps|-encoder|-decoder|-source)?\.(png|pdf|svg|json|html)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeatmapSettings:
     """Pictures of the weights of the first `limit` pairs, in `folder`; None for no pictures. `formats`: each picture is
-    a file of every one of these."""
+    a file of every one of these. `maps`: also the weights of every layer and head. `layer`, `head`: from 1, of the
+    attention to the source that is drawn; None for those whose links are written, and for the mean over heads."""
 
     folder: str | None
     limit: int
     formats: list[Literal["png", "pdf", "svg"]]
+    maps: bool = False
+    layer: int | None = None
+    head: int | None = None
 
     def __post_init__(self) -> None:
         if self.limit < 0:
             raise ConfigError(f"heatmaps.limit is a number of pairs and must be 0 or more; got {self.limit}.")
+        for name in ("layer", "head"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ConfigError(f"heatmaps.{name} counts from 1; got {number}.")
         if not self.formats:
             raise ConfigError("heatmaps.formats=[] names no format. Choose from png, pdf and svg, such as [pdf,svg].")
 
     def is_picture(self, name: str) -> bool:
         """Whether a picture may be written to a file of this name."""
         parts = PICTURE_NAME.fullmatch(name)
-        if parts is None or parts[2] not in self.formats:
+        if parts is None or (parts[2] is not None and not self.maps):
+            return False
+        if parts[3] not in (self.formats if parts[2] != "-maps" else ("json", "html")):
             return False
         digits = parts[1].lstrip("0")  # of thousands of digits Python makes no number
         return (

@@ -27,7 +27,7 @@ function sentences() {
     drawn.draw(shown);
   }
 
-  const titles = data.sentences.map((each) => `${each.number}. ${each.source.slice(0, -1).join(" ")}`);
+  const titles = data.sentences.map((each) => each.label ?? `${each.number}. ${each.source.slice(0, -1).join(" ")}`);
   const chooser = select("sentence", titles, 0, choose);
   const before = make("button", { type: "button", textContent: "‹", title: "sentence before" });
   const after = make("button", { type: "button", textContent: "›", title: "next sentence" });

@@ -15,12 +15,13 @@ SCRIPTS = ("charts.js", "grid.js", "sentences.js", "page.js")
 
 
 class Picture(NamedTuple):
-    """A translation and its attention; </s> is the last word of both sides."""
+    """A translation and its attention; </s> is the last word of both sides. label: in place of number and source."""
 
     number: int
     source: Sequence[str]
     target: Sequence[str]
     weights: Float[np.ndarray, "target source"]
+    label: str | None = None
 
 
 def render_page(pictures: Sequence[Picture], *, title: str, created: str, entries: Sequence[tuple[str, str]]) -> str:
@@ -42,6 +43,7 @@ def convert_picture(picture: Picture) -> dict[str, Any]:
     """A picture as the page's script reads it."""
     return {
         "number": picture.number,
+        **({} if picture.label is None else {"label": picture.label}),
         "source": list(picture.source),
         "target": list(picture.target),
         "weights": encode_weights(picture.weights, picture.target, picture.source, picture.number),

@@ -11,6 +11,8 @@ import numpy as np
 from nmt.evaluation.alignment import parse_pharaoh_line
 from nmt.report.formats import encode
 from nmt.report.heatmap import draw_heatmap, explain_size
+from nmt.report.map_grid import render_maps
+from nmt.translation.attention_maps import AttentionMaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,11 +23,13 @@ logger = logging.getLogger(__name__)
 def save_heatmaps(
     folder: Path,
     probes: Sequence[dict[str, Any]],
+    maps: Sequence[AttentionMaps] = (),
     *,
     step: int,
     on_heatmap: Callable[[], object],
 ) -> None:
     """Writes 001.json, 001.png and so on for the probes. Gold links are drawn where the hypothesis is the reference.
+    maps: all weights of each probe, which are written beside it; none where they are not wanted.
 
     `on_heatmap` is called before each. A picture that cannot be drawn is missing, with a warning: days of training must
     not end for it.
@@ -44,6 +48,11 @@ def save_heatmaps(
             logger.warning("probe %d of step %d could not be drawn: %r", number, step, problem)
         else:
             (folder / f"{number:03d}.png").write_bytes(image)
+    for number, (probe, each) in enumerate(zip(probes, maps, strict=False), start=1):
+        on_heatmap()
+        source, target = (probe["pieces"][side][:-1] for side in ("source", "target"))
+        for name, content in render_maps(each, source, target, title=f"step {step}", formats=["png"]):
+            (folder / f"{number:03d}-{name}").write_bytes(content)
 
 
 def render_png(probe: dict[str, Any], *, step: int) -> bytes:
@@ -70,7 +79,7 @@ def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The names and contents of files with all heatmaps of a checkpoint, each as PDF and SVG: those of references with
     their gold links, and those of translations. Reads the numbers that `save_heatmaps` wrote, where there are any, and
     leaves out what is too large to be drawn."""
-    for path in sorted((folder / "alignments").glob("*.json")):
+    for path in sorted((folder / "alignments").glob("*[0-9].json")):
         probe = json.loads(path.read_text(encoding="utf-8"))
         figures = {}
         if explain_size(np.array(probe["weights"])) is None:

@@ -47,6 +47,7 @@ AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 """Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
 
 ADDED_SETTINGS = {
+    "probes.maps": False,
     "attention.history.name": "none",
     "attention.selection.name": "expected",
     "model.decoder.self_attention.scope.name": "global",

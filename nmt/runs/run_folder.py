@@ -256,7 +256,7 @@ def write_validation(folder: Path, report: ValidationResult, step: int, on_heatm
     write_json(folder / "validation.json", {"step": step, "values": values, "scores": scores})
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in report.hypotheses), encoding="utf-8")
     if report.probe_records:
-        save_heatmaps(folder / "alignments", report.probe_records, step=step, on_heatmap=on_heatmap)
+        save_heatmaps(folder / "alignments", report.probe_records, report.maps, step=step, on_heatmap=on_heatmap)
 
 
 def replace_infinite(values: Mapping[str, float]) -> dict[str, float | None]:
@@ -274,7 +274,7 @@ def read_explanations(folder: Path) -> list[dict[str, Any]]:
 def read_probes(folder: Path) -> list[dict[str, Any]]:
     """The probe sentences with a frame for every checkpoint that drew them, as the report's page takes them."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("checkpoints/step-*/alignments/*.json")):
+    for path in sorted(folder.glob("checkpoints/step-*/alignments/*[0-9].json")):
         record = read_json(path)
         probe = found.setdefault(path.stem, {key: record.get(key) for key in ("source", "reference", "gold")})
         frame = {key: record.get(key) for key in ("step", "target", "weights", "forced")}

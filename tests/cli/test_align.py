@@ -273,3 +273,17 @@ def test_the_signature_names_a_method_that_is_not_attention() -> None:
 def test_settings_of_another_method_are_refused(words: list[str], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         run_task(compose_command("align", "model=run", "source=a", "target=b", *words))
+
+
+def test_every_layer_and_head_is_drawn_on_request(pairs: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    given = (*pairs, f"heatmaps.folder={folder}", "heatmaps.limit=1", "heatmaps.layer=1", "heatmaps.head=1")
+    align_links(tmp_path, *given, "heatmaps.maps=true")
+    names = {"001.png", "001-source.png", "001-maps.json", "001-maps.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    weights = np.array(json.loads((folder / "001-maps.json").read_text())["maps"]["source"])
+    np.testing.assert_allclose(weights.sum(-1), 1.0, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"no layer 9: attention to the source has 1"):
+        align_links(tmp_path, *pairs, f"heatmaps.folder={folder}", "heatmaps.layer=9")
+    with pytest.raises(ConfigError, match=r"heatmaps\.head counts from 1; got 0"):
+        align_links(tmp_path, *pairs, "heatmaps.head=0")

@@ -48,13 +48,15 @@ class Decoder(nn.Module, ABC):
 
     readout_size: that of what it hands to the head. readout_bounded: whether no entry of the readout is above 1 in
     size. attention: what looks at the source, and says where. is_stepwise: whether it reads target positions one after
-    another, rather than all at once by a layer of torch's. has_self_attention: whether they look at each other.
+    another, rather than all at once by a layer of torch's. has_self_attention: whether they look
+    at each other. aligned_layer: which of its attentions to the source, from 0, `attention` is.
     """
 
     attention: Attention
     readout_size: int
     readout_bounded = False
     is_stepwise = True
+    aligned_layer = 0
     has_self_attention = False
 
     def remember(self, encoded: Encoded) -> Any:

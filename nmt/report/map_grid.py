@@ -1,0 +1,117 @@
+"""The weights of every layer and head, as one figure and as one page."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from nmt.report.formats import Format, encode
+from nmt.report.heatmap import Frame, draw_checkpoint_grid
+from nmt.report.translation_page import Picture, render_page
+from nmt.translation.attention_maps import AttentionMaps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+TITLES = {
+    "encoder": "self-attention of the encoder",
+    "decoder": "self-attention of the decoder",
+    "source": "attention to the source",
+}
+
+MAX_GRID_CELLS, MAX_PANELS = 60_000, 64
+"""Of a figure with all layers and heads."""
+
+Weights = Float[np.ndarray, "layer head row column"]
+
+
+def render_maps(
+    maps: AttentionMaps,
+    source: Sequence[str],
+    target: Sequence[str],
+    *,
+    title: str,
+    formats: Sequence[Format],
+) -> Iterator[tuple[str, bytes]]:
+    """What follows the number in the names of files, and their contents: numbers, a page, and a figure of each map in
+    each format. A figure that is too large or cannot be drawn is missing, with a warning."""
+    from nmt.report.about import format_now
+
+    found = {name: weights for name, weights in maps._asdict().items() if weights is not None}
+    labels = label_maps(source, target)
+    numbers = {"source": [*source, "</s>"], "target": [*target, "</s>"], "maps": convert_maps(found)}
+    yield (
+        "maps.json",
+        json.dumps(numbers, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace"),
+    )
+    yield "maps.html", render_maps_page(found, source, target, title=title, created=format_now()).encode()
+    for name, weights in found.items():
+        if (reason := explain_grid_size(weights)) is None:
+            try:
+                figure = draw_map_grid(weights, *labels[name], title=f"{title}, {TITLES[name]}")
+                pictures = {ending: encode(figure, ending, dpi=120) for ending in formats}
+            except Exception as problem:  # of the library that draws
+                reason = repr(problem)
+        if reason is not None:
+            logger.warning("%s, %s is not drawn: %s", title, TITLES[name], reason)
+            continue
+        yield from ((f"{name}.{ending}", picture) for ending, picture in pictures.items())
+
+
+def explain_grid_size(weights: Weights) -> str | None:
+    """Why a figure of all layers and heads would be too large to draw; None where it would not."""
+    layers, heads, rows, columns = weights.shape
+    if layers * heads <= MAX_PANELS and weights.size <= MAX_GRID_CELLS:
+        return None
+    return (
+        f"{layers} layers of {heads} heads with {rows} x {columns} pieces are {weights.size} cells, and "
+        f"{MAX_GRID_CELLS} cells and {MAX_PANELS} panels are drawn at most"
+    )
+
+
+def draw_map_grid(weights: Weights, rows: Sequence[str], columns: Sequence[str], *, title: str) -> "Figure":
+    """A row of panels for each layer, a column for each head, in the colours of all heatmaps."""
+    layers, heads = weights.shape[:2]
+    frames = [
+        Frame(f"layer {layer + 1}, head {head + 1}", weights[layer, head], rows)
+        for layer in range(layers)
+        for head in range(heads)
+    ]
+    return draw_checkpoint_grid(frames, columns, columns=heads, title=title)
+
+
+def label_maps(source: Sequence[str], target: Sequence[str]) -> dict[str, tuple[list[str], list[str]]]:
+    """The words of rows and of columns of each map, for pieces of both sides without control symbols."""
+    read, over = ["<s>", *target], [*source, "</s>"]
+    return {"encoder": (over, over), "decoder": (read, read), "source": ([*target, "</s>"], over)}
+
+
+def render_maps_page(
+    maps: Mapping[str, Weights], source: Sequence[str], target: Sequence[str], *, title: str, created: str
+) -> str:
+    """A page with a picture for every layer and head of each map, to go through one by one."""
+    labels = label_maps(source, target)
+    pictures = [
+        Picture(layer + 1, labels[name][1], labels[name][0], weights[layer, head], label)
+        for name, weights in maps.items()
+        for layer in range(weights.shape[0])
+        for head in range(weights.shape[1])
+        for label in [f"{TITLES[name]}: layer {layer + 1}, head {head + 1}"]
+    ]
+    facts = [(TITLES[name], f"{weights.shape[0]} x {weights.shape[1]}") for name, weights in maps.items()]
+    return render_page(pictures, title=title, created=created, entries=facts)
+
+
+def convert_maps(maps: Mapping[str, Weights]) -> dict[str, Any]:
+    """The maps as JSON, lists of layers of heads of rows, with six significant digits."""
+    return {
+        name: [
+            [[[float(f"{cell:.6g}") for cell in row] for row in head] for head in layer] for layer in weights.tolist()
+        ]
+        for name, weights in maps.items()
+    }
