@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from nmt.evaluation.probes import round_weights
 from nmt.report.formats import Format, encode
 from nmt.report.heatmap import Frame, draw_checkpoint_grid
 from nmt.report.translation_page import Picture, render_page
@@ -109,9 +110,4 @@ def render_maps_page(
 
 def convert_maps(maps: Mapping[str, Weights]) -> dict[str, Any]:
     """The maps as JSON, lists of layers of heads of rows, with six significant digits."""
-    return {
-        name: [
-            [[[float(f"{cell:.6g}") for cell in row] for row in head] for head in layer] for layer in weights.tolist()
-        ]
-        for name, weights in maps.items()
-    }
+    return {name: [[round_weights(head) for head in layer] for layer in weights] for name, weights in maps.items()}

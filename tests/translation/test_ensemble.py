@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt import build, config
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runs.training_run import TrainingRun
@@ -174,3 +175,33 @@ def test_translations_depend_neither_on_batches_nor_on_the_order_of_models(runs:
     same(translated(runs, lines, tokens=1), together, 1e-4)
     same(translated(runs[::-1], lines), together, 1e-4)
     same(translated(runs, lines[::-1])[::-1], together, 1e-4)
+
+
+def build_tiny(*words: str) -> Seq2Seq:
+    settings = config.check(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, *words), build.TRAIN)
+    return build.build_model(settings, source_vocab=SOURCE_VOCAB, target_vocab=TARGET_VOCAB, joint=False).eval()
+
+
+@torch.inference_mode()
+def test_a_recurrent_model_and_a_transformer_translate_together() -> None:
+    """Each step is the mean of both; and a beam of them finds what the search over that mean finds."""
+    torch.manual_seed(5)
+    models = [build_tiny("model.tied=target"), build_tiny(*tiny_runs.TRANSFORMER, "model.tied=target")]
+    together = Ensemble([InferenceModel(model) for model in models])
+    assert together.has_self_attention
+    given, state = together.encode(*sources(), Vocabulary())
+    state, step = repeat_rows(state, 2), together.stepper(Vocabulary())
+    alone = [model.encode(*sources()) for model in models]
+    states = [repeat_rows(each, 2) for _, each in alone]
+    for tokens in read(4, 2):
+        found, state, weights = step(tokens, state, given)
+        outputs = [
+            model.step(tokens, each, memory) for model, each, (memory, _) in zip(models, states, alone, strict=True)
+        ]
+        states = [output.state for output in outputs]
+        torch.testing.assert_close(found.exp(), torch.stack([each.log_probs.exp() for each in outputs]).mean(0))
+        assert weights is not None
+        torch.testing.assert_close(weights, torch.stack([each.weights for each in outputs]).mean(0))
+    given, state = together.encode(*sources(), Vocabulary())
+    hypotheses = BEAM(together.stepper(Vocabulary()), state, given, sources()[1])
+    assert [len(each) for each in hypotheses] == [BEAM.nbest] * len(LENGTHS)
