@@ -65,7 +65,9 @@ def draw_all_maps(
             sides = zip(translator.tokenizers, (source_ids, target_ids), strict=True)
             pieces = [tokenizer.convert_ids_to_pieces(ids) for tokenizer, ids in sides]
             title = f"line {number}"
-            for name, content in render_maps(maps, pieces[0], pieces[1], title=title, formats=heatmaps.formats):
+            for name, content in render_maps(
+                maps.get_present(), pieces[0], pieces[1], title=title, formats=heatmaps.formats
+            ):
                 with open_replacement(folder / f"{number:03d}-{name}", sync=False) as file:
                     file.write(content)
     except OSError as problem:

@@ -12,7 +12,6 @@ from nmt.evaluation.probes import round_weights
 from nmt.report.formats import Format, encode
 from nmt.report.heatmap import Frame, draw_checkpoint_grid
 from nmt.report.translation_page import Picture, render_page
-from nmt.translation.attention_maps import AttentionMaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +31,7 @@ Weights = Float[np.ndarray, "layer head row column"]
 
 
 def render_maps(
-    maps: AttentionMaps,
+    maps: Mapping[str, Weights],
     source: Sequence[str],
     target: Sequence[str],
     *,
@@ -43,15 +42,14 @@ def render_maps(
     each format. A figure that is too large or cannot be drawn is missing, with a warning."""
     from nmt.report.about import format_now
 
-    found = {name: weights for name, weights in maps._asdict().items() if weights is not None}
     labels = label_maps(source, target)
-    numbers = {"source": [*source, "</s>"], "target": [*target, "</s>"], "maps": convert_maps(found)}
+    numbers = {"source": [*source, "</s>"], "target": [*target, "</s>"], "maps": convert_maps(maps)}
     yield (
         "maps.json",
         json.dumps(numbers, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace"),
     )
-    yield "maps.html", render_maps_page(found, source, target, title=title, created=format_now()).encode()
-    for name, weights in found.items():
+    yield "maps.html", render_maps_page(maps, source, target, title=title, created=format_now()).encode()
+    for name, weights in maps.items():
         if (reason := explain_grid_size(weights)) is None:
             try:
                 figure = draw_map_grid(weights, *labels[name], title=f"{title}, {TITLES[name]}")

@@ -51,7 +51,7 @@ def save_heatmaps(
     for number, (probe, each) in enumerate(zip(probes, maps, strict=False), start=1):
         on_heatmap()
         source, target = (probe["pieces"][side][:-1] for side in ("source", "target"))
-        for name, content in render_maps(each, source, target, title=f"step {step}", formats=["png"]):
+        for name, content in render_maps(each.get_present(), source, target, title=f"step {step}", formats=["png"]):
             (folder / f"{number:03d}-{name}").write_bytes(content)
 
 

@@ -32,6 +32,10 @@ class AttentionMaps(NamedTuple):
     decoder: Weights | None
     source: Weights | None
 
+    def get_present(self) -> dict[str, Weights]:
+        """The maps that there are, by name."""
+        return {name: weights for name, weights in self._asdict().items() if weights is not None}
+
 
 @torch.inference_mode()
 def compute_attention_maps(model: Seq2Seq, source: Sequence[int], target: Sequence[int]) -> AttentionMaps:

@@ -32,7 +32,7 @@ def test_a_figure_has_a_panel_for_each_layer_and_head() -> None:
 
 def test_files_hold_numbers_a_page_and_a_figure_for_each_map() -> None:
     maps = make_maps(1, 2)
-    found = dict(render_maps(maps, SOURCE, TARGET, title="line 1", formats=["png"]))
+    found = dict(render_maps(maps.get_present(), SOURCE, TARGET, title="line 1", formats=["png"]))
     assert list(found) == ["maps.json", "maps.html", "encoder.png", "source.png"]
     numbers = json.loads(found["maps.json"])
     assert numbers["source"] == [*SOURCE, "</s>"]
@@ -46,5 +46,8 @@ def test_what_is_too_large_is_not_drawn(caplog: pytest.LogCaptureFixture) -> Non
     assert "16 layers of 8 heads" in str(explain_grid_size(np.zeros((16, 8, 3, 3))))
     long = ["x"] * 300
     maps = AttentionMaps(None, None, np.zeros((1, 1, 301, 301)))
-    assert list(dict(render_maps(maps, long, long, title="line 7", formats=["png"]))) == ["maps.json", "maps.html"]
+    assert list(dict(render_maps(maps.get_present(), long, long, title="line 7", formats=["png"]))) == [
+        "maps.json",
+        "maps.html",
+    ]
     assert "line 7, attention to the source is not drawn" in caplog.text
