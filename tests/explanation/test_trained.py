@@ -112,3 +112,10 @@ def test_a_position_is_a_number_or_a_word(wanted: int | str, place: int) -> None
     assert find_query(wanted, pieces) == place
     with pytest.raises(ConfigError, match="position=Katze is no piece of these"):
         find_query("Katze", pieces)
+
+
+def test_the_report_of_a_run_explains_a_word(trained: TrainedRun) -> None:
+    page = (trained.folder / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="explanation"') :].partition("</section>")[0]
+    assert "From score to weight, for " in section
+    assert "<svg" in section
