@@ -51,6 +51,7 @@ MODELS = {
     "fed, transformer": (*TRANSFORMER, "model/bridge=mean"),
     "marginal": ("attention/selection=marginal", "attention/normalizer=sparsemax"),
     "marginal, copy": ("attention/selection=marginal", "model/head=copy", "model/decoder=conditional"),
+    "fed, embedding": ("model/encoder=embedding", "model/bridge=mean"),
     "fed, cascade": ("model/encoder=cascade", "model.encoder.hidden_size=16", "model/bridge=copy"),
     "copy": ("model/head=copy",),
     "copy, heads": ("model/head=copy", "attention.heads=4", "model/decoder=bahdanau", "attention/history=coverage"),
