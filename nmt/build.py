@@ -18,8 +18,9 @@ from nmt.attention.scored import ScoredAttention
 from nmt.attention.selection import SELECTIONS
 from nmt.config import ConfigDict, Schema, Variants
 from nmt.data.batching import BatchSettings
-from nmt.data.corpus import Corpus, Files
+from nmt.data.corpus import EM, Corpus, Files
 from nmt.data.hub import Hub
+from nmt.data.links import LinkSource
 from nmt.data.own_model import read_pretrained
 from nmt.data.prepare import Filters
 from nmt.data.synthetic import Grammar
@@ -48,6 +49,7 @@ from nmt.search.protocols import Search
 from nmt.search.searches import SEARCHES
 from nmt.storage.untrusted_paths import MAX_THREADS, Device, get_physical_memory
 from nmt.training import compiled
+from nmt.training.alignment_losses import needs_links, select_active
 from nmt.training.averaging import AVERAGES
 from nmt.training.length import is_open
 from nmt.training.optimizer import OPTIMIZERS
@@ -151,6 +153,37 @@ def build_corpus(settings: ConfigDict) -> Corpus:
     """The corpus that `data` names."""
     made: Corpus = config.build_variant(DATA, settings["data"])
     return made
+
+
+def choose_links(settings: ConfigDict) -> LinkSource | None:
+    """Where the links of the training text come from; None where training needs none.
+
+    Raises ConfigError where it needs some and there are none.
+    """
+    losses = settings["training"].get("alignment_losses", {})
+    if not needs_links(losses):
+        return None
+    data = settings["data"]
+    key = "data.train.links" if data["name"] == "files" else "data.links"
+    found = data["train"].get("links") if data["name"] == "files" else data.get("links")
+    if found is None and data["name"] != "synthetic":
+        way = f"{key}=FILE, or {key}=em" if data["name"] == "files" else f"{key}=em"
+        raise ConfigError(
+            f"training.alignment_losses.guided={losses['guided']:g} learns from links of the training text, and there "
+            f"are none. Give {way}, which makes them, or set the loss to 0."
+        )
+    return "em" if found == EM else "given"
+
+
+def check_alignment_losses(settings: ConfigDict) -> None:
+    """Raises ConfigError where losses of attention are asked for and there is none, or no links to learn from."""
+    active = select_active(settings["training"].get("alignment_losses", {}))
+    if active and settings["attention"]["score"]["name"] == NONE:
+        raise ConfigError(
+            f"training.alignment_losses.{next(iter(active))} is about attention weights, and attention=none has none. "
+            "Set it to 0, or choose another attention."
+        )
+    choose_links(settings)
 
 
 def build_tokenizer(settings: ConfigDict) -> SentencePieceTrainer:
@@ -350,6 +383,7 @@ def dry_run(settings: ConfigDict) -> None:
             "search.coverage ranks hypotheses by their attention weights, and attention=none has none. Set "
             f"search.coverage=0; got {settings['search']['coverage']}."
         )
+    check_alignment_losses(settings)
     check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
 
 

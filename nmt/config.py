@@ -109,6 +109,7 @@ def list_paths(schema: Schema, prefix: str = "") -> list[str]:
     else:
         for name, parameter in inspect_parameters(schema).items():
             found.append(f"{prefix}{name}")
+            found += [f"{prefix}{name}.{key}" for key in _list_keys(parameter.annotation)]
             group = _find_variants(parameter.annotation) or _find_dataclass(parameter.annotation)
             if group is not None:
                 found += list_paths(group, f"{prefix}{name}.")
@@ -135,7 +136,10 @@ def _check(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
     return _check_arguments(value, schema, frozenset(), path, problems)
 
 
-def _check_group(value: Mapping[str, Any], schema: Mapping[str, Any], path: str, problems: list[str]) -> ConfigDict:
+def _check_group(
+    value: Mapping[str, Any], schema: Mapping[str, Any], path: str, problems: list[str], *, is_whole: bool = True
+) -> ConfigDict:
+    """Each of its settings; is_whole: whether none may be missing."""
     for key in value:
         if key not in schema:
             problems.append(f"{_join(path, key)} is not a setting. {suggest(str(key), schema)}")
@@ -143,7 +147,7 @@ def _check_group(value: Mapping[str, Any], schema: Mapping[str, Any], path: str,
     for key, below in schema.items():
         if key in value:
             checked[key] = _check(value[key], below, _join(path, key), problems)
-        else:
+        elif is_whole:
             problems.append(f"{_join(path, key)} is missing.")
     return checked
 
@@ -205,6 +209,8 @@ def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any
     if origin in (list, tuple) and isinstance(value, list | tuple):
         return [_convert(v, inner[0], f"{path}[{i}]", problems) for i, v in enumerate(value)]
     if origin is dict and isinstance(value, Mapping):
+        if keys := _list_keys(annotation):
+            return _check_group(value, dict.fromkeys(keys, inner[1]), path, problems, is_whole=False)
         return {str(key): _convert(v, inner[1], _join(path, str(key)), problems) for key, v in value.items()}
     if _is_dataclass(annotation) and isinstance(value, Mapping):
         return _check_arguments(value, annotation, frozenset(), path, problems)
@@ -252,6 +258,13 @@ def _build_instance(value: Any, annotation: Any) -> Any:
 def _find_variants(annotation: Any) -> Variants | None:
     """The table that an annotated setting chooses from."""
     return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Variants)), None)
+
+
+def _list_keys(annotation: Any) -> list[str]:
+    """The keys that a mapping may have, where its annotation lists them: `dict[Literal["a", "b"], float]`."""
+    inner = typing.get_args(annotation)
+    is_listed = typing.get_origin(annotation) is dict and typing.get_origin(inner[0]) is typing.Literal
+    return list(map(str, typing.get_args(inner[0]))) if is_listed else []
 
 
 def _find_dataclass(annotation: Any) -> type | None:

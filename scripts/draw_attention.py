@@ -32,6 +32,7 @@ from nmt.model.heads.head import HeadInputs  # noqa: E402
 from nmt.model.heads.mixture import MixtureHead  # noqa: E402
 from nmt.model.heads.softmax import SoftmaxHead  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
+from scripts.loss_pictures import draw_alignment_losses  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
 
@@ -313,6 +314,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "straight_through": draw_straight_through,
     "marginal": draw_marginal,
     "heads": draw_heads,
+    "alignment_losses": draw_alignment_losses,
     "copy": draw_copy,
     "positions": draw_positions,
 }

@@ -85,7 +85,9 @@ def build_settings(folder: Path, *overrides: str) -> ConfigDict:
 
 def prepare_data(chosen: ConfigDict) -> PreparedData:
     filters = config.build(Filters, chosen["filters"])
-    return prepare(build.build_corpus(chosen), build.build_tokenizer(chosen), filters, chosen["cache"])
+    return prepare(
+        build.build_corpus(chosen), build.build_tokenizer(chosen), filters, chosen["cache"], build.choose_links(chosen)
+    )
 
 
 class DelayedInterruption(Interruption):

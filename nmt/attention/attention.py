@@ -28,13 +28,15 @@ class Attended(NamedTuple):
     """What one look at the memory gives.
 
     weights: None unless they are asked for, and where there is no attention. past: for the next step. log_prob: of what
-    was drawn; None where nothing is.
+    was drawn; None where nothing is. log_weights: in training, beside weights that are asked for: what losses of
+    attention differentiate, minus infinity where nothing can be looked at.
     """
 
     context: Float[Tensor, "row target value"]
     weights: Float[Tensor, "row head target source"] | None = None
     past: Past = ()
     log_prob: Float[Tensor, "row target"] | None = None
+    log_weights: Float[Tensor, "row head target source"] | None = None
 
 
 class Attention(nn.Module, ABC):

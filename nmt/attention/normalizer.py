@@ -48,6 +48,14 @@ class Normalizer(nn.Module, ABC):
     def forward(self, scores: Scores, past: Past = ()) -> Scores:
         """The weights of these scores: not negative, and summing to one over the last axis."""
 
+    def compute_log_weights(self, scores: Scores, weights: Scores) -> Scores:
+        """The logarithms of weights that losses differentiate: log softmax of the same scores.
+
+        Those of a normalizer with exact zeros would be minus infinity where its weights are zero, without a gradient
+        that could make them more.
+        """
+        return torch.log_softmax(scores, dim=-1)
+
     def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
         """The past after a step that had these weights."""
         return past
@@ -195,6 +203,12 @@ class Monotonic(Normalizer):
         weights = torch.sigmoid(energies) * (chain @ before.unsqueeze(-1)).squeeze(-1)
         rest: Tensor = (1.0 - weights.sum(-1, keepdim=True)).clamp(min=0.0)
         return torch.where(solvable, weights.scatter_add(-1, last, rest), spoil_unsolved(scores, solvable))
+
+    def compute_log_weights(self, scores: Scores, weights: Scores) -> Scores:
+        """log of the expected alignment, which is no softmax; without a gradient where it is smaller than any number,
+        and minus infinity where the scores are."""
+        log_weights = weights.clamp(min=torch.finfo(weights.dtype).tiny).log()
+        return log_weights.masked_fill(scores == NEG_INF, NEG_INF)
 
     def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
         return (weights.transpose(1, 2),)

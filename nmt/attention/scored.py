@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, TypeVar
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -128,11 +129,15 @@ class ScoredAttention(Attention):
         normalized = self.normalizer(energies, before.normalizer)
         weights = normalized if window.factor is None else normalized * window.factor
         selected = self.selection(weights)
+        log_weights = (
+            self._compute_log_weights(energies, normalized, window) if keep_weights and self.training else None
+        )
         return Attended(
             regroup_rows(join_heads(multiply_memory(self.dropout(selected.weights), memory.values)), rows),
             regroup_rows(weights, rows, axis=2) if keep_weights else None,
             regroup_rows(self._advance(before, query, normalized, selected.weights), rows),
             regroup_rows(selected.log_prob, rows),
+            regroup_rows(log_weights, rows, axis=2),
         )
 
     def _attend_by_dot(
@@ -146,6 +151,13 @@ class ScoredAttention(Attention):
         assert isinstance(self.score, ScaledDot)
         bias = memory.bias[:, None, None, :] if window.bias is None else memory.bias[:, None, None, :] + window.bias
         return join_heads(attend_by_dot(self.score.project_query(query, positions), memory.keys, memory.values, bias))
+
+    def _compute_log_weights(self, energies: Tensor, normalized: Tensor, window: Window) -> Tensor:
+        """The logarithms of the weights, for losses; those of a factor of zero have no gradient."""
+        log_weights = self.normalizer.compute_log_weights(energies, normalized)
+        if window.factor is None:
+            return log_weights
+        return log_weights + torch.where(window.factor > 0, window.factor, 1.0).log()
 
     def _advance(self, past: ScoredPast, query: Tensor, normalized: Tensor, weights: Tensor) -> Past:
         """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""

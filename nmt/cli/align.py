@@ -1,18 +1,19 @@
-"""nmt-align: word links of given translations, from the attention of a model that is made to produce them, or from what
-matters to it."""
+"""nmt-align: word links of given translations, from the attention of a model that is made to produce them, from what
+matters to it, or from the translations alone."""
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
-from nmt.data.beginnings import check_lengths
+from nmt.data.beginnings import check_lengths, count_words
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
@@ -37,13 +38,13 @@ CHUNK_WEIGHTS = 2**22
 class AlignSettings(InferenceSettings):
     """What `configs/align.yaml` says, and how it is meant."""
 
-    model: dict[str, str]
+    model: dict[str, str | None]
     source: str
     target: str
     gold: str | None
     output: str | None
     extract: Extraction
-    method: Literal["attention", "gradient", "erase_input", "erase_memory"]
+    method: Literal["attention", "gradient", "erase_input", "erase_memory", "em"]
     copies: int
     position: Literal["predicted", "read"]
     reverse: str | None
@@ -56,6 +57,17 @@ class AlignSettings(InferenceSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_max_length(self.max_length)
+        given = {"model": self.model["folder"], "reverse": self.reverse}
+        if self.method == "em" and any(given.values()):
+            key, folder = next((key, folder) for key, folder in given.items() if folder)
+            raise ConfigError(
+                f"method=em aligns without a model, in both directions; got {key}={folder}. Leave it out."
+            )
+        maps = self.heatmaps
+        if self.method == "em" and (maps.maps or maps.layer is not None or maps.head is not None):
+            raise ConfigError("heatmaps.maps, .layer and .head are of a model, and method=em has none. Leave them out.")
+        if self.method != "em" and self.model["folder"] is None:
+            raise ConfigError("model must be given: write model=..., or method=em, which aligns without a model.")
         if self.position == "read" and self.method != "attention":
             raise ConfigError(
                 f"position=read reads the attention of the step after a word, and method={self.method} is about the "
@@ -72,8 +84,10 @@ class AlignSettings(InferenceSettings):
         extraction = {"name": type(self.extract).__name__.lower(), **asdict(self.extract)}
         method = [] if self.method == "attention" else [f"method:{self.method}"]
         method += [f"copies:{self.copies}"] if self.copies else []
-        parts = [*method, f"position:{self.position}", f"extract:{':'.join(map(str, extraction.values()))}"]
-        return "|".join(parts if self.reverse is None else [*parts, f"symmetrize:{self.symmetrize}"])
+        method += [] if self.method == "em" else [f"position:{self.position}"]
+        parts = [*method, f"extract:{':'.join(map(str, extraction.values()))}"]
+        both = self.method == "em" or self.reverse is not None
+        return "|".join([*parts, f"symmetrize:{self.symmetrize}"] if both else parts)
 
 
 SCHEMA = {
@@ -99,22 +113,19 @@ def run_task(composed: dict[str, Any]) -> None:
     if settings.gold is not None:
         lines.check(settings.gold, setting="gold", regular=True)
         gold = read_gold(lines.read(settings.gold, settings.errors), source, target, name=settings.gold)
-    forward, backward = load_translators(settings)
+    aligner = METHODS[settings.method](settings, source, target)
 
     from nmt.evaluation.alignment import format_pharaoh, score_alignments
 
-    chunks = split_pairs(
-        check_lengths(forward.tokenizers.source, source, settings.max_length, name=settings.source),
-        check_lengths(forward.tokenizers.target, target, settings.max_length, name=settings.target),
-    )
+    chunks = split_pairs(*aligner.lengths)
     links: list[set[Link]] = []
     writes_links = gold is None or settings.output is not None
     with open_writer(settings.output) if writes_links else nullcontext(None) as write:
         for part in chunks:
-            weights = compute_pair_weights(forward, source[part], target[part], settings)
+            weights = aligner.forward(source[part], target[part])
             chunk_links = [settings.extract(each) for each in weights]
-            if backward is not None:
-                reverse_weights = compute_pair_weights(backward, target[part], source[part], settings)
+            if aligner.backward is not None:
+                reverse_weights = aligner.backward(target[part], source[part])
                 chunk_links = symmetrize_links(
                     chunk_links, [settings.extract(each) for each in reverse_weights], settings.symmetrize
                 )
@@ -122,9 +133,15 @@ def run_task(composed: dict[str, Any]) -> None:
                 write(map(format_pharaoh, chunk_links))
             if gold is not None:
                 links += chunk_links
-            drawn = choose_weights(settings.heatmaps, forward, weights, source, target, part.start, settings.position)
-            draw_heatmaps(settings.heatmaps, drawn, source, target, gold, part.start)
-            draw_all_maps(settings.heatmaps, forward, source[part], target[part], part.start)
+            maps, model = settings.heatmaps, aligner.model
+            drawn = (
+                choose_weights(maps, model, weights, source, target, part.start, settings.position)
+                if model
+                else weights
+            )
+            draw_heatmaps(maps, drawn, source, target, gold, part.start)
+            if model is not None:
+                draw_all_maps(maps, model, source[part], target[part], part.start)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
 
@@ -137,8 +154,10 @@ def check_files(settings: AlignSettings) -> None:
     check_distinct(
         {
             **inputs,
-            "model": list_model_paths([settings.model["folder"]]),
-            "reverse": list_model_paths([] if settings.reverse is None else [settings.reverse]),
+            **{
+                name: list_model_paths([] if folder is None else [folder])
+                for name, folder in {"model": settings.model["folder"], "reverse": settings.reverse}.items()
+            },
         },
         {"output": settings.output, "heatmaps.folder": pictures},
         {"heatmaps.folder": settings.heatmaps.folder},
@@ -159,8 +178,64 @@ def split_pairs(source_lengths: Sequence[int], target_lengths: Sequence[int]) ->
         yield slice(start, len(source_lengths))
 
 
+WeightsFn = Callable[[Sequence[str], Sequence[str]], list[Any]]
+"""Lines that are given and their translations -> weights between the words of each pair [target source]."""
+
+
+class PairAligner(NamedTuple):
+    """What gives the weights of pairs; that of the other direction, if there is one; what the lines of both sides count
+    for the memory that weights take; and the model, if there is one."""
+
+    forward: WeightsFn
+    backward: WeightsFn | None
+    lengths: tuple[Sequence[int], Sequence[int]]
+    model: "BatchTranslator | None" = None
+
+
+def load_models(settings: AlignSettings, source: Sequence[str], target: Sequence[str]) -> PairAligner:
+    """The weights of a model, and of one for the other direction. Raises DataError for a line that is too long."""
+    forward, backward = load_translators(settings)
+    lengths = (
+        check_lengths(forward.tokenizers.source, source, settings.max_length, name=settings.source),
+        check_lengths(forward.tokenizers.target, target, settings.max_length, name=settings.target),
+    )
+    return PairAligner(
+        partial(compute_pair_weights, forward, settings=settings),
+        None if backward is None else partial(compute_pair_weights, backward, settings=settings),
+        lengths,
+        forward,
+    )
+
+
+def learn_aligner(settings: AlignSettings, source: Sequence[str], target: Sequence[str]) -> PairAligner:
+    """Posteriors of an aligner that is learnt from these very pairs. Raises DataError for a line that is too long."""
+    from nmt.data.word_aligner import WordAligner
+
+    lengths = (
+        count_words(source, settings.max_length, name=settings.source),
+        count_words(target, settings.max_length, name=settings.target),
+    )
+    aligner = WordAligner(source, target)
+
+    def compute_reverse_weights(given: Sequence[str], generated: Sequence[str]) -> list[Any]:
+        return aligner.compute_weights(generated, given, reverse=True)
+
+    return PairAligner(aligner.compute_weights, compute_reverse_weights, lengths)
+
+
+METHODS: dict[str, Callable[[AlignSettings, Sequence[str], Sequence[str]], PairAligner]] = {
+    "attention": load_models,
+    "gradient": load_models,
+    "erase_input": load_models,
+    "erase_memory": load_models,
+    "em": learn_aligner,
+}
+"""What links words, by the value of `method`."""
+
+
 def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTranslator | None]":
     """The model, and the one for the other direction if there is one."""
+    assert settings.model["folder"] is not None
     loaded = load_attention_model(settings.model["folder"], settings)
     forward = build_translator(loaded, settings, {})
     if settings.reverse is None:
@@ -194,6 +269,7 @@ def compute_pair_weights(
     from nmt.evaluation.validation import compute_word_alignments
     from nmt.inference.alignments import expand_to_words
 
+    assert settings.method != "em"
     if settings.method == "attention":
         matrices = compute_word_alignments(worker, source, target, position=settings.position)
     else:

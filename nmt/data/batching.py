@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.encoded import RaggedIds, TokenizedBitext, resegment
+from nmt.data.encoded import PieceLinks, RaggedIds, TokenizedBitext, resegment
+from nmt.data.links import resegment_links
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.special_tokens import BOS, EOS, PAD
+from nmt.trees import tree_map
 
 LONG_WIDTH = 128
 """A sentence whose words look at each other counts in a budget as its width, and as its width squared divided by this
@@ -28,6 +30,7 @@ class Batch(NamedTuple):
     target_output: Int[Tensor, "row target"]  # y1 .. yn </s>
     source_lengths: Int[Tensor, " row"]  # </s> counted
     lines: Int[Tensor, " row"]  # where each pair was read, the first line of its file being 0
+    links: Bool[Tensor, "row target source"] | None = None  # of pieces, where those of words are known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class Epoch:
         """Those from `first` on; `pinned` in memory from which a GPU copies without being waited for."""
         for index in range(first, len(self)):
             batch = self.get_batch(index)
-            yield Batch(*(tensor.pin_memory() for tensor in batch)) if pinned else batch
+            yield tree_map(batch, lambda tensor: tensor.pin_memory()) if pinned else batch
 
 
 class Batches:
@@ -112,7 +115,9 @@ class Batches:
         """Epoch `number`; `check_cancelled` is called now and then while it is made, and may end that by raising."""
         train = self.train
         if any(tokenizer.sampling for tokenizer in self.tokenizers):
-            train = resegment(train, self.tokenizers, [self.seed, number], check_cancelled)
+            drawn = resegment(train, self.tokenizers, [self.seed, number], check_cancelled)
+            links = None if train.links is None else resegment_links(train, drawn, self.tokenizers)
+            train = drawn._replace(links=links)
         return self._cut(train, number)
 
     def count(self) -> int:
@@ -177,7 +182,43 @@ def collate(tokenized: TokenizedBitext, rows: NDArray[np.int64], width_multiple:
     target_input = np.full_like(target_output, BOS)
     target_input[:, 1:] = np.where(target_output[:, :-1] == EOS, PAD, target_output[:, :-1])
     arrays = (source, target_input, target_output, source_lengths, tokenized.lines[rows])
-    return Batch(*(torch.from_numpy(array) for array in arrays))
+    widths = target_output.shape[1], source.shape[1]
+    links = (
+        None if tokenized.links is None else torch.from_numpy(spread_links(tokenized, tokenized.links, rows, widths))
+    )
+    return Batch(*(torch.from_numpy(array) for array in arrays))._replace(links=links)
+
+
+def spread_links(
+    tokenized: TokenizedBitext, links: PieceLinks, rows: NDArray[np.int64], widths: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Whether a target and a source piece are of linked words [row target source]; </s> and padding are of none."""
+    words = [
+        _pad_words(ids, each, rows, width)
+        for ids, each, width in (
+            (tokenized.target, links.target_words, widths[0]),
+            (tokenized.source, links.source_words, widths[1]),
+        )
+    ]
+    counts = links.offsets[rows + 1] - links.offsets[rows]
+    row = np.repeat(np.arange(len(rows)), counts)
+    place = np.repeat(links.offsets[rows] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    target, source = links.target[place], links.source[place]
+    # Words that no piece is of have links too; the last of each axis is for what is no word.
+    sizes = [
+        max(int(each.max(initial=0)), int(ends.max(initial=0))) + 2
+        for each, ends in zip(words, (target, source), strict=True)
+    ]
+    of_words = np.zeros((len(rows), *sizes), np.bool_)
+    of_words[row, target, source] = True
+    return of_words[np.arange(len(rows))[:, None, None], words[0][:, :, None], words[1][:, None, :]]
+
+
+def _pad_words(ids: RaggedIds, words: NDArray[np.int32], rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """The words of pieces as rows of a batch, and -1, the last one, where there is no word."""
+    places, lengths = np.arange(width), (ids.offsets[rows + 1] - ids.offsets[rows])[:, None]
+    flat = words[np.minimum(ids.offsets[rows][:, None] + places, len(words) - 1)] if len(words) else np.zeros((1, 1))
+    return np.where(places < lengths, flat, -1).astype(np.int64)
 
 
 def pad(sentences: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row source"], Int[Tensor, " row"]]:

@@ -57,3 +57,15 @@ def check_lengths(tokenizer: "Tokenizer", lines: Sequence[str], max_length: int 
                 )
             lengths.append(len(ids))
     return lengths
+
+
+def count_words(lines: Sequence[str], max_length: int | None, *, name: str) -> list[int]:
+    """How many words each line has. Raises DataError for the first of more than `max_length`; `name` is the file."""
+    lengths = [len(line.split()) for line in lines]
+    for number, length in enumerate(lengths, start=1):
+        if max_length is not None and length > max_length:
+            raise DataError(
+                f"{name}, line {number} has more than {max_length} words, the limit (max_length). Leave it out or cut "
+                "it, in both files; or set max_length higher, or null for no limit."
+            )
+    return lengths

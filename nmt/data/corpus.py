@@ -12,6 +12,9 @@ from nmt.errors import ConfigError, DataError
 
 Split = Literal["train", "validation", "test"]
 
+EM = "em"
+"""In place of a file of links: those that expectation maximization makes."""
+
 
 class Bitext(NamedTuple):
     """Line n of `target` translates line n of `source`; `alignments`, where known, holds gold alignments of the words.
@@ -44,7 +47,8 @@ class Corpus(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SplitFiles:
-    """The files of one split; `alignments` may name a file of gold alignments, in the form that `Bitext` says."""
+    """The files of one split; `links` may name a file of alignments, in the form that `Bitext` says. Those of the
+    training text may be made by expectation maximization: links=em."""
 
     source: str
     target: str
@@ -52,7 +56,7 @@ class SplitFiles:
 
     def get_paths(self) -> dict[str, str]:
         named = {"source": self.source, "target": self.target, "links": self.links}
-        return {name: path for name, path in named.items() if path is not None}
+        return {name: path for name, path in named.items() if path is not None and (name, path) != ("links", EM)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +111,12 @@ class Files:
         test_sides = test.to_split_files() if test is not None else None
         if test_sides is not None:
             self.splits["test"] = test_sides
+        for split in ("validation", "test"):
+            if split in self.splits and self.splits[split].links == EM:
+                raise ConfigError(
+                    f"data.{split}.links=em: links that judge a model are those of people. Leave them out, or write "
+                    "./em for a file of that name."
+                )
 
     def check(self) -> None:
         for split, sides in self.splits.items():
@@ -139,7 +149,7 @@ class Files:
                 raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
             if len(found[name]) != len(found["source"]):
                 raise DataError(_explain_unequal_lengths(sides.source, found["source"], path, found[name]))
-        if sides.links is not None:
+        if "links" in found:
             read_gold(found["links"], found["source"], found["target"], name=f"{sides.links} (data.{split}.links)")
         return Bitext(found["source"], found["target"], found.get("links"))
 

@@ -47,6 +47,18 @@ class RaggedIds(NamedTuple):
     def get_sentence(self, index: int) -> list[int]:
         return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
 
+    def slice(self, start: int, stop: int) -> "RaggedIds":
+        """The sentences from `start` to before `stop`, which are not copied."""
+        offsets = self.offsets[start : stop + 1]
+        return RaggedIds(self.flat[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def take(self, order: NDArray[np.int64]) -> "RaggedIds":
+        """The sentences at these places, in that order."""
+        lengths = self.lengths[order]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.repeat(self.offsets[order] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return RaggedIds(self.flat[places], offsets)
+
     def select(self, mask: NDArray[np.bool_]) -> "RaggedIds":
         """The sentences at which `mask` is True."""
         lengths = self.lengths
@@ -90,14 +102,30 @@ class PackedLines(Sequence[str]):
         return self.flat[self.offsets[start] : self.offsets[stop]].tobytes().decode()
 
 
+class PieceLinks(NamedTuple):
+    """Links of words, and which words pieces are of, counted from 0 in each sentence.
+
+    source_words, target_words: of each piece, in the order of the ids. source, target: the words of each link; those of
+    pair n are from `offsets[n]` to before `offsets[n + 1]`.
+    """
+
+    source_words: NDArray[np.int32]
+    target_words: NDArray[np.int32]
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+
 class TokenizedBitext(NamedTuple):
-    """Pairs of sentences as ids, beside their text; `lines` are their places in the split as it was read, from 0."""
+    """Pairs of sentences as ids, beside their text; `lines` are their places in the split as it was read, from 0.
+    links: None where they are not known, or not needed."""
 
     source: RaggedIds
     target: RaggedIds
     source_text: Sequence[str]
     target_text: Sequence[str]
     lines: NDArray[np.int64]
+    links: PieceLinks | None = None
 
     @property
     def pairs(self) -> int:

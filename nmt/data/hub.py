@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nmt.data import held_out, lines
 from nmt.data.corpus import Bitext, Split
@@ -62,6 +62,7 @@ class Hub:
         the languages.
     header: whether CSV and TSV files begin with a line of column names. "auto": where columns are given by name, or
         where the names of the languages stand in the columns that are given by number.
+    links: "em" where training needs links between words, which expectation maximization then makes.
 
     TSV (told by the name of the file) has no quoting, so that a lone quotation mark is text. Line ends inside a text
     become spaces, texts that are null become empty, and both are counted in the log. A row without a text, or with
@@ -83,6 +84,7 @@ class Hub:
         source_column: Column | None = None,
         target_column: Column | None = None,
         header: Header = "auto",
+        links: Literal["em"] | None = None,
     ) -> None:
         columns = _check_columns(source_column, target_column)
         if header is False and not (columns and all(isinstance(column, int) for column in columns)):
@@ -99,6 +101,7 @@ class Hub:
         self.revision = revision
         self.splits = splits or Splits()
         self.data_files = data_files
+        self.links = links
         if isinstance(self.splits.validation, int):
             held_out.check_pairs(self.splits.validation, setting="data.splits.validation")
         self.column_spec = ColumnSpec((source_language, target_language), columns, header)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from nmt.data import data_report
 from nmt.data.corpus import Bitext, Corpus, Split
-from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode, tokenize
+from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext, encode, tokenize
+from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
 from nmt.data.prepared_files import check_cache, read_about, remove, seal_folder
 from nmt.data.quality import TextHashes, check_not_blank, count_blank, find_overlap, leave_out_blank
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
@@ -33,7 +34,11 @@ from nmt.storage.locks import lock_file
 FORMAT_VERSION = 3
 """To be raised whenever what is kept, or how it comes about, changes."""
 
+LINKS_VERSION = 1
+"""The same of links."""
+
 _ARRAYS = ("flat", "offsets", "text", "text_offsets")
+_LINK_ARRAYS = PieceLinks._fields
 _LINES_FILE = "lines.npy"
 _KEYS_FILE = "keys.npy"
 _UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
@@ -110,8 +115,16 @@ class PreparedData(NamedTuple):
     report: dict[str, Any]
 
 
-def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, cache: str | Path) -> PreparedData:
+def prepare(
+    corpus: Corpus,
+    settings: SentencePieceTrainer,
+    filters: Filters,
+    cache: str | Path,
+    links: LinkSource | None = None,
+) -> PreparedData:
     """The corpus ready for training; from `cache` where an earlier run with the same text and settings left it.
+
+    links: where links between words of the training text come from, if training needs them.
 
     A folder in `cache` is named by a hash of all that shapes its content, is written under another name and then
     renamed, and is made anew where its files are not as they were written (it keeps their hashes). Raises DataError
@@ -126,6 +139,7 @@ def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, ca
         "corpus": corpus.get_identity(),
         "tokenizer": settings.get_identity(),
         "filters": asdict(filters),
+        **({} if links is None else {"links": [links, LINKS_VERSION]}),
     }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     folder = Path(cache).expanduser() / name
@@ -135,7 +149,7 @@ def prepare(corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, ca
         training = _load_split(corpus, "train")
         check_not_blank(training)
         data_report.warn_of_copies(TextHashes.from_text(training.source, training.target).count_copies(), "training")
-        tokenizers, train, report = _build_training_data(training, settings, filters)
+        tokenizers, train, report = _build_training_data(training, settings, filters, links)
         keys = TextHashes.from_text(train.source_text, train.target_text)
         try:
             _save(folder, identity, _CachedData(tokenizers, train, report, keys))
@@ -197,8 +211,9 @@ def _load_split(corpus: Corpus, split: Any) -> Bitext:
 
 
 def _build_training_data(
-    text: Bitext, settings: SentencePieceTrainer, filters: Filters
+    text: Bitext, settings: SentencePieceTrainer, filters: Filters, links: LinkSource | None
 ) -> tuple[Tokenizers, TokenizedBitext, dict[str, Any]]:
+    given = text.alignments
     # From here on lines are bytes in one array, half of what they need as strings.
     text = Bitext(PackedLines.from_lines(text.source), PackedLines.from_lines(text.target))
     with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
@@ -222,7 +237,11 @@ def _build_training_data(
     source_text, target_text = (
         PackedLines.from_lines(side[int(row)] for row in rows) for side in (text.source, text.target)
     )
-    return tokenizers, TokenizedBitext(source, target, source_text, target_text, rows), report
+    train = TokenizedBitext(source, target, source_text, target_text, rows)
+    if links is not None:
+        of_words = learn_links(text.source, text.target) if links == "em" else parse_links(given or ())
+        train = train._replace(links=link_pieces(of_words, train, tokenizers))
+    return tokenizers, train, report
 
 
 def _describe_side(ids: RaggedIds, vocab_size: int) -> dict[str, Any]:
@@ -251,6 +270,8 @@ def _save(folder: Path, identity: Any, kept: _CachedData) -> None:
             arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
             for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(written / f"{side}.{name}.npy", array)
+        for name, links in ({} if train.links is None else train.links._asdict()).items():
+            np.save(written / f"links.{name}.npy", links)
         np.save(written / _LINES_FILE, train.lines)
         np.save(written / _KEYS_FILE, np.stack(kept.keys))
         seal_folder(written, {"identity": identity, "report": kept.report})
@@ -322,5 +343,8 @@ def _open_cached(folder: Path, settings: SentencePieceTrainer) -> _CachedData | 
         (RaggedIds(*side[:2]), PackedLines(*side[2:])) for side in sides
     )
     lines = np.load(folder / _LINES_FILE, mmap_mode="r")
-    train = TokenizedBitext(source, target_ids, source_text, target_text, lines)
+    links = None
+    if f"links.{_LINK_ARRAYS[0]}.npy" in about["files"]:
+        links = PieceLinks(*(np.load(folder / f"links.{name}.npy", mmap_mode="r") for name in _LINK_ARRAYS))
+    train = TokenizedBitext(source, target_ids, source_text, target_text, lines, links)
     return _CachedData(tokenizers, train, about["report"], TextHashes(*np.load(folder / _KEYS_FILE, mmap_mode="r")))

@@ -12,7 +12,7 @@ from nmt.kernels.cross_entropy import Loss, select
 from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.embedding import Embedding
 from nmt.model.encoders.encoder import Encoder
-from nmt.model.heads.head import Head, HeadInputs, select_words
+from nmt.model.heads.head import Head, HeadInputs, add_attention, select_words
 from nmt.model.heads.mixture import MixtureHead
 from nmt.model.reinforce import compute_surrogate
 from nmt.model.sources.frontend import Frontend, FrontendOutput
@@ -88,13 +88,20 @@ class Seq2Seq(nn.Module):
         return SourceMemory(memory, source), self.decoder.start(encoded, memory)
 
     def forward(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
+        self,
+        source: Int[Tensor, "row source"],
+        lengths: Int[Tensor, " row"],
+        target_input: Int[Tensor, "row target"],
+        *,
+        keep_weights: bool = False,
     ) -> HeadInputs:
-        """What the head predicts every target word from, given the words before it."""
+        """What the head predicts every target word from, given the words before it. keep_weights: also those of
+        attention, for losses, which costs memory."""
         memory, state = self.encode(source, lengths)
         embedded = self.target(target_input)
-        decoded = self.decoder(embedded, state, memory.memory, keep_weights=self.head.reads_attention)
-        return self.head.gather_inputs(decoded, embedded, source)
+        decoded = self.decoder(embedded, state, memory.memory, keep_weights=keep_weights or self.head.reads_attention)
+        inputs = self.head.gather_inputs(decoded, embedded, source)
+        return add_attention(inputs, decoded) if keep_weights else inputs
 
     def log_probs(
         self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]

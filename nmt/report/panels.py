@@ -25,6 +25,14 @@ class Panel(NamedTuple):
     zero: bool = False
 
 
+ALIGNMENT_LOSS_NOTES = {
+    "guided": "nats per linked target piece, against the links of the training text",
+    "coverage": "how much a target piece looks where others have looked before",
+    "doubly_stochastic": "how far totals of source pieces stray from one, squared, per sentence",
+    "entropy": "of the weights in training, in nats",
+}
+"""What a reader is told of each alignment loss of training."""
+
 LEARNING_PANELS = (
     Panel(
         "loss",
@@ -32,6 +40,10 @@ LEARNING_PANELS = (
         (PanelLine("validation", "validation", "loss"), PanelLine("training", "train", "nll")),
         best="min",
         digits=3,
+    ),
+    *(
+        Panel(f"{name} loss".replace("_", " "), note, (PanelLine(name, "train", f"{name}_loss"),), "min", 3)
+        for name, note in ALIGNMENT_LOSS_NOTES.items()
     ),
     Panel("BLEU", "of the validation sentences", (PanelLine("BLEU", "validation", "bleu"),), "max", 1, True),
     Panel("chrF", "of the validation sentences", (PanelLine("chrF", "validation", "chrf"),), "max", 1, True),

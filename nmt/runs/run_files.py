@@ -50,6 +50,7 @@ ADDED_SETTINGS = {
     "probes.maps": False,
     "attention.history.name": "none",
     "attention.selection.name": "expected",
+    "data.links": None,
     "model.decoder.self_attention.scope.name": "global",
     **{
         f"model.{side}.{name}": value
@@ -68,6 +69,10 @@ ADDED_SETTINGS = {
     "measures.sentences": 200,
     "measures.words": 2,
     "measures.permutations": 100,
+    "training.alignment_losses.coverage": 0.0,
+    "training.alignment_losses.doubly_stochastic": 0.0,
+    "training.alignment_losses.entropy": 0.0,
+    "training.alignment_losses.guided": 0.0,
 }
 """Settings that runs of earlier versions did not write, and what they did."""
 

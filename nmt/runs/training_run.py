@@ -101,7 +101,7 @@ def run(
             process_setup.configure(settings["threads"], settings["kernels"])
             filters = config.build(Filters, settings["filters"])
             tokenizer = build.build_tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
-            data = prepare(corpus, tokenizer, filters, settings["cache"])
+            data = prepare(corpus, tokenizer, filters, settings["cache"], build.choose_links(settings))
             references, language = data.validation_text.target, corpus.target_language
             warn_unspaced(references, settings["bleu"]["tokenize"], language, "data.target_language")
             seed_everything(settings["seed"])

@@ -6,6 +6,7 @@ of a batch. Captured as a CUDA graph, a block is launched at once, when what it 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from nmt.errors import ConfigError
 from nmt.kernels.devices import has_cuda_graphs
 from nmt.model.decoders.decoder import Decoded
-from nmt.model.heads.head import HeadInputs
+from nmt.model.heads.head import HeadInputs, add_attention
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.special_tokens import PAD
 from nmt.training.settings import CompileMode
@@ -48,10 +49,13 @@ class CompiledForward:
     the first call where the compiler of that device is missing.
     """
 
-    def __init__(self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor") -> None:
+    def __init__(
+        self, model: Seq2Seq, *, is_captured: bool, backend: str = "inductor", keep_weights: bool = False
+    ) -> None:
         check("cuda_graphs" if is_captured else "inductor", model.device)
         self.model = model
         self.is_captured = is_captured
+        self.keep_weights = keep_weights
         mode = "reduce-overhead" if is_captured else None
         self.block = torch.compile(model.decoder.forward, fullgraph=True, dynamic=True, backend=backend, mode=mode)
 
@@ -76,7 +80,8 @@ class CompiledForward:
         for block in embedded.split(BLOCK, 1):
             decoded = self._run_block(block.contiguous(), state, memory)
             state = decoded.state
-            blocks.append(self.model.head.gather_inputs(decoded, block, memory.tokens))
+            inputs = self.model.head.gather_inputs(decoded, block, memory.tokens)
+            blocks.append(add_attention(inputs, decoded) if self.keep_weights else inputs)
         joined = (None if parts[0] is None else torch.cat(parts, 1) for parts in zip(*blocks, strict=True))
         return tree_map(HeadInputs._make(joined), lambda part: part[:rows, :steps])
 
@@ -89,7 +94,8 @@ class CompiledForward:
 
     def _run_block(self, embedded: Float[Tensor, "row block embedding"], state: Any, memory: SourceMemory) -> Decoded:
         try:
-            decoded: Decoded = self.block(embedded, state, memory.memory, keep_weights=self.model.head.reads_attention)
+            keeps = self.keep_weights or self.model.head.reads_attention
+            decoded: Decoded = self.block(embedded, state, memory.memory, keep_weights=keeps)
         except RuntimeError as problem:
             from torch._dynamo.exc import ShortenTraceback  # which takes a second, and is here by now
 
@@ -103,8 +109,10 @@ class CompiledForward:
         return decoded
 
 
-def make_forward_fn(model: Seq2Seq, mode: CompileMode) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
+def make_forward_fn(
+    model: Seq2Seq, mode: CompileMode, *, keep_weights: bool = False
+) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
     """What gives the head's inputs for (source, lengths, read): the model itself where no positions are stepped."""
     if mode == "off" or not model.decoder.is_stepwise:
-        return model
-    return CompiledForward(model, is_captured=mode == "cuda_graphs")
+        return partial(model, keep_weights=True) if keep_weights else model
+    return CompiledForward(model, is_captured=mode == "cuda_graphs", keep_weights=keep_weights)

@@ -7,25 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nmt.data.batching import Batch, Batches
 from nmt.data.loader import BatchLoader
 from nmt.errors import TrainingError
 from nmt.evaluation.validation import ValidationResult
-from nmt.kernels.cross_entropy import word_indices
-from nmt.kernels.devices import get_widest_dtype, wants_pinned_memory
-from nmt.kernels.precision import make_training_contexts
+from nmt.kernels.devices import wants_pinned_memory
 from nmt.model.seq2seq import Seq2Seq
-from nmt.special_tokens import PAD
-from nmt.training.compiled import make_forward_fn
 from nmt.training.divergence import compute_cost_limit, describe_divergence, describe_excess
 from nmt.training.interruption import TrainingInterrupt
 from nmt.training.memory_check import check_largest_batch
 from nmt.training.metrics_logger import MetricsLogger
+from nmt.training.objective import Objective, add_sums
 from nmt.training.settings import Training
 from nmt.training.state import RunningSums, TrainingState
-from nmt.trees import to_device
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +56,7 @@ class Loop:
         is_interrupted: Callable[[], bool],
     ) -> None:
         self.model = model
-        self.forward = make_forward_fn(model, settings.compile)
+        self.objective = Objective(model, settings)
         self.state = state
         self.batches = batches
         self.settings = settings
@@ -99,7 +94,7 @@ class Loop:
             while not (reason := self.find_reached_limit()):
                 if not is_checked:
                     check_largest_batch(
-                        self.model, self.state.optimizer, feed.get_epoch(), self.batches.settings, self._backward
+                        self.model, self.state.optimizer, feed.get_epoch(), self.batches.settings, self.objective
                     )
                     is_checked = True
                 self._step(feed)
@@ -133,10 +128,10 @@ class Loop:
         progress = self.state.progress
         started = time.monotonic()
         group = feed.take(self.settings.accumulate)
-        words = sum(int((batch.target_output != PAD).sum()) for batch in group)
+        counts = self.objective.count(group)
+        words = counts.words
         self.state.optimizer.zero_grad(set_to_none=True)
-        losses = [self._backward(batch, words) for batch in group]
-        objective, nll = (torch.stack(parts).sum() for parts in zip(*losses, strict=True))
+        sums = add_sums([self.objective.backward(batch, counts) for batch in group])
         limit = self.settings.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf") if limit is None else limit)
         progress.step += 1
@@ -146,36 +141,16 @@ class Loop:
         progress.batch += len(group)
         progress.words += words
         window = self.state.running_sums
-        if torch.isfinite(norm) & torch.isfinite(objective):
+        if torch.isfinite(norm) & torch.isfinite(sums.objective):
             self.state.optimizer.step()
             if self.state.ema:
                 self.state.ema.update(self.model)
             progress.failing = 0
-            window.objective, window.nll = window.objective + objective, window.nll + nll
-            window.words += words
-            self._warn_if_diverging(float(nll), words)
+            window.add(sums, counts)
+            self._warn_if_diverging(float(sums.nll), words)
         else:
             self._skip(group)
         window.seconds += time.monotonic() - started
-
-    def _backward(self, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
-        """Adds the gradient of the loss per word to those of the weights; returns objective and nll."""
-        device_batch = to_device(batch, self.model.device)
-        # Only real words reach the vocabulary, which is over half of all arithmetic. They are counted before the move,
-        # because the device would have to be waited for.
-        indices = word_indices(batch.target_output)
-        if indices is not None:
-            indices = indices.to(device_batch.target_output.device, non_blocking=True)
-        by_amx, by_autocast = make_training_contexts(self.model.device, is_low=self.settings.precision == "bfloat16")
-        with by_amx:
-            with by_autocast:
-                inputs = self.forward(device_batch.source, device_batch.source_lengths, device_batch.target_input)
-                loss = self.model.compute_loss(
-                    inputs, device_batch.target_output, smoothing=self.settings.label_smoothing, indices=indices
-                )
-            (loss.objective / words).backward()  # type: ignore[no-untyped-call]
-        wide = get_widest_dtype(self.model.device)
-        return loss.objective.detach().to(wide), loss.nll.to(wide)
 
     def _skip(self, group: Sequence[Batch]) -> None:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""
@@ -224,6 +199,7 @@ class Loop:
             "epoch": self._get_epoch(),
             "loss": float(window.objective) / window.words,
             "nll": float(window.nll) / window.words,
+            **window.compute_alignment_means(),
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
             "tokens_per_second": window.words / max(window.seconds, 1e-9),
             "minutes": progress.seconds / 60,

@@ -1,12 +1,11 @@
 """The largest batch first: a lack of memory shows before anything is trained, not hours later."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
-from nmt.data.batching import Batch, BatchSettings, Epoch
+from nmt.data.batching import BatchSettings, Epoch
 from nmt.errors import ConfigError
+from nmt.training.objective import Objective
 from nmt.training.state import get_rng_state, set_rng_state
 
 
@@ -15,9 +14,9 @@ def check_largest_batch(
     optimizer: torch.optim.Optimizer,
     epoch: Epoch,
     batching: BatchSettings,
-    backward: Callable[[Batch, int], object],
+    objective: Objective,
 ) -> None:
-    """Runs `backward` on the largest batch of an epoch, and leaves everything as it was.
+    """Runs the objective backward on the largest batch of an epoch, and leaves everything as it was.
 
     Raises ConfigError if memory does not suffice, with the settings that would change that.
     """
@@ -27,7 +26,7 @@ def check_largest_batch(
         # Beside two moments of every weight, which the first step will make if it has not been taken yet.
         count = 0 if optimizer.state else 2
         moments = [torch.empty_like(weight) for weight in model.parameters() for _ in range(count)]
-        backward(batch, batch.target_output.numel())
+        objective.backward(batch, objective.count([batch]))
         del moments
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):

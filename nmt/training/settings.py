@@ -5,6 +5,7 @@ from typing import Literal
 
 from nmt.config import format_value
 from nmt.errors import ConfigError
+from nmt.training.alignment_losses import ALIGNMENT_LOSSES, AlignmentLossName
 
 Precision = Literal["float32", "bfloat16"]
 CompileMode = Literal["off", "inductor", "cuda_graphs"]
@@ -85,6 +86,9 @@ class Training:
     compile: how a decoder that reads position by position is run: off, operation by operation; inductor, compiled by
     torch.compile; or cuda_graphs, compiled and captured as CUDA graphs.
 
+    alignment_losses: by name, the weight of each in what is minimized; 0 is off. Attention weights are kept in training
+    where one is not.
+
     accumulate: batches whose gradients are summed for one optimizer step. clip_norm: the largest gradient norm, null
     for no clipping. log_every: optimizer steps between two lines of the log.
     """
@@ -92,6 +96,9 @@ class Training:
     precision: Precision = "float32"
     compile: CompileMode = "off"
     label_smoothing: float = 0.1
+    alignment_losses: dict[AlignmentLossName, float] = field(
+        default_factory=lambda: dict.fromkeys(ALIGNMENT_LOSSES, 0.0)
+    )
     clip_norm: float | None = 1.0
     accumulate: int = 1
     log_every: int = 20

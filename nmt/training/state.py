@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,13 @@ from nmt.storage.files import Entry, load_tensors, read_json, save_tensors, writ
 from nmt.training.average import WEIGHT_PREFIX, EmaWeights
 from nmt.training.divergence import Excess
 from nmt.training.interruption import TrainingInterrupt
+from nmt.training.objective import Counts, Sums
 from nmt.training.schedule import Schedule
 
 MODEL = "model.safetensors"
 TENSORS = "state.safetensors"
 JSON_STATE = "state.json"
+WINDOW_PREFIX = "window.alignment."
 
 
 @dataclass
@@ -51,8 +54,23 @@ class RunningSums:
 
     objective: Tensor = field(default_factory=_make_zero)
     nll: Tensor = field(default_factory=_make_zero)
+    alignment: dict[str, Tensor] = field(default_factory=dict)
     words: int = 0
     seconds: float = 0.0
+    alignment_counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, sums: Sums, counts: Counts) -> None:
+        """Adds those of a step."""
+        self.objective, self.nll = self.objective + sums.objective, self.nll + sums.nll
+        self.words += counts.words
+        for name, value in sums.alignment.items():
+            self.alignment[name] = self.alignment.get(name, _make_zero()) + value
+            self.alignment_counts[name] = self.alignment_counts.get(name, 0) + counts.alignment[name]
+
+    def compute_alignment_means(self) -> dict[str, float]:
+        """Each alignment loss as lines of the log have it; one that nothing was counted for is left out."""
+        counts = self.alignment_counts
+        return {f"{name}_loss": float(value) / counts[name] for name, value in self.alignment.items() if counts[name]}
 
 
 @dataclass
@@ -107,9 +125,12 @@ class TrainingState:
         if self.ema or self.final_weights is not None:
             tensors |= {f"model.{name}": tensor for name, tensor in get_weights(self.model).items()}
         tensors |= {"window.smoothed": self.running_sums.objective, "window.nll": self.running_sums.nll}
+        tensors |= {f"{WINDOW_PREFIX}{name}": value for name, value in self.running_sums.alignment.items()}
         tensors |= {f"random.{device}": tensor for device, tensor in get_rng_state().items()}
         _write(folder / TENSORS, tensors)
-        window = {"words": self.running_sums.words, "seconds": self.running_sums.seconds}
+        window: dict[str, Any] = {"words": self.running_sums.words, "seconds": self.running_sums.seconds}
+        if self.running_sums.alignment_counts:
+            window["alignment_counts"] = self.running_sums.alignment_counts
         rest = {"progress": asdict(self.progress), "schedule": self.schedule.state_dict(), "window": window}
         rest["excess"] = asdict(self.excess)
         write_json(folder / JSON_STATE, rest)
@@ -127,7 +148,12 @@ class TrainingState:
         try:
             self.schedule.load_state_dict(rest["schedule"])
             self.progress = TrainingProgress(**rest["progress"])
-            self.running_sums = RunningSums(tensors["window.smoothed"], tensors["window.nll"], **rest["window"])
+            self.running_sums = RunningSums(
+                tensors["window.smoothed"],
+                tensors["window.nll"],
+                filter_by_prefix(tensors, WINDOW_PREFIX),
+                **rest["window"],
+            )
             self.excess = Excess(**rest.get("excess", {}))  # runs of earlier versions have none
             set_rng_state(filter_by_prefix(tensors, "random."))
         except (KeyError, TypeError) as problem:

@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.encoded import RaggedIds
+from nmt.data.lexicon import choose_evenly, count_kinds
 from nmt.errors import ConfigError, DataError
 from nmt.special_tokens import EOS, PAD
 
 ROUNDS = 5
 MAX_CELLS = 2**25
 """The most pairs of a source and a target position that a lexicon is learnt from, to bound memory."""
-
-BLOCK_CELLS = 2**21
-"""So many pairs of positions, or those of one sentence pair if it has more, are worked on at once."""
 
 
 class Lexicon(NamedTuple):
@@ -47,11 +45,8 @@ def train_ibm1(
     cells = source.lengths * target.lengths
     if not cells.sum():
         raise DataError("A lexicon needs pairs of sentences that are not empty; this text has none.")
-    # Every n-th pair, for the least n that brings the cells under the bound.
-    step = next(n for n in range(1, len(cells) + 1) if cells[::n].sum() <= MAX_CELLS or n == len(cells))
-    is_used = np.zeros(len(cells), np.bool_)
-    is_used[np.flatnonzero(cells)[::step]] = True
-    kinds, blocks = _count_kinds(source.select(is_used), target.select(is_used), target_vocab)
+    is_used = choose_evenly(cells, MAX_CELLS)
+    kinds, blocks = count_kinds(source.select(is_used), target.select(is_used), target_vocab)
     first, second = np.divmod(kinds, target_vocab)
     probability = np.ones(len(kinds))
     for _ in range(ROUNDS):
@@ -77,42 +72,6 @@ def select_short(source: RaggedIds, target: RaggedIds, max_length: int) -> tuple
     """
     is_short = np.maximum(source.lengths, target.lengths) <= max_length
     return source.select(is_short), target.select(is_short), np.flatnonzero(~is_short).tolist()
-
-
-class _Block(NamedTuple):
-    """Some sentence pairs: for every pair of a source and a target position which kind it is, target by target, and
-    how many source positions each target position meets."""
-
-    kind: NDArray[np.int32]
-    times: NDArray[np.int32]
-
-
-def _count_kinds(source: RaggedIds, target: RaggedIds, target_vocab: int) -> tuple[NDArray[np.int64], list[_Block]]:
-    """The kinds, which are the distinct pairs of a source and a target id, each as one number, in order; and the bitext
-    as blocks of about BLOCK_CELLS pairs of positions, so that little more than one block is in memory as numbers."""
-    ends = np.cumsum(source.lengths * target.lengths)
-    block_of_pair = (ends - 1) // BLOCK_CELLS
-    kinds, found = np.zeros(0, np.int64), list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]]()
-    for number in np.unique(block_of_pair):
-        inside = block_of_pair == number
-        entry, times = _pair_positions(source.select(inside), target.select(inside), target_vocab)
-        own_kinds, places = np.unique(entry, return_inverse=True)
-        found.append((own_kinds, places.astype(np.int32), times.astype(np.int32)))
-        merged = np.sort(np.concatenate([kinds, own_kinds]))  # several times as fast as np.union1d
-        kinds = merged[np.diff(merged, prepend=-1) != 0]
-    return kinds, [_Block(np.searchsorted(kinds, own)[places].astype(np.int32), times) for own, places, times in found]
-
-
-def _pair_positions(
-    source: RaggedIds, target: RaggedIds, target_vocab: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For every pair of a source and a target position, the two ids as one number, target position by target position;
-    and how many source positions each target position meets."""
-    times = np.repeat(source.lengths, target.lengths)
-    starts = np.repeat(source.offsets[:-1], target.lengths)
-    inside = np.arange(int(times.sum())) - np.repeat(np.cumsum(times) - times, times)
-    entry = source.flat[np.repeat(starts, times) + inside].astype(np.int64) * target_vocab
-    return entry + np.repeat(target.flat, times), times
 
 
 @dataclass(frozen=True, kw_only=True)

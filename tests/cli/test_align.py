@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,8 @@ def test_the_signature_says_what_shapes_the_links() -> None:
     del checked["extract"]
     settings = build(AlignSettings, checked, extract=Threshold(threshold=0.5))
     assert settings.format_signature() == "position:predicted|extract:threshold:0.5|symmetrize:grow_diag_final_and"
+    settings = replace(settings, method="em", model={"folder": None}, reverse=None)
+    assert settings.format_signature() == "method:em|extract:threshold:0.5|symmetrize:grow_diag_final_and"
 
 
 def test_a_picture_that_would_be_too_large_is_left_out_with_a_warning(
@@ -287,3 +290,33 @@ def test_every_layer_and_head_is_drawn_on_request(pairs: tuple[str, ...], tmp_pa
         align_links(tmp_path, *pairs, f"heatmaps.folder={folder}", "heatmaps.layer=9")
     with pytest.raises(ConfigError, match=r"heatmaps\.head counts from 1; got 0"):
         align_links(tmp_path, *pairs, "heatmaps.head=0")
+
+
+EM_PAIRS = (
+    *(("the house", "das Haus"), ("the book", "das Buch"), ("a book", "ein Buch"), ("a red house", "ein rotes Haus")),
+    *(("", "nichts"), ("the red book .", "das rote Buch .")),
+)
+
+
+def test_em_aligns_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = (
+        write_lines(tmp_path / name, *side) for name, side in zip("st", zip(*EM_PAIRS, strict=True), strict=True)
+    )
+    found = align_links(tmp_path, "method=em", f"source={source}", f"target={target}")
+    assert [sorted(links) for links in found[:4]] == [[(i, i) for i in range(n)] for n in (2, 2, 2, 3)]
+    assert found[4] == set()
+    printed = score_links(capsys, "method=em", f"source={source}", f"target={target}", f"gold={tmp_path / 'links.txt'}")
+    assert (printed["aer"], printed["signature"]) == (0, "method:em|extract:argmax|symmetrize:grow_diag_final_and")
+
+
+def test_em_and_models_exclude_each_other(tmp_path: Path) -> None:
+    one = write_lines(tmp_path / "one", "a b c")
+    text = (f"source={one}", f"target={one}")
+    with pytest.raises(ConfigError, match=r"method=em aligns without a model, in both directions; got model=run"):
+        run_task(compose_command("align", *text, "method=em", "model=run"))
+    with pytest.raises(ConfigError, match=r"model must be given: write model=\.\.\., or method=em"):
+        run_task(compose_command("align", *text))
+    with pytest.raises(ConfigError, match=r"position=read reads the attention .* method=em"):
+        run_task(compose_command("align", *text, "method=em", "position=read"))
+    with pytest.raises(DataError, match=r"one, line 1 has more than 2 words, the limit \(max_length\)"):
+        run_task(compose_command("align", *text, "method=em", "max_length=2"))

@@ -42,7 +42,10 @@ ALL = [[epoch.get_batch(index) for index in range(len(epoch))] for epoch in EPOC
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
     return len(first) == len(second) and all(
-        torch.equal(a, b) for one, other in zip(first, second, strict=True) for a, b in zip(one, other, strict=True)
+        torch.equal(a, b)
+        for one, other in zip(first, second, strict=True)
+        for a, b in zip(one, other, strict=True)
+        if a is not None and b is not None
     )
 
 

@@ -85,14 +85,14 @@ def test_what_is_compiled() -> None:
 def test_a_loop_reads_in_the_way_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
 
-    def chosen(model: Seq2Seq, mode: CompileMode) -> Callable[..., Tensor]:
+    def chosen(model: Seq2Seq, mode: CompileMode, *, keep_weights: bool) -> Callable[..., Tensor]:
         def forward(source: Tensor, lengths: Tensor, read: Tensor) -> Tensor:
             batches.append(mode)
             return model(source, lengths, read)
 
         return forward
 
-    monkeypatch.setattr("nmt.training.loop.make_forward_fn", chosen)
+    monkeypatch.setattr("nmt.training.objective.make_forward_fn", chosen)
     FakeTraining(tmp_path, compile="inductor", stop=Stop(steps=3)).train()
     assert batches == ["inductor"] * 4  # and the one that is rehearsed
 

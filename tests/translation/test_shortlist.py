@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, lists, tuples
 
+from nmt.data import lexicon
 from nmt.data.encoded import RaggedIds
 from nmt.errors import ConfigError, DataError
 from nmt.special_tokens import EOS, PAD
@@ -91,7 +92,7 @@ def test_blocks_of_a_bitext_make_the_lexicon_of_the_whole(monkeypatch: pytest.Mo
     )
     sizes = {"source_vocab": 11, "target_vocab": 13, "max_translations": 3}
     whole = train_ibm1(source, target, **sizes)
-    monkeypatch.setattr(shortlist, "BLOCK_CELLS", 17)
+    monkeypatch.setattr(lexicon, "BLOCK_CELLS", 17)
     for one, other in zip(train_ibm1(source, target, **sizes), whole, strict=True):
         assert one.tolist() == other.tolist()
 

@@ -29,6 +29,8 @@ class Grammar:
     Each pair has gold links in Pharaoh format over whitespace words from 0, source word first: `i-j` sure, `ipj`
     possible. Punctuation attaches to the word before it. The linking conventions are in `nmt.data.synthetic.sentences`.
 
+    links: which ones training learns from where it needs some: its own, or "em", those of expectation maximization.
+
     Raises ConfigError where a size is not positive, the sizes exceed a million in all, or the languages are the same.
     """
 
@@ -41,6 +43,7 @@ class Grammar:
         train: int = 20000,
         validation: int = 500,
         test: int = 1000,
+        links: Literal["em"] | None = None,
     ) -> None:
         if {source_language, target_language} != {"en", "de"}:
             raise ConfigError(
@@ -59,6 +62,7 @@ class Grammar:
         self.source_language = source_language
         self.target_language = target_language
         self.seed = seed
+        self.links = links
 
     def check(self) -> None:
         """Nothing can be missing: the grammar is code."""

@@ -84,12 +84,14 @@ def join_steps(steps: list[Attended], keep_weights: bool) -> Attended | None:
     if not keep_weights and not log_probs:
         return None
     weights = [step.weights for step in steps if step.weights is not None]
+    log_weights = [step.log_weights for step in steps if step.log_weights is not None]
     contexts = torch.cat([step.context for step in steps], 1)
     return Attended(
         contexts,
         torch.cat(weights, 2) if weights else None,
         steps[-1].past,
         torch.cat(log_probs, 1) if log_probs else None,
+        torch.cat(log_weights, 2) if log_weights else None,
     )
 
 

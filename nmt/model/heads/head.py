@@ -20,6 +20,7 @@ class HeadInputs(NamedTuple):
     These are rows and target positions, rows alone in a step of a search, or words in a loss. Only the readout is there
     for heads that read no attention. source: the source's tokens. log_prob: of what attention drew, if it draws.
     log_weights: where a distribution is a sum over choices, which are then the last axis of the places, that of each.
+    head_weights, head_log_weights: of attention, for losses that are about it, which no head reads.
     """
 
     readout: Float[Tensor, "*place readout"]
@@ -29,11 +30,23 @@ class HeadInputs(NamedTuple):
     source: Int[Tensor, "*place source"] | None = None
     log_prob: Float[Tensor, "*place"] | None = None
     log_weights: Float[Tensor, "*place"] | None = None
+    head_weights: Float[Tensor, "*place head source"] | None = None
+    head_log_weights: Float[Tensor, "*place head source"] | None = None
 
 
 def select_words(inputs: HeadInputs, indices: Int[Tensor, " word"] | None) -> HeadInputs:
-    """The inputs of real words alone: from axes (row, target) to one axis. `indices` are those of `word_indices`."""
-    return tree_map(inputs, lambda tensor: select(tensor, indices))
+    """What a head reads of real words alone: from axes (row, target) to one axis. `indices`: see `word_indices`."""
+    return tree_map(inputs._replace(head_weights=None, head_log_weights=None), lambda tensor: select(tensor, indices))
+
+
+def add_attention(inputs: HeadInputs, decoded: Decoded) -> HeadInputs:
+    """The inputs with the weights of every head, and their logarithms where there are any."""
+    assert decoded.attended is not None
+    weights, log_weights = decoded.attended.weights, decoded.attended.log_weights
+    return inputs._replace(
+        head_weights=None if weights is None else weights.transpose(1, 2),
+        head_log_weights=None if log_weights is None else log_weights.transpose(1, 2),
+    )
 
 
 class PreparedHead(ABC):
