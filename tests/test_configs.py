@@ -74,7 +74,7 @@ OTHERWISE = {
 """Where a file differs from its class, which alone drops and warms up nothing, and knows no other size."""
 
 
-COMPANIONS = {"model/encoder/transformer": ("model/bridge=mean",)}
+COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in ("transformer", "embedding")}
 """What a leaf needs beside it, as the error without it says."""
 
 

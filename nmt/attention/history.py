@@ -131,9 +131,9 @@ class CoverageGRU(History):
 class LocationAware(History):
     """f[t, s] = sum over j of K[j] w[t - 1, s + j], |j| <= width / 2   (Chorowski et al. 2015, section 2.1)
 
-    `filters` filters K of odd `width` slide over the weights of the step before, a head apart. Nothing has been read
-    before the first step, so the weights there are zero; other implementations begin with uniform ones. It shows where
-    attention was, so that it can move on: equal words have equal keys, and differ by their place alone.
+    `filters` filters K of odd `width` slide over the weights of the step before, a head apart. It shows where attention
+    was, so that it can move on: equal words have equal keys, and differ by their place alone. Before the first step all
+    real positions have the same weight, as in ESPnet: at the ends filters see less of it, so that they can be found.
     """
 
     has_past = True
@@ -158,7 +158,9 @@ class LocationAware(History):
         self.projection = make_projection(heads, filters, key_size)
 
     def start(self, memory: Memory, heads: int) -> Past:
-        return (make_zeros(memory, heads),) * self.channels
+        zeros = make_zeros(memory, heads)
+        uniform = (memory.bias == 0).to(zeros.dtype) / memory.lengths.unsqueeze(1)
+        return ((zeros + uniform[:, None, None]), zeros)[: self.channels]
 
     def forward(self, past: Past) -> KeyFeatures:
         rows, target, heads, source = past[0].shape

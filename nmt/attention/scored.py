@@ -23,7 +23,7 @@ from nmt.trees import tree_map
 S = TypeVar("S")
 
 
-PLAIN = ((ScaledDot, Rotary), (Softmax,), (History,), (Selection,))
+PLAIN: tuple[tuple[type[nn.Module], ...], ...] = ((ScaledDot, Rotary), (Softmax,), (History,), (Selection,))
 """Score, normalizer, history and selection that one function of torch computes together, without weights."""
 
 

@@ -113,7 +113,8 @@ def test_filters_slide_over_the_weights_of_each_head(history_class: type[Locatio
             filters = history.convolution.weight[2 * head : 2 * head + 2]
             for t in range(STEPS):
                 weights = unroll.weights[row, head, :, :length]
-                seen = [weights[t - 1] if t else torch.zeros(length), weights[:t].sum(0)][: history.channels]
+                latest = weights[t - 1] if t else torch.full((length,), 1 / length)
+                seen = [latest, weights[:t].sum(0)][: history.channels]
                 features = F.conv1d(torch.stack(seen).unsqueeze(0), filters, padding=2)[0]
                 assert_close(found[t][row, head, :length], features.T @ history.projection[head])
 
