@@ -225,9 +225,7 @@ def learn_aligner(settings: AlignSettings, source: Sequence[str], target: Sequen
 
 METHODS: dict[str, Callable[[AlignSettings, Sequence[str], Sequence[str]], PairAligner]] = {
     "attention": load_models,
-    "gradient": load_models,
-    "erase_input": load_models,
-    "erase_memory": load_models,
+    **dict.fromkeys(("gradient", "erase_input", "erase_memory"), load_models),
     "em": learn_aligner,
 }
 """What links words, by the value of `method`."""
