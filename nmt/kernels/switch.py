@@ -12,6 +12,7 @@ Kernel = Literal[
     "cross_entropy",
     "dot_attention",
     "fused_step",
+    "mixture_loss",
     "packed_linear",
     "topk",
 ]

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from nmt.attention.selection import Marginal, Selection
 from nmt.errors import ConfigError
-from nmt.model.heads import mixture
+from nmt.kernels import cross_entropy
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
 from tests.builders import DECODER_FORMS, Mix, Plan, build_attention, build_seq2seq, draw_normal
@@ -145,8 +145,8 @@ def test_the_loss_is_that_of_the_distribution_in_chunks_of_any_size(head: str, m
     nll = torch.stack([-words[n, target] for n, target in enumerate(targets.tolist())])
     wanted = 0.9 * nll.sum() - 0.1 * words.mean(-1).sum()
     wanted_gradient = torch.autograd.grad(wanted, list(model.parameters()), retain_graph=True, allow_unused=True)
-    for most in (mixture.MAX_LOGITS, 1):
-        monkeypatch.setattr(mixture, "MAX_LOGITS", most)
+    for most in (cross_entropy.MAX_LOGITS, 1):
+        monkeypatch.setattr(cross_entropy, "MAX_LOGITS", most)
         loss = model.compute_loss(inputs, TARGET, smoothing=0.1, indices=indices)
         assert_close(loss.objective, wanted)
         assert_close(loss.word_nll, nll.detach())

@@ -16,6 +16,7 @@ from nmt.kernels import additive, cross_entropy
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.cross_entropy import select, vocabulary_loss, word_indices
 from nmt.kernels.dot_attention import attend_by_dot
+from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import Float32
 from nmt.kernels.switch import KERNELS, Kernel, disable_kernels
 from nmt.kernels.topk import stable_topk_sums
@@ -108,10 +109,25 @@ def draw_product(extra: int) -> tuple[Tensor, ...]:
     )
 
 
+def draw_choices(extra: int) -> tuple[Tensor, ...]:
+    """Readouts of three choices of each word, of which padding has none, and scores of the choices."""
+    readout = pad(draw_normal(ROW, 3, SIZE, seed=21), 1, extra)
+    return readout, draw_normal(ROW, 3, seed=22), draw_normal(VOCAB, SIZE, seed=23), draw_normal(VOCAB, seed=24)
+
+
+def compute_mixture(readout: Tensor, scores: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The objective with and without smoothing; choices that are padding have no weight."""
+    log_weights = torch.nn.functional.pad(scores.log_softmax(1), (0, readout.shape[1] - 3), value=masks.NEG_INF)
+    target = torch.tensor([4, 2, VOCAB - 1])
+    losses = [mixture_loss(readout, log_weights, weight, bias, target, smoothing) for smoothing in (0.0, 0.1)]
+    return torch.cat([torch.stack([loss.objective, loss.nll]) for loss in losses] + [losses[0].word_nll])
+
+
 CASES: dict[Kernel, Case] = {
     "additive": Case(compare, draw_comparison, True),
     "cross_entropy": Case(compute_loss, draw_readouts, True),
     "dot_attention": Case(look_up, draw_lookup, True),
+    "mixture_loss": Case(compute_mixture, draw_choices, True),
     "packed_linear": Case(lambda x, weight, bias: Float32(weight, bias)(x)[:ROW], draw_product, False),
     "topk": Case(find_top, draw_sums, False),
 }

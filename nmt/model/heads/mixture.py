@@ -1,17 +1,16 @@
 """A head whose distribution is a sum over the source positions that attention chooses from."""
 
-from functools import partial
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from nmt.attention.attention import Attended
-from nmt.kernels.cross_entropy import MAX_LOGITS, Loss
+from nmt.kernels.cross_entropy import Loss
+from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.decoders.decoder import Decoded
 from nmt.model.heads.head import Head, HeadInputs, PreparedHead
+from nmt.model.heads.softmax import SoftmaxHead
 from nmt.trees import tree_map
 
 
@@ -54,22 +53,13 @@ class MixtureHead(Head):
 
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         assert inputs.log_weights is not None
-        count = inputs.log_weights.shape[1]
-        size = max(1, MAX_LOGITS // (self.vocabulary_size * count))
-        objective, word_nll = inputs.log_weights.new_zeros(()), []
-        for start in range(0, len(target_output), size):
-            words = slice(start, start + size)
-            part = tree_map(inputs, partial(select_slice, words=words))
-            some, nll = checkpoint(self._compute_loss, part, target_output[words], smoothing, use_reentrant=False)
-            objective = objective + some
-            word_nll.append(nll.detach())
-        nll = torch.cat(word_nll) if word_nll else inputs.log_weights.new_zeros(0)
-        return Loss(objective, nll.sum(), nll)
-
-    def _compute_loss(self, inputs: HeadInputs, target_output: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        if type(self.head) is SoftmaxHead:
+            output, readout = self.head.output, self.head.readout(inputs.readout)
+            return mixture_loss(readout, inputs.log_weights, output.weight, output.bias, target_output, smoothing)
         log_probs = self.log_probs_of_all(inputs)
         nll = -log_probs.gather(1, target_output.unsqueeze(1)).squeeze(1)
-        return ((1 - smoothing) * nll - smoothing * log_probs.mean(-1)).sum(), nll
+        objective = ((1 - smoothing) * nll - smoothing * log_probs.mean(-1)).sum()
+        return Loss(objective, nll.detach().sum(), nll.detach())
 
     def compute_posterior(
         self, inputs: HeadInputs, target_output: Int[Tensor, "row target"]
@@ -88,11 +78,6 @@ def mix(inputs: HeadInputs, log_probs: Float[Tensor, "*place choice word"]) -> F
     """log of the sum over choices of w_k p_k(v)."""
     assert inputs.log_weights is not None
     return (log_probs + inputs.log_weights.unsqueeze(-1)).logsumexp(-2)
-
-
-def select_slice(tensor: Tensor, words: slice) -> Tensor:
-    """Some words of a tensor whose first axis is that of words."""
-    return tensor[words]
 
 
 class PreparedMixture(PreparedHead):
