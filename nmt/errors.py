@@ -1,5 +1,7 @@
 """What can be wrong with what we were given. Each message says what was asked, what was found and the way out."""
 
+import re
+
 
 class NmtError(Exception):
     """A problem that the person at the keyboard can mend; commands print its message and exit with status 2.
@@ -14,6 +16,13 @@ class NmtError(Exception):
 
 class ConfigError(NmtError):
     """A setting has an unknown name, a wrong type, a missing value, or contradicts another setting."""
+
+    def move(self, group: str, place: str) -> "ConfigError":
+        """The same error about settings of `place`, where its words name those of `group`: `group.key` is `place.key`,
+        and the choice `group/key=` is `place.key.name=`."""
+        name = rf"(?<![\w./]){re.escape(group)}"
+        lines = (re.sub(rf"{name}/(\w+)=", rf"{place}.\1.name=", str(line)) for line in self.args)
+        return ConfigError(*(re.sub(rf"{name}(?=\.\w)", place, line) for line in lines))
 
 
 class DataError(NmtError):

@@ -156,8 +156,8 @@ class Rotary(ScaledDot):
         if self.key_size % 2:
             raise ConfigError(
                 f"rotary turns pairs of features, so each head needs an even number of them; got hidden_size "
-                f"{hidden_size} for {heads} heads, which is {self.key_size}. Choose a hidden_size of the score that is "
-                f"a multiple of {2 * heads}, or other heads."
+                f"{hidden_size} for {heads} heads, which is {self.key_size}. Choose an attention.score.hidden_size "
+                f"that is a multiple of {2 * heads}, or other attention.heads."
             )
 
     def remember(self, states: States) -> Keys:

@@ -43,8 +43,8 @@ class CausalAttentionParts:
     normalizer: NormalizerFactory = Softmax
 
     def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
-        """The attention between states of this size, with dropout of weights. Raises ConfigError, which begins with
-        `where`."""
+        """The attention between states of this size, with dropout of weights. Raises ConfigError, whose settings are
+        those of `self_attention` in `where`."""
         return self._build(size, where, dropout, lambda **sizes: CausalWithin(self.scope(**sizes)))
 
     def _build(self, size: int, where: str, dropout: float, make_scope: Callable[..., Scope]) -> ScoredAttention:
@@ -53,14 +53,17 @@ class CausalAttentionParts:
                 f"{where}.self_attention.heads must divide {where}.hidden_size, which is {size}; got {self.heads}."
             )
         sizes = {"query_size": size, "heads": self.heads}
-        made = ScoredAttention(
-            score=self.score(memory_size=size, **sizes),
-            scope=make_scope(**sizes),
-            normalizer=self.normalizer(),
-            memory_size=size,
-            heads=self.heads,
-            dropout=dropout,
-        )
+        try:
+            made = ScoredAttention(
+                score=self.score(memory_size=size, **sizes),
+                scope=make_scope(**sizes),
+                normalizer=self.normalizer(),
+                memory_size=size,
+                heads=self.heads,
+                dropout=dropout,
+            )
+        except ConfigError as problem:  # of parts, which know themselves as those of `attention`
+            raise problem.move("attention", f"{where}.self_attention") from None
         return initialize_projections(made)
 
 

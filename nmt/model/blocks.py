@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
-from nmt.model.positions import Positions
+from nmt.model.positions import Positions, PositionsFactory
 from nmt.model.stack import make_dropout
 
 States = Float[Tensor, "row time hidden"]
@@ -46,6 +46,13 @@ class LayerSettings:
     def make_last_norm(self) -> nn.Module:
         """What follows the last layer: LN where layers normalize before each part, for then none has seen their sum."""
         return nn.LayerNorm(self.hidden_size) if self.norm == "pre" else nn.Identity()
+
+    def make_positions(self, positions: PositionsFactory) -> Positions:
+        """What tells positions apart. Raises ConfigError, which names the settings of `positions` in `where`."""
+        try:
+            return positions(hidden_size=self.hidden_size)
+        except ConfigError as problem:
+            raise problem.move("positions", f"{self.where}.positions") from None
 
 
 def check_positive(where: str, name: str, size: int) -> None:

@@ -1,6 +1,7 @@
 """The Transformer: one model for training and search, of any parts."""
 
 import copy
+import re
 from functools import partial
 from typing import Any
 
@@ -236,7 +237,7 @@ def test_the_aligned_layer_is_the_last_but_one() -> None:
         (("model.encoder.activation_dropout=-1",), r"model\.encoder\.activation_dropout must be .* got -1"),
         (
             ("model.encoder.positions.name=learned", "+model.encoder.positions.table_size=0"),
-            r"positions\.table_size must be at least 1; got 0",
+            r"^model\.encoder\.positions\.table_size must be at least 1; got 0",
         ),
         (
             ("model.encoder.self_attention.score.name=rotary", "model.encoder.self_attention.heads=4"),
@@ -249,6 +250,32 @@ def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], message: str) 
     words = tiny_runs.TRANSFORMER[:5] if "model/decoder=luong" in overrides else tiny_runs.TRANSFORMER
     with pytest.raises(ConfigError, match=message):
         build.build_on_meta(settings_of(*words, *overrides), source_vocab=9, target_vocab=9, joint=True)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (
+            ("score.name=rotary", "score.hidden_size=6"),
+            "Choose an HERE.score.hidden_size that is a multiple of 4, or other HERE.heads.",
+        ),
+        (("score.name=additive", "score.hidden_size=5"), "HERE.score.hidden_size equally"),
+        (("score.name=additive", "score.hidden_size=5"), "Choose HERE.heads from"),
+        (("scope.name=window", "+scope.half_width=0"), "HERE.scope.half_width must be at least 1 source piece; got 0."),
+        (("scope.name=window", "+scope.globals=-1"), "HERE.scope.globals must be 0 or more"),
+        (("scope.name=local_m", "+scope.half_width=0"), "HERE.scope.half_width must be"),
+    ],
+)
+def test_errors_of_parts_name_the_settings_of_the_attention_that_holds_them(
+    side: str, choices: tuple[str, ...], message: str
+) -> None:
+    place = f"model.{side}.self_attention"
+    words = (f"{'+' * each.startswith('+')}{place}.{each.removeprefix('+')}" for each in choices)
+    with pytest.raises(ConfigError) as found:
+        build.build_on_meta(settings_of(*tiny_runs.TRANSFORMER, *words), source_vocab=9, target_vocab=9, joint=True)
+    assert message.replace("HERE", place) in str(found.value)
+    assert not re.search(r"(?<![\w.])attention[./]", str(found.value))
 
 
 @pytest.mark.parametrize(

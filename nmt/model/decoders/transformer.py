@@ -117,7 +117,7 @@ class TransformerDecoder(Decoder):
         self.input = InputLayer(
             embedding_size=embedding_size,
             hidden_size=hidden_size,
-            positions=positions(hidden_size=hidden_size),
+            positions=settings.make_positions(positions),
             dropout=dropout,
         )
         self.layers = nn.ModuleList(

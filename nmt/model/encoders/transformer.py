@@ -70,7 +70,7 @@ class TransformerEncoder(Encoder):
         self.input = InputLayer(
             embedding_size=embedding_size,
             hidden_size=hidden_size,
-            positions=positions(hidden_size=hidden_size),
+            positions=settings.make_positions(positions),
             dropout=dropout,
         )
         self.layers = nn.ModuleList(EncoderLayer(settings, attention=self_attention) for _ in range(layers))
