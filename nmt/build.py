@@ -65,7 +65,7 @@ TOKENIZER = Variants(TOKENIZERS)
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_size", "heads"}))
-SCOPE = Variants(SCOPES, frozenset({"query_size", "heads"}))
+SCOPE = Variants(SCOPES, frozenset({"query_size", "memory_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "value_size", "query_size", "heads"}))
 SELECTION = Variants(SELECTIONS)
@@ -337,9 +337,10 @@ def build_attention(
             )
         return NoAttention(memory_size=memory_size, directions=directions)
     score = config.build_variant(SCORE, chosen["score"], query_size=query_size, memory_size=memory_size, heads=heads)
+    scope_sizes = {"memory_size": memory_size} if SCOPES[chosen["scope"]["name"]].has_past else {}
     return ScoredAttention(
         score=score,
-        scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads),
+        scope=config.build_variant(SCOPE, chosen["scope"], query_size=query_size, heads=heads, **scope_sizes),
         normalizer=config.build_variant(NORMALIZER, chosen["normalizer"]),
         history=config.build_variant(
             HISTORY,

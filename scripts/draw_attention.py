@@ -23,9 +23,19 @@ from nmt.attention.history import (  # noqa: E402
     LocationCumulative,
 )
 from nmt.attention.memory import Memory  # noqa: E402
-from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax, Uniform  # noqa: E402
+from nmt.attention.normalizer import Entmax15, Normalizer, Softmax, Sparsemax, Uniform  # noqa: E402
 from nmt.attention.scope import Causal, Global, LocalMonotonic, LocalPredictive, Scope, WindowScope  # noqa: E402
-from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, ScaledDot, Score  # noqa: E402
+from nmt.attention.score import (  # noqa: E402
+    Additive,
+    AdditiveNormed,
+    Concat,
+    CosineScore,
+    Dot,
+    General,
+    Location,
+    ScaledDot,
+    Score,
+)
 from nmt.attention.scored import ScoredAttention  # noqa: E402
 from nmt.attention.selection import Sampled, StraightThrough  # noqa: E402
 from nmt.model.heads.head import HeadInputs  # noqa: E402
@@ -33,6 +43,7 @@ from nmt.model.heads.mixture import MixtureHead  # noqa: E402
 from nmt.model.heads.softmax import SoftmaxHead  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
 from scripts.loss_pictures import draw_alignment_losses  # noqa: E402
+from scripts.monotonic_pictures import draw_chunks, draw_monotonic  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
 
@@ -123,25 +134,6 @@ def draw_uniform() -> Figure:
     labels = [f"{score:g}" for score in scores.tolist()]
     ax.set(xticks=torch.arange(6) + 0.19, xticklabels=labels, xlabel="score", ylabel="weight")
     ax.legend(fontsize=8)
-    return figure
-
-
-def draw_monotonic() -> Figure:
-    """The expected alignment of training beside the hard one of search, of the same scores."""
-    torch.manual_seed(2)
-    size = 12
-    distances = (torch.arange(size) - torch.tensor([0, 1, 1, 2, 4, 4, 5, 7, 8, 8, 10, 11]).unsqueeze(1)).abs()
-    scores = 4.5 - 3.0 * distances + 0.8 * torch.randn(size, size)
-    figure, axes = make_figure(6.8, 3.5, 2)
-    for ax, is_training in zip(axes, (True, False), strict=True):
-        normalizer = Monotonic(noise=0.0).train(is_training)
-        memory = Memory(torch.zeros(0), torch.zeros(0), torch.zeros(1, size), torch.tensor([size]))
-        past, rows = normalizer.start(memory, 1), []
-        for row in scores:
-            weights = normalizer(row.view(1, 1, 1, size), past)
-            past = normalizer.advance(past, weights)
-            rows.append(weights.flatten())
-        show_weights(ax, torch.stack(rows), "training" if is_training else "search")
     return figure
 
 
@@ -290,6 +282,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "general": lambda: draw_plane(make_score(General)),
     "scaled_dot": lambda: draw_plane(make_score(ScaledDot, hidden_size=2)),
     "additive": lambda: draw_plane(make_score(Additive, hidden_size=6)),
+    "additive_normed": lambda: draw_plane(make_score(AdditiveNormed, hidden_size=6)),
     "concat": lambda: draw_plane(make_score(Concat)),
     "cosine": lambda: draw_plane(make_score(CosineScore)),
     "location": draw_location,
@@ -305,6 +298,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "entmax15": lambda: draw_normalizer(Entmax15),
     "uniform": draw_uniform,
     "monotonic": draw_monotonic,
+    "mocha": draw_chunks,
     "coverage": draw_coverage,
     "fertility": lambda: draw_coverage(Fertility),
     "coverage_gru": draw_coverage_gru,

@@ -62,7 +62,10 @@ class Mix(NamedTuple):
 
 
 STATELESS = [name for name, cls in NORMALIZERS.items() if not cls.has_past]
-SCOPE_SETTINGS = [*((name, ()) for name in SCOPES), ("local_p", (("renormalize", True),))]
+SCOPE_SETTINGS = [
+    *((name, ()) for name, cls in SCOPES.items() if not cls.has_past),
+    ("local_p", (("renormalize", True),)),
+]
 MIXES = [
     Mix(score, scope, settings, normalizer, heads)
     for score, (scope, settings), normalizer, heads in itertools.product(SCORES, SCOPE_SETTINGS, STATELESS, HEAD_COUNTS)
@@ -114,7 +117,8 @@ def build_attention(
     torch.manual_seed(seed)
     score, size = build_score(mix.score, mix.heads, query_size, memory_size)
     scope = SCOPES[mix.scope]
-    window = scope(query_size=size, heads=mix.heads, **select_accepted(scope, SMALL_SETTINGS), **dict(mix.settings))
+    sizes = select_accepted(scope, {"query_size": size, "memory_size": memory_size, "heads": mix.heads})
+    window = scope(**sizes, **select_accepted(scope, SMALL_SETTINGS), **dict(mix.settings))
     attention = ScoredAttention(
         score=score,
         scope=window,

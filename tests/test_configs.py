@@ -66,6 +66,8 @@ OTHERWISE = {
     "model/encoder/cascade": {"dropout", "block_dropout", "self_attention"},
     "model/decoder/transformer": {"dropout", "positions", "self_attention"},
     "attention/score/additive": {"hidden_size"},
+    "attention/score/additive_normed": {"hidden_size"},
+    "attention/scope/monotonic": {"hidden_size"},
     "attention/score/scaled_dot": {"hidden_size"},
     "attention/score/rotary": {"hidden_size"},
     "schedule/cosine": {"warmup_steps"},

@@ -51,6 +51,9 @@ class Attention(nn.Module, ABC):
     is_stepwise = False
     """Whether an answer depends on earlier ones, so that target positions must be asked one by one."""
 
+    is_monotonic = False
+    """Whether it stops at one source position after another and never goes back."""
+
     has_choices = False
     """Whether the next word's distribution is a sum over source positions, which `choose` gives."""
 

@@ -18,6 +18,8 @@ class Memory(NamedTuple):
     bias: Float[Tensor, "row source"]
     """log of the mask: 0 on real tokens, minus infinity on padding."""
     lengths: Int[Tensor, " row"]
+    scope_keys: Float[Tensor, "row head source scope_key"] | None = None
+    """What a scope with an energy of its own compares queries with."""
 
 
 def split_heads(states: Float[Tensor, "row time size"], heads: int) -> Float[Tensor, "row {heads} time part"]:

@@ -205,13 +205,18 @@ class Monotonic(Normalizer):
         return torch.where(solvable, weights.scatter_add(-1, last, rest), spoil_unsolved(scores, solvable))
 
     def compute_log_weights(self, scores: Scores, weights: Scores) -> Scores:
-        """log of the expected alignment, which is no softmax; without a gradient where it is smaller than any number,
-        and minus infinity where the scores are."""
-        log_weights = weights.clamp(min=torch.finfo(weights.dtype).tiny).log()
-        return log_weights.masked_fill(scores == NEG_INF, NEG_INF)
+        """log of the expected alignment, which is no softmax."""
+        return compute_log_expected(scores, weights)
 
     def advance(self, past: Past, weights: Float[Tensor, "row head target source"]) -> Past:
         return (weights.transpose(1, 2),)
+
+
+def compute_log_expected(scores: Scores, weights: Scores) -> Scores:
+    """log of expected weights, which are no softmax of scores; without a gradient where they are smaller than any
+    number, and minus infinity where the scores are."""
+    log_weights = weights.clamp(min=torch.finfo(weights.dtype).tiny).log()
+    return log_weights.masked_fill(scores == NEG_INF, NEG_INF)
 
 
 NORMALIZERS: dict[str, type[Normalizer]] = {

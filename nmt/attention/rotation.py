@@ -28,3 +28,8 @@ def rotate(
     cos, sin = angles.cos(), angles.sin()
     even, odd = vectors[..., 0::2], vectors[..., 1::2]
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2).to(vectors.dtype)
+
+
+def count_positions(states: Float[Tensor, "row time size"]) -> Int[Tensor, "row time"]:
+    """0, 1, ... in each row."""
+    return torch.arange(states.shape[1], device=states.device).expand(states.shape[:2])

@@ -4,36 +4,15 @@ A scope answers with a `Window`: a summand for the scores (minus infinity outsid
 for the weights. Source and target positions count from 0; distances and `half_width` are in source pieces.
 """
 
-from abc import ABC, abstractmethod
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt import masks
+from nmt.attention.chunks import MonotonicScope
+from nmt.attention.window import Scope as Scope
+from nmt.attention.window import Window as Window
 from nmt.errors import ConfigError
-
-
-class Window(NamedTuple):
-    """bias: added to scores before normalizing. factor: multiplied with weights after it. None: nothing to do."""
-
-    bias: Float[Tensor, "row #head target source"] | None
-    factor: Float[Tensor, "row #head target source"] | None
-
-
-class Scope(nn.Module, ABC):
-    """One way of limiting attention; subclasses give the window of every query."""
-
-    @abstractmethod
-    def forward(
-        self,
-        query: Float[Tensor, "row target query"],
-        positions: Int[Tensor, "row target"],
-        lengths: Int[Tensor, " row"],
-        source: int,
-    ) -> Window:
-        """The window of each query. positions: target positions; lengths: source lengths; source: the padded length."""
 
 
 class Global(Scope):
@@ -224,4 +203,5 @@ SCOPES: dict[str, type[Scope]] = {
     "causal": Causal,
     "window": WindowScope,
     "alibi": Alibi,
+    "monotonic": MonotonicScope,
 }

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.attention.memory import split_heads
-from nmt.attention.rotation import rotate
+from nmt.attention.rotation import count_positions, rotate
 from nmt.errors import ConfigError
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.precision import multiply_memory
@@ -175,11 +175,6 @@ class Rotary(ScaledDot):
         return multiply_keys(self.project_query(query, positions), keys, features)
 
 
-def count_positions(states: Float[Tensor, "row time size"]) -> Int[Tensor, "row time"]:
-    """0, 1, ... in each row."""
-    return torch.arange(states.shape[1], device=states.device).expand(states.shape[:2])
-
-
 class CosineScore(Score):
     """score(q, k) = beta(q) cos(W q, k),  beta(q) = softplus(b + u . q)
 
@@ -221,6 +216,27 @@ class Additive(Score):
 
     def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
         return additive_scores(split_heads(self.query(query), self.heads), keys, self.v, features)
+
+
+class AdditiveNormed(Additive):
+    """score(q, k) = g v . tanh(W q + U k + b) / |v|   (Raffel et al. 2017, section 2.4; Salimans and Kingma 2016)
+
+    g, the scale of the scores of a head, starts at 1 / sqrt(d) for its d units, and b at 0. They matter where a score
+    meets a threshold, as in monotonic attention.
+    """
+
+    def __init__(self, *, query_size: int, memory_size: int, heads: int, hidden_size: int = 512) -> None:
+        super().__init__(query_size=query_size, memory_size=memory_size, heads=heads, hidden_size=hidden_size)
+        self.g = nn.Parameter(torch.full((heads,), self.key_size**-0.5))
+        self.b = nn.Parameter(torch.zeros(hidden_size))
+
+    def remember(self, states: States) -> Keys:
+        """U k + b"""
+        return split_heads(self.key(states) + self.b, self.heads)
+
+    def forward(self, query: Queries, keys: Keys, features: Features | None = None) -> Scores:
+        scaled = self.g.unsqueeze(1) * F.normalize(self.v, dim=1)
+        return additive_scores(split_heads(self.query(query), self.heads), keys, scaled, features)
 
 
 class Concat(Score):
@@ -275,6 +291,7 @@ SCORES: dict[str, type[Score]] = {
     "scaled_dot": ScaledDot,
     "general": General,
     "additive": Additive,
+    "additive_normed": AdditiveNormed,
     "concat": Concat,
     "location": Location,
     "cosine": CosineScore,

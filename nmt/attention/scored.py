@@ -10,10 +10,10 @@ from nmt import masks
 from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory, join_heads, split_heads
-from nmt.attention.normalizer import Normalizer, Softmax
-from nmt.attention.scope import Scope, Window
+from nmt.attention.normalizer import Normalizer, Softmax, compute_log_expected
 from nmt.attention.score import Rotary, ScaledDot, Score, head_size
 from nmt.attention.selection import Selection
+from nmt.attention.window import Scope, Window, normalize_within
 from nmt.errors import ConfigError
 from nmt.kernels.dot_attention import attend_by_dot
 from nmt.kernels.dropout import Dropout
@@ -32,6 +32,7 @@ class ScoredPast(NamedTuple):
 
     history: Past
     normalizer: Past
+    scope: Past = ()
 
 
 class ScoredAttention(Attention):
@@ -72,10 +73,12 @@ class ScoredAttention(Attention):
                 "attention/selection=marginal sums over the source positions of one head; with more the sum would be "
                 f"over all their combinations. Set attention.heads=1; got {heads}."
             )
-        self.is_stepwise = self.history.has_past or normalizer.has_past
+        self.is_stepwise = self.history.has_past or normalizer.has_past or scope.has_past
+        self.is_monotonic = normalizer.has_past or scope.has_past
         self.dropout = Dropout(dropout)
         parts = (score, normalizer, self.history, self.selection)
-        self.is_plain = all(type(part) in kinds for part, kinds in zip(parts, PLAIN, strict=True))
+        is_plain = all(type(part) in kinds for part, kinds in zip(parts, PLAIN, strict=True))
+        self.is_plain = is_plain and not scope.has_past
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
 
     def remember(
@@ -90,12 +93,13 @@ class ScoredAttention(Attention):
             values=split_heads(self.value(states), self.heads),
             bias=masks.log_mask(mask, states.dtype),
             lengths=mask.sum(-1),
+            scope_keys=self.scope.remember(states),
         )
 
     def start(self, memory: Memory) -> Past:
         if not self.is_stepwise:
             return ()
-        return ScoredPast(self.history.start(memory, self.heads), self.normalizer.start(memory, self.heads))
+        return ScoredPast(*(part.start(memory, self.heads) for part in (self.history, self.normalizer, self.scope)))
 
     def choose(self, weights: Float[Tensor, "row 1 target source"], memory: Memory) -> Choices:
         positions, log_weights = self.selection.choose(weights)
@@ -114,11 +118,11 @@ class ScoredAttention(Attention):
         *,
         keep_weights: bool = False,
     ) -> Attended:
-        rows, (sentences, source) = len(query), memory.bias.shape
+        rows, sentences = len(query), len(memory.bias)
         # Rows that share a sentence, a beam, become its target positions.
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
-        window = self.scope(query, positions, memory.lengths, source)
+        window = self.scope.find_window(query, positions, memory, before.scope)
         drops = self.training and self.dropout.p > 0
         if self.is_plain and window.factor is None and not keep_weights and not drops:
             return Attended(regroup_rows(self._attend_by_dot(query, positions, memory, window), rows))
@@ -126,7 +130,7 @@ class ScoredAttention(Attention):
         energies = energies + memory.bias[:, None, None, :]
         if window.bias is not None:
             energies = energies + window.bias
-        normalized = self.normalizer(energies, before.normalizer)
+        normalized = normalize_within(window, self.normalizer, energies, before.normalizer)
         weights = normalized if window.factor is None else normalized * window.factor
         selected = self.selection(weights)
         log_weights = (
@@ -135,7 +139,7 @@ class ScoredAttention(Attention):
         return Attended(
             regroup_rows(join_heads(multiply_memory(self.dropout(selected.weights), memory.values)), rows),
             regroup_rows(weights, rows, axis=2) if keep_weights else None,
-            regroup_rows(self._advance(before, query, normalized, selected.weights), rows),
+            regroup_rows(self._advance(before, query, normalized, selected.weights, window.past), rows),
             regroup_rows(selected.log_prob, rows),
             regroup_rows(log_weights, rows, axis=2),
         )
@@ -154,17 +158,19 @@ class ScoredAttention(Attention):
 
     def _compute_log_weights(self, energies: Tensor, normalized: Tensor, window: Window) -> Tensor:
         """The logarithms of the weights, for losses; those of a factor of zero have no gradient."""
+        if window.mixture is not None:
+            return compute_log_expected(energies, normalized)
         log_weights = self.normalizer.compute_log_weights(energies, normalized)
         if window.factor is None:
             return log_weights
         return log_weights + torch.where(window.factor > 0, window.factor, 1.0).log()
 
-    def _advance(self, past: ScoredPast, query: Tensor, normalized: Tensor, weights: Tensor) -> Past:
+    def _advance(self, past: ScoredPast, query: Tensor, normalized: Tensor, weights: Tensor, scope: Past) -> Past:
         """The past after a step; a normalizer remembers weights as it made them, a history as they were used."""
         if not self.is_stepwise:
             return ()
         history = self.history.advance(past.history, weights, query)
-        return ScoredPast(history, self.normalizer.advance(past.normalizer, normalized))
+        return ScoredPast(history, self.normalizer.advance(past.normalizer, normalized), scope)
 
 
 def regroup_rows(state: S, rows: int, axis: int = 1) -> S:

@@ -21,14 +21,17 @@ SIZES = frozenset({"query_size", "memory_size", "heads"})
 SELF_SCORES = {name: cls for name, cls in SCORES.items() if name != "location"}
 """Scores that look at keys: one that does not has nothing to tell positions of one sequence apart by."""
 
-CAUSAL_SCOPES = {name: cls for name, cls in SCOPES.items() if name != "local_p"}
+SELF_SCOPES = {name: cls for name, cls in SCOPES.items() if not cls.has_past}
+"""Scopes that give all positions their windows at once."""
+
+CAUSAL_SCOPES = {name: cls for name, cls in SELF_SCOPES.items() if name != "local_p"}
 """Scopes that say the same of a word however many follow it: local_p reads how long the sequence is."""
 
 SELF_NORMALIZERS = {name: cls for name, cls in NORMALIZERS.items() if not cls.has_past}
 """Normalizers that give all positions their weights at once."""
 
 ScoreFactory = Annotated[Callable[..., Score], Variants(SELF_SCORES, SIZES)]
-ScopeFactory = Annotated[Callable[..., Scope], Variants(SCOPES, SIZES)]
+ScopeFactory = Annotated[Callable[..., Scope], Variants(SELF_SCOPES, SIZES)]
 CausalScopeFactory = Annotated[Callable[..., Scope], Variants(CAUSAL_SCOPES, SIZES)]
 NormalizerFactory = Annotated[Callable[..., Normalizer], Variants(SELF_NORMALIZERS)]
 

@@ -59,7 +59,8 @@ def read_run(folder: Path) -> RunScores:
     """The numbers of a finished run, from its folder alone.
 
     Scores and AER are those of the test split. perplexity is that of the validation split for the same model: a
-    target piece's, so it can only be compared between variants with one vocabulary. tokens_per_second is the median
+    target piece's, so it can only be compared between variants with one vocabulary. lagging is that of the translations
+    of the validation split. tokens_per_second is the median
     over the lines of metrics.jsonl, in target tokens; minutes are those of training with its validations. What a run
     of an older version did not measure is left out. Raises CheckpointError where its files are damaged.
     """
@@ -84,8 +85,10 @@ def read_run_files(folder: Path) -> RunScores:
     values["parameters"] = run_info["parameters"]
     if not all(isinstance(value, int | float) for value in values.values()):
         raise TypeError("not all are numbers")
-    if (perplexity := read_validation(folder).get("perplexity")) is not None:
-        values["perplexity"] = perplexity
+    found = read_validation(folder)
+    for name, key in {"perplexity": "perplexity", "lagging": "attention.free.lagging"}.items():
+        if (value := found.get(key)) is not None:
+            values[name] = value
     if speeds := [row["tokens_per_second"] for row in metrics if row["kind"] == "train" and "tokens_per_second" in row]:
         values["tokens_per_second"] = median(speeds)
     values["minutes"] = max((row["minutes"] for row in metrics if "minutes" in row), default=0.0)

@@ -38,7 +38,7 @@ def compute_measures(pairs: Iterable[PairAttention]) -> dict[str, float]:
 
     Means over target pieces: `entropy`, `largest`, `effective`, `diagonal` (EOS's row counted), `end`, `punctuation`
     (EOS's row left out, as a sentence should end by looking at the end). Over source words: `coverage`. Over sentence
-    pairs: `monotonicity`. Over all weights: `zeros`.
+    pairs: `monotonicity`, `lagging`. Over all weights: `zeros`.
     """
     found: dict[str, list[ndarray]] = {}
     for pair in pairs:
@@ -66,6 +66,7 @@ def compute_pair_values(pair: PairAttention) -> dict[str, Float[ndarray, " _"]]:
         "punctuation": compute_share(within, marks),
         "monotonicity": np.array([] if order is None else [order]),
         "diagonal": compute_diagonal_distance(weights),
+        "lagging": compute_lagging(weights),
     }
 
 
@@ -151,6 +152,23 @@ def compute_diagonal_distance(weights: Float[ndarray, "target source"]) -> Float
     distances = np.abs(columns[None, :] - rows[:, None])[weights.sum(-1) > 0]
     found: ndarray = (normalize_rows(weights) * distances).sum(-1)
     return found
+
+
+def compute_lagging(weights: Float[ndarray, "target source"]) -> Float[ndarray, " _"]:
+    """1 / tau sum over t = 1 ... tau of d_t - (t - 1) S / T, in source positions   (Ma et al. 2019: average lagging)
+
+    d_t is how many source positions there are up to the furthest that any row up to t has a weight at, and tau the
+    first t with d_t = S, or T. One that keeps pace with the source has 1; one that begins with all of it has S. Nothing
+    where no row has mass.
+    """
+    if not weights.any():
+        return np.empty(0)
+    target, source = weights.shape
+    places = np.where(weights > 0, np.arange(1, source + 1), 0)
+    read = np.maximum.accumulate(places.max(-1, initial=0))
+    (ends,) = np.nonzero(read == source)
+    steps = ends[0] + 1 if ends.size else target
+    return np.array([(read[:steps] - np.arange(steps) * source / target).mean()])
 
 
 # Two models -------------------------------------------------------------------------------------------------------

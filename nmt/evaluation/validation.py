@@ -87,6 +87,7 @@ class Validator:
             values["aer"] = score_attention_links(attention, gold, position="predicted").aer
             measures["attention.forced.aer_read"] = score_attention_links(attention, gold, position="read").aer
         shown = self.probes.choose(source)
+        marks = {"monotonic": True} if self.translator.model.decoder.attention.is_monotonic else {}
         pictures = [
             make_probe_record(
                 self.translator.tokenizers,
@@ -103,7 +104,8 @@ class Validator:
             for i, found in zip(shown, pictures, strict=True)
             if found and self.probes.maps
         ]
-        return ValidationResult(values, scores, hypotheses, [found for found in pictures if found], measures, maps)
+        probes = [found | marks for found in pictures if found]
+        return ValidationResult(values, scores, hypotheses, probes, measures, maps)
 
     def _compute_maps(self, source: str, translation: SearchResult) -> AttentionMaps:
         """The weights of every layer and head when a translation is produced once more."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nmt.attention.chunks import MonotonicScope
 from nmt.attention.normalizer import Entmax15, Monotonic, Normalizer, Softmax, Sparsemax
 from nmt.attention.scope import LocalPredictive, Scope
 from nmt.attention.selection import Selection
@@ -55,6 +56,16 @@ def explain_centre(scene: Scene) -> list[Stage]:
     last = int((look.mask == 0).sum()) - 1
     place = torch.sigmoid(scope.centre(torch.tanh(scope.hidden(look.query))))[:, scene.head : scene.head + 1] * last
     return [scene.make_scalars("centre", "Centre", "p[t] = (S - 1) sigmoid(v . tanh(W q[t])), from 0", place)]
+
+
+def explain_stops(scene: Scene) -> list[Stage]:
+    """Where the window of a monotonic scope ends."""
+    scope, look = scene.attention.scope, scene.look
+    assert isinstance(scope, MonotonicScope)
+    assert look.stops is not None
+    chunk = "all before it" if scope.chunk is None else f"{scope.chunk} places"
+    equation = f"1 at the first s, not behind, with an energy above 0, else at the last word; the window is {chunk}"
+    return [scene.make_look("stops", "Where the window ends", equation, look.stops[scene.head])]
 
 
 def explain_normalizer(scene: Scene) -> list[Stage]:
@@ -136,7 +147,10 @@ def explain_context(scene: Scene) -> list[Stage]:
     return stages
 
 
-SCOPE_STAGES: dict[type[Scope], Callable[[Scene], list[Stage]]] = {LocalPredictive: explain_centre}
+SCOPE_STAGES: dict[type[Scope], Callable[[Scene], list[Stage]]] = {
+    LocalPredictive: explain_centre,
+    MonotonicScope: explain_stops,
+}
 
 NORMALIZER_STAGES: dict[type[Normalizer], Callable[[Scene], list[Stage]]] = {
     Softmax: explain_softmax,

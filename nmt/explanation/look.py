@@ -27,7 +27,7 @@ class Look(NamedTuple):
     """energies = scores + mask + bias;  normalized = normalizer(energies);  weights = factor normalized
 
     context = selected . values. `covered` is what a history has of earlier looks, `features` what it adds to the keys,
-    `before` the weights that a normalizer had made a step before.
+    `before` the weights that a normalizer had made a step before, `stops` where a scope with a past has stopped.
     """
 
     query: Float[Tensor, "target query"]
@@ -38,6 +38,7 @@ class Look(NamedTuple):
     features: Float[Tensor, "head target source key"] | None
     scores: Looks
     mask: Float[Tensor, " source"]
+    stops: Looks | None
     bias: Looks | None
     energies: Looks
     before: Looks | None
@@ -55,7 +56,7 @@ def look(attention: ScoredAttention, question: Question) -> Look:
     heads, source = memory.keys.shape[1:3]
     features = attention.history(before.history)
     scores = attention.score.compare_at(query, positions, memory.keys, features)
-    window = attention.scope(query, positions, memory.lengths, source)
+    window = attention.scope.find_window(query, positions, memory, before.scope)
     energies = scores + memory.bias[:, None, None, :]
     if window.bias is not None:
         energies = energies + window.bias
@@ -72,6 +73,7 @@ def look(attention: ScoredAttention, question: Question) -> Look:
         features=None if features is None else features[0].expand(*shape, -1),
         scores=scores[0],
         mask=memory.bias[0],
+        stops=_find_weights(window.past, shape),
         bias=None if window.bias is None else window.bias[0].expand(shape),
         energies=energies[0],
         before=_find_weights(before.normalizer, shape),

@@ -6,7 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.attention.score import Additive, Concat, CosineScore, Dot, General, Location, Rotary, ScaledDot, Score
+from nmt.attention.score import (
+    Additive,
+    AdditiveNormed,
+    Concat,
+    CosineScore,
+    Dot,
+    General,
+    Location,
+    Rotary,
+    ScaledDot,
+    Score,
+)
 from nmt.explanation.scene import Scene, describe
 from nmt.report.explanation import Stage
 
@@ -96,6 +107,22 @@ def explain_additive(scene: Scene) -> list[Stage]:
     ]
 
 
+def explain_additive_normed(scene: Scene) -> list[Stage]:
+    score = scene.attention.score
+    assert isinstance(score, AdditiveNormed)
+    query = scene.take_head(score.query(scene.look.query))
+    scaled = score.g.unsqueeze(1) * F.normalize(score.v, dim=1)
+    bias = score.b.view(scene.heads, -1)[scene.head]
+    return [
+        *scene.make_parameter("W", score.query.weight, "learnt"),
+        *scene.make_parameter("U", score.key.weight, "learnt"),
+        scene.make_matrix("parameter b", "b", "learnt", scene.make_row(bias), [""]),
+        scene.make_queries("projected query", "Queries Q", "W q[t]", query),
+        make_keys(scene, "k[s] = U h[s] + b"),
+        *explain_tanh(scene, query, scaled, "g v / |v|"),
+    ]
+
+
 def explain_concat(scene: Scene) -> list[Stage]:
     score = scene.attention.score
     assert isinstance(score, Concat)
@@ -110,7 +137,7 @@ def explain_concat(scene: Scene) -> list[Stage]:
     ]
 
 
-def explain_tanh(scene: Scene, query: Tensor, v: Tensor) -> list[Stage]:
+def explain_tanh(scene: Scene, query: Tensor, v: Tensor, name: str = "v") -> list[Stage]:
     """What is inside the sum of an additive score, for the query that is looked at closely."""
     look, head = scene.look, scene.head
     inside = query[scene.query] + look.keys[head]
@@ -122,7 +149,7 @@ def explain_tanh(scene: Scene, query: Tensor, v: Tensor) -> list[Stage]:
         scene.make_sources(
             "tanh", f"Query and keys joined, for {word}", f"tanh(W q[t] + k[s]{added})", torch.tanh(inside)
         ),
-        scene.make_matrix("parameter v", "v", "learnt", scene.make_row(v[head]), [""]),
+        scene.make_matrix(f"parameter {name}", name, "learnt", scene.make_row(v[head]), [""]),
     ]
 
 
@@ -148,6 +175,7 @@ SCORE_STAGES: dict[type[Score], Callable[[Scene], list[Stage]]] = {
     Rotary: explain_scaled_dot,
     CosineScore: explain_cosine,
     Additive: explain_additive,
+    AdditiveNormed: explain_additive_normed,
     Concat: explain_concat,
     Location: explain_location,
 }
@@ -160,6 +188,7 @@ SCORE_EQUATIONS: dict[type[Score], str] = {
     ScaledDot: "products / sqrt(d), with d features a head",
     CosineScore: "beta[t] (W q[t] / |W q[t]|) . k[s]",
     Additive: "v . tanh(W q[t] + k[s])",
+    AdditiveNormed: "(g v / |v|) . tanh(W q[t] + k[s])",
     Concat: "v . tanh(W [q[t]; 0] + k[s])",
     Location: "(W q[t])[s]",
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # From paper white to ink in steps of equal lightness (OKLab 1 ... 0.25), so that twice the weight looks twice as dark.
 INKS = ("#ffffff", "#bae9fa", "#6ccffd", "#3cafef", "#248ed8", "#246eb9", "#275092", "#243568", "#1a1f3c")
 GOLD_INK = "#e8590c"
+STAIR_INK = "#c2255c"
 TEXT_INK = "#1f2430"
 FAINT_INK = "#6b7280"
 GRID_INK = "#e3e6eb"
@@ -63,11 +64,13 @@ def draw_heatmap(
     *,
     title: str | None = None,
     gold: Gold | None = None,
+    stair: bool = False,
 ) -> "Figure":
     """The weight of every source word (along the top) for every target word (down the side), from white 0 to ink 1.
 
     Weights have the same colour in every figure, so checkpoints can be compared. Gold links are outlined, solid where
-    they are sure and dashed where they are only possible. The figure grows with the sentences. Raises ValueError unless
+    they are sure and dashed where they are only possible. stair: a line behind the furthest word that has been looked
+    at, row by row, for attention that never goes back. The figure grows with the sentences. Raises ValueError unless
     there is a word for each row and column.
     """
     figure, axes = make_figure(1)
@@ -75,6 +78,8 @@ def draw_heatmap(
     if gold is not None:
         outline(axes[0], gold)
     bottom = 0.2 if gold is not None else 0.0
+    if stair and alignment.size > 0:
+        draw_stair(axes[0], alignment)
     arrange(figure, axes, columns=1, scale=PAGE_SCALE, title=title, right=0.55, bottom=bottom)
     add_colour_bar(figure, axes[0])
     if gold is not None:
@@ -160,6 +165,16 @@ def outline(axes: "Axes", gold: Gold) -> None:
     for link in sorted(gold.possible | gold.sure):
         corner, dashes = (link[0] + 0.09, link[1] + 0.09), "solid" if link in gold.sure else DASHES
         axes.add_patch(Rectangle(corner, 0.82, 0.82, fill=False, edgecolor=GOLD_INK, linewidth=1.3, linestyle=dashes))
+
+
+def draw_stair(axes: "Axes", alignment: Float[np.ndarray, "target source"]) -> None:
+    """A line down the right edges of the furthest cells with a weight, up to each row."""
+    places = np.where(alignment > 0, np.arange(1, alignment.shape[1] + 1), 0)
+    furthest = np.maximum.accumulate(places.max(-1))
+    rows = np.arange(len(furthest) + 1)
+    axes.plot(
+        np.repeat(furthest, 2), np.repeat(rows, 2)[1:-1], color=STAIR_INK, linewidth=1.6, clip_on=False, gid="stair"
+    )
 
 
 def arrange(

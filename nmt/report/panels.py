@@ -86,6 +86,7 @@ MEASURE_PANELS = (
         "monotonicity", "1 follows the order of the source, −1 reverses it", "monotonicity", zero=False
     ),
     make_attention_panel("distance from the diagonal", "as a share of the sentence", "diagonal"),
+    make_attention_panel("average lagging", "source pieces; 1 keeps pace, more looks further ahead", "lagging"),
     make_attention_panel("mass on </s>", "share of attention parked on the end", "end", 3),
     make_attention_panel(
         "mass on punctuation", "share of attention on commas, full stops and the like", "punctuation", 3

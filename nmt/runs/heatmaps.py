@@ -64,7 +64,14 @@ def plot_translation(probe: dict[str, Any], *, step: int) -> "Figure":
     """The heatmap of a probe's translation; gold links are outlined where it is the reference."""
     same = probe["target"][:-1] == probe["reference"].split()
     gold = parse_pharaoh_line(probe["gold"], where="gold") if same and probe["gold"] is not None else None
-    return draw_heatmap(np.array(probe["weights"]), probe["source"], probe["target"], title=f"step {step}", gold=gold)
+    return draw_heatmap(
+        np.array(probe["weights"]),
+        probe["source"],
+        probe["target"],
+        title=f"step {step}",
+        gold=gold,
+        stair=probe.get("monotonic", False),
+    )
 
 
 def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
@@ -72,7 +79,14 @@ def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
     gold = None if probe["gold"] is None else parse_pharaoh_line(probe["gold"], where="gold")
     forced = probe["forced"]
     title = f"step {step}, reference"
-    return draw_heatmap(np.array(forced["weights"]), probe["source"], forced["target"], title=title, gold=gold)
+    return draw_heatmap(
+        np.array(forced["weights"]),
+        probe["source"],
+        forced["target"],
+        title=title,
+        gold=gold,
+        stair=probe.get("monotonic", False),
+    )
 
 
 def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -48,6 +48,7 @@ from nmt.runs.fingerprint import (
 from nmt.runs.initial import adapt_settings, copy_weights, load_initial, make_tokenizer
 from nmt.runs.outcome import RunResult as RunResult
 from nmt.runs.outcome import read_run_result
+from nmt.runs.reading_ahead import warn_reading_ahead
 from nmt.runs.report import write_run
 from nmt.storage.checkpoints import Checkpoints
 from nmt.storage.files import format_json, write_atomically
@@ -104,6 +105,7 @@ def run(
             data = prepare(corpus, tokenizer, filters, settings["cache"], build.choose_links(settings))
             references, language = data.validation_text.target, corpus.target_language
             warn_unspaced(references, settings["bleu"]["tokenize"], language, "data.target_language")
+            warn_reading_ahead(settings)
             seed_everything(settings["seed"])
             interruption = Interruption(second=signal.default_int_handler if on_signal is None else on_signal)
             return TrainingRun(settings, folder, device, corpus, data, interruption, initial, command).execute()

@@ -1,4 +1,4 @@
-"""What attentions obey that depend on their own earlier steps: a history, or a normalizer with a past."""
+"""What attentions obey that depend on their own earlier steps: a history, or a normalizer or scope with a past."""
 
 import itertools
 
@@ -8,9 +8,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.attention import Attended, Past
+from nmt.attention.chunks import MonotonicScope
 from nmt.attention.history import HISTORIES, Coverage
 from nmt.attention.memory import Memory
 from nmt.attention.normalizer import NORMALIZERS, Monotonic
+from nmt.attention.scope import SCOPES
 from nmt.attention.scored import ScoredAttention
 from nmt.trees import repeat_rows, select_rows
 from tests.builders import (
@@ -40,6 +42,20 @@ STEPWISE = [
         *(("rotary", "alibi", 2), ("rotary", "window", 1)),
     ]
 ]
+STEPWISE += [
+    Mix(score, "monotonic", (("chunk", chunk),), normalizer, heads, history)
+    for score, chunk, normalizer, heads, history in [
+        ("scaled_dot", 2, "softmax", 1, "none"),
+        ("additive_normed", None, "softmax", 2, "none"),
+        ("general", 3, "sparsemax", 2, "none"),
+        ("cosine", None, "entmax15", 1, "none"),
+        ("concat", 2, "sparsemax", 4, "none"),
+        ("additive", 2, "softmax", 2, "coverage"),
+        ("dot", 4, "entmax15", 1, "location_aware"),
+        ("location", 3, "monotonic", 2, "none"),
+        ("rotary", None, "monotonic", 1, "fertility"),
+    ]
+]
 
 
 class Case:
@@ -51,6 +67,8 @@ class Case:
             torch.nn.init.normal_(parameter)  # so that a history shows
         for parameter in self.attention.normalizer.parameters():
             torch.nn.init.zeros_(parameter)  # so that monotonic attention stops now and then
+        if isinstance(self.attention.scope, MonotonicScope):
+            torch.nn.init.zeros_(self.attention.scope.stop.offset)
         self.lengths = lengths
         self.states = draw_normal(len(lengths), max(lengths), MEMORY_SIZE, seed=seed)
         self.states = self.states * make_mask(lengths).unsqueeze(-1)
@@ -82,9 +100,10 @@ def case(request: pytest.FixtureRequest) -> Case:
     return Case(request.param)
 
 
-def test_every_history_and_normalizer_with_a_past_is_among_them() -> None:
+def test_every_part_with_a_past_is_among_them() -> None:
     assert {mix.history for mix in STEPWISE} == HISTORIES.keys()
     assert {mix.normalizer for mix in STEPWISE} > {name for name, cls in NORMALIZERS.items() if cls.has_past}
+    assert {mix.scope for mix in STEPWISE} > {name for name, cls in SCOPES.items() if cls.has_past}
 
 
 def test_the_past_has_the_shapes_that_it_starts_with_and_changes(case: Case) -> None:
@@ -242,6 +261,20 @@ def test_the_expected_alignment_is_the_mean_over_all_monotone_paths() -> None:
         for t, here in enumerate(path):
             wanted[t, here] += chance
     assert_close(unroll(normalizer, energies), wanted)
+
+
+def test_the_expected_alignment_is_that_of_the_recurrence() -> None:
+    """q[s] = (1 - p[s - 1]) q[s - 1] + a[t - 1, s],  a[t, s] = p[s] q[s], and what is left at the last position."""
+    energies = draw_normal(6, 11, seed=6).double() * 5
+    before = start_of(11)[0].flatten()
+    for row, found in zip(energies, unroll(monotonic().train(), energies), strict=True):
+        stop, q, after = torch.sigmoid(row), 0.0, []
+        for s in range(11):
+            q = (1 - stop[s - 1]) * q + before[s] if s else before[s]
+            after.append(stop[s] * q)
+        after[-1] = after[-1] + 1 - sum(after)
+        before = torch.stack(after)
+        assert_close(found, before)
 
 
 def test_clear_energies_give_the_hard_alignment() -> None:

@@ -51,7 +51,7 @@ def test_global_lets_everything_be_seen() -> None:
 @given(half_width=st.integers(1, 6), source=st.integers(11, 14))
 def test_local_m_opens_a_window_around_the_target_position(half_width: int, source: int) -> None:
     scope = LocalMonotonic(query_size=QUERY_SIZE, heads=1, half_width=half_width)
-    bias, gain = scope(queries(), POSITIONS, torch.tensor(LENGTHS), source)
+    bias, gain, *_ = scope(queries(), POSITIONS, torch.tensor(LENGTHS), source)
     assert gain is None
     assert bias is not None
     for row, length in enumerate(LENGTHS):
@@ -64,7 +64,7 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
 @given(half_width=st.integers(1, 6), globals=st.integers(0, 12))
 def test_a_window_has_the_first_positions_besides(half_width: int, globals: int) -> None:
     scope = WindowScope(query_size=QUERY_SIZE, heads=1, half_width=half_width, globals=globals)
-    bias, factor = scope(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
+    bias, factor, *_ = scope(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
     assert factor is None
     assert bias is not None
     for row, length in enumerate(LENGTHS):
@@ -77,7 +77,7 @@ def test_a_window_has_the_first_positions_besides(half_width: int, globals: int)
 
 @pytest.mark.parametrize("heads", [1, 3, 8])
 def test_alibi_falls_with_the_distance_at_a_rate_of_each_head(heads: int) -> None:
-    bias, factor = Alibi(query_size=QUERY_SIZE, heads=heads)(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
+    bias, factor, *_ = Alibi(query_size=QUERY_SIZE, heads=heads)(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
     assert factor is None
     assert bias is not None
     for row, length in enumerate(LENGTHS):
@@ -91,7 +91,7 @@ def test_alibi_falls_with_the_distance_at_a_rate_of_each_head(heads: int) -> Non
 
 def test_alibi_beyond_the_source_gives_the_weights_of_the_distance_itself() -> None:
     """-m |s - t| and -m |s - min(t, S - 1)| differ by what is the same for all s."""
-    bias, _ = Alibi(query_size=QUERY_SIZE, heads=2)(queries(), torch.tensor([[30] * 3] * 3), torch.tensor([6] * 3), 6)
+    bias, *_ = Alibi(query_size=QUERY_SIZE, heads=2)(queries(), torch.tensor([[30] * 3] * 3), torch.tensor([6] * 3), 6)
     slopes = torch.tensor([2.0**-4, 2.0**-8]).double()
     wanted = torch.softmax(-slopes[:, None] * (torch.arange(6) - 30).abs(), -1)
     assert bias is not None
@@ -117,7 +117,7 @@ def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width
     torch.manual_seed(heads)
     scope = LocalPredictive(query_size=QUERY_SIZE, heads=heads, half_width=half_width, renormalize=renormalize).double()
     query, sigma = queries(2.0), half_width / 2
-    bias, gain = scope(query, POSITIONS, torch.tensor(LENGTHS), 12)
+    bias, gain, *_ = scope(query, POSITIONS, torch.tensor(LENGTHS), 12)
     assert bias is not None
     assert (gain is None) == renormalize
     for row, length in enumerate(LENGTHS):
@@ -137,7 +137,7 @@ def test_local_p_draws_a_gaussian_around_a_learned_centre(heads: int, half_width
 @given(lengths=st.lists(st.integers(1, 60), min_size=3, max_size=3), scale=st.floats(0, 1e4))
 def test_no_window_is_empty_however_far_the_prediction(lengths: list[int], scale: float) -> None:
     scope = LocalPredictive(query_size=QUERY_SIZE, heads=2, half_width=1).double()
-    bias, _ = scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths))
+    bias, *_ = scope(queries(scale), POSITIONS, torch.tensor(lengths), max(lengths))
     assert bias is not None
     for row, length in enumerate(lengths):
         assert bias[row, :, :, :length].isfinite().any(-1).all()

@@ -12,11 +12,31 @@ from torch.testing import assert_close
 
 from nmt.attention.normalizer import Softmax
 from nmt.attention.scope import Global
-from nmt.attention.score import SCORES, Additive, Concat, CosineScore, Dot, General, Location, Rotary, ScaledDot
+from nmt.attention.score import (
+    SCORES,
+    Additive,
+    AdditiveNormed,
+    Concat,
+    CosineScore,
+    Dot,
+    General,
+    Location,
+    Rotary,
+    ScaledDot,
+)
 from nmt.attention.scored import ScoredAttention
 from nmt.attention.self_attention import SELF_SCORES
 from nmt.errors import ConfigError
-from tests.builders import HEAD_COUNTS, MEMORY_SIZE, QUERY_SIZE, build_score, draw_normal, make_mask, make_positions
+from tests.builders import (
+    HEAD_COUNTS,
+    MEMORY_SIZE,
+    QUERY_SIZE,
+    build_score,
+    draw_normal,
+    draw_parameters,
+    make_mask,
+    make_positions,
+)
 
 ROWS, TARGET, SOURCE = 2, 3, 9
 
@@ -67,6 +87,14 @@ def additive(score: Additive, query: Tensor, key: Tensor, places: tuple[int, int
     return sum(v * math.tanh(a + b) for v, a, b in zip(score.v[head].tolist(), left, right, strict=True))
 
 
+def additive_normed(score: AdditiveNormed, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
+    left = times(part(score.query.weight, head, score.heads), query)
+    right = times(part(score.key.weight, head, score.heads), key)
+    bias, v = part(score.b, head, score.heads), score.v[head].tolist()
+    total = sum(v * math.tanh(a + b + c) for v, a, b, c in zip(v, left, right, bias, strict=True))
+    return score.g[head].item() * total / math.sqrt(inner(v, v))
+
+
 def concat(score: Concat, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
     hidden = times(part(score.joined.weight, head, score.heads), torch.cat([query, key]))
     return sum(v * math.tanh(a) for v, a in zip(score.v[head].tolist(), hidden, strict=True))
@@ -89,6 +117,7 @@ ORACLES: dict[str, Callable[..., float]] = {
     "scaled_dot": scaled_dot,
     "general": general,
     "additive": additive,
+    "additive_normed": additive_normed,
     "concat": concat,
     "location": location,
     "cosine": cosine,
@@ -105,6 +134,7 @@ def test_every_score_has_an_oracle() -> None:
 def test_a_score_is_its_equation(name: str, heads: int) -> None:
     torch.manual_seed(heads)
     score, query_size = build_score(name, heads)
+    draw_parameters(score)
     score = score.double()
     states = draw_normal(ROWS, SOURCE, MEMORY_SIZE, seed=1).double()
     queries = draw_normal(ROWS, TARGET, query_size, seed=2).double()
@@ -115,6 +145,21 @@ def test_a_score_is_its_equation(name: str, heads: int) -> None:
                 for s in range(SOURCE):
                     wanted = ORACLES[name](score, queries[row, t], states[row, s], (t, s), head)
                     assert found[row, head, t, s].item() == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_additive_normed_starts_with_scores_of_a_known_scale() -> None:
+    """|score| <= g |v / |v||_1 <= g sqrt(d) = 1, and `additive` with g v / |v| where b is 0."""
+    score, query_size = build_score("additive_normed", 2)
+    assert isinstance(score, AdditiveNormed)
+    states, queries = 1e3 * draw_normal(2, 5, MEMORY_SIZE, seed=1), draw_normal(2, TARGET, query_size, seed=2)
+    found = score(queries, score.remember(states))
+    assert found.abs().max() <= 1
+    plain = Additive(query_size=query_size, memory_size=MEMORY_SIZE, heads=2, hidden_size=24)
+    plain.load_state_dict(
+        {"query.weight": score.query.weight, "key.weight": score.key.weight}
+        | {"v": score.v / score.v.norm(dim=1, keepdim=True) / math.sqrt(12)}
+    )
+    assert_close(found, plain(queries, plain.remember(states)))
 
 
 @pytest.mark.parametrize("heads", HEAD_COUNTS)

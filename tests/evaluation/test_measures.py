@@ -57,6 +57,7 @@ def test_an_identity_is_sharp_complete_and_monotonic(size: int) -> None:
         "punctuation": 0.0,
         "monotonicity": 1.0,
         "diagonal": 0.0,
+        "lagging": 1.0,
     }
     assert found == pytest.approx(expected)
 
@@ -82,6 +83,7 @@ def test_a_case_by_hand() -> None:
     assert found["punctuation"] == pytest.approx((0.25 + 1) / 2)
     assert found["monotonicity"] == 1.0
     assert found["diagonal"] == pytest.approx((0.25 * 0.5 + 0.25 * 1 + 0 + 0) / 3)
+    assert found["lagging"] == 3.0  # all is looked at by the first piece
 
 
 def test_pieces_of_one_word_cover_it_together() -> None:
@@ -162,6 +164,28 @@ def test_monotonicity_counts_pairs(alpha: np.ndarray) -> None:
     pairs = [(a, b) for place, a in enumerate(peaks) for b in peaks[place + 1 :] if a != b]
     expected = None if not pairs else sum(1 if a < b else -1 for a, b in pairs) / len(pairs)
     assert measures.monotonicity(alpha) == (None if expected is None else pytest.approx(expected))
+
+
+@given(weights())
+def test_lagging_is_counted_step_by_step(alpha: np.ndarray) -> None:
+    target, source = alpha.shape
+    read, total, steps = 0, 0.0, 0
+    for t in range(1, target + 1):
+        read = max([read, *(s + 1 for s in range(source) if alpha[t - 1, s] > 0)])
+        total, steps = total + read - (t - 1) * source / target, steps + 1
+        if read == source:
+            break
+    expected = [] if not (alpha > 0).any() else [pytest.approx(total / steps)]
+    assert measures.compute_lagging(alpha).tolist() == expected
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_one_that_waits_lags_by_what_it_waits_for(ahead: int) -> None:
+    """wait-k (Ma et al. 2019): k positions first, then one more each step, with AL = k where the lengths are equal."""
+    looks = np.eye(7, 10, k=ahead)[:, :7]
+    looks[7 - ahead :, 6] = 1.0
+    assert measures.compute_lagging(looks) == pytest.approx([ahead + 1])
+    assert measures.compute_lagging(np.ones((3, 7))) == pytest.approx([7])
 
 
 @given(weights(rows=5, columns=6), weights(rows=5, columns=6))

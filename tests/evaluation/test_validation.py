@@ -148,6 +148,7 @@ def test_attention_is_measured_forced_and_free(run: TrainingRun) -> None:
     text = run.data.validation_text
     found = validator(run, probes=0)().measures
     names = {"entropy", "effective", "largest", "zeros", "coverage", "end", "punctuation", "monotonicity", "diagonal"}
+    names |= {"lagging"}
     ways = {f"attention.{way}.{name}" for way in ("forced", "free") for name in names}
     assert ways - {"attention.free.monotonicity"} <= found.keys() <= ways | {"attention.forced.aer_read"}
     tokenizers = run.data.tokenizers

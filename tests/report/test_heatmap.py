@@ -96,6 +96,16 @@ def test_gold_links_are_outlined_in_their_cells() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["sure", "possible"]
 
 
+def test_a_stair_stands_behind_the_furthest_cell_of_each_row() -> None:
+    weights = np.array([[0.5, 0.5, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 0], [0, 0, 0.2, 0.8]])
+    figure = draw_heatmap(weights, list("abcd"), list("efgh"), stair=True)
+    (line,) = (line for line in figure.axes[0].get_lines() if line.get_gid() == "stair")
+    assert line.get_xdata().tolist() == [2, 2, 2, 2, 2, 2, 4, 4]
+    assert line.get_ydata().tolist() == [0, 1, 1, 2, 2, 3, 3, 4]
+    assert not draw_heatmap(weights, list("abcd"), list("efgh")).axes[0].get_lines()
+    draw_heatmap(np.zeros((0, 2)), ["a", "b"], [], stair=True)
+
+
 @pytest.mark.parametrize(
     "word", ["$x_{", "$\\frac$", "a$b$c", "\\n", "%s", "▁Haus", "日本語", "שלום", "\x07\t\n", "", "🂡"]
 )

@@ -62,6 +62,8 @@ PASTS = {
     "coverage, not fed": ("attention/history=coverage", "model.decoder.input_feeding=false"),
     "coverage, heads": ("attention/history=coverage", "attention.heads=4", "model/decoder=bahdanau"),
     "monotonic, fed": ("attention/normalizer=monotonic",),
+    "mocha, not fed": ("attention=mocha", "attention.scope.chunk=2", "model.decoder.input_feeding=false"),
+    "milk, heads": ("attention=milk", "attention.heads=2", "attention/normalizer=sparsemax", "model/decoder=bahdanau"),
     "monotonic, window": ("attention/normalizer=monotonic", "attention/scope=local_p", "model/decoder=conditional"),
 }
 """Attentions that depend on their own earlier steps."""
