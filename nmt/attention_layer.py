@@ -1,6 +1,6 @@
 """Attention as a module for models of your own, by the names of its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -8,13 +8,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt import build, config
-from nmt.arguments import check_count, check_text
+from nmt.arguments import check_count, check_text, describe
 from nmt.attention.attention import Attended, Attention
 from nmt.config import Variants
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 
 MAX_SIZE = 2**16
 """Of a query, a memory and heads: a matrix from one to another has 16 GB."""
+
+MAX_POSITION = 2**24
+"""Beyond it floats do not tell neighbours apart."""
 
 
 class AttentionOutput(NamedTuple):
@@ -35,9 +38,11 @@ class AttentionLayer(nn.Module):
     (torch.Size([2, 3, 8]), torch.Size([2, 4, 3, 5]))
     """
 
-    def __init__(self, attention: Attention) -> None:
+    def __init__(self, attention: Attention, *, query_size: int | None = None) -> None:
+        """query_size: the features of a query; None where it is not known, and so not checked."""
         super().__init__()
         self.attention = attention
+        self.query_size = query_size
 
     @classmethod
     def of(
@@ -73,7 +78,8 @@ class AttentionLayer(nn.Module):
         if unknown := [key for key in settings if key not in owners]:
             raise ConfigError(f"{unknown[0]} is not a setting of these parts. {config.suggest(unknown[0], owners)}")
         checked = config.check({"heads": heads, **chosen}, build.ATTENTION)
-        return cls(build.build_attention(checked, query_size=query_size, memory_size=memory_size, directions=1))
+        made = build.build_attention(checked, query_size=query_size, memory_size=memory_size, directions=1)
+        return cls(made, query_size=query_size)
 
     def forward(
         self,
@@ -82,10 +88,16 @@ class AttentionLayer(nn.Module):
         mask: Bool[Tensor, "row source"] | None = None,
         positions: Int[Tensor, "row target"] | None = None,
     ) -> AttentionOutput:
-        """Every query looks at the states where the mask is True. positions: of the queries, 0, 1, ... unless given.
+        """Every query looks at the states where the mask is True, at all of them unless it is given.
 
-        Where attention depends on its earlier steps, the queries of a row are such steps, in their order.
+        query: floats [row, target, query_size]. states: floats [row, source, memory_size], one sentence a row. mask:
+        booleans [row, source]. positions: whole numbers [row, target], those of the queries from 0; 0, 1, ... unless
+        given. Raises DataError, which names the argument, for any other shape or kind.
+
+        Where attention depends on its earlier steps, the queries of a row are such steps, in their order. A row whose
+        mask is False everywhere has nothing to look at: its weights are NaN, and other rows are as without it.
         """
+        self._check(query, states, mask, positions)
         rows, target = query.shape[:2]
         if mask is None:
             mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
@@ -100,6 +112,53 @@ class AttentionLayer(nn.Module):
             past = steps[-1].past
         weights = [step.weights for step in steps if step.weights is not None]
         return AttentionOutput(torch.cat([step.context for step in steps], 1), torch.cat(weights, 2))
+
+    def _check(self, query: Any, states: Any, mask: Any, positions: Any) -> None:
+        """Raises DataError for the first argument that is not as `forward` says."""
+        check_tensor("query", query, {"row": None, "target": None, "query_size": self.query_size}, "floats")
+        rows, target = query.shape[:2]
+        memory_size = self.attention.context_size
+        check_tensor("states", states, {"row": rows, "source": None, "memory_size": memory_size}, "floats")
+        source = states.shape[1]
+        if not source:
+            raise DataError("states have no source position, so there is nothing to look at. Leave empty sources out.")
+        known = next(self.parameters(), query)
+        for name, tensor in (("query", query), ("states", states)):
+            if tensor.dtype != known.dtype and not torch.is_autocast_enabled(tensor.device.type):
+                raise DataError(
+                    f"{name} must be {known.dtype}, as what they meet is; got {tensor.dtype}. Write "
+                    f"{name}.to({known.dtype})."
+                )
+        if mask is not None:
+            check_tensor("mask", mask, {"row": rows, "source": source}, "booleans", hint="Write mask.bool().")
+        if positions is not None:
+            hint = "Of a vector, write positions.expand(rows, -1)."
+            check_tensor("positions", positions, {"row": rows, "target": target}, "whole numbers", hint=hint)
+            if positions.numel() and not torch.compiler.is_compiling():
+                least, most = map(int, positions.aminmax())
+                if least < 0 or most > MAX_POSITION:
+                    raise DataError(f"positions must be from 0 to {MAX_POSITION}; got {least} to {most}.")
+
+
+KINDS: dict[str, Callable[[torch.dtype], bool]] = {
+    "floats": lambda dtype: dtype.is_floating_point,
+    "booleans": lambda dtype: dtype == torch.bool,
+    "whole numbers": lambda dtype: dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+}
+"""What a tensor may hold."""
+
+
+def check_tensor(name: str, value: Any, sizes: Mapping[str, int | None], kind: str, *, hint: str = "") -> None:
+    """Raises DataError unless the value is a tensor of this kind and of these sizes, None of which are any."""
+    wanted = f"{name} must be a tensor of {kind}, [{', '.join(sizes)}]"
+    if not isinstance(value, Tensor):
+        raise DataError(f"{wanted}; got {describe(value)}.")
+    known = [size is None or size == found for size, found in zip(sizes.values(), value.shape, strict=False)]
+    if value.ndim != len(sizes) or not all(known):
+        shape = ", ".join("any" if size is None else str(size) for size in sizes.values())
+        raise DataError(f"{wanted}, here [{shape}]; its shape is {list(value.shape)}. {hint}".rstrip())
+    if not KINDS[kind](value.dtype):
+        raise DataError(f"{wanted}; got {value.dtype}. {hint}".rstrip())
 
 
 def find_owners(names: Mapping[str, str]) -> dict[str, list[str]]:

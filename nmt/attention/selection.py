@@ -50,14 +50,17 @@ class Sampled(Selection):
     """c = v[s],  s ~ Categorical(w / sum w) in training,  s = argmax w otherwise   (Xu et al. 2015; hard attention)
 
     Each head draws for itself. No gradient passes through the draw: the weights learn by REINFORCE (Williams 1992) from
-    the log-probability of what was drawn, which the model's loss takes up.
+    the log-probability of what was drawn, which the model's loss takes up. Where no weight is above 0, as in a row
+    without a source, any position is drawn, and there is nothing to learn from it.
     """
 
     def forward(self, weights: Weights) -> Selected:
         size = weights.shape[-1]
         if not self.training:
             return Selected(F.one_hot(weights.argmax(-1), size).to(weights.dtype))
-        probs = weights / weights.sum(-1, keepdim=True)
+        total = weights.sum(-1, keepdim=True)
+        is_known = total > 0
+        probs = torch.where(is_known, weights, 1.0) / torch.where(is_known, total, 1.0)
         drawn = torch.multinomial(probs.detach().flatten(0, -2), 1).view(*weights.shape[:-1], 1)
         log_prob = probs.gather(-1, drawn).squeeze(-1).log().sum(1)
         return Selected(torch.zeros_like(weights).scatter(-1, drawn, 1.0), log_prob)
