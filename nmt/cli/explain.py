@@ -87,7 +87,7 @@ def run_task(words: Sequence[str], composed: dict[str, Any]) -> None:
     changes = list_changes(settings)
     each = [settings, *([compose_second(words, changes)] if changes else [])]
     folders = [chosen.folder for chosen in each if chosen.folder is not None]
-    inputs = {"input": [chosen.input for chosen in each if chosen.input is not None]}
+    inputs = {"input": [chosen.input or STDIN for chosen in each if chosen.folder is not None]}
     check_distinct({**inputs, "model": list_model_paths(folders)}, {"output": settings.output})
     known = Known({}, {})
     found = [explain(chosen, known) for chosen in each]

@@ -150,7 +150,7 @@ def plan_jobs(settings: TranslateSettings) -> list[TranslationJob]:
     models = find_model_folders(settings.model["folder"])
     check_distinct(
         {
-            "input": [file for file in inputs if file != STDIN],
+            "input": inputs,
             "prefix": None if settings.prefix == COLUMN else settings.prefix,
             "model": list_model_paths(models),
         },

@@ -15,8 +15,9 @@ from typing import BinaryIO, TextIO
 
 from nmt.data import lines
 from nmt.errors import ConfigError, DataError
+from nmt.storage.distinct_paths import STANDARD_INPUT
 
-STDIN = "-"
+STDIN = STANDARD_INPUT
 """Stands for standard input."""
 
 FileNames = str | list[str] | None

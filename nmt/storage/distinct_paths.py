@@ -2,6 +2,8 @@
 
 import glob
 import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +18,9 @@ from nmt.storage.untrusted_paths import (
     WEIGHTS,
     find_model_folder,
 )
+
+STANDARD_INPUT = "-"
+"""Stands for it among the paths of an input."""
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 """What a setting names: a path, several, or none."""
@@ -35,8 +40,8 @@ def check_distinct(
     """Raises ConfigError where an output is an input or another output, by whatever name or link.
 
     All are paths by the settings that name them. Outputs are replaced, with all that lies in them where they are
-    folders; to `folders` files are added. Inputs that are no regular files are not looked at, nor are outputs that are
-    neither files nor folders, such as /dev/null.
+    folders; to `folders` files are added. The input STANDARD_INPUT is the file that a shell has opened for it. Inputs
+    that are no regular files are not looked at, nor are outputs that are neither files nor folders, such as /dev/null.
     """
     written: dict[object, NamedPath] = {}
     output_paths = [each for each in _list_paths(outputs) if not _is_special(each.real)]
@@ -48,13 +53,15 @@ def check_distinct(
                     "there. Choose another."
                 )
     for read in _list_paths(inputs):
-        if os.path.isfile(read.real):
-            for key in _list_keys(read.real):
-                if (lost := written.get(key)) is not None:
-                    raise ConfigError(
-                        f"{read.setting} and {lost.setting} are one file, {read.path}, whose text would be lost. "
-                        "Choose another."
-                    )
+        is_file = os.path.isfile(read.real)
+        keys = _list_keys(read.real) if is_file else []
+        for key in keys + (_list_standard_input_keys() if read.path == STANDARD_INPUT else []):
+            if (lost := written.get(key)) is not None:
+                name = f"standard input ({read.setting})" if read.path == STANDARD_INPUT else read.setting
+                raise ConfigError(
+                    f"{name} and {lost.setting} are one file, {lost.path}, whose text would be lost. Choose another."
+                )
+        if is_file:
             _check_not_below(read, written, "is written anew")
     for place in (*output_paths, *_list_paths(folders)):
         if place not in output_paths and (file := written.get(place.real)) is not None:
@@ -97,6 +104,15 @@ def _list_keys(real: str) -> list[object]:
     except (OSError, ValueError):
         return [real]
     return [real, (found.st_dev, found.st_ino)]
+
+
+def _list_standard_input_keys() -> list[object]:
+    """What the file system says of the regular file that is standard input, if it is one."""
+    try:
+        found = os.fstat(sys.stdin.fileno())
+    except (AttributeError, OSError, ValueError):
+        return []
+    return [(found.st_dev, found.st_ino)] if stat.S_ISREG(found.st_mode) else []
 
 
 def _is_special(real: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nmt import model_folder
-from nmt.cli import align, score, shortlist, translate
+from nmt.cli import align, explain, score, shortlist, translate
 from nmt.comparison.compare import check_nothing_is_lost
 from nmt.comparison.plan import Job
 from nmt.errors import CheckpointError, ConfigError, DataError
@@ -116,6 +116,40 @@ def test_no_command_writes_over_what_it_reads(
     with pytest.raises(ConfigError, match=f"{read} and {written} are one file"):
         run_command(command, given)
     assert path.read_bytes() == before
+
+
+READ_STANDARD_INPUT: dict[str, Callable[[list[str]], None]] = {
+    "translate": lambda words: translate.run_task(compose_command("translate", *words)),
+    "explain": lambda words: explain.run_task(words, compose_command("explain", *words)),
+    "explain compare=head=1": lambda words: explain.run_task(
+        [*words, "compare=head=1"], compose_command("explain", *words, "compare=head=1")
+    ),
+}
+
+
+@pytest.mark.parametrize("command", READ_STANDARD_INPUT)
+@pytest.mark.parametrize("alike", ["itself", "a second name"])
+def test_no_command_writes_over_its_standard_input(
+    command: str, alike: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, page = write_lines(tmp_path / "text", "a"), tmp_path / "page.html"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with text.open(encoding="utf-8") as file:
+        ALIKE[alike](page, text)
+        monkeypatch.setattr("sys.stdin", file)
+        with pytest.raises(ConfigError, match=r"standard input \(input\) and output are one file, .*page\.html"):
+            READ_STANDARD_INPUT[command]([f"model={tmp_path / 'model'}", f"output={page}"])
+    assert page.read_text() == "a\n"
+
+
+def test_standard_input_that_is_not_read_may_be_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = write_lines(tmp_path / "text", "a")
+    with text.open(encoding="utf-8") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        check_distinct({"input": "other"}, {"output": text})
+        check_distinct({"input": "-"}, {"output": tmp_path / "other"})
+    check_distinct({"input": "-"}, {"output": text})  # of a stream that is closed nothing is known
 
 
 @pytest.mark.parametrize("read", INPUTS["align"][:3])
