@@ -132,8 +132,9 @@ class LocationAware(History):
     """f[t, s] = sum over j of K[j] w[t - 1, s + j], |j| <= width / 2   (Chorowski et al. 2015, section 2.1)
 
     `filters` filters K of odd `width` slide over the weights of the step before, a head apart. It shows where attention
-    was, so that it can move on: equal words have equal keys, and differ by their place alone. Before the first step all
-    real positions have the same weight, as in ESPnet: at the ends filters see less of it, so that they can be found.
+    was, so that it can move on: equal words have equal keys, and differ by their place alone. Before the first step
+    attention was on a place of its own before the sentence, w[-1, -1] = 1: a filter that finds the next word finds the
+    first one too. Chorowski et al. leave that open; ESPnet begins with uniform weights.
     """
 
     has_past = True
@@ -159,17 +160,16 @@ class LocationAware(History):
 
     def start(self, memory: Memory, heads: int) -> Past:
         zeros = make_zeros(memory, heads)
-        uniform = (memory.bias == 0).to(zeros.dtype) / memory.lengths.unsqueeze(1)
-        return ((zeros + uniform[:, None, None]), zeros)[: self.channels]
+        return (torch.cat([torch.ones_like(zeros[..., :1]), zeros], -1),) * self.channels
 
     def forward(self, past: Past) -> KeyFeatures:
-        rows, target, heads, source = past[0].shape
-        seen = torch.stack(past, 3).reshape(rows * target, heads * self.channels, source)
-        features = self.convolution(seen).view(rows, target, heads, self.filters, source)
+        rows, target, heads, places = past[0].shape
+        seen = torch.stack(past, 3).reshape(rows * target, heads * self.channels, places)
+        features = self.convolution(seen)[..., 1:].reshape(rows, target, heads, self.filters, places - 1)
         return torch.einsum("rthfs,hfk->rhtsk", features, self.projection)
 
     def advance(self, past: Past, weights: Weights, query: Queries) -> Past:
-        return (weights.transpose(1, 2),)
+        return (prepend_place(weights),)
 
 
 class LocationCumulative(LocationAware):
@@ -178,8 +178,13 @@ class LocationCumulative(LocationAware):
     channels = 2
 
     def advance(self, past: Past, weights: Weights, query: Queries) -> Past:
-        latest = weights.transpose(1, 2)
+        latest = prepend_place(weights)
         return (latest, past[1] + latest)
+
+
+def prepend_place(weights: Weights) -> Float[Tensor, "row target head place"]:
+    """The weights after the place before the sentence, which has none."""
+    return nn.functional.pad(weights.transpose(1, 2), (1, 0))
 
 
 def make_zeros(memory: Memory, heads: int) -> Float[Tensor, "row target head source"]:

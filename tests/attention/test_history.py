@@ -111,11 +111,12 @@ def test_filters_slide_over_the_weights_of_each_head(history_class: type[Locatio
     for row, length in enumerate(LENGTHS):
         for head in range(HEADS):
             filters = history.convolution.weight[2 * head : 2 * head + 2]
+            weights = torch.zeros(STEPS + 1, length + 1)  # of the place before the sentence, and of its words
+            weights[0, 0] = 1.0
+            weights[1:, 1:] = unroll.weights[row, head, :, :length]
             for t in range(STEPS):
-                weights = unroll.weights[row, head, :, :length]
-                latest = weights[t - 1] if t else torch.full((length,), 1 / length)
-                seen = [latest, weights[:t].sum(0)][: history.channels]
-                features = F.conv1d(torch.stack(seen).unsqueeze(0), filters, padding=2)[0]
+                seen = torch.stack([weights[t], weights[: t + 1].sum(0)][: history.channels])
+                features = F.conv1d(seen.unsqueeze(0), filters, padding=2)[0, :, 1:]
                 assert_close(found[t][row, head, :length], features.T @ history.projection[head])
 
 
