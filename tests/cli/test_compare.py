@@ -437,6 +437,18 @@ def test_a_run_that_skipped_a_step_is_measured(tmp_path: Path, more: dict[str, A
     assert results.read_run(tmp_path).values == values | more.get("costs", {})
 
 
+@pytest.mark.parametrize("measured", [{}, {"attention.free.lagging": 1.5}], ids=["old", "new"])
+def test_a_run_that_did_not_measure_its_lagging_goes_without(tmp_path: Path, measured: dict[str, float]) -> None:
+    best = tmp_path / "checkpoints" / "best"
+    best.mkdir(parents=True)
+    (tmp_path / "run.json").write_text(json.dumps({"seed": 3, "parameters": 7}))
+    (tmp_path / "scores.json").write_text(json.dumps({"test": [], "alignment": {}}))
+    (tmp_path / "metrics.jsonl").write_text("")
+    (best / "validation.json").write_text(json.dumps({"values": {"perplexity": 9.0, **measured}}))
+    values = results.read_run(tmp_path).values
+    assert (values["perplexity"], values.get("lagging")) == (9.0, measured.get("attention.free.lagging"))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

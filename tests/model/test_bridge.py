@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from nmt import build
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES, Bridge, Dense, Mean
 from nmt.model.encoders.encoder import Encoded
+from tests import tiny_runs
 from tests.builders import draw_normal, find_missing_gradients, make_mask
 
 SIZES = {"memory_size": 6, "hidden_size": 6, "layers": 2, "parts": 2, "encoder_layers": 2, "encoder_parts": 2}
@@ -35,6 +37,18 @@ def test_sizes_may_differ(name: str) -> None:
     bridge = bridge_of(name, hidden_size=7, layers=3, parts=1, encoder_layers=1)
     carries = bridge(encoded_of(layers=1))
     assert [[part.shape for part in carry] for carry in carries] == [[(3, 7)]] * 3
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("name", BRIDGES)
+def test_an_encoder_of_one_direction_has_every_bridge(name: str, cell: str) -> None:
+    sizes = ("model.encoder.hidden_size=8", "model.decoder.hidden_size=8", "model.embedding_size=8")
+    chosen = ("model.encoder.bidirectional=false", f"model.encoder.cell={cell}", f"model.decoder.cell={cell}")
+    settings = tiny_runs.compose_config(f"model/bridge={name}", "attention=mocha", *chosen, *sizes)
+    model = build.build_model(settings, source_vocab=13, target_vocab=13, joint=True)
+    made = model(torch.randint(4, 13, (3, 5)), torch.tensor(LENGTHS), torch.randint(4, 13, (3, 2)))
+    assert made.readout.shape[:2] == (3, 2)
+    assert made.readout.isfinite().all()
 
 
 def test_zero_knows_nothing() -> None:
