@@ -226,8 +226,8 @@ def _convert_scalar(value: Any, annotation: Any, path: str, problems: list[str])
         return float(value)
     if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value
-    missing = "; it has to be given" if value is None else ""
-    problems.append(f"{path}={format_value(value)} must be {_describe(annotation)}{missing}.")
+    hint = "; it has to be given" if value is None else " below 2^63" if number and abs(value) >= 2**63 else ""
+    problems.append(f"{path}={format_value(value)} must be {_describe(annotation)}{hint}.")
     return None
 
 

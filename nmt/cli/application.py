@@ -5,13 +5,13 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import nmt
-from nmt.composition.diagnostics import explain, find_syntax_problem
+from nmt.composition.diagnostics import explain, find_group_choices, find_syntax_problem
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import use_new_names
@@ -76,13 +76,23 @@ def answer(name: str, task: Callable[[dict[str, Any]], None], aliases: Mapping[s
         return []
     if not has_current_folder():
         return ["the current folder is not there any more. Change to another one."]
-    if (problem_text := find_syntax_problem(sys.argv[1:])) is not None:
+    if (problem_text := find_syntax_problem(sys.argv[1:], name)) is not None:
         return [problem_text]
     try:
+        check_choices(sys.argv[1:])
         sys.argv[1:] = [expand_alias(word, aliases) for word in use_new_names(sys.argv[1:])]
     except ConfigError as problem:
         return list(map(str, problem.args))
     return run_hydra(name, task)
+
+
+def check_choices(words: Sequence[str]) -> None:
+    """Raises ConfigError where two words choose from one group, of which one would have no effect."""
+    earlier: dict[str, str] = {}
+    for word in find_group_choices(words):
+        group = word.lstrip("+").partition("=")[0]
+        if earlier.setdefault(group, word) != word:
+            raise ConfigError(f"{earlier[group]} and {word} choose from one group. Leave one of the two out.")
 
 
 def has_current_folder() -> bool:

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -25,8 +25,18 @@ ALIASES = {"model=": "model.folder="}
 PAGE_SUFFIX = ".html"
 MAX_DIGITS, MAX_PADDING = 10, 10
 
-ATTENTION_WORD = re.compile(r"[+~]*attention[=/.]")
-"""Begins a word that chooses the attention of the example."""
+MAX_SIZE = 100
+"""Of anything in the attention of the example: nobody follows a thousand features with a pencil."""
+
+EXAMPLE_WORD = re.compile(r"[+~]*(attention[=/.]|padding=|model\.decoder[.=])")
+MODEL_WORD = re.compile(r"[+~]*(input|line|kind|layer|columns|max_source|errors)=")
+"""Begin words that are about the example, or about a model, alone."""
+
+COMPARED_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
+"""Text without a space outside of quotes."""
+
+COMMON_SETTINGS = frozenset({"compare", "output", "digits"})
+"""Those that two explanations have together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +58,7 @@ class ExplainSettings(InferenceSettings):
     columns: int
     max_source: int
     errors: Errors
-    tokens: int = 4096
+    tokens: int = field(init=False, default=4096)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,12 +72,6 @@ class ExplainSettings(InferenceSettings):
                 raise ConfigError(f"{name} must be {limit}; got {value}.")
         if self.output is not None and not self.output.endswith(PAGE_SUFFIX):
             raise ConfigError(f"output={self.output} is a page, so its name must end in {PAGE_SUFFIX}.")
-        if self.folder is None:
-            given = {"input": self.input, "layer": self.layer, "kind": None if self.kind == "source" else self.kind}
-            if named := [f"{name}={value}" for name, value in given.items() if value is not None]:
-                raise ConfigError(
-                    f"{', '.join(named)} says what of a model is explained. Add model=RUN, or leave it out."
-                )
 
     @property
     def folder(self) -> str | None:
@@ -112,17 +116,36 @@ def run_task(words: Sequence[str], composed: dict[str, Any]) -> None:
 def check_settings(words: Sequence[str], composed: dict[str, Any]) -> ExplainSettings:
     """The settings. Raises ConfigError, also where an attention is chosen for a model that has its own."""
     settings = config.build(ExplainSettings, config.check(composed, ExplainSettings))
-    if settings.folder is not None and (chosen := [word for word in words if ATTENTION_WORD.match(word)]):
+    if settings.folder is None:
+        if named := [word for word in words if MODEL_WORD.match(word)]:
+            raise ConfigError(f"{', '.join(named)} says what of a model is explained. Add model=RUN, or leave it out.")
+        check_sizes(settings)
+    elif chosen := [word for word in words if EXAMPLE_WORD.match(word)]:
         raise ConfigError(f"{chosen[0]} is for the example: a model has its own attention. Leave out one of the two.")
     return settings
+
+
+def check_sizes(settings: ExplainSettings) -> None:
+    """Raises ConfigError for a size of the example that is too large to be made, or to be read."""
+    from nmt.runs.run_files import flatten
+
+    given = flatten({"model": {"decoder": settings.model.get("decoder")}, "attention": settings.attention})
+    for name, size in given.items():
+        if isinstance(size, int | float) and size > MAX_SIZE:
+            raise ConfigError(f"{name} must be at most {MAX_SIZE} in an example to follow with a pencil; got {size}.")
 
 
 def list_changes(settings: ExplainSettings) -> list[str]:
     """The words of `compare`. Raises ConfigError where one is no setting of the explanation."""
     given = settings.compare or []
-    changes = given.split() if isinstance(given, str) else given
+    changes = COMPARED_WORD.findall(given) if isinstance(given, str) else given
     for word in changes:
-        if "=" not in word or word.startswith(("compare=", "output=", "digits=")):
+        key, equals, _ = word.lstrip("+").partition("=")
+        if equals and key in COMMON_SETTINGS:
+            raise ConfigError(
+                f"compare={word} cannot be changed: two explanations have {key} together. Set it outside of compare."
+            )
+        if not equals:
             raise ConfigError(
                 f"compare={word} changes nothing that could be compared. Name settings of the second explanation, such "
                 "as compare=attention/normalizer=sparsemax or compare=head=1."
@@ -189,7 +212,7 @@ def read_line(settings: ExplainSettings, known: Known) -> str:
     file = settings.input or STDIN
     if file not in known.lines:
         known.lines[file] = read_lines(file, settings.errors, setting="input")
-    lines, name = known.lines[file], "standard input" if file == STDIN else file
+    lines, name = known.lines[file], name_input(file)
     if settings.line > len(lines):
         raise DataError(f"{name} has {len(lines)} lines, so that there is no line {settings.line}. Set line= to one.")
     if not lines[settings.line - 1].strip():
@@ -197,16 +220,27 @@ def read_line(settings: ExplainSettings, known: Known) -> str:
     return lines[settings.line - 1]
 
 
+def name_input(file: str) -> str:
+    """What a person calls it."""
+    return "standard input" if file == STDIN else file
+
+
 def translate(settings: ExplainSettings, line: str) -> "tuple[LoadedModel, Translated]":
     """The model, and what its own search makes of a line. Raises DataError where the line is too long."""
     assert settings.folder is not None
     loaded = load(settings.folder, settings)
 
-    from nmt.data.beginnings import check_lengths
+    from nmt.data.beginnings import cut_to_pieces
     from nmt.explanation.trained import Translated
 
-    check_lengths(loaded.tokenizers.source, [line], settings.max_source, name=f"line {settings.line}")
-    (ids,) = loaded.tokenizers.source.encode([line])
+    beginning = cut_to_pieces(loaded.tokenizers.source, line, settings.max_source)
+    (ids,) = loaded.tokenizers.source.encode([beginning])
+    if len(ids) > settings.max_source or len(beginning) < len(line):
+        raise DataError(
+            f"{name_input(settings.input or STDIN)}, line {settings.line} has more than {settings.max_source} pieces, "
+            f"the limit (max_source): it begins {line[:60]!r}. Cut it, choose another with line=, or set max_source "
+            "higher: memory and time grow with the square of the length."
+        )
     (found,) = build_translator(loaded, settings, {}, weights=False).translate_ids([ids])
     target = found.hypotheses[0].tokens if found.hypotheses else []
     return loaded, Translated(ids, target, found.text)

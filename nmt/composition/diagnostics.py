@@ -7,10 +7,10 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nmt.composition.levels import list_level
 from nmt.composition.long_names import explain_long_name
 from nmt.composition.options import explain_sweep, find_foreign_option
 from nmt.composition.paths import find_config_folder
-from nmt.config import suggest
 from nmt.printable import is_utf8
 from nmt.renames import SETTINGS
 from nmt.synonyms import ANSWERS, find_settings, normalize
@@ -47,9 +47,9 @@ GLOBAL_HEADER = "# @package _global_"
 """Begins a file of settings from several groups, which is no home of any."""
 
 
-def find_syntax_problem(words: Sequence[str]) -> str | None:
+def find_syntax_problem(words: Sequence[str], command: str = "train") -> str | None:
     """What is wrong with the first word that Hydra would misunderstand; None if there is none."""
-    if (problem := find_foreign_option(words)) is not None:
+    if (problem := find_foreign_option(words, command)) is not None:
         return problem
     for word in words:
         if not is_utf8(word):
@@ -149,8 +149,9 @@ def explain_unknown_key(key: str, name: str, words: Sequence[str]) -> str:
     if name == "train" and (answer := ANSWERS.get(normalize(key.split(".")[-1]))):
         return f"{key} is not a setting. {answer}"
     similar_keys = find_similar(_join_with_dots(key), [*config.keys, *owning_groups])
+    similar_keys = [similar for similar in similar_keys if not key.startswith(f"{similar}.")]  # where it is, not what
     if not similar_keys:
-        return f"{key} is not a setting. {suggest('', (option for option in config.keys if '.' not in option))}"
+        return f"{key} is not a setting{list_level(key, config.keys, config.options)}"
     options = [group if is_group(group := _join_with_slashes(option)) else option for option in similar_keys]
     belongs = f" It belongs to {owning_groups[similar_keys[0]]}." if similar_keys[0] in owning_groups else ""
     return f"{key} is not a setting. Did you mean {join(options)}?{belongs}"

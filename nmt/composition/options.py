@@ -1,6 +1,10 @@
 """Words that are Hydra's own and not this program's: what to write instead."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.composition.paths import find_config_folder
 
 REPLACED_OPTIONS = {
     "--config-name": "-cn",
@@ -13,18 +17,24 @@ REPLACED_OPTIONS = {
 """Options of Hydra that choose another program's config, with their short forms."""
 
 
-def find_foreign_option(words: Sequence[str]) -> str | None:
+RECIPE_COMMANDS = frozenset({"train", "compare"})
+"""Commands whose settings a recipe may give."""
+
+
+def find_foreign_option(words: Sequence[str], command: str = "train") -> str | None:
     """What is wrong with the first word that asks Hydra for what this program does not have; None if there is none."""
+    recipes = "a file of your own settings is experiment=path/to/mine.yaml, " if command in RECIPE_COMMANDS else ""
     for word in words:
         key = word.partition("=")[0]
         if key in REPLACED_OPTIONS or (key and key in REPLACED_OPTIONS.values()):
             return (
                 f"{word} is an option of Hydra, and this command has one config of its own. Settings are written "
-                "key=value, a file of your own settings is experiment=path/to/mine.yaml, and --help lists all."
+                f"key=value, {recipes}and --help lists all."
             )
         setting = key.removeprefix("~")
         # A variant inside a variant leaves the settings of the one before it.
-        if key.startswith("~") and "." in setting and ".self_attention." not in setting:
+        is_group = os.path.isdir(Path(find_config_folder()) / setting)
+        if key.startswith("~") and not is_group and ".self_attention." not in setting:
             return f"{word} takes a setting away, and each has to have a value. Give it another: {setting}=..."
     return None
 

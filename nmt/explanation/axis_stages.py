@@ -142,7 +142,7 @@ def explain_context(scene: Scene) -> list[Stage]:
     if scene.heads > 1 and scene.states is not None:
         whole = look.context.transpose(0, 1).flatten(1)
         stages.append(
-            scene.make_queries("all contexts", "Contexts of all heads", "[c of head 0; c of head 1; ...]", whole)
+            scene.make_queries("all contexts", "Contexts of all heads", "[c of head 1; c of head 2; ...]", whole)
         )
     return stages
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.scored import ScoredAttention
-from nmt.explanation.explain import explain
+from nmt.explanation.explain import check_place, explain
 from nmt.explanation.look import ask, look_at_all
 from nmt.explanation.scene import Scene
 from nmt.report.explanation import Explanation
@@ -28,9 +28,10 @@ FIXED = {"offset": -1.0, "projection": -1.0}
 def explain_example(attention: ScoredAttention, *, query: int, head: int, padding: int) -> Explanation:
     """The example with this attention, whose parameters become small whole numbers.
 
-    The attention takes queries and memory of SIZE features; `padding` source positions are no words. Raises ConfigError
-    for a query or a head that is not there.
+    The attention takes queries and memory of SIZE features; `padding` source positions are no words. head: from 1.
+    Raises ConfigError for a query or a head that is not there.
     """
+    check_place("head", head, attention.heads, first=1)
     set_parameters(attention.eval())
     states = torch.tensor([*STATES, *[[0] * SIZE] * padding], dtype=torch.float32).unsqueeze(0)
     mask = masks.mask(torch.tensor([len(SOURCE)]), len(SOURCE) + padding)
@@ -39,7 +40,7 @@ def explain_example(attention: ScoredAttention, *, query: int, head: int, paddin
     scene = Scene(
         attention=attention,
         look=look_at_all(attention, questions),
-        head=head,
+        head=head - 1,
         source=[*SOURCE, *[PADDING] * padding],
         target=TARGET,
         query=query,

@@ -31,9 +31,8 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
 def explain(
     scene: Scene, *, title: str, facts: Sequence[tuple[str, str]], translation: str | None = None
 ) -> Explanation:
-    """The whole computation of one head, stage by stage. Raises ConfigError for a query or head that is not there."""
+    """The whole computation of one head, stage by stage. Raises ConfigError for a query that is not there."""
     check_place("position", scene.query, len(scene.target))
-    check_place("head", scene.head, scene.heads)
     stages = [
         *make_inputs(scene),
         *explain_history(scene),
@@ -56,10 +55,13 @@ def explain(
     )
 
 
-def check_place(name: str, place: int, size: int) -> None:
-    """Raises ConfigError unless 0 <= place < size."""
-    if not 0 <= place < size:
-        raise ConfigError(f"{name} must be from 0 to {size - 1}, as there are {size}; got {place}.")
+def check_place(name: str, place: int, size: int, *, first: int = 0) -> None:
+    """Raises ConfigError unless the place is one of so many, which count from `first`: positions from 0, layers and
+    heads from 1."""
+    last = size + first - 1
+    if not first <= place <= last:
+        limit = f"from {first} to {last}, as there are {size}" if size > 1 else f"{first}, as there is only one"
+        raise ConfigError(f"{name} must be {limit}; got {place}.")
 
 
 def make_inputs(scene: Scene) -> list[Stage]:

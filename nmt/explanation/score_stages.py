@@ -45,7 +45,7 @@ def explain_any(scene: Scene) -> list[Stage]:
 def explain_dot(scene: Scene) -> list[Stage]:
     if scene.heads == 1 and scene.states is not None:
         return []  # queries and memory as they are
-    part = f": part {scene.head} of {scene.heads}, from 0" if scene.heads > 1 else ""
+    part = f": part {scene.head + 1} of {scene.heads}" if scene.heads > 1 else ""
     query = scene.take_head(scene.look.query)
     return [
         *([scene.make_queries("query part", "Queries Q", f"q[t]{part}", query)] if scene.heads > 1 else []),

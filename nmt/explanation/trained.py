@@ -37,10 +37,10 @@ class Translated(NamedTuple):
 
 class Choice(NamedTuple):
     """What is explained. query: the decoder step from 0, or its piece; of the encoder, a source position. layer: from
-    0; None for the one whose alignment is shown. head: from 0."""
+    1; None for the one whose alignment is shown. head: from 1."""
 
     query: int | str
-    head: int = 0
+    head: int = 1
     layer: int | None = None
     kind: Kind = "source"
 
@@ -60,14 +60,14 @@ def explain_translation(
     asks = source if choice.kind == "encoder" else target
     read = [BOS_WORD, *target[:-1]] if choice.kind == "decoder" else source
     query = find_query(choice.query, asks)
-    check_place("head", choice.head, attention.heads)
+    check_place("head", choice.head, attention.heads, first=1)
     with disable_kernels(*KERNELS), record_questions(attention) as questions:
         force(model, translated)
         seen = look_at_all(attention, questions)
     scene = Scene(
         attention=attention,
         look=seen,
-        head=choice.head,
+        head=choice.head - 1,
         source=read,
         target=asks,
         query=query,
@@ -76,8 +76,8 @@ def explain_translation(
     facts = [
         ("word", asks[query]),
         ("position", f"{query} of 0 to {len(asks) - 1}"),
-        *([("layer", f"{layer} of 0 to {count_layers(model, choice.kind) - 1}")] if layer is not None else []),
-        ("head", f"{choice.head} of 0 to {attention.heads - 1}"),
+        *([("layer", f"{layer} of 1 to {count_layers(model, choice.kind)}")] if layer is not None else []),
+        ("head", f"{choice.head} of 1 to {attention.heads}"),
     ]
     found = explain(scene, title=TITLES[choice.kind], facts=facts, translation=translated.text)
     return shorten_explanation(found)
@@ -116,7 +116,7 @@ def find_query(wanted: int | str, pieces: Sequence[str]) -> int:
 
 
 def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int | None]:
-    """The attention that is meant, and its layer where there are several. Raises ModelError and ConfigError."""
+    """The attention that is meant, and its layer from 1 where there are several. Raises ModelError and ConfigError."""
     if choice.kind == "source" and not model.has_attention:
         raise ModelError("This model has no attention (attention=none), so there is nothing to explain.")
     layers = count_layers(model, choice.kind)
@@ -126,16 +126,16 @@ def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int
                 f"kind={choice.kind} explains attention between the words of a Transformer, and the {choice.kind} of "
                 "this model is none. Leave kind= out."
             )
-        if choice.layer not in (None, 0):
+        if choice.layer not in (None, 1):
             raise ConfigError(f"layer={choice.layer} is not there: this decoder has one attention. Leave layer= out.")
         return check_scored(model.decoder.attention), None
-    shown = model.decoder.aligned_layer if isinstance(model.decoder, TransformerDecoder) else layers - 1
-    layer = choice.layer if choice.layer is not None else shown if choice.kind != "encoder" else layers - 1
-    check_place("layer", layer, layers)
+    shown = model.decoder.aligned_layer + 1 if isinstance(model.decoder, TransformerDecoder) else layers
+    layer = choice.layer if choice.layer is not None else shown if choice.kind != "encoder" else layers
+    check_place("layer", layer, layers, first=1)
     if choice.kind == "encoder":
-        return check_scored(list_encoder_layers(model)[layer].attention), layer
+        return check_scored(list_encoder_layers(model)[layer - 1].attention), layer
     assert isinstance(model.decoder, TransformerDecoder)
-    decoder_layer: DecoderLayer = model.decoder.get_layer(layer)
+    decoder_layer: DecoderLayer = model.decoder.get_layer(layer - 1)
     attention = decoder_layer.attention if choice.kind == "source" else decoder_layer.self_attention
     return check_scored(attention), layer
 

@@ -76,14 +76,40 @@ def test_two_words_of_one_line_of_a_pipe_are_compared(trained: TrainedRun, call:
     assert "What changed with position=1" in out
 
 
+MODEL_WORDS = ("input=a", "layer=1", "kind=source", "line=2", "max_source=3", "columns=3", "errors=replace")
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         (["attention=none"], "there is nothing to explain"),
         (["position=9"], "position must be from 0 to 2"),
         (["position=Katze"], "is no piece of these"),
-        (["head=1"], "head must be from 0 to 0"),
-        (["layer=1"], "says what of a model is explained"),
+        (["head=0"], "head must be 1, as there is only one; got 0"),
+        (["head=2"], "head must be 1, as there is only one; got 2"),
+        (["head=3", "attention.heads=2"], "head must be from 1 to 2, as there are 2; got 3"),
+        *(([word], f"{word} says what of a model is explained") for word in MODEL_WORDS),
+        (
+            ["attention=bahdanau", "model.decoder.hidden_size=100000000"],
+            "model.decoder.hidden_size must be at most 100",
+        ),
+        (["attention.heads=100000000000"], "attention.heads must be at most 100"),
+        (
+            ["attention/score=additive", "attention.score.hidden_size=101"],
+            "attention.score.hidden_size must be at most",
+        ),
+        (
+            ["attention/history=coverage_gru", "attention.history.size=1e12"],
+            "attention.history.size must be at most 100",
+        ),
+        (["compare=attention.heads=404"], "attention.heads must be at most 100"),
+        (["compare=digits=3"], "compare=digits=3 cannot be changed: two explanations have digits together"),
+        (["compare=head=1 compare=head=2"], "compare=compare=head=2 cannot be changed"),
+        (['compare=attention/normalizer="sparse max"'], "sparse max"),
+        (["~head"], "~head takes a setting away"),
+        (["line=99999999999999999999999"], "must be a whole number below 2^63"),
+        (["tokens=5"], "tokens is not a setting"),
+        (["attention/score=dot", "attention/score=general"], "attention/score=dot and attention/score=general"),
         (["output=page.txt"], "must end in .html"),
         (["digits=0"], "digits must be from 1 to 10"),
         (["padding=-1"], "padding must be from 0"),
@@ -105,7 +131,10 @@ def test_what_is_wrong_is_said_with_status_2(words: list[str], problem: str, cal
     [
         (["line=2"], "a\n", "has 1 lines"),
         ([], "  \n", "is blank"),
-        (["max_source=2"], "a b c d e f\n", "more than 2 pieces"),
+        (["max_source=2"], "a b c d e f\n", "standard input, line 1 has more than 2 pieces, the limit (max_source)"),
+        (["padding=2"], "a\n", "padding=2 is for the example"),
+        (["model.decoder.hidden_size=2"], "a\n", "model.decoder.hidden_size=2 is for the example"),
+        (["head=2"], "a\n", "head must be 1, as there is only one; got 2"),
         (["kind=encoder"], "a\n", "the encoder of this model is none"),
     ],
 )

@@ -12,9 +12,11 @@ def test_what_chooses_another_config_is_named_with_what_to_do(option: str, value
     assert problem is not None
     assert problem.startswith(f"{option}{value} is an option of Hydra")
     assert "experiment=path/to/mine.yaml" in problem
+    assert "experiment=" not in (find_foreign_option([f"{option}{value}"], "explain") or "experiment=")
 
 
 def test_a_setting_cannot_be_taken_away() -> None:
+    assert (find_foreign_option(["~seed"]) or "").startswith("~seed takes a setting away")
     assert find_foreign_option(["~search.size"]) == (
         "~search.size takes a setting away, and each has to have a value. Give it another: search.size=..."
     )

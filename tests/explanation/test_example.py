@@ -36,7 +36,7 @@ def build(mix: Mix) -> ScoredAttention:
 @pytest.mark.parametrize("mix", MIXES, ids=str)
 def test_printed_numbers_are_those_of_the_attention(mix: Mix) -> None:
     attention, head = build(mix), mix.heads - 1
-    printed = read_stages(render_text(explain_example(attention, query=1, head=head, padding=1), digits=DIGITS))
+    printed = read_stages(render_text(explain_example(attention, query=1, head=head + 1, padding=1), digits=DIGITS))
     states = torch.tensor([[*STATES, (0,) * SIZE]], dtype=torch.float32)
     memory = attention.remember(states, make_mask([3, 4])[:1])
     with torch.inference_mode():
@@ -57,7 +57,7 @@ def test_printed_numbers_are_those_of_the_attention(mix: Mix) -> None:
 def test_by_fractions() -> None:
     """dot and sparsemax of whole numbers are fractions: the threshold by trying every size of the support."""
     printed = read_stages(
-        render_text(explain_example(build(make_mix("dot", normalizer="sparsemax")), query=0, head=0, padding=0))
+        render_text(explain_example(build(make_mix("dot", normalizer="sparsemax")), query=0, head=1, padding=0))
     )
     for t, query in enumerate(QUERIES):
         scores = [sum(Fraction(q) * k for q, k in zip(query, state, strict=True)) for state in STATES]
@@ -81,7 +81,7 @@ def test_by_torchs_attention() -> None:
         memory_size=SIZE,
         heads=1,
     )
-    explained = explain_example(attention, query=0, head=0, padding=1)
+    explained = explain_example(attention, query=0, head=1, padding=1)
     stage = {stage.name: stage for stage in explained.stages}
     q, k, v = (torch.from_numpy(stage[name].values).unsqueeze(0) for name in ("projected query", "keys", "memory"))
     mask = torch.from_numpy(stage["mask"].values)
@@ -92,7 +92,7 @@ def test_by_torchs_attention() -> None:
 
 def test_every_parameter_is_a_whole_number_that_is_printed() -> None:
     attention = build(make_mix("additive"))
-    stages = {stage.name: stage for stage in explain_example(attention, query=0, head=0, padding=0).stages}
+    stages = {stage.name: stage for stage in explain_example(attention, query=0, head=1, padding=0).stages}
     for name, weight in (("W", attention.score.query.weight), ("U", attention.score.key.weight)):  # type: ignore[union-attr]
         assert torch.equal(weight, weight.round())
         values = stages[f"parameter {name}"].values
@@ -103,13 +103,13 @@ def test_every_parameter_is_a_whole_number_that_is_printed() -> None:
 def test_a_score_without_stages_of_its_own_is_explained_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.explanation.score_stages.SCORE_STAGES", {})
     monkeypatch.setattr("nmt.explanation.score_stages.SCORE_EQUATIONS", {})
-    names = [stage.name for stage in explain_example(build(make_mix("cosine")), query=0, head=0, padding=0).stages]
+    names = [stage.name for stage in explain_example(build(make_mix("cosine")), query=0, head=1, padding=0).stages]
     assert names[:4] == ["queries", "memory", "keys", "scores"]
     assert SCORE_STAGES.keys() == SCORE_EQUATIONS.keys()
 
 
 def test_the_words_are_words_and_masked_cells_are_marked() -> None:
-    lines = render_text(explain_example(build(make_mix("dot", scope="causal")), query=1, head=0, padding=1))
+    lines = render_text(explain_example(build(make_mix("dot", scope="causal")), query=1, head=1, padding=1))
     text = "\n".join(lines)
     assert all(word in text for word in (*SOURCE, *TARGET))
     weights = lines[lines.index(next(line for line in lines if line.endswith(". Weights w"))) :]
@@ -118,7 +118,7 @@ def test_the_words_are_words_and_masked_cells_are_marked() -> None:
     assert [sum(cell.startswith("(") for cell in row) for row in rows] == [3, 2, 1]
 
 
-@pytest.mark.parametrize(("query", "head"), [(3, 0), (-1, 0), (0, 2)])
+@pytest.mark.parametrize(("query", "head"), [(3, 1), (-1, 1), (0, 0), (0, 3)])
 def test_what_is_not_there_is_refused(query: int, head: int) -> None:
-    with pytest.raises(ConfigError, match=r"must be from 0 to \d, as there are \d; got"):
+    with pytest.raises(ConfigError, match=r"must be from [01] to 2, as there are [23]; got"):
         explain_example(build(make_mix(heads=2)), query=query, head=head, padding=0)

@@ -51,7 +51,7 @@ MODELS: dict[str, Any] = {
 
 
 def explain_heads(model: Seq2Seq, tokenizers: Tokenizers, heads: int, query: int) -> list[Explanation]:
-    return [explain_translation(model, tokenizers, PAIR, Choice(query, head)) for head in range(heads)]
+    return [explain_translation(model, tokenizers, PAIR, Choice(query, head)) for head in range(1, heads + 1)]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -82,13 +82,16 @@ def test_every_attention_of_a_transformer_can_be_explained(
     model = MODELS["transformer"]()
     assert isinstance(model.decoder, TransformerDecoder)
     layers = 1 if kind == "encoder" else 2
-    for layer in range(layers):
+    for layer in range(1, layers + 1):
         found = explain_translation(model, tokenizers, PAIR, Choice(2, 1, layer, kind))
         assert found.weights.shape == found.hidden.shape == (rows, columns)
         np.testing.assert_allclose(found.weights.sum(1), 1.0, atol=1e-6)
         assert (found.hidden.sum() == columns * (columns - 1) / 2) if kind == "decoder" else not found.hidden.any()
-    with pytest.raises(ConfigError, match=f"layer must be from 0 to {layers - 1}"):
-        explain_translation(model, tokenizers, PAIR, Choice(2, 1, layers, kind))
+    for layer in (0, layers + 1):
+        with pytest.raises(
+            ConfigError, match=r"layer must be (1, as there is only one|from 1 to 2, as there are 2); got"
+        ):
+            explain_translation(model, tokenizers, PAIR, Choice(2, 1, layer, kind))
 
 
 def test_what_a_model_does_not_have_is_refused(tokenizers: Tokenizers) -> None:
@@ -99,7 +102,7 @@ def test_what_a_model_does_not_have_is_refused(tokenizers: Tokenizers) -> None:
     ):
         with pytest.raises(ModelError, match=problem):
             explain_translation(model, tokenizers, PAIR, choice)
-    for choice, problem in ((Choice(0, layer=1), "one attention"), (Choice(4), "from 0 to 3"), (Choice(0, 1), "head")):
+    for choice, problem in ((Choice(0, layer=2), "one attention"), (Choice(4), "from 0 to 3"), (Choice(0, 2), "head")):
         with pytest.raises(ConfigError, match=problem):
             explain_translation(plain, tokenizers, PAIR, choice)
 
