@@ -18,10 +18,11 @@ from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
-from nmt.inference.map_pictures import choose_weights, draw_all_maps
-from nmt.inference.pictures import HeatmapSettings, check_folder, draw_heatmaps
+from nmt.inference.map_pictures import check_maps, draw_pictures
+from nmt.inference.pictures import HeatmapSettings, check_folder
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import print_text
+from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 CHUNK_PAIRS = 1000
 CHUNK_WEIGHTS = 2**22
 """Pairs, and weights of all of them, that are aligned before their links are written, so that memory is bounded."""
+
+MAX_COPIES = 1000
+"""Each is another pass through the model and back; a mean over more would not be another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +72,19 @@ class AlignSettings(InferenceSettings):
             raise ConfigError("heatmaps.maps, .layer and .head are of a model, and method=em has none. Leave them out.")
         if self.method != "em" and self.model["folder"] is None:
             raise ConfigError("model must be given: write model=..., or method=em, which aligns without a model.")
+        if self.method != "attention" and (maps.layer is not None or maps.head is not None):
+            raise ConfigError(
+                f"heatmaps.layer and .head choose attention, and method={self.method} draws what it links by. Leave "
+                "them out, choose method=attention, or draw all attention with heatmaps.maps=true."
+            )
         if self.position == "read" and self.method != "attention":
             raise ConfigError(
                 f"position=read reads the attention of the step after a word, and method={self.method} is about the "
                 "word's own probability. Leave position out, or choose method=attention."
             )
-        if self.copies < 0 or (self.copies and self.method != "gradient"):
+        if not 0 <= self.copies <= MAX_COPIES or (self.copies and self.method != "gradient"):
             raise ConfigError(
-                "copies are noisy copies for method=gradient, 0 for none; got "
+                f"copies are noisy copies for method=gradient, at most {MAX_COPIES}, 0 for none; got "
                 f"copies={self.copies} with method={self.method}."
             )
 
@@ -133,15 +142,8 @@ def run_task(composed: dict[str, Any]) -> None:
                 write(map(format_pharaoh, chunk_links))
             if gold is not None:
                 links += chunk_links
-            maps, model = settings.heatmaps, aligner.model
-            drawn = (
-                choose_weights(maps, model, weights, source, target, part.start, settings.position)
-                if model
-                else weights
-            )
-            draw_heatmaps(maps, drawn, source, target, gold, part.start)
-            if model is not None:
-                draw_all_maps(maps, model, source[part], target[part], part.start)
+            sides = source, target
+            draw_pictures(settings.heatmaps, aligner.model, weights, sides, gold, part, settings.position)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
 
@@ -162,6 +164,7 @@ def check_files(settings: AlignSettings) -> None:
         {"output": settings.output, "heatmaps.folder": pictures},
         {"heatmaps.folder": settings.heatmaps.folder},
     )
+    check_outside_runs({"output": settings.output, "heatmaps.folder": settings.heatmaps.folder})
     check_folder(settings.heatmaps)
 
 
@@ -195,6 +198,7 @@ class PairAligner(NamedTuple):
 def load_models(settings: AlignSettings, source: Sequence[str], target: Sequence[str]) -> PairAligner:
     """The weights of a model, and of one for the other direction. Raises DataError for a line that is too long."""
     forward, backward = load_translators(settings)
+    check_maps(settings.heatmaps, forward)
     lengths = (
         check_lengths(forward.tokenizers.source, source, settings.max_length, name=settings.source),
         check_lengths(forward.tokenizers.target, target, settings.max_length, name=settings.target),

@@ -14,6 +14,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.inference.inference import InferenceSettings, build_translator, load
 from nmt.inference.inputs import STDIN, read_lines
 from nmt.inference.streams import open_writer
+from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def run_task(words: Sequence[str], composed: dict[str, Any]) -> None:
     folders = [chosen.folder for chosen in each if chosen.folder is not None]
     inputs = {"input": [chosen.input or STDIN for chosen in each if chosen.folder is not None]}
     check_distinct({**inputs, "model": list_model_paths(folders)}, {"output": settings.output})
+    check_outside_runs({"output": settings.output})
     known = Known({}, {})
     found = [explain(chosen, known) for chosen in each]
 

@@ -17,6 +17,7 @@ from nmt.inference.answers import to_finite
 from nmt.inference.inference import InferenceSettings, check_max_length, find_model_folders, load_all
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import cut_middle, print_text
+from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class ScoreSettings(InferenceSettings):
         models = list_model_paths(find_model_folders(self.model["folder"]))
         inputs = {"source": self.source, "target": self.target, "nbest": self.nbest, "model": models}
         check_distinct(inputs, {"output": self.output})
+        check_outside_runs({"output": self.output})
 
 
 class ScoringPair(NamedTuple):

@@ -26,6 +26,7 @@ from nmt.inference.sentences import split_sentences
 from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, use_standard_output
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.workers import ChunkFn, map_in_order
+from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
 
@@ -148,17 +149,19 @@ def plan_jobs(settings: TranslateSettings) -> list[TranslationJob]:
         if len({job.output for job in jobs}) < len(jobs):
             raise ConfigError(f"Two inputs have one name, so {output} cannot hold a file for each. Choose output=FILE.")
     models = find_model_folders(settings.model["folder"])
+    outputs = {
+        "output": [job.output for job in jobs if job.output is not None],
+        "show": None if settings.show in (NOTHING, *TERMINAL_VIEWS) else settings.show,
+    }
     check_distinct(
         {
             "input": inputs,
             "prefix": None if settings.prefix == COLUMN else settings.prefix,
             "model": list_model_paths(models),
         },
-        {
-            "output": [job.output for job in jobs if job.output is not None],
-            "show": None if settings.show in (NOTHING, *TERMINAL_VIEWS) else settings.show,
-        },
+        outputs,
     )
+    check_outside_runs(outputs)
     return jobs
 
 

@@ -4,12 +4,56 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.errors import DataError
-from nmt.inference.pictures import HeatmapSettings
+from nmt.errors import ConfigError, DataError
+from nmt.inference.pictures import HeatmapSettings, draw_heatmaps
 from nmt.storage.new_files import open_replacement
 
 if TYPE_CHECKING:
+    from nmt.evaluation.alignment import Gold
     from nmt.translation.translator import BatchTranslator, Position
+
+
+def check_maps(heatmaps: HeatmapSettings, translator: "BatchTranslator") -> None:
+    """Raises ConfigError for a layer or a head that the model has not, and where it has no attention at all to draw:
+    at once, from the attention of an empty pair."""
+    if not heatmaps.maps and heatmaps.layer is None and heatmaps.head is None:
+        return
+
+    from nmt.translation.attention_maps import choose_map, compute_attention_maps
+
+    maps = compute_attention_maps(translator.model, [], [])
+    if not maps.get_present():
+        raise ConfigError("heatmaps.maps draws attention, and this model has none. Leave heatmaps.maps out.")
+    if heatmaps.layer is not None or heatmaps.head is not None:
+        if maps.source is None:
+            raise ConfigError(
+                "heatmaps.layer and .head choose attention to the source, and this model has none. Leave them out."
+            )
+        choose_map(maps.source, get_layer(heatmaps, translator), heatmaps.head)
+
+
+def get_layer(heatmaps: HeatmapSettings, translator: "BatchTranslator") -> int:
+    """The layer that is drawn, from 1: without a choice the one whose links are written."""
+    return translator.model.decoder.aligned_layer + 1 if heatmaps.layer is None else heatmaps.layer
+
+
+def draw_pictures(
+    heatmaps: HeatmapSettings,
+    translator: "BatchTranslator | None",
+    weights: Sequence[Any],
+    sides: tuple[Sequence[str], Sequence[str]],
+    gold: "Sequence[Gold] | None",
+    part: slice,
+    position: "Position",
+) -> None:
+    """All pictures that are asked for of a part of the pairs, whose weights these are."""
+    source, target = sides
+    if translator is None:
+        draw_heatmaps(heatmaps, weights, source, target, gold, part.start)
+        return
+    drawn = choose_weights(heatmaps, translator, weights, source, target, part.start, position)
+    draw_heatmaps(heatmaps, drawn, source, target, gold, part.start)
+    draw_all_maps(heatmaps, translator, source[part], target[part], part.start)
 
 
 def choose_weights(
@@ -22,7 +66,7 @@ def choose_weights(
     position: "Position",
 ) -> Sequence[Any]:
     """The weights that are drawn of the pairs first, first + 1, ...: those that links are made of, or of one layer and
-    head between the same words. Raises ConfigError for a layer or a head that there is not."""
+    head between the same words; `check_maps` has seen that there is such a one."""
     if heatmaps.folder is None or (heatmaps.layer is None and heatmaps.head is None):
         return weights
 
@@ -32,7 +76,7 @@ def choose_weights(
     from nmt.translation.attention_maps import choose_map, compute_attention_maps
 
     chosen: list[Any] = []
-    layer = heatmaps.layer or translator.model.decoder.aligned_layer + 1
+    layer = get_layer(heatmaps, translator)
     for place in range(first, min(heatmaps.limit, first + len(weights))):
         (source_ids, source_words), (target_ids, target_words) = encode_pair(translator, source[place], target[place])
         maps = compute_attention_maps(translator.model, source_ids, target_ids)

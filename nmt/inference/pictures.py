@@ -35,11 +35,21 @@ class HeatmapSettings:
     head: int | None = None
 
     def __post_init__(self) -> None:
-        if self.limit < 0:
-            raise ConfigError(f"heatmaps.limit is a number of pairs and must be 0 or more; got {self.limit}.")
+        if self.limit < 1:
+            raise ConfigError(
+                f"heatmaps.limit is a number of pairs and must be 1 or more; got {self.limit}. For no pictures leave "
+                "heatmaps.folder out."
+            )
         for name in ("layer", "head"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise ConfigError(f"heatmaps.{name} counts from 1; got {number}.")
+        chosen = {"maps": self.maps, "layer": self.layer is not None, "head": self.head is not None}
+        if self.folder is None and any(chosen.values()):
+            named = ", ".join(f"heatmaps.{name}" for name, is_chosen in chosen.items() if is_chosen)
+            raise ConfigError(
+                f"{named} says what is drawn, and without heatmaps.folder nothing is. Add heatmaps.folder=FOLDER, or "
+                "leave it out."
+            )
         if not self.formats:
             raise ConfigError("heatmaps.formats=[] names no format. Choose from png, pdf and svg, such as [pdf,svg].")
 

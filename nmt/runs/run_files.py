@@ -8,6 +8,7 @@ from nmt.config import format_value
 from nmt.errors import CheckpointError, ConfigError
 from nmt.evaluation.bleu_tokens import resolve_tokenizer
 from nmt.renames import rename_settings
+from nmt.storage.distinct_paths import Paths, list_paths
 from nmt.storage.json_files import check_kinds, read_json
 from nmt.storage.yaml_files import find_repeated_keys, parse_yaml
 
@@ -87,6 +88,19 @@ def is_run_folder(folder: Path) -> bool:
     except CheckpointError:
         return False
     return isinstance(about, dict) and about.get("format") == FORMAT
+
+
+def check_outside_runs(outputs: Mapping[str, Paths]) -> None:
+    """Raises ConfigError where an output, by whatever link, is what a run writes in its folder, or lies in it; all are
+    paths by the settings that name them. Other names in the folder of a run are free."""
+    for output in list_paths(outputs):
+        place = Path(output.real)
+        for parent in place.parents:
+            if (name := place.relative_to(parent).parts[0]) in (*RUN_FILES, TENSORBOARD) and is_run_folder(parent):
+                raise ConfigError(
+                    f"{output.setting}={output.path} would take the place of what the run in {parent} wrote or writes "
+                    f"to its {name}. Choose another name or folder."
+                )
 
 
 def read_settings(config: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def check_distinct(
     that are no regular files are not looked at, nor are outputs that are neither files nor folders, such as /dev/null.
     """
     written: dict[object, NamedPath] = {}
-    output_paths = [each for each in _list_paths(outputs) if not _is_special(each.real)]
+    output_paths = [each for each in list_paths(outputs) if not _is_special(each.real)]
     for output in output_paths:
         for key in _list_keys(output.real):
             if (other := written.setdefault(key, output)) is not output:
@@ -52,7 +52,7 @@ def check_distinct(
                     f"{_join(other.setting, output.setting)} one file, {output.path}, and only one of them would be "
                     "there. Choose another."
                 )
-    for read in _list_paths(inputs):
+    for read in list_paths(inputs):
         is_file = os.path.isfile(read.real)
         keys = _list_keys(read.real) if is_file else []
         for key in keys + (_list_standard_input_keys() if read.path == STANDARD_INPUT else []):
@@ -63,7 +63,7 @@ def check_distinct(
                 )
         if is_file:
             _check_not_below(read, written, "is written anew")
-    for place in (*output_paths, *_list_paths(folders)):
+    for place in (*output_paths, *list_paths(folders)):
         if place not in output_paths and (file := written.get(place.real)) is not None:
             raise ConfigError(f"{file.setting} and {place.setting} are one path, {place.path}. Choose another.")
         _check_not_below(place, written, "is a file")
@@ -89,7 +89,8 @@ def _check_not_below(each: NamedPath, written: Mapping[object, NamedPath], reaso
             )
 
 
-def _list_paths(by_setting: Mapping[str, Paths]) -> Iterator[NamedPath]:
+def list_paths(by_setting: Mapping[str, Paths]) -> Iterator[NamedPath]:
+    """The paths that settings name, those that match a pattern among them."""
     for setting, paths in by_setting.items():
         for path in [] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else paths:
             expanded = os.path.expanduser(path)

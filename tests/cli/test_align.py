@@ -163,7 +163,7 @@ def test_what_cannot_be_drawn_or_scored_is_refused_at_once(tmp_path: Path) -> No
     one, fifo = write_lines(tmp_path / "one", "a"), tmp_path / "fifo"
     os.mkfifo(fifo)
     words = ("model=none", f"source={one}", f"target={one}")
-    with pytest.raises(ConfigError, match=r"heatmaps\.limit .* must be 0 or more; got -1"):
+    with pytest.raises(ConfigError, match=r"heatmaps\.limit .* must be 1 or more; got -1"):
         run_task(compose_command("align", *words, "heatmaps.limit=-1"))
     with pytest.raises(DataError, match=r"fifo \(gold\) is a pipe, socket or device; a regular file is needed"):
         run_task(compose_command("align", *words, f"gold={fifo}"))
@@ -271,6 +271,18 @@ def test_the_signature_names_a_method_that_is_not_attention() -> None:
         (["method=erase_input", "position=read"], r"position=read reads .* method=erase_input"),
         (["method=erase_memory", "copies=3"], r"copies=3 with method=erase_memory"),
         (["copies=-1", "method=gradient"], r"got copies=-1"),
+        (["copies=1001", "method=gradient"], r"at most 1000, 0 for none; got copies=1001"),
+        *(
+            (
+                [f"method={method}", "heatmaps.folder=pictures", word],
+                rf"layer and \.head choose .* method={method} draws",
+            )
+            for method in ("gradient", "erase_input", "erase_memory")
+            for word in ("heatmaps.layer=1", "heatmaps.head=1")
+        ),
+        (["heatmaps.maps=true"], r"heatmaps\.maps says what is drawn, and without heatmaps\.folder nothing is"),
+        (["heatmaps.layer=1", "heatmaps.head=1"], r"heatmaps\.layer, heatmaps\.head says what is drawn"),
+        (["heatmaps.folder=pictures", "heatmaps.limit=0"], r"heatmaps\.limit .* must be 1 or more; got 0"),
     ],
 )
 def test_settings_of_another_method_are_refused(words: list[str], problem: str) -> None:
@@ -286,10 +298,18 @@ def test_every_layer_and_head_is_drawn_on_request(pairs: tuple[str, ...], tmp_pa
     assert {path.name for path in folder.iterdir()} == names
     weights = np.array(json.loads((folder / "001-maps.json").read_text())["maps"]["source"])
     np.testing.assert_allclose(weights.sum(-1), 1.0, atol=1e-4)
-    with pytest.raises(ConfigError, match=r"no layer 9: attention to the source has 1"):
-        align_links(tmp_path, *pairs, f"heatmaps.folder={folder}", "heatmaps.layer=9")
     with pytest.raises(ConfigError, match=r"heatmaps\.head counts from 1; got 0"):
         align_links(tmp_path, *pairs, "heatmaps.head=0")
+
+
+@pytest.mark.parametrize("part", ["layer", "head"])
+def test_a_layer_or_head_that_there_is_not_is_refused_before_the_work(
+    part: str, pairs: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(align, "compute_pair_weights", lambda *given, **more: pytest.fail("the work was begun"))
+    with pytest.raises(ConfigError, match=rf"no {part} 9: attention to the source has 1"):
+        align_links(tmp_path, *pairs, f"heatmaps.folder={tmp_path / 'pictures'}", f"heatmaps.{part}=9")
+    assert not any(tmp_path.iterdir())
 
 
 EM_PAIRS = (

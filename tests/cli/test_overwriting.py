@@ -17,6 +17,7 @@ from nmt.comparison.compare import check_nothing_is_lost
 from nmt.comparison.plan import Job
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.runs import run_folder
+from nmt.runs.run_files import check_outside_runs
 from nmt.runs.summary import check_own_folder, get_output_folder
 from nmt.storage.distinct_paths import check_distinct
 from nmt.storage.files import format_json
@@ -152,6 +153,51 @@ def test_standard_input_that_is_not_read_may_be_anything(tmp_path: Path, monkeyp
     check_distinct({"input": "-"}, {"output": text})  # of a stream that is closed nothing is known
 
 
+SETTINGS: dict[str, Any] = {"data": {"name": "files"}, "seed": 1, "resume": "auto"}
+
+RUN_OUTPUTS = {
+    "translate": {"output": "train.log", "show": "report.html"},
+    "align": {"output": "config.yaml", "heatmaps.folder": "figures"},
+    "score": {"output": "metrics.jsonl"},
+}
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("is_link", [False, True])
+@pytest.mark.parametrize(
+    ("command", "setting", "name"),
+    [(command, *output) for command, outputs in RUN_OUTPUTS.items() for output in outputs.items()],
+)
+def test_no_command_writes_over_the_files_of_a_run(
+    command: str, setting: str, name: str, is_link: bool, is_there: bool, tmp_path: Path
+) -> None:
+    given = make_words(command, tmp_path)
+    run = tmp_path / "run"
+    run_folder.initialize(run, SETTINGS, "nmt-train")
+    if is_there and "." in name and name != "config.yaml":
+        write_lines(run / name, "a")
+    if is_link:
+        run = tmp_path / "link"
+        run.symlink_to("run")
+    path = run / name
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(ConfigError, match=rf"{setting}=.* would take the place of what the run in .*/run wrote"):
+        run_command(command, {**given, setting: str(path)})
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_other_names_in_the_folder_of_a_run_are_free(tmp_path: Path) -> None:
+    run_folder.initialize(tmp_path / "run", SETTINGS, "nmt-train")
+    (tmp_path / "other").mkdir()
+    free = [tmp_path / "run" / "mine.txt", tmp_path / "run" / "pictures", tmp_path / "other" / "config.yaml"]
+    check_outside_runs({"output": free, "show": None})
+    page = tmp_path / "run" / "report.html"
+    with pytest.raises(ConfigError, match=r"output=.*report\.html would take the place"):
+        explain.run_task([], compose_command("explain", f"output={page}"))
+    with pytest.raises(ConfigError, match=r"to its checkpoints\. Choose another"):
+        check_outside_runs({"output": tmp_path / "run" / "checkpoints" / "best" / "state.json"})
+
+
 @pytest.mark.parametrize("read", INPUTS["align"][:3])
 @pytest.mark.parametrize("is_link", [False, True])
 def test_no_picture_takes_the_place_of_what_is_read(read: str, is_link: bool, tmp_path: Path) -> None:
@@ -197,9 +243,6 @@ def test_what_is_not_one_place_is_free(tmp_path: Path) -> None:
     check_distinct({"input": "missing"}, {"output": "missing"})
     with pytest.raises(ConfigError, match="input and output are one file"):
         check_distinct({"input": str(tmp_path / "*.txt")}, {"output": read})
-
-
-SETTINGS: dict[str, Any] = {"data": {"name": "files"}, "seed": 1, "resume": "auto"}
 
 
 @pytest.mark.parametrize("name", ["test.hypotheses.txt", "train.log", "checkpoints/step-000001/hypotheses.txt"])

@@ -7,7 +7,7 @@ import pytest
 
 from nmt import build, config
 from nmt.cli import align, translate
-from nmt.errors import ModelError
+from nmt.errors import ConfigError, ModelError
 from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.report.html import render_page
 from nmt.runs.report import build_comparison_report
@@ -96,5 +96,8 @@ def test_it_aligns_by_what_needs_no_attention(plain: RunResult, source: Path) ->
     for method in ("gradient", "erase_input"):
         align.run_task(compose_command("align", *texts, f"method={method}"))
         assert len(read_lines(source.parent / "links.txt")) == 3
+    pictures = f"heatmaps.folder={source.parent}/pictures"
+    with pytest.raises(ConfigError, match=r"heatmaps\.maps draws attention, and this model has none"):
+        align.run_task(compose_command("align", *texts, "method=gradient", pictures, "heatmaps.maps=true"))
     with pytest.raises(ModelError, match="method=gradient or method=erase_input"):
         align.run_task(compose_command("align", *texts, "method=erase_memory"))
