@@ -1,6 +1,6 @@
 """The composition root: from a config to tokenizers, model, search and training. The only place where parts meet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -317,7 +317,25 @@ def build_on_meta(settings: Mapping[str, Any], *, source_vocab: int, target_voca
         with torch.device("meta"), SkipInit():
             return build_model(settings, source_vocab=source_vocab, target_vocab=target_vocab, joint=joint)
     except (MemoryError, RuntimeError) as problem:
-        raise ConfigError(f"No tensor can have the sizes of this model: {problem}.") from problem
+        raise ConfigError(
+            f"No tensor can have the sizes of this model. The largest of its numbers is {find_largest(settings)}."
+        ) from problem
+
+
+def find_largest(settings: Mapping[str, Any]) -> str:
+    """The largest whole number in what describes a model, as it is written."""
+    sizes = list_whole_numbers({"model": settings["model"], "attention": settings["attention"]})
+    name, size = max(sizes, key=lambda each: each[1])
+    return f"{name}={size}"
+
+
+def list_whole_numbers(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
+    """The dotted name of every setting that is one, with its value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from list_whole_numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield f"{prefix}{key}", value
 
 
 def build_attention(
@@ -385,18 +403,20 @@ def dry_run(settings: ConfigDict) -> None:
             f"search.coverage=0; got {settings['search']['coverage']}."
         )
     check_alignment_losses(settings)
-    check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=settings["tokenizer"].get("joint", True)))
+    joint = settings["tokenizer"].get("joint", True)
+    check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)
 
 
-def check_size(made: nn.Module) -> None:
-    """Raises ConfigError where a model cannot be trained in the memory of this machine."""
+def check_size(made: nn.Module, settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a model, which is made of these settings, cannot be trained in the memory of this
+    machine."""
     count = count_parameters(made)
     needed, there = count * BYTES_PER_PARAMETER, get_physical_memory()
     if needed > there:
         raise ConfigError(
             f"A model of these sizes has {count:,} parameters, and to train them takes at least "
-            f"{needed / 2**30:,.0f} GiB of memory; this machine has {there / 2**30:,.0f}. Choose smaller sizes: "
-            "model.embedding_size, hidden_size and layers of model.encoder and model.decoder."
+            f"{needed / 2**30:,.0f} GiB of memory; this machine has {there / 2**30:,.0f}. Choose smaller sizes; the "
+            f"largest of its numbers is {find_largest(settings)}."
         )
 
 

@@ -99,6 +99,39 @@ def test_a_model_that_cannot_be_trained_in_the_memory_is_refused(monkeypatch: py
         build.dry_run(settings)
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["probes.sentences=-1"], "probes.sentences must be 0 or more; got -1."),
+        (["probes.shortest=0"], "probes.shortest must be at least 1 word; got 0."),
+        (["probes.longest=2"], "probes.longest must be at least probes.shortest, which is 6; got 2."),
+        (["training.keep.last=0"], "training.keep.last must be 1 or more; got 0."),
+        (["training.keep.best=-1"], "training.keep.best must be 0 or more; got -1."),
+        (["optimizer.beta2=1"], "optimizer.beta2 must be at least 0 and below 1; got 1.0."),
+        (["optimizer.eps=0"], "optimizer.eps must be above 0; got 0.0."),
+        (["optimizer=adadelta", "optimizer.rho=-1"], "optimizer.rho must be at least 0 and below 1; got -1.0."),
+        (["optimizer=sgd", "optimizer.weight_decay=-1"], "optimizer.weight_decay must be 0 or more; got -1.0."),
+        (
+            ["model/encoder=cascade", "model.encoder.block_dropout=2"],
+            "model.encoder.block_dropout must be at least 0 and below 1; got 2.0.",
+        ),
+        (
+            ["attention/history=coverage_gru", "attention.history.size=1000000000"],
+            "No tensor can have the sizes of this model. The largest of its numbers is "
+            "attention.history.size=1000000000.",
+        ),
+        (["model.embedding_size=100000000000"], "the largest of its numbers is model.embedding_size=100000000000."),
+    ],
+)
+def test_one_setting_is_named_and_what_it_must_be(words: list[str], problem: str) -> None:
+    settings = config.check(
+        tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "probes.shortest=6", *words), build.TRAIN
+    )
+    with pytest.raises(ConfigError) as found:
+        build.dry_run(settings)
+    assert str(found.value).endswith(problem)
+
+
 def test_a_gpu_that_is_not_there_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert build.build_device("auto") == build.build_device("cpu") == torch.device("cpu")

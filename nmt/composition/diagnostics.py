@@ -30,7 +30,7 @@ MULTIRUN_HINT = (
     "does several runs, which nmt-compare is for: nmt-compare attention=bahdanau,luong_general seeds=3 gives each a "
     "folder of its own, and compares them."
 )
-"""What is said of Hydra's own way to do several runs, whose folders nobody could name."""
+"""What is said of Hydra's own way to do several runs."""
 
 INTERPOLATION_HINT = (
     "Inside ${...} stands another setting, such as ${seed}, or oc.env:NAME for an environment variable, or "

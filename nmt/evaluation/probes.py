@@ -28,8 +28,14 @@ class Probes:
     maps: bool = False
 
     def __post_init__(self) -> None:
-        if self.sentences < 0 or not 1 <= self.shortest <= self.longest:
-            raise ConfigError(f"probes: sentences >= 0 and 1 <= shortest <= longest must hold; got {self}.")
+        if self.sentences < 0:
+            raise ConfigError(f"probes.sentences must be 0 or more; got {self.sentences}.")
+        if self.shortest < 1:
+            raise ConfigError(f"probes.shortest must be at least 1 word; got {self.shortest}.")
+        if self.longest < self.shortest:
+            raise ConfigError(
+                f"probes.longest must be at least probes.shortest, which is {self.shortest}; got {self.longest}."
+            )
 
     def choose(self, lines: Sequence[str]) -> list[int]:
         """The indices of the probe sentences: the same for the same lines."""

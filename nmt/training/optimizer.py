@@ -1,6 +1,7 @@
 """Optimizers by name, each with the settings that a person would choose."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,7 @@ class Sgd:
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
-        if not self.weight_decay >= 0:
-            raise ConfigError(f"optimizer: weight_decay >= 0 must hold; got {self}.")
+        _check_decay(self.weight_decay)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters."""
@@ -45,8 +45,8 @@ class Adadelta:
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
-        if not (0 <= self.rho < 1 and self.eps > 0 and self.weight_decay >= 0):
-            raise ConfigError(f"optimizer: 0 <= rho < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
+        _check_means({"rho": self.rho}, self.eps)
+        _check_decay(self.weight_decay)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters."""
@@ -70,8 +70,8 @@ class Adam:
 
     def __post_init__(self) -> None:
         _check_rate(self.learning_rate)
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0 and self.weight_decay >= 0):
-            raise ConfigError(f"optimizer: 0 <= beta < 1, eps > 0 and weight_decay >= 0 must hold; got {self}.")
+        _check_means({"beta1": self.beta1, "beta2": self.beta2}, self.eps)
+        _check_decay(self.weight_decay)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's parameters; one fused kernel updates them all."""
@@ -108,3 +108,17 @@ OPTIMIZERS: dict[str, type[Adam] | type[Sgd] | type[Adadelta]] = {
 def _check_rate(learning_rate: float) -> None:
     if not 0 < learning_rate < math.inf:
         raise ConfigError(f"optimizer.learning_rate must be above 0; got {learning_rate}.")
+
+
+def _check_means(kept: Mapping[str, float], eps: float) -> None:
+    """What running means keep, by its name, and what keeps a root above 0."""
+    for name, share in kept.items():
+        if not 0 <= share < 1:
+            raise ConfigError(f"optimizer.{name} must be at least 0 and below 1; got {share}.")
+    if not eps > 0:
+        raise ConfigError(f"optimizer.eps must be above 0; got {eps}.")
+
+
+def _check_decay(weight_decay: float) -> None:
+    if not weight_decay >= 0:
+        raise ConfigError(f"optimizer.weight_decay must be 0 or more; got {weight_decay}.")

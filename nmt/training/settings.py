@@ -1,5 +1,6 @@
 """What a person decides about training, apart from the model and the data."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -72,8 +73,9 @@ class Retention:
     best: int = 1
 
     def __post_init__(self) -> None:
-        if self.last < 1 or self.best < 0:
-            raise ConfigError(f"training.keep: last >= 1 and best >= 0 must hold; got {self}.")
+        for name, least in (("last", 1), ("best", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ConfigError(f"training.keep.{name} must be {least} or more; got {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,9 @@ class Training:
             raise ConfigError(f"training.label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ConfigError(f"training.clip_norm must be above 0, or null for no clipping; got {self.clip_norm}.")
+        for loss, weight in self.alignment_losses.items():
+            if not math.isfinite(weight):
+                raise ConfigError(f"training.alignment_losses.{loss} must be a finite number, 0 for off; got {weight}.")
         for name in ("accumulate", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1; got {getattr(self, name)}.")

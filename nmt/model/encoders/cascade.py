@@ -10,7 +10,7 @@ from nmt.model.blocks import LayerSettings
 from nmt.model.encoders.encoder import Encoded
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.transformer import WHERE, EncoderLayer
-from nmt.model.stack import CellName
+from nmt.model.stack import CellName, make_dropout
 
 
 class CascadeEncoder(RecurrentEncoder):
@@ -58,6 +58,7 @@ class CascadeEncoder(RecurrentEncoder):
                 f"model.encoder.self_attention.heads must divide the size of a state, {size}, which is "
                 f"model.encoder.hidden_size times its directions; got {self_attention.heads}."
             )
+        make_dropout(f"{WHERE}.block_dropout", block_dropout)
         settings = LayerSettings(
             where=WHERE, hidden_size=size, feed_forward_size=feed_forward_size, dropout=block_dropout
         )
