@@ -116,6 +116,7 @@ def test_translations_are_those_of_the_command(model: api.Translator, trained: T
         if translation.hypotheses:
             assert translation.alignment is not None
             assert translation.alignment.source_pieces == row["source"]
+            assert translation.alignment.piece_weights is not None
             assert np.allclose(translation.alignment.piece_weights, row["hypotheses"][0]["weights"], atol=1e-5)
             assert translation.pieces == translation.hypotheses[0].pieces == translation.alignment.target_pieces
             assert translation.score == translation.hypotheses[0].score
@@ -244,6 +245,9 @@ def test_scores_are_those_of_the_command(model: api.Translator, trained: Trained
             ["extract=threshold", "extract.threshold=0.1"],
             {"extract": {"name": "threshold", "threshold": 0.1}},
         ),
+        (["method=gradient", "copies=2"], {"method": "gradient", "copies": 2}),
+        (["method=erase_input"], {"method": "erase_input"}),
+        (["method=erase_memory"], {"method": "erase_memory"}),
     ],
 )
 def test_links_are_those_of_the_command(
@@ -255,6 +259,23 @@ def test_links_are_those_of_the_command(
     given = (f"model={trained.folder}", f"source={paths[0]}", f"target={paths[1]}", f"output={out}", *words)
     align.run_task(compose_command("align", *given))
     assert [alignment.format_pharaoh() for alignment in model.align(source, target, **settings)] == read_lines(out)
+
+
+def test_importances_have_weights_between_words_alone(model: api.Translator, trained: TrainedRun) -> None:
+    (found,) = model.align(trained.text.source[:1], trained.text.target[:1], method="erase_input")
+    assert found.piece_weights is None
+    assert found.weights.shape == (len(found.target), len(found.source))
+    assert np.allclose(found.weights.sum(-1), 1)
+    assert (found.weights >= 0).all()
+    assert found.heatmap()._repr_png_()[:4] == b"\x89PNG"  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="importances are those of whole source words"):
+        found.heatmap(pieces=True)
+    with pytest.raises(ConfigError, match=r"position=read reads the attention .* method=erase_input"):
+        model.align(["a"], ["b"], method="erase_input", position="read")
+    with pytest.raises(ConfigError, match=r"copies are noisy copies for method=gradient.* got copies=3"):
+        model.align(["a"], ["b"], copies=3)
+    with pytest.raises(ConfigError, match=r"method='em' is not one of its values\. Choose from: attention"):
+        model.align(["a"], ["b"], method="em")  # type: ignore[arg-type]
 
 
 def test_both_directions_are_joined(model: api.Translator, trained: TrainedRun, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from nmt.data.beginnings import check_lengths, count_words
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
+from nmt.inference.alignment_method import READS_ATTENTION, AlignmentMethod, check_method
 from nmt.inference.inference import InferenceSettings, build_translator, check_max_length, load
 from nmt.inference.map_pictures import check_maps, draw_pictures
 from nmt.inference.pictures import HeatmapSettings, check_folder
@@ -34,9 +35,6 @@ CHUNK_PAIRS = 1000
 CHUNK_WEIGHTS = 2**22
 """Pairs, and weights of all of them, that are aligned before their links are written, so that memory is bounded."""
 
-MAX_COPIES = 1000
-"""Each is another pass through the model and back; a mean over more would not be another one."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class AlignSettings(InferenceSettings):
@@ -48,7 +46,7 @@ class AlignSettings(InferenceSettings):
     gold: str | None
     output: str | None
     extract: Extraction
-    method: Literal["attention", "gradient", "erase_input", "erase_memory", "em"]
+    method: AlignmentMethod | Literal["em"]
     copies: int
     position: Literal["predicted", "read"]
     reverse: str | None
@@ -77,16 +75,7 @@ class AlignSettings(InferenceSettings):
                 f"heatmaps.layer and .head choose attention, and method={self.method} draws what it links by. Leave "
                 "them out, choose method=attention, or draw all attention with heatmaps.maps=true."
             )
-        if self.position == "read" and self.method != "attention":
-            raise ConfigError(
-                f"position=read reads the attention of the step after a word, and method={self.method} is about the "
-                "word's own probability. Leave position out, or choose method=attention."
-            )
-        if not 0 <= self.copies <= MAX_COPIES or (self.copies and self.method != "gradient"):
-            raise ConfigError(
-                f"copies are noisy copies for method=gradient, at most {MAX_COPIES}, 0 for none; got "
-                f"copies={self.copies} with method={self.method}."
-            )
+        check_method(self.method, position=self.position, copies=self.copies)
 
     def format_signature(self) -> str:
         """The settings that shape the links, so that scores can be compared."""
@@ -255,7 +244,7 @@ def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTr
 def load_attention_model(folder: str, settings: AlignSettings) -> "LoadedModel":
     """The model in a folder. Raises ModelError where it has no attention and the method needs it."""
     loaded = load(folder, settings)
-    if not loaded.model.has_attention and settings.method in ("attention", "erase_memory"):
+    if not loaded.model.has_attention and settings.method in READS_ATTENTION:
         raise ModelError(
             f"{folder} holds a model without attention (attention=none), so it has no weights to link words by. Choose "
             "a model that was trained with attention, or method=gradient or method=erase_input, which need none."

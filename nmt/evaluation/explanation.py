@@ -1,7 +1,7 @@
 """From lines of text to what explains their translations: measures, pictures, and alignments by importance."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,8 +14,6 @@ from nmt.evaluation.forced import ForcedPair
 from nmt.evaluation.importance import ImportanceMethod, compute_importances, compute_shares
 from nmt.evaluation.probes import EOS_WORD, Probes, round_weights
 from nmt.translation.translator import BatchTranslator
-
-AlignmentMethod = Literal["attention", "gradient", "erase_input", "erase_memory"]
 
 
 class ExplainedTranslations(NamedTuple):

@@ -1,4 +1,4 @@
-"""Alignments of given translations, between words, from the attention of one or several models."""
+"""Alignments of pairs, between words, by weights of attention or of importance."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,17 @@ from numpy import ndarray
 
 from nmt.config import build_variant, check
 from nmt.data.tokenizer import Tokenizers
+from nmt.evaluation.explanation import compute_word_importances
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
+from nmt.evaluation.importance import ImportanceMethod
 from nmt.evaluation.measures import PairAttention
-from nmt.evaluation.validation import get_word_weights
+from nmt.evaluation.validation import compute_forced_attention, get_word_weights
 from nmt.inference.results import END_PIECE, Alignment
 from nmt.search.protocols import Hypothesis
-from nmt.translation.translator import Position
+from nmt.translation.translator import BatchTranslator, Position
+
+AnyWeights = Float[ndarray, "_ _"]
+"""Those of one of several pairs, each of its own size."""
 
 
 def build_extraction(extract: Any) -> Extraction:
@@ -35,16 +40,16 @@ def expand_to_words(
 
 def make_alignment(
     tokenizers: Tokenizers,
-    pair: PairAttention,
+    weights: Float[ndarray, "known_target known_source"],
+    piece_weights: Float[ndarray, "target_piece source_piece"] | None,
     *,
     source: Sequence[str],
     target: Sequence[str],
     pieces: tuple[Sequence[int], Sequence[int]],
     extract: Extraction,
-    position: Position = "predicted",
 ) -> Alignment:
-    """The alignment of a pair of `source` and `target` words, whose ids are `pieces`."""
-    weights = expand_to_words(get_word_weights(pair, position=position), target, source)
+    """The alignment of a pair of `source` and `target` words, whose ids are `pieces`, by weights between words."""
+    weights = expand_to_words(weights, target, source)
     source_ids, target_ids = pieces
     return Alignment(
         source=list(source),
@@ -53,7 +58,7 @@ def make_alignment(
         links=frozenset(extract(weights)),
         source_pieces=[*tokenizers.source.convert_ids_to_pieces(source_ids), END_PIECE],
         target_pieces=[*tokenizers.target.convert_ids_to_pieces(target_ids), END_PIECE],
-        piece_weights=pair.weights,
+        piece_weights=piece_weights,
     )
 
 
@@ -73,5 +78,39 @@ def align_hypothesis(
     pair = PairAttention(hypothesis.weights, owners, tokenizers.target.get_word_indices(hypothesis.tokens), ())
     pieces = ids, hypothesis.tokens
     return make_alignment(
-        tokenizers, pair, source=words, target=text.split(), pieces=pieces, extract=build_extraction("argmax")
+        tokenizers,
+        get_word_weights(pair, position="predicted"),
+        pair.weights,
+        source=words,
+        target=text.split(),
+        pieces=pieces,
+        extract=build_extraction("argmax"),
     )
+
+
+def average_attention(
+    workers: Sequence[BatchTranslator], source: Sequence[str], target: Sequence[str], *, position: Position
+) -> list[tuple[AnyWeights, AnyWeights | None]]:
+    """Attention between the words of each pair, and between its pieces: the mean over the models."""
+    found = [compute_forced_attention(worker, source, target) for worker in workers]
+    means = (same[0]._replace(weights=average([pair.weights for pair in same])) for same in zip(*found, strict=True))
+    return [(get_word_weights(pair, position=position), pair.weights) for pair in means]
+
+
+def average_importances(
+    workers: Sequence[BatchTranslator],
+    source: Sequence[str],
+    target: Sequence[str],
+    method: ImportanceMethod,
+    *,
+    copies: int,
+) -> list[tuple[AnyWeights, AnyWeights | None]]:
+    """Importances between the words of each pair, as shares of a row, and None for its pieces: the mean over the
+    models."""
+    found = [compute_word_importances(worker, source, target, method, copies=copies) for worker in workers]
+    return [(average(same), None) for same in zip(*found, strict=True)]
+
+
+def average(matrices: Sequence[AnyWeights]) -> AnyWeights:
+    """The mean of matrices of one size; that of one is the very same."""
+    return matrices[0] if len(matrices) == 1 else np.asarray(np.mean(matrices, axis=0))

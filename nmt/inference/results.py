@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from jaxtyping import Float
 from numpy import ndarray
 
+from nmt.errors import ConfigError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,12 +17,13 @@ END_PIECE = "</s>"
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """The attention of a sentence pair, between words and between pieces.
+    """What links the words of a sentence pair: attention, between words and between pieces, or importance.
 
     source, target: the words, those of `split()`. weights: a row for each target word, a column for each source word;
-    the sum over the pieces of a source word, the mean over those of a target word. links: (source word, target word),
-    from 0. source_pieces, target_pieces: as the model reads them, `</s>` last; piece_weights: the weights between them,
-    as the model computed them.
+    of attention the sum over the pieces of a source word, the mean over those of a target word; of importance shares of
+    a row. links: (source word, target word), from 0. source_pieces, target_pieces: as the model reads them, `</s>`
+    last; piece_weights: the attention between them, as the model computed it; None for importances, which are those of
+    source words.
     """
 
     source: list[str]
@@ -29,7 +32,7 @@ class Alignment:
     links: frozenset[tuple[int, int]]
     source_pieces: list[str] = field(repr=False)
     target_pieces: list[str] = field(repr=False)
-    piece_weights: Float[ndarray, "target_piece source_piece"] = field(repr=False)
+    piece_weights: Float[ndarray, "target_piece source_piece"] | None = field(repr=False)
 
     def format_pharaoh(self) -> str:
         """The links as nmt-align writes them: `0-0 1-2`, source word and target word from 0."""
@@ -42,7 +45,7 @@ class Alignment:
 
         pieces: between pieces in place of words. gold: true links between words, such as "0-0 1p2", which are outlined.
         The figure is shown in notebooks; elsewhere `.savefig(path)` writes it. Raises DataError for links that cannot
-        be read.
+        be read, and ConfigError for pieces where weights are between words alone.
         """
         from nmt.arguments import check_text
         from nmt.evaluation.alignment import parse_pharaoh_line
@@ -51,6 +54,11 @@ class Alignment:
         check_text("title", title)
         check_text("gold", gold)
         if pieces:
+            if self.piece_weights is None:
+                raise ConfigError(
+                    "pieces=True draws weights between pieces, and importances are those of whole source words. Leave "
+                    "pieces out, or align with method='attention'."
+                )
             return draw_heatmap(self.piece_weights, self.source_pieces, self.target_pieces, title=title)
         links = None if gold is None else parse_pharaoh_line(gold, where="gold")
         return draw_heatmap(self.weights, self.source, self.target, title=title, gold=links)

@@ -3,11 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from nmt import build, config
@@ -16,9 +15,15 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.alignment import reverse as reverse_links
 from nmt.evaluation.alignment import symmetrize as symmetrize_links
-from nmt.evaluation.measures import PairAttention
-from nmt.evaluation.validation import compute_forced_attention
-from nmt.inference.alignments import align_hypothesis, build_extraction, make_alignment
+from nmt.evaluation.extraction import Extraction
+from nmt.inference.alignment_method import READS_ATTENTION, AlignmentMethod, check_method
+from nmt.inference.alignments import (
+    align_hypothesis,
+    average_attention,
+    average_importances,
+    build_extraction,
+    make_alignment,
+)
 from nmt.inference.inference import InferenceSettings, build_translator, merge_search
 from nmt.inference.prefixes import encode_prefixes
 from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore
@@ -176,44 +181,41 @@ class Translator:
         target: Iterable[str],
         *,
         extract: str | Mapping[str, Any] = "argmax",
+        method: AlignmentMethod = "attention",
+        copies: int = 0,
         position: Position = "predicted",
         reverse: "Translator | None" = None,
         symmetrize: Symmetrization = "grow_diag_final_and",
     ) -> list[Alignment]:
-        """Links between the words of each pair, from the attention of the model when it must produce the target.
+        """Links between the words of each pair, from the attention of the model when it must produce the target, or
+        from how much each source word matters to it.
 
         extract: `argmax` links each target word to the source word with the highest weight; {"name": "threshold",
-        "threshold": 0.1} links words with a greater weight. position: where the weights of a word are read, at the step
-        that predicts it or at the next, which reads it. reverse: a model for the other direction, whose links are
-        joined with these as `symmetrize` says. The weights of an ensemble are the mean over its models with attention.
+        "threshold": 0.1} links words with a greater weight. method: `attention`; or `gradient`, `erase_input` or
+        `erase_memory`, importances between words, whose alignments have no `piece_weights`; they are those of
+        nmt-align. copies: of `gradient`, the mean over so many noisy copies of the source; 0 for none. position: where
+        the weights of a word are read, at the step that predicts it or at the next, which reads it. reverse: a model
+        for the other direction, whose links are joined with these as `symmetrize` says. The weights of an ensemble are
+        the mean over its models, of attention and `erase_memory` over those with attention.
 
-        Raises DataError unless there are as many lines of both, ModelError where there is no attention, and
-        ConfigError.
+        Raises DataError unless there are as many lines of both, ModelError where there is no attention and the method
+        needs it, and ConfigError.
         """
         source, target = check_pairs(source, target, "source", "target")
         extraction = build_extraction(check_choice("extract", extract))
         if reverse is not None and not isinstance(reverse, Translator):
             raise ConfigError(f"reverse must be a model that nmt.load has loaded, or None; got {describe(reverse)}.")
         checked = config.check(
-            {"position": position, "symmetrize": symmetrize}, {"position": Position, "symmetrize": Symmetrization}
+            {"position": position, "symmetrize": symmetrize, "method": method, "copies": copies},
+            {"position": Position, "symmetrize": Symmetrization, "method": AlignmentMethod, "copies": int},
         )
+        check_method(method, position=position, copies=checked["copies"])
         if reverse is not None and self.source_language != self.target_language:
             check_direction(self, reverse)
-        found = [
-            make_alignment(
-                self.tokenizers,
-                pair,
-                source=s.split(),
-                target=t.split(),
-                pieces=(self.tokenizers.source.encode_with_words(s)[0], self.tokenizers.target.encode_with_words(t)[0]),
-                extract=extraction,
-                position=position,
-            )
-            for s, t, pair in zip(source, target, self._force_attention(source, target), strict=True)
-        ]
+        found = self._link_pairs(source, target, extraction, method, copies=checked["copies"], position=position)
         if reverse is None:
             return found
-        others = reverse.align(target, source, extract=extract, position=position)
+        others = reverse.align(target, source, extract=extract, method=method, copies=copies, position=position)
         return [
             replace(
                 one,
@@ -222,23 +224,46 @@ class Translator:
             for one, other in zip(found, others, strict=True)
         ]
 
-    def _force_attention(self, source: Sequence[str], target: Sequence[str]) -> Iterator[PairAttention]:
-        """The attention of all pairs: the mean over the models that have any. Raises ModelError where none has."""
-        attending = [model for model in self.models if model.has_attention]
-        if not attending:
+    def _link_pairs(
+        self,
+        source: Sequence[str],
+        target: Sequence[str],
+        extract: Extraction,
+        method: AlignmentMethod,
+        *,
+        copies: int,
+        position: Position,
+    ) -> list[Alignment]:
+        """The alignments of pairs in this direction."""
+        workers = self._make_pair_workers(method)
+        with self._lock:
+            if method == "attention":
+                weights = average_attention(workers, source, target, position=position)
+            else:
+                weights = average_importances(workers, source, target, method, copies=copies)
+        return [
+            make_alignment(
+                self.tokenizers,
+                *matrices,
+                source=s.split(),
+                target=t.split(),
+                pieces=(self.tokenizers.source.encode_with_words(s)[0], self.tokenizers.target.encode_with_words(t)[0]),
+                extract=extract,
+            )
+            for s, t, matrices in zip(source, target, weights, strict=True)
+        ]
+
+    def _make_pair_workers(self, method: AlignmentMethod) -> list[BatchTranslator]:
+        """The models that a method can ask, ready for pairs. Raises ModelError where there is none."""
+        able = [model for model in self.models if model.has_attention or method not in READS_ATTENTION]
+        if not able:
             raise ModelError(
                 f"{', '.join(map(str, self.folders))} holds a model without attention (attention=none), so it has no "
-                "weights to link words by. Choose a model that was trained with attention."
+                "weights to link words by. Choose a model that was trained with attention, or method='gradient' or "
+                "method='erase_input', which need none."
             )
-        workers = [
-            BatchTranslator(model, self.tokenizers, self._translator.search, tokens=self._pair_tokens)
-            for model in attending
-        ]
-        with self._lock:
-            found = [compute_forced_attention(worker, source, target) for worker in workers]
-        for same in zip(*found, strict=True):
-            mean = np.mean([pair.weights for pair in same], axis=0) if len(same) > 1 else same[0].weights
-            yield same[0]._replace(weights=mean)
+        search = self._translator.search
+        return [BatchTranslator(model, self.tokenizers, search, tokens=self._pair_tokens) for model in able]
 
     @property
     def _pair_tokens(self) -> int:
