@@ -34,7 +34,7 @@ class AttentionWeights(NamedTuple):
         return self.weights.mean(1) * self.target.unsqueeze(-1)
 
 
-def coverage(attention: AttentionWeights) -> Float[Tensor, ""]:
+def compute_coverage(attention: AttentionWeights) -> Float[Tensor, ""]:
     """sum over t, s of min(w[t, s], c[t, s]),  c[t, s] = sum over u < t of w[u, s]   (See, Liu and Manning 2017, 12)
 
     What looks again where it has looked before costs as much as it looks. The mean over heads; per target piece.
@@ -44,7 +44,7 @@ def coverage(attention: AttentionWeights) -> Float[Tensor, ""]:
     return torch.minimum(weights, before).sum()
 
 
-def doubly_stochastic(attention: AttentionWeights) -> Float[Tensor, ""]:
+def compute_doubly_stochastic(attention: AttentionWeights) -> Float[Tensor, ""]:
     """sum over s of (1 - sum over t of w[t, s])^2   (Xu et al. 2015, equation 14)
 
     Every source piece shall get a total of one. The mean over heads; per sentence.
@@ -53,7 +53,7 @@ def doubly_stochastic(attention: AttentionWeights) -> Float[Tensor, ""]:
     return ((1.0 - totals).square() * attention.source).sum()
 
 
-def entropy(attention: AttentionWeights) -> Float[Tensor, ""]:
+def compute_entropy(attention: AttentionWeights) -> Float[Tensor, ""]:
     """- sum over t, s of w[t, s] log w[t, s], in nats, the mean of the entropies of all heads; per target piece.
 
     A weight above zero in `training.alignment_losses` makes attention look at few places, one below zero at many.
@@ -63,7 +63,7 @@ def entropy(attention: AttentionWeights) -> Float[Tensor, ""]:
     return -((weights * logs).sum(-1).mean(1) * attention.target).sum()
 
 
-def guided(attention: AttentionWeights) -> Float[Tensor, ""]:
+def compute_guided(attention: AttentionWeights) -> Float[Tensor, ""]:
     """- sum over t, s of a[t, s] log w[t, s],  a[t, .] = the links of t, each alike, summing to one; per linked piece
 
     (Chen et al. 2016; Garg et al. 2019.) w is the mean over heads. Target pieces without links, and links to what the
@@ -106,10 +106,10 @@ class AlignmentLoss(NamedTuple):
 AlignmentLossName = Literal["coverage", "doubly_stochastic", "entropy", "guided"]
 
 ALIGNMENT_LOSSES: dict[AlignmentLossName, AlignmentLoss] = {
-    "coverage": AlignmentLoss(coverage, count_target),
-    "doubly_stochastic": AlignmentLoss(doubly_stochastic, count_sentences),
-    "entropy": AlignmentLoss(entropy, count_target),
-    "guided": AlignmentLoss(guided, count_linked, needs_links=True),
+    "coverage": AlignmentLoss(compute_coverage, count_target),
+    "doubly_stochastic": AlignmentLoss(compute_doubly_stochastic, count_sentences),
+    "entropy": AlignmentLoss(compute_entropy, count_target),
+    "guided": AlignmentLoss(compute_guided, count_linked, needs_links=True),
 }
 """By the names that `training.alignment_losses` has."""
 
