@@ -1,5 +1,6 @@
 """Which numbers of a run stand in the tables of a comparison, and what they are called."""
 
+import itertools
 from typing import NamedTuple
 
 
@@ -61,13 +62,29 @@ FAITHFULNESS_COLUMNS = (
 )
 """Whether attention explains translations: a table of its own, shown where a run has these numbers."""
 
+FURTHER_FAITHFULNESS_COLUMNS = (
+    make_faithfulness_column(
+        "flips_memory", "flips, memory", "flips where attention alone does not see the word, which the encoder has read"
+    ),
+    make_faithfulness_column("flips_memory_random", "flips, other, memory", "the same for any other word"),
+    make_faithfulness_column(
+        "agreement_erase_memory", "tau erasure, memory", "Kendall's tau-b of attention and erasure from the memory"
+    ),
+    *(
+        make_faithfulness_column(
+            f"permuted_{end}",
+            f"permuted, up to {end}",
+            f"permuted over the pieces whose largest weight is above {start} and at most {end}",
+        )
+        for start, end in itertools.pairwise(("0", "0.25", "0.5", "0.75", "1"))
+    ),
+)
+"""Those that the report of a run has besides."""
+
 EXTRA_COLUMNS = (
     Column("TER", "TER", "ter", 2, True),
     Column("literature BLEU", "literature BLEU", "literature_bleu", 2, True),
     *FAITHFULNESS_COLUMNS,
-    make_faithfulness_column("flips_memory", "flips, memory"),
-    make_faithfulness_column("flips_memory_random", "flips, other, memory"),
-    make_faithfulness_column("agreement_erase_memory", "tau erasure, memory"),
-    *(make_faithfulness_column(f"permuted_{end}", f"permuted, up to {end}") for end in ("0.25", "0.5", "0.75", "1")),
+    *FURTHER_FAITHFULNESS_COLUMNS,
 )
 """What only programs are given with the scores."""

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.evaluation.significance import TESTS
-from nmt.report.columns import BLEU_COLUMN, TABLE_COLUMNS, Column
+from nmt.report.columns import (
+    BLEU_COLUMN,
+    FAITHFULNESS_COLUMNS,
+    FURTHER_FAITHFULNESS_COLUMNS,
+    TABLE_COLUMNS,
+    Column,
+)
 from nmt.report.comparison import (
     Comparison,
     VariantScores,
@@ -78,6 +84,16 @@ def build_faithfulness_table(variants: Sequence[VariantScores]) -> dict[str, Any
     ]
     columns = [{"head": column.head, "note": column.note} for column in shown]
     return {"columns": columns, "rows": rows, "notes": [f"{c.head}: {c.note}." for c in shown]}
+
+
+def build_measure_table(values: Mapping[str, float]) -> dict[str, Any] | None:
+    """The measures of faithfulness of one run, a row for each; None where it has none."""
+    columns = (*FAITHFULNESS_COLUMNS, *FURTHER_FAITHFULNESS_COLUMNS)
+    shown = [column for column in columns if column.name in values]
+    if not shown:
+        return None
+    rows = [{"label": c.head, "cells": [{"text": f"{values[c.name]:.{c.digits}f}"}]} for c in shown]
+    return {"columns": [{"head": "value"}], "rows": rows, "notes": [f"{c.head}: {c.note}." for c in shown]}
 
 
 def build_score_cell(variant: VariantScores, column: Column) -> dict[str, Any]:

@@ -19,7 +19,12 @@ from nmt.report.about import format_now
 from nmt.report.comparison import Comparison, RunScores, VariantScores, convert_buckets, list_notes, list_signatures
 from nmt.report.explanation import Explanation
 from nmt.report.html import render_page
-from nmt.report.score_table import build_faithfulness_table, build_pair_table, build_score_table
+from nmt.report.score_table import (
+    build_faithfulness_table,
+    build_measure_table,
+    build_pair_table,
+    build_score_table,
+)
 from nmt.report.significance_table import DECIDING_TEST
 from nmt.runs import run_folder
 from nmt.runs.heatmaps import render_for_papers
@@ -157,9 +162,7 @@ def build_run_report(
         "created": format_now(),
         "facts": facts,
         "scores": {"columns": [{"head": "value"}], "rows": table, "notes": remarks},
-        "faithfulness": build_faithfulness_table(
-            [VariantScores("this run", [RunScores(about["seed"], str(folder), values)])]
-        ),
+        "faithfulness": build_measure_table(values),
         "signatures": [(score["name"], score["signature"]) for score in scores],
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],

@@ -1,6 +1,7 @@
 """Faithfulness from the settings of a run to its report, and to a comparison."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,18 @@ def test_the_report_has_the_maps_of_the_probe_sentences(explained: RunResult) ->
         assert (len(matrix), len(matrix[0])) == sizes
         assert all(0 <= value <= 1 + 1e-6 for row in matrix for value in row)
     assert "Does attention explain the translations?" in (explained.folder / "report.html").read_text()
+
+
+def test_the_report_has_every_measure_of_the_run(explained: RunResult) -> None:
+    page = (explained.folder / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="faithfulness"') :].partition("</section>")[0]
+    rows = dict(re.findall(r'<tr><th scope="row"><bdi>(.*?)</bdi></th><td[^>]*>([-.\d]+)', section))
+    assert sorted(rows.values()) == sorted(f"{value:.3f}" for value in explained.faithfulness.values())
+    bins = {f"permuted, up to {name.partition('_')[2]}" for name in explained.faithfulness if "permuted_" in name}
+    assert bins
+    assert bins | {"flips, memory", "flips, other, memory"} <= rows.keys()
+    for name in rows:
+        assert f"<li>{name}: " in section.replace("&#x27;", "'")
 
 
 def test_without_measures_nothing_is_written(trained: TrainedRun) -> None:
