@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -233,3 +234,25 @@ def test_an_interrupted_run_has_the_exit_status_of_its_signal(tmp_path: Path) ->
     outcome = tiny_runs.build_run(settings, tmp_path / "run", tiny_runs.DelayedInterruption(2)).execute()
     assert outcome == RunResult(tmp_path / "run", "interrupted", [], {}, 143)
     assert not (tmp_path / "run" / "scores.json").exists()
+
+
+def test_a_checkpoint_has_every_layer_and_head_of_its_probes_on_request(tmp_path: Path) -> None:
+    words = (*tiny_runs.TRANSFORMER, *PROBES[1:], "probes.sentences=1", "probes.maps=true", "search.max_ratio=0.1")
+    folder = tmp_path / "run"
+    settings = tiny_runs.build_settings(folder, *words, "training.stop.steps=1", "training.validation.every_steps=1")
+    made = tiny_runs.build_run(settings, folder)
+    made.train()
+    shown = folder / "checkpoints" / "step-000001" / "alignments"
+    endings = {"-encoder.png", "-decoder.png", "-source.png", "-maps.json", "-maps.html", ".json", ".png"}
+    assert {path.name for path in shown.iterdir()} == {f"001{ending}" for ending in endings}
+    found, probe = read_json(shown / "001-maps.json"), read_json(shown / "001.json")
+    assert (found["source"], found["target"]) == (probe["pieces"]["source"], probe["pieces"]["target"])
+    source, target = len(found["source"]), len(found["target"])
+    maps = {name: np.array(weights) for name, weights in found["maps"].items()}
+    assert {name: weights.shape[2:] for name, weights in maps.items()} == {
+        "encoder": (source, source),
+        "decoder": (target, target),
+        "source": (target, source),
+    }
+    layer = made.model.decoder.aligned_layer
+    np.testing.assert_allclose(maps["source"][layer].mean(0), probe["pieces"]["weights"], atol=1e-3)
