@@ -72,9 +72,10 @@ MIXES = [
 ]
 
 
-def cover_pairs(choices: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Which of all combinations hold every pair of values of two axes at least once: the greedy choice, in order."""
-    pairs = [set(itertools.combinations(enumerate(choice), 2)) for choice in choices]
+def cover_pairs(choices: Sequence[tuple[Any, ...]], size: int = 2) -> list[int]:
+    """Which of all combinations hold every pair of values of two axes at least once: the greedy choice, in order. size:
+    the axes whose values must meet; 1 for every value alone."""
+    pairs = [set(itertools.combinations(enumerate(choice), size)) for choice in choices]
     missing, chosen = set[Any]().union(*pairs), []
     while missing:
         chosen.append(max(range(len(choices)), key=lambda index: len(pairs[index] & missing)))

@@ -45,7 +45,7 @@ TENSION_TOLERANCE = 1e-4
 Floats = NDArray[np.float64]
 
 
-class Bucket(NamedTuple):
+class PairBucket(NamedTuple):
     """Sentence pairs of one shape: the first of them, how many, source and target words of each, and their first cell
     in the block."""
 
@@ -56,11 +56,11 @@ class Bucket(NamedTuple):
     cell: int
 
 
-class Block(NamedTuple):
+class PairBlock(NamedTuple):
     """The kind of every pair of positions of some sentence pairs, and these pairs by shape."""
 
     kind: NDArray[np.int32]
-    buckets: list[Bucket]
+    buckets: list[PairBucket]
 
 
 class PairCells(NamedTuple):
@@ -69,7 +69,7 @@ class PairCells(NamedTuple):
     source: RaggedIds
     target: RaggedIds
     order: NDArray[np.int64]
-    blocks: list[Block]
+    blocks: list[PairBlock]
 
 
 def sort_pairs(source: RaggedIds, target: RaggedIds) -> tuple[RaggedIds, RaggedIds, NDArray[np.int64]]:
@@ -79,16 +79,16 @@ def sort_pairs(source: RaggedIds, target: RaggedIds) -> tuple[RaggedIds, RaggedI
     return source.take(order), target.take(order), order
 
 
-def make_buckets(source: RaggedIds, target: RaggedIds) -> list[list[Bucket]]:
+def make_buckets(source: RaggedIds, target: RaggedIds) -> list[list[PairBucket]]:
     """For each block of sorted pairs, the runs of one shape."""
-    found, first = list[list[Bucket]](), 0
+    found, first = list[list[PairBucket]](), 0
     for part in split_blocks(source, target):
         lengths, others = part[0].lengths, part[1].lengths
         starts = np.flatnonzero(np.diff(lengths, prepend=-1) | np.diff(others, prepend=-1))
         cells = np.concatenate([[0], np.cumsum(lengths * others)])
         sizes = np.diff(starts, append=len(lengths))
         rows = zip((starts + first), sizes, lengths[starts], others[starts], cells[starts], strict=True)
-        found.append([Bucket(*map(int, row)) for row in rows])
+        found.append([PairBucket(*map(int, row)) for row in rows])
         first += len(lengths)
     return found
 
@@ -125,7 +125,9 @@ class Direction:
         prior: Floats = (1.0 - self.null_probability) * weights / weights.sum(1, keepdims=True)
         return prior
 
-    def iterate_posteriors(self, cells: PairCells) -> Iterator[tuple[Block, Floats, Bucket, Floats, Floats, Floats]]:
+    def iterate_posteriors(
+        self, cells: PairCells
+    ) -> Iterator[tuple[PairBlock, Floats, PairBucket, Floats, Floats, Floats]]:
         """For every block, its array of cells, and in turn for every bucket in it: p(a_j = i | both sentences) as
         [pair generated given], which is a view of the array, that of no word [pair generated], and p(t_j | s)."""
         side = cells.source if self.transposed else cells.target
@@ -222,7 +224,7 @@ def compute_digamma(values: Floats) -> Floats:
     return torch.from_numpy(np.atleast_1d(values)).digamma().numpy()
 
 
-class WordLinks(NamedTuple):
+class DirectedLinks(NamedTuple):
     """forward: the source word of each target word of a text, backward: the target word of each source word; -1 for
     none, and counted from 0 in each sentence."""
 
@@ -262,13 +264,13 @@ class WordAligner:
         source, target, order = sort_pairs(source, target)
         kinds, blocks = count_kinds(source, target, len(self.target_ids.normalized) + 1)
         buckets = make_buckets(source, target)
-        pairs = [Block(block.kind, some) for block, some in zip(blocks, buckets, strict=True)]
+        pairs = [PairBlock(block.kind, some) for block, some in zip(blocks, buckets, strict=True)]
         return kinds, PairCells(source, target, order, pairs)
 
     def _find_cells(self, source: RaggedIds, target: RaggedIds) -> PairCells:
         source, target, order = sort_pairs(source, target)
         found = find_kinds(source, target, len(self.target_ids.normalized) + 1, self.kinds)
-        blocks = [Block(kind, some) for kind, some in zip(found, make_buckets(source, target), strict=True)]
+        blocks = [PairBlock(kind, some) for kind, some in zip(found, make_buckets(source, target), strict=True)]
         return PairCells(source, target, order, blocks)
 
     @staticmethod
@@ -289,7 +291,7 @@ class WordAligner:
                     bar.update()
                 direction.prune()
 
-    def align(self, source: Sequence[str], target: Sequence[str]) -> WordLinks:
+    def align(self, source: Sequence[str], target: Sequence[str]) -> DirectedLinks:
         """The most probable link of every word of either side."""
         sides = self.source_ids.encode(source), self.target_ids.encode(target)
         forward, backward = (np.full(len(side.flat), -1, np.int32) for side in reversed(sides))
@@ -307,7 +309,7 @@ class WordAligner:
                         columns = side.offsets[places + start][:, None] + np.arange(best.shape[1])
                         found[columns] = best
                 bar.update(stop - start)
-        return WordLinks(RaggedIds(forward, sides[1].offsets), RaggedIds(backward, sides[0].offsets))
+        return DirectedLinks(RaggedIds(forward, sides[1].offsets), RaggedIds(backward, sides[0].offsets))
 
     def compute_weights(self, source: Sequence[str], target: Sequence[str], *, reverse: bool = False) -> list[Floats]:
         """p(a_j = i | both sentences) of each pair, [target source]; [source target] of the reverse direction.

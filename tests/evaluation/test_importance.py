@@ -278,7 +278,9 @@ def differentiate(model: Seq2Seq, pair: ForcedPair, word: int, step: float = 1e-
 
 
 @pytest.mark.parametrize("method", ["gradient", "erase_input", "erase_memory"])
-@pytest.mark.parametrize("name", ["bahdanau, history", "transformer", "conditional, monotonic"])
+@pytest.mark.parametrize(
+    "name", mark_slow_unless(["transformer"], ["bahdanau, history", "transformer", "conditional, monotonic"])
+)
 def test_a_batch_says_of_each_pair_what_it_says_alone(name: str, method: Any) -> None:
     model = make_model(name)
     together = compute_importances(model, PAIRS, method, tokens=1000)

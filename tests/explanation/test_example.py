@@ -18,9 +18,9 @@ from nmt.explanation.look import ask, look_at_all
 from nmt.explanation.score_stages import SCORE_EQUATIONS, SCORE_STAGES
 from nmt.masks import NEG_INF
 from nmt.report.explanation_text import render_text
-from tests.builders import Mix, build_attention, make_mask, make_mix
+from tests.builders import Mix, build_attention, make_mask, make_mix, mark_slow_unless
 from tests.explanation.printed import read_stages
-from tests.explanation.test_look import MIXES
+from tests.explanation.test_look import FIRST_MIXES, MIXES
 
 DIGITS = 3
 UNIT = 10**-DIGITS
@@ -33,7 +33,7 @@ def build(mix: Mix) -> ScoredAttention:
     return attention
 
 
-@pytest.mark.parametrize("mix", MIXES, ids=str)
+@pytest.mark.parametrize("mix", mark_slow_unless(FIRST_MIXES, MIXES), ids=str)
 def test_printed_numbers_are_those_of_the_attention(mix: Mix) -> None:
     attention, head = build(mix), mix.heads - 1
     printed = read_stages(render_text(explain_example(attention, query=1, head=head + 1, padding=1), digits=DIGITS))

@@ -14,20 +14,20 @@ from nmt.explanation.trained import Choice, Kind, Translated, explain_translatio
 from nmt.kernels.switch import KERNELS, disable_kernels
 from nmt.model.decoders.transformer import TransformerDecoder
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model_folder import load
 from nmt.report.explanation import Explanation, find_stage
 from nmt.report.explanation_text import render_text
 from nmt.translation.translator import force_decode
 from tests import tiny_runs
-from tests.builders import DECODER_FORMS, Plan, build_seq2seq, make_mix
+from tests.builders import DECODER_FORMS, Plan, build_seq2seq, make_mix, mark_slow_unless
 from tests.trained import TrainedRun
 
 PAIR = Translated([5, 6, 7, 8], [9, 4, 11], "three pieces")
 
 
 @pytest.fixture(scope="module")
-def tokenizers(trained: TrainedRun) -> Tokenizers:
-    return load(trained.folder, device=torch.device("cpu")).tokenizers
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
+    settings = tiny_runs.build_settings(tmp_path_factory.mktemp("tokenizers") / "run")
+    return tiny_runs.prepare_data(settings).tokenizers
 
 
 def build_tiny(*words: str) -> Seq2Seq:
@@ -54,7 +54,10 @@ def explain_heads(model: Seq2Seq, tokenizers: Tokenizers, heads: int, query: int
     return [explain_translation(model, tokenizers, PAIR, Choice(query, head)) for head in range(1, heads + 1)]
 
 
-@pytest.mark.parametrize("name", MODELS)
+FIRST_MODELS = (f"{DECODER_FORMS[0][0]}{dict(DECODER_FORMS[0][1])}", "transformer", "coverage")
+
+
+@pytest.mark.parametrize("name", mark_slow_unless(FIRST_MODELS, list(MODELS)))
 def test_weights_are_those_that_the_model_is_forced_to(name: str, tokenizers: Tokenizers) -> None:
     model = MODELS[name]()
     heads = model.decoder.attention.heads

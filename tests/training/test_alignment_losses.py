@@ -27,6 +27,7 @@ from nmt.training.metrics_logger import read_rows
 from nmt.training.objective import Objective
 from nmt.training.state import get_weights
 from tests import tiny_runs
+from tests.builders import mark_slow_unless
 from tests.tiny_runs import DelayedInterruption, build_run, build_settings
 from tests.training.fake_training import NO_DROPOUT
 
@@ -168,6 +169,10 @@ FAMILIES = {
 }
 
 
+FIRST_FAMILIES = ("sparse", "monotonic", "marginal", "transformer")
+"""Those of the default tests; all others are slow."""
+
+
 def start_run(folder: Path, *overrides: str) -> tuple[Seq2Seq, Objective, list[Batch]]:
     """The model and objective of a tiny run, and its first batches."""
     from nmt.data.batching import Batches, BatchSettings
@@ -180,7 +185,7 @@ def start_run(folder: Path, *overrides: str) -> tuple[Seq2Seq, Objective, list[B
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", mark_slow_unless(FIRST_FAMILIES, list(FAMILIES)))
 def test_every_family_learns_from_its_attention(family: str, tmp_path: Path) -> None:
     model, objective, batches = start_run(tmp_path / "run", *ALL, *FAMILIES[family])
     counts = objective.count(batches)
@@ -242,11 +247,11 @@ def test_weights_are_kept_only_for_losses(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_a_resumed_run_is_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    words = (*ALL, *tiny_runs.RANDOM_OVERRIDES, "training.validation.every_steps=8")
+    words = (*ALL, *tiny_runs.RANDOM_OVERRIDES, "training.stop.steps=6", "training.validation.every_steps=6")
     whole = build_run(build_settings(tmp_path / "whole", *words), tmp_path / "whole")
     whole.train()
     part = tmp_path / "part"
-    build_run(build_settings(part, *words), part, DelayedInterruption(5)).train()
+    build_run(build_settings(part, *words), part, DelayedInterruption(4)).train()
     resumed = build_run(build_settings(part, *words), part, seed=99)
     resumed.train()
     for name, tensor in get_weights(whole.model).items():
