@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,12 @@ from tqdm import tqdm
 
 COLUMNS, ROWS = 80, 24
 """Of a terminal that says it has none, as those of containers and serial lines do. tqdm would draw nothing there."""
+
+BAR_SECONDS = 1.0
+"""What is done sooner has no bar of `report_progress`."""
+
+LINE_SECONDS = 10.0
+"""Between two lines about the same work, where there is no terminal."""
 
 
 def make_bar(**options: Any) -> "tqdm[Any]":
@@ -71,6 +77,24 @@ def report_time(logger: logging.Logger, what: str) -> Iterator[None]:
         if ticking.is_alive():
             ticking.join()
     logger.info("%s took %.1f s", what, time.perf_counter() - start)
+
+
+@contextmanager
+def report_progress(logger: logging.Logger, total: int, what: str) -> Iterator[Callable[[int], object]]:
+    """A function that is told how many more are done: a bar on stderr for what takes longer than BAR_SECONDS,
+    or, where there is no terminal, a line every LINE_SECONDS."""
+    done, told = 0, time.monotonic()
+    with make_bar(total=total, desc=what, leave=False, disable=None, delay=BAR_SECONDS) as bar:
+
+        def report(count: int) -> None:
+            nonlocal done, told
+            done += count
+            bar.update(count)
+            if bar.disable and done < total and time.monotonic() - told >= LINE_SECONDS:
+                told = time.monotonic()
+                logger.info("%s: %d of %d", what, done, total)
+
+        yield report
 
 
 def _tick(what: str, ended: threading.Event) -> None:

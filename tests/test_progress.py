@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from nmt import progress
-from nmt.progress import COLUMNS, count_columns, make_bar, report_time
+from nmt.progress import COLUMNS, count_columns, make_bar, report_progress, report_time
 
 
 @contextmanager
@@ -88,3 +88,28 @@ def test_a_notebook_has_bars_though_its_stderr_is_no_terminal(
         assert bar.disable
     shell.config = {}
     assert not progress.is_notebook()
+
+
+def test_long_work_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("nmt.test")
+    caplog.set_level("INFO", logger="nmt.test")
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with report_progress(logger, 4, "hiding words") as report:
+        for count in (1, 2, 1):
+            report(count)
+    assert caplog.messages == ["hiding words: 1 of 4", "hiding words: 3 of 4"]
+    caplog.clear()
+    monkeypatch.setattr(progress, "LINE_SECONDS", 10.0)
+    with report_progress(logger, 2, "hiding words") as report:
+        report(1)
+    assert caplog.messages == []
+
+
+def test_on_a_terminal_long_work_has_a_bar(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level("INFO", logger="nmt.test")
+    monkeypatch.setattr(progress, "BAR_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with terminal() as (reader, _), report_progress(logging.getLogger("nmt.test"), 4, "hiding words") as report:
+        report(1)
+        assert "hiding words" in read_until(reader, "hiding words")
+    assert caplog.messages == []

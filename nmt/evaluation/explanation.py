@@ -27,7 +27,7 @@ def explain_translations(
     translator: BatchTranslator, source: Sequence[str], settings: Measures, probes: Probes
 ) -> ExplainedTranslations:
     """How faithful attention is to the translations that the model gives of these lines; blank lines are left out."""
-    lines = [line for line in source[: settings.sentences] if line.strip()]
+    lines = choose_lines(source, settings)
     results = translator.translate(lines, progress=True)
     found = [(line, result) for line, result in zip(lines, results, strict=True) if result.hypotheses]
     pairs = [make_pair(translator.tokenizers, line, result.hypotheses[0].tokens) for line, result in found]
@@ -43,6 +43,11 @@ def explain_translations(
         for number in probes.choose([line for line, _ in found])
     ]
     return ExplainedTranslations(measured.values, records)
+
+
+def choose_lines(source: Sequence[str], settings: Measures) -> list[str]:
+    """The lines whose translations are measured."""
+    return [line for line in source[: settings.sentences] if line.strip()]
 
 
 def make_pair(tokenizers: Tokenizers, line: str, target: Sequence[int]) -> ForcedPair:

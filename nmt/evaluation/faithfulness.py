@@ -190,7 +190,8 @@ def predict_changed(
     """The probability of each given piece, for sources that are changed in these ways, and for whole ones."""
     rows = [(number, WHOLE) for number in range(len(pairs))] + list(needed)
     sources = [(pairs[n].erase(w) if w == WHOLE else form(pairs[n], w)) for n, w in rows]
-    found: list[Predicted] = predict(model, sources, [pairs[number].output for number, _ in rows], tokens=tokens)
+    outputs = [pairs[number].output for number, _ in rows]
+    found: list[Predicted] = predict(model, sources, outputs, tokens=tokens, doing="leaving words out")
     return {row: np.exp(each.log_prob) for row, each in zip(rows, found, strict=True)}
 
 

@@ -1,5 +1,6 @@
 """A model that is made to produce given translations of given sources, and of sources that lack some of their words."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
@@ -11,8 +12,11 @@ from torch import Tensor
 
 from nmt.data.batching import bucket_by_length
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
+from nmt.progress import report_progress
 from nmt.special_tokens import BOS, EOS, PAD
 from nmt.trees import repeat_rows
+
+logger = logging.getLogger(__name__)
 
 
 class ForcedPair(NamedTuple):
@@ -71,17 +75,24 @@ class ForcedBatch(NamedTuple):
 
 
 def iterate_batches(
-    sources: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]], *, tokens: int, device: torch.device
+    sources: Sequence[Sequence[int]],
+    outputs: Sequence[Sequence[int]],
+    *,
+    tokens: int,
+    device: torch.device,
+    doing: str,
 ) -> Iterator[ForcedBatch]:
     """Batches of like lengths with at most `tokens` positions. EOS is in `sources` where it is read, and in `outputs`
-    where it is predicted."""
+    where it is predicted. What takes longer than a second shows how far it is, by the name of what is being done."""
     sizes = [max(len(source), len(output)) for source, output in zip(sources, outputs, strict=True)]
-    for rows in bucket_by_length(sizes, tokens):
-        found = [outputs[row] for row in rows]
-        source, lengths = pad_rows([sources[row] for row in rows])
-        target_output, _ = pad_rows(found)
-        target_input, _ = pad_rows([[BOS, *output[:-1]] for output in found])
-        yield ForcedBatch(rows, *(each.to(device) for each in (source, lengths, target_input, target_output)))
+    with report_progress(logger, len(sizes), doing) as report:
+        for rows in bucket_by_length(sizes, tokens):
+            found = [outputs[row] for row in rows]
+            source, lengths = pad_rows([sources[row] for row in rows])
+            target_output, _ = pad_rows(found)
+            target_input, _ = pad_rows([[BOS, *output[:-1]] for output in found])
+            yield ForcedBatch(rows, *(each.to(device) for each in (source, lengths, target_input, target_output)))
+            report(len(rows))
 
 
 def pad_rows(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row time"], Int[Tensor, " row"]]:
@@ -102,11 +113,16 @@ class Predicted(NamedTuple):
 
 @torch.inference_mode()
 def predict(
-    model: Seq2Seq, sources: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]], *, tokens: int
+    model: Seq2Seq,
+    sources: Sequence[Sequence[int]],
+    outputs: Sequence[Sequence[int]],
+    *,
+    tokens: int,
+    doing: str = "predicting",
 ) -> list[Predicted]:
     """What the model says of the outputs of these sources, in their order; both are complete, EOS included."""
     found: list[Predicted] = [Predicted(np.zeros(0), np.zeros(0, np.int64))] * len(sources)
-    for batch in iterate_batches(sources, outputs, tokens=tokens, device=model.device):
+    for batch in iterate_batches(sources, outputs, tokens=tokens, device=model.device, doing=doing):
         log_probs = model.log_probs(batch.source, batch.lengths, batch.target_input)
         given = log_probs.gather(-1, batch.target_output.unsqueeze(-1)).squeeze(-1).double().cpu().numpy()
         best = log_probs.argmax(-1).cpu().numpy()

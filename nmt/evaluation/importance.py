@@ -25,6 +25,7 @@ from nmt.evaluation.forced import (
 )
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.model.sources.frontend import FrontendOutput
+from nmt.progress import make_bar
 from nmt.special_tokens import EOS, PAD
 from nmt.trees import tree_map
 
@@ -67,7 +68,7 @@ def compute_gradients(
     outputs = [pairs[number].output[: t + 1] for number, t in rows]
     found = [np.zeros((len(pair.output), pair.words)) for pair in pairs]
     noise = torch.Generator(device=model.device).manual_seed(SMOOTH_SEED)
-    for batch in iterate_batches(sources, outputs, tokens=tokens, device=model.device):
+    for batch in iterate_batches(sources, outputs, tokens=tokens, device=model.device, doing="gradients of pieces"):
         positions = compute_input_gradients(model, batch, copies, noise).double().cpu().numpy()
         for place, row in enumerate(batch.rows):
             number, t = rows[row]
@@ -86,7 +87,7 @@ def compute_input_gradients(
     if embedded.shape[:2] != batch.source.shape:
         raise ModelError("This model reads its source as something else than pieces, so words have no embeddings.")
     total = torch.zeros_like(embedded)
-    for _ in range(max(copies, 1)):
+    for _ in make_bar(iterable=range(max(copies, 1)), desc="noisy copies", leave=False, disable=None, delay=1):
         moved = embedded
         if copies:
             spread = embedded.amax((1, 2), keepdim=True) - embedded.amin((1, 2), keepdim=True)
@@ -125,7 +126,8 @@ def erase_from_input(model: Seq2Seq, pairs: Sequence[ForcedPair], *, tokens: int
     whole = [(number, -1) for number in range(len(pairs))]
     rows = whole + [(number, word) for number, pair in enumerate(pairs) for word in pair.erasable]
     sources = [pairs[number].erase({word}) for number, word in rows]
-    predicted = predict(model, sources, [pairs[number].output for number, _ in rows], tokens=tokens)
+    outputs = [pairs[number].output for number, _ in rows]
+    predicted = predict(model, sources, outputs, tokens=tokens, doing="erasing words")
     found = [make_erasure(pair) for pair in pairs]
     for (number, word), each in zip(rows[len(pairs) :], predicted[len(pairs) :], strict=True):
         found[number].importance[:, word] = predicted[number].log_prob - each.log_prob
@@ -147,7 +149,7 @@ def erase_from_memory(model: Seq2Seq, pairs: Sequence[ForcedPair], *, tokens: in
     found = [make_erasure(pair) for pair in pairs]
     sources, outputs = [[*pair.source, EOS] for pair in pairs], [pair.output for pair in pairs]
     budget = max(tokens // max((pair.words + 2 for pair in pairs), default=1), 1)
-    for batch in iterate_batches(sources, outputs, tokens=budget, device=model.device):
+    for batch in iterate_batches(sources, outputs, tokens=budget, device=model.device, doing="hiding words"):
         most = max(pairs[row].words for row in batch.rows)
         places = torch.arange(most + 2, device=model.device)[:, None]
         hidden = build_columns(pairs, batch)[:, None, :] == places  # the last two changes hide none

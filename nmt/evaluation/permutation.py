@@ -32,7 +32,8 @@ def permute_weights(
     found = [np.zeros(len(pair.output)) for pair in pairs]
     sources, outputs = [[*pair.source, EOS] for pair in pairs], [pair.output for pair in pairs]
     draw = torch.Generator().manual_seed(SEED)
-    for batch in iterate_batches(sources, outputs, tokens=max(tokens // permutations, 1), device=model.device):
+    budget, doing = max(tokens // permutations, 1), "permuting weights"
+    for batch in iterate_batches(sources, outputs, tokens=budget, device=model.device, doing=doing):
         order = draw_orders(batch.lengths.cpu(), batch.source.shape[1], permutations, draw).to(model.device)
         for t, log_probs in enumerate(iterate_steps(model, batch, make_reordering(order), permutations + 1)):
             probs = log_probs.exp_()

@@ -28,7 +28,7 @@ from nmt.errors import CheckpointError
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
-from nmt.evaluation.explanation import explain_translations
+from nmt.evaluation.explanation import choose_lines, explain_translations
 from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.probes import Probes
@@ -250,6 +250,10 @@ class TrainingRun:
             self.state.load(newest)
             self.checkpoints.repair_pointers(newest)
             logger.info("going on from %s", newest)
+        if self.settings["measures"]["faithfulness"] and not self.model.has_attention:
+            logger.warning(
+                "measures.faithfulness: this model has no attention (attention=none), so nothing is measured of it"
+            )
         parameters = build.count_parameters(self.model)
         logger.info("%d parameters, on %s", parameters, self.model.device)
         facts = {"parameters": parameters, "device": str(self.model.device), "data": self.data.report}
@@ -368,11 +372,12 @@ class TrainingRun:
         if not settings.faithfulness:
             return {}
         if not self.model.has_attention:
-            logger.info("measures.faithfulness: a model without attention has nothing that could explain it")
             return {}
         probes = config.build(Probes, self.settings["probes"])
-        logger.info("measuring whether attention explains the translations of %d sentences", settings.sentences)
-        found = explain_translations(self.translator, self.data.validation_text.source, settings, probes)
+        source = self.data.validation_text.source
+        count = len(choose_lines(source, settings))
+        logger.info("measuring whether attention explains the translations of %d sentences", count)
+        found = explain_translations(self.translator, source, settings, probes)
         write_atomically(path, format_json({"sentences": found.records}))
         return found.values
 

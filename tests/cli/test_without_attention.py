@@ -10,6 +10,7 @@ from nmt.cli import align, translate
 from nmt.errors import ConfigError, ModelError
 from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.report.html import render_page
+from nmt.runs import training_run
 from nmt.runs.report import build_comparison_report
 from nmt.runs.training_run import RunResult, run
 from nmt.training.metrics_logger import read_rows
@@ -18,6 +19,8 @@ from tests.synthetic_light import lighten
 from tests.trained import TINY_OVERRIDES, TrainedRun
 
 SHORT = (*TINY_OVERRIDES, "training.stop.epochs=1", "training.validation.every_epochs=1", "attention=none")
+MESSAGES: list[str] = []
+"""What the run said, in its order."""
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """A finished run without attention, on text with gold links."""
     folder = tmp_path_factory.mktemp("outputs") / "plain"
     cache = tmp_path_factory.mktemp("cache")
-    settings = config.check(compose_command("train", *SHORT, f"output={folder}", f"cache={cache}"), build.TRAIN)
+    settings = config.check(
+        compose_command("train", *SHORT, "measures.faithfulness=true", f"output={folder}", f"cache={cache}"),
+        build.TRAIN,
+    )
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
+        for level in ("info", "warning"):
+            patch.setattr(training_run.logger, level, lambda message, *given: MESSAGES.append(message % given))
         return run(settings, folder)
 
 
@@ -52,6 +60,15 @@ def test_a_run_has_scores_and_a_report_and_no_measures_of_attention(plain: RunRe
     assert told
     assert not any(name.startswith("attention") or name == "aer" for row in told for name in row)
     assert (plain.folder / "report.html").exists()
+
+
+def test_measures_of_attention_that_is_not_there_are_told_before_the_first_step(plain: RunResult) -> None:
+    assert plain.faithfulness == {}
+    told = next(
+        place for place, text in enumerate(MESSAGES) if text.startswith("measures.faithfulness: this model has")
+    )
+    assert told < next(place for place, text in enumerate(MESSAGES) if " parameters, on " in text)
+    assert not any("measuring" in text for text in MESSAGES)
 
 
 def test_the_report_of_a_comparison_takes_models_with_and_without(plain: RunResult, trained: TrainedRun) -> None:

@@ -10,12 +10,15 @@ from torch.testing import assert_close
 
 from nmt import build
 from nmt.errors import ConfigError
+from nmt.kernels import cross_entropy
 from nmt.kernels.quantized_linear import Float32
 from nmt.model.heads.copy import CopyHead
 from nmt.model.heads.head import Head, HeadInputs, select_words
+from nmt.model.heads.mixture import MixtureHead
 from nmt.model.heads.softmax import SoftmaxHead
 from nmt.model.heads.table import HEADS
 from nmt.special_tokens import PAD
+from nmt.trees import tree_map
 from tests import tiny_runs
 from tests.builders import (
     EMBEDDING_SIZE,
@@ -183,6 +186,32 @@ def test_a_model_that_copies_learns_and_steps_as_it_trains(decoder: str, attenti
         log_probs, state, _ = model.step(read[:, t], state, memory)
         assert_close(log_probs, wanted[:, t])
         assert_close(log_probs.exp().sum(1), torch.ones(2))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_mixture_is_the_same_in_chunks_with_its_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    head, inputs, choices = MixtureHead(make_head(name)), make_inputs(), 3
+    given = tree_map(inputs, lambda tensor: torch.stack([tensor.roll(k, 0) for k in range(choices)], 1))
+    given = given._replace(log_weights=draw_normal(ROWS, choices, seed=5).double().log_softmax(-1))
+    wanted = torch.randint(4, TARGET_VOCAB, (ROWS,))
+    steps = tree_map(given, lambda tensor: tensor[None])
+
+    def compute() -> tuple[Tensor, ...]:
+        head.zero_grad()
+        loss = head.loss(given, wanted, 0.1)
+        loss.objective.backward()
+        gradients = [parameter.grad for parameter in head.parameters() if parameter.grad is not None]
+        posterior = head.compute_posterior(steps, wanted[None])
+        return loss.objective, loss.word_nll, head.log_probs(given), head.log_probs_of_all(steps), posterior, *gradients
+
+    whole = compute()
+    assert whole[3].shape == (1, ROWS, TARGET_VOCAB)
+    assert_close(whole[1], -head.log_probs_of_all(given).gather(1, wanted[:, None]).squeeze(1))
+    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 2 * choices * TARGET_VOCAB)
+    for found, expected in zip(compute(), whole, strict=True):
+        assert_close(found, expected)
+    with torch.inference_mode():
+        assert_close(head.log_probs(given), whole[2])
 
 
 def test_real_words_are_selected_in_every_input() -> None:

@@ -11,6 +11,9 @@ import pytest
 from nmt import build, config
 from nmt.comparison.results import read_run
 from nmt.config import ConfigDict
+from nmt.evaluation.explanation import choose_lines
+from nmt.evaluation.faithfulness import Measures
+from nmt.runs import training_run
 from nmt.runs.outcome import read_run_result
 from nmt.runs.run_folder import read_explanations
 from nmt.runs.summary import format_outcome
@@ -22,6 +25,10 @@ from tests.trained import TINY_OVERRIDES, TrainedRun
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 MEASURES = ("measures.faithfulness=true", "measures.sentences=5", "measures.permutations=4")
+
+
+MESSAGES: list[str] = []
+"""What the run said."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,15 @@ def explained(trained: TrainedRun, settings: ConfigDict) -> RunResult:
     shutil.copytree(trained.folder, folder, symlinks=True)
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
+        patch.setattr(training_run.logger, "info", lambda message, *given: MESSAGES.append(message % given))
         return run(settings, folder)
+
+
+def test_the_sentences_that_are_measured_are_counted(explained: RunResult) -> None:
+    assert explained.faithfulness
+    assert "measuring whether attention explains the translations of 5 sentences" in MESSAGES
+    assert choose_lines(["a", "", "b"], Measures(sentences=200)) == ["a", "b"]
+    assert choose_lines(["a", "", "b"], Measures(sentences=2)) == ["a"]
 
 
 def read(path: Path) -> Any:
