@@ -17,6 +17,9 @@ REPLACED_OPTIONS = {
 """Options of Hydra that choose another program's config, with their short forms."""
 
 
+MAX_NAME = 255
+"""Characters of a name that a file could have."""
+
 RECIPE_COMMANDS = frozenset({"train", "compare"})
 """Commands whose settings a recipe may give."""
 
@@ -34,7 +37,8 @@ def find_foreign_option(words: Sequence[str], command: str = "train") -> str | N
         setting = key.removeprefix("~")
         # A variant inside a variant leaves the settings of the one before it.
         is_group = os.path.isdir(Path(find_config_folder()) / setting)
-        if key.startswith("~") and not is_group and ".self_attention." not in setting:
+        is_long = len(setting) > MAX_NAME  # which is said elsewhere
+        if key.startswith("~") and not is_group and not is_long and ".self_attention." not in setting:
             return f"{word} takes a setting away, and each has to have a value. Give it another: {setting}=..."
     return None
 
