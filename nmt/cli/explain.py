@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.application import run_command
+from nmt.cli.application import check_choices, run_command
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, DataError
 from nmt.inference.inference import InferenceSettings, build_translator, load
@@ -152,6 +152,7 @@ def list_changes(settings: ExplainSettings) -> list[str]:
                 f"compare={word} changes nothing that could be compared. Name settings of the second explanation, such "
                 "as compare=attention/normalizer=sparsemax or compare=head=1."
             )
+    check_choices(changes)
     return changes
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from nmt.composition.long_names import MAX_KEY_CHARACTERS
 from nmt.composition.paths import find_config_folder
 
 REPLACED_OPTIONS = {
@@ -16,9 +17,6 @@ REPLACED_OPTIONS = {
 }
 """Options of Hydra that choose another program's config, with their short forms."""
 
-
-MAX_NAME = 255
-"""Characters of a name that a file could have."""
 
 RECIPE_COMMANDS = frozenset({"train", "compare"})
 """Commands whose settings a recipe may give."""
@@ -37,7 +35,7 @@ def find_foreign_option(words: Sequence[str], command: str = "train") -> str | N
         setting = key.removeprefix("~")
         # A variant inside a variant leaves the settings of the one before it.
         is_group = os.path.isdir(Path(find_config_folder()) / setting)
-        is_long = len(setting) > MAX_NAME  # which is said elsewhere
+        is_long = len(key) > MAX_KEY_CHARACTERS  # which `explain_long_name` says
         if key.startswith("~") and not is_group and not is_long and ".self_attention." not in setting:
             return f"{word} takes a setting away, and each has to have a value. Give it another: {setting}=..."
     return None

@@ -106,6 +106,7 @@ MODEL_WORDS = ("input=a", "layer=1", "kind=source", "line=2", "max_source=3", "c
         (["compare=digits=3"], "compare=digits=3 cannot be changed: two explanations have digits together"),
         (["compare=head=1 compare=head=2"], "compare=compare=head=2 cannot be changed"),
         (['compare=attention/normalizer="sparse max"'], "sparse max"),
+        (["compare=attention/score=dot attention/score=general"], "attention/score=dot and attention/score=general"),
         (["~head"], "~head takes a setting away"),
         (["line=99999999999999999999999"], "must be a whole number below 2^63"),
         (["tokens=5"], "tokens is not a setting"),
