@@ -53,6 +53,7 @@ ADDED_SETTINGS = {
     "attention.selection.name": "expected",
     "data.links": None,
     "model.decoder.self_attention.scope.name": "global",
+    "model.decoder.aligned_layer": None,
     **{
         f"model.{side}.{name}": value
         for side in ("encoder", "decoder")

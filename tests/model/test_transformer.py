@@ -209,22 +209,34 @@ def test_settings_that_older_folders_lack_are_what_they_were() -> None:
     assert torch.equal(losses[0].objective, losses[1].objective)
 
 
-def test_the_aligned_layer_is_the_last_but_one() -> None:
-    made = [
-        TransformerDecoder(
-            embedding_size=EMBEDDING_SIZE,
-            memory_size=MEMORY_SIZE,
-            make_attention=lambda dropout: SelfAttentionParts(heads=1, score=SCORE).build(MEMORY_SIZE, "", dropout),
-            readout_dropout=0.0,
-            hidden_size=MEMORY_SIZE,
-            layers=layers,
-            feed_forward_size=INNER,
-            self_attention=CausalAttentionParts(heads=1, score=SCORE),
-        )
-        for layers in (1, 2, 3)
-    ]
-    for decoder, layer in zip(made, (0, 0, 1), strict=True):
-        assert decoder.attention is decoder.get_layer(layer).attention
+def make_decoder(layers: int, aligned_layer: int | None) -> TransformerDecoder:
+    return TransformerDecoder(
+        embedding_size=EMBEDDING_SIZE,
+        memory_size=MEMORY_SIZE,
+        make_attention=lambda dropout: SelfAttentionParts(heads=1, score=SCORE).build(MEMORY_SIZE, "", dropout),
+        readout_dropout=0.0,
+        hidden_size=MEMORY_SIZE,
+        layers=layers,
+        feed_forward_size=INNER,
+        aligned_layer=aligned_layer,
+        self_attention=CausalAttentionParts(heads=1, score=SCORE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "chosen", "shown"), [(1, None, 0), (2, None, 0), (3, None, 1), (3, 1, 0), (3, 3, 2), (1, 1, 0)]
+)
+def test_the_aligned_layer_is_the_one_that_is_chosen_or_the_last_but_one(
+    layers: int, chosen: int | None, shown: int
+) -> None:
+    decoder = make_decoder(layers, chosen)
+    assert decoder.attention is decoder.get_layer(shown).attention
+
+
+@pytest.mark.parametrize("chosen", [0, 4, -1])
+def test_a_layer_that_there_is_not_cannot_be_shown(chosen: int) -> None:
+    with pytest.raises(ConfigError, match=rf"aligned_layer must be a layer from 1 to 3.*got {chosen}"):
+        make_decoder(3, chosen)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ class TransformerDecoder(Decoder):
 
     (Vaswani et al. 2017, section 3.1.) `norm`, `positions` and dropout are as in the encoder. Every layer has an
     attention to the source of its own, of the kind that `attention` says; the alignment that is shown is that of the
-    last layer but one, which is nearest to a word alignment (Garg et al. 2019). The state holds keys and values of all
-    words that were read, so that a step costs as much as there are words.
+    last layer but one, or `aligned_layer`, from 1; it is nearest to a word alignment (Garg et al. 2019). The state
+    holds keys and values of all words that were read, so that a step costs as much as there are words.
     """
 
     is_stepwise = False
@@ -100,6 +100,7 @@ class TransformerDecoder(Decoder):
         attention_dropout: float = 0.0,
         activation_dropout: float | None = None,
         positions: PositionsFactory = Sinusoidal,
+        aligned_layer: int | None = None,
         self_attention: CausalAttentionParts = CausalAttentionParts(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
@@ -131,7 +132,7 @@ class TransformerDecoder(Decoder):
             )
         self.norm = settings.make_last_norm()
         self.readout_dropout = Dropout(readout_dropout)
-        self.aligned_layer = max(layers - 2, 0)
+        self.aligned_layer = choose_aligned_layer(aligned_layer, layers)
 
     @property
     def attention(self) -> Attention:  # type: ignore[override]
@@ -177,3 +178,18 @@ class TransformerDecoder(Decoder):
         readout = self.readout_dropout(self.norm(states))
         following = TransformerState(tuple(layers), state.position + target)
         return Decoded(readout, following, shown if keep_weights or log_probs else None)
+
+
+def choose_aligned_layer(number: int | None, layers: int) -> int:
+    """The layer whose attention is shown, from 0, for its number from 1; None is the last but one.
+
+    Raises ConfigError for a layer that there is not.
+    """
+    if number is None:
+        return max(layers - 2, 0)
+    if not 1 <= number <= layers:
+        raise ConfigError(
+            f"model.decoder.aligned_layer must be a layer from 1 to {layers}, which is model.decoder.layers, or "
+            f"null for the last but one; got {number}."
+        )
+    return number - 1

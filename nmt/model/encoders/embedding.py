@@ -4,19 +4,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.model.encoders.encoder import Encoded, Encoder
+from nmt.model.stack import make_dropout
 
 
 class EmbeddingEncoder(Encoder):
-    """states[s] = E[x_s]
+    """states[s] = dropout(E[x_s])
 
     A control: equal words have equal states, so what a model knows of order and context comes from its decoder and its
     attention alone. There is no recurrence, so a decoder begins with the mean of the states (model/bridge=mean), or
     with zero.
     """
 
-    def __init__(self, *, embedding_size: int) -> None:
+    def __init__(self, *, embedding_size: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.memory_size = embedding_size
+        self.dropout = make_dropout("model.encoder.dropout", dropout)
 
     def forward(
         self,
@@ -24,4 +26,4 @@ class EmbeddingEncoder(Encoder):
         lengths: Int[Tensor, " row"],
         mask: Bool[Tensor, "row source"],
     ) -> Encoded:
-        return Encoded(embedded * mask.unsqueeze(-1), mask)
+        return Encoded(self.dropout(embedded) * mask.unsqueeze(-1), mask)
