@@ -22,7 +22,7 @@ from tests.commands import build_command_line, build_environment, compose_comman
 MODEL_COMMANDS: dict[str, tuple[Any, set[str]]] = {
     "translate": (translate.TranslateSettings, {"model"}),
     "evaluate": (evaluate.EvaluateSettings, {"references"}),
-    "align": (align.SCHEMA, {"model", "source", "target"}),
+    "align": (align.SCHEMA, {"source", "target"}),
     "score": (score.ScoreSettings, {"model", "source"}),
 }
 """Commands that apply a model: their schema, and what must be given."""
