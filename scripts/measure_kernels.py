@@ -49,6 +49,7 @@ MODELS: Mapping[str, Sequence[str]] = {
     "luong, no input feeding": ["attention=luong_general", "model.decoder.input_feeding=false"],
     "bahdanau": ["attention=bahdanau", "model/decoder=bahdanau", *GRU],
     "conditional": ["attention=bahdanau", "model/decoder=conditional", *GRU],
+    "marginal": ["attention=luong_general", "attention/selection=marginal", "attention/normalizer=sparsemax"],
     "multi_head": ["attention=multi_head"],
     "transformer": [
         *("model=transformer", "attention=multi_head", "attention.heads=4", "attention.score.hidden_size=128"),
@@ -58,7 +59,7 @@ MODELS: Mapping[str, Sequence[str]] = {
     ],
 }
 
-TRAINING: Sequence[Kernel] = ("additive", "cross_entropy", "dot_attention")
+TRAINING: Sequence[Kernel] = ("additive", "cross_entropy", "dot_attention", "mixture_loss")
 SEARCH: Sequence[Kernel] = ("dot_attention", "fused_step", "packed_linear", "topk")
 
 

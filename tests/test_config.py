@@ -108,7 +108,7 @@ def test_a_right_config_passes_as_it_is() -> None:
         ("settings.steps", True, "settings.steps=true must be a whole number."),
         ("settings.steps", "3", "settings.steps='3' must be a whole number."),
         ("settings.steps", None, "settings.steps=null must be a whole number; it has to be given."),
-        ("settings.steps", math.inf, "settings.steps=inf must be a whole number."),
+        ("settings.steps", math.inf, "settings.steps=inf must be a whole number below 2^63."),
         ("settings.steps", math.nan, "settings.steps=nan must be a whole number."),
         ("settings.rate", "abc", "settings.rate='abc' must be a number."),
         ("settings.rate", False, "settings.rate=false must be a number."),

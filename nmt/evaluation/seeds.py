@@ -72,10 +72,12 @@ def compute_off_diagonal_mean(square: Float64[ndarray, "size size"]) -> float:
 def compute_student_p_value(t: float, freedom: float) -> float:
     """The probability that Student's t with so many degrees of freedom is as far from 0 as `t`, on either side.
 
-    p = I_x(freedom / 2, 1 / 2) with x = freedom / (freedom + t^2)
+    p = I_x(freedom / 2, 1 / 2) with x = freedom / (freedom + t^2); for very many degrees of freedom that of the normal
+    deviate t (1 - 1 / (4 freedom)) / sqrt(1 + t^2 / (2 freedom))   (Abramowitz and Stegun 1964, 26.7.8)
     """
     if freedom > MIN_NORMAL_FREEDOM:
-        return math.erfc(abs(t) / math.sqrt(2))
+        deviate = abs(t) * (1 - 1 / (4 * freedom)) / math.sqrt(1 + t * t / (2 * freedom))
+        return math.erfc(deviate / math.sqrt(2))
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 

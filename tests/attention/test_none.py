@@ -71,7 +71,7 @@ def test_every_decoder_is_under_test() -> None:
 def test_the_context_is_where_each_direction_has_read_all(directions: int) -> None:
     attention, states = NoAttention(memory_size=MEMORY_SIZE, directions=directions), draw_normal(4, 11, MEMORY_SIZE)
     memory = attention.remember(states, make_mask(LENGTHS))
-    context, weights, past, _ = attention(draw_normal(4, 5, 3), memory, make_positions(4, 5), keep_weights=True)
+    context, weights, past, *_ = attention(draw_normal(4, 5, 3), memory, make_positions(4, 5), keep_weights=True)
     assert (weights, past) == (None, ())
     half = MEMORY_SIZE // directions
     for row, length in enumerate(LENGTHS):

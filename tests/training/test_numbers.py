@@ -12,6 +12,7 @@ from torch import Tensor
 from nmt.data.batching import Batch, Epoch
 from nmt.errors import ConfigError, TrainingError
 from nmt.training.loop import Loop
+from nmt.training.objective import Counts, Objective, Sums
 from nmt.training.settings import Stop
 from nmt.training.state import get_weights
 from tests.training.fake_training import FakeTraining
@@ -21,20 +22,20 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 def poison(monkeypatch: pytest.MonkeyPatch, trial: FakeTraining, steps: Sequence[int], what: str) -> None:
     """Makes the loss or a gradient of some steps NaN, the first being 1."""
-    backward = Loop._backward
+    backward = Objective.backward
 
-    def poisoned(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
-        objective, nll = backward(loop, batch, words)
+    def poisoned(objective: Objective, batch: Batch, counts: Counts) -> Sums:
+        sums = backward(objective, batch, counts)
         if trial.progress.step + 1 not in steps:
-            return objective, nll
+            return sums
         if what == "loss":
-            return objective * float("nan"), nll
+            return sums._replace(objective=sums.objective * float("nan"))
         gradient = trial.run.model.head.output.bias.grad
         assert gradient is not None
         gradient[0] = float("inf")
-        return objective, nll
+        return sums
 
-    monkeypatch.setattr(Loop, "_backward", poisoned)
+    monkeypatch.setattr(Objective, "backward", poisoned)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
@@ -102,13 +103,13 @@ def test_the_largest_batch_is_run_first_and_leaves_nothing_behind(
     restless = ("model.dropout.embedding=0.3", "batching.tokens=500")
     trial = FakeTraining(tmp_path / "with", *restless, stop=Stop(steps=2))
     seen: list[Batch] = []
-    backward = Loop._backward
+    backward = Objective.backward
 
-    def noted(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
+    def noted(objective: Objective, batch: Batch, counts: Counts) -> Sums:
         seen.append(batch)
-        return backward(loop, batch, words)
+        return backward(objective, batch, counts)
 
-    monkeypatch.setattr(Loop, "_backward", noted)
+    monkeypatch.setattr(Objective, "backward", noted)
     trial.train()
     epoch = trial.batches.make_epoch(0)
     sizes = [
@@ -138,14 +139,14 @@ def test_a_lack_of_memory_shows_before_the_first_step_with_what_to_change(
 ) -> None:
     trial = FakeTraining(tmp_path)
 
-    def full(loop: Loop, batch: Batch, words: int) -> tuple[Tensor, Tensor]:
+    def full(objective: Objective, batch: Batch, counts: Counts) -> Sums:
         raise problem
 
-    monkeypatch.setattr(Loop, "_backward", full)
+    monkeypatch.setattr(Objective, "backward", full)
     with pytest.raises(ConfigError, match=r"batching\.tokens, now 400 .*training\.accumulate.*filters\.max_length"):
         trial.train()
     assert trial.progress.step == 0
-    monkeypatch.setattr(Loop, "_backward", lambda *arguments: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    monkeypatch.setattr(Objective, "backward", lambda *arguments: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
         trial.train()
 

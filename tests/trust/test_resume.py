@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 PLACES: dict[str, tuple[str, bool, int]] = {
-    "between two batches of a step": ("nmt.training.loop:Loop._backward", True, 20),
+    "between two batches of a step": ("nmt.training.objective:Objective.backward", True, 20),
     "after a step": ("nmt.training.loop:Loop._step", True, 11),
     "in a validation": ("nmt.evaluation.validation:Validator.compute_nll", False, 4),
     "in a search": ("nmt.translation.stepper:Stepper.__call__", True, 40),

@@ -16,7 +16,7 @@ from tests.trust.workers import ProcessResult, build_words, run_process
 
 PHASES: dict[str, tuple[str, int]] = {
     "preparing data": ("nmt.data.prepare:_build_training_data", 1),
-    "training": ("nmt.training.loop:Loop._backward", 4),
+    "training": ("nmt.training.objective:Objective.backward", 4),
     "validating": ("nmt.evaluation.validation:Validator.compute_nll", 1),
     "searching": ("nmt.translation.stepper:Stepper.__call__", 3),
     "drawing": ("nmt.runs.heatmaps:draw_heatmap", 1),
@@ -69,7 +69,7 @@ def test_one_that_is_not_heeded_would_be_seen(tmp_path: Path) -> None:
 
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     chosen = build_words(tmp_path, "run", "training.accumulate=2", *RHYTHM)
-    blow = Blow("nmt.training.loop:Loop._backward", 4, signal.SIGINT, again=signal.SIGINT)
+    blow = Blow("nmt.training.objective:Objective.backward", 4, signal.SIGINT, again=signal.SIGINT)
     found = run_process(tmp_path, "run", chosen, blow=blow)
     assert found.status == -signal.SIGINT
     assert not list((tmp_path / "run" / "checkpoints").glob("step-*"))

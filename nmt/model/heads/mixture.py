@@ -55,10 +55,10 @@ class MixtureHead(Head):
         return apart_inputs._replace(log_weights=log_weights)
 
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
-        return self.in_chunks(lambda part: mix(part, self.head.log_probs(part)), inputs, inputs)
+        return self.compute_in_chunks(lambda part: mix(part, self.head.log_probs(part)), inputs, inputs)
 
     def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
-        return self.in_chunks(lambda part: mix(part, self.head.log_probs_of_all(part)), inputs, inputs)
+        return self.compute_in_chunks(lambda part: mix(part, self.head.log_probs_of_all(part)), inputs, inputs)
 
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         assert inputs.log_weights is not None
@@ -71,7 +71,7 @@ class MixtureHead(Head):
             log_probs = mix(part, self.head.log_probs_of_all(part))
             return torch.stack([-log_probs.gather(1, words.unsqueeze(1)).squeeze(1), -log_probs.mean(-1)], 1)
 
-        nll, uniform = self.in_chunks(compute, inputs, (inputs, target_output)).unbind(1)
+        nll, uniform = self.compute_in_chunks(compute, inputs, (inputs, target_output)).unbind(1)
         objective = ((1 - smoothing) * nll + smoothing * uniform).sum()
         return Loss(objective, nll.detach().sum(), nll.detach())
 
@@ -87,9 +87,9 @@ class MixtureHead(Head):
             targets = words[..., None, None].expand(*part.log_weights.shape, 1)
             return part.log_weights + self.head.log_probs_of_all(part).gather(-1, targets).squeeze(-1)
 
-        return self.in_chunks(compute, inputs, (inputs, target_output)).softmax(-1)
+        return self.compute_in_chunks(compute, inputs, (inputs, target_output)).softmax(-1)
 
-    def in_chunks(self, compute: Callable[[S], Float[Tensor, "..."]], inputs: HeadInputs, given: S) -> Tensor:
+    def compute_in_chunks(self, compute: Callable[[S], Float[Tensor, "..."]], inputs: HeadInputs, given: S) -> Tensor:
         """What `compute` makes of `given`, which has the places of the inputs, some places at a time, so that no more
         than MAX_LOGITS logits are kept; for a gradient, those of a chunk are made once more."""
         assert inputs.log_weights is not None
