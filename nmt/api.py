@@ -25,7 +25,7 @@ from nmt.comparison.compare import (
     split_arguments,
 )
 from nmt.composition.compose import check_words, compose_comparison, compose_training
-from nmt.composition.overrides import quote
+from nmt.composition.overrides import format_word, quote
 from nmt.composition.recipes import name_recipe_in_errors
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu import CorpusScore
@@ -254,13 +254,6 @@ def compare(
         signal.raise_signal(problem.signal_number)
         raise KeyboardInterrupt from None
     return ComparisonResult(Path(settings.output), comparison)
-
-
-def format_word(value: object) -> str:
-    """A value as it stands on the command line."""
-    if isinstance(value, str | PathLike):
-        return quote(str(value))
-    return f"[{','.join(map(str, value))}]" if isinstance(value, Sequence) else str(value)
 
 
 # Scores ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from nmt.comparison.launchers import LAUNCHER
 from nmt.composition.paths import find_config_folder
 from nmt.config import MISSING, Variants
 from nmt.data.batching import BatchSettings
-from nmt.data.prepare import Filters
+from nmt.data.filters import Filters
 from nmt.evaluation.bleu_tokens import BleuSettings
 from nmt.evaluation.extraction import EXTRACTIONS
 from nmt.evaluation.faithfulness import Measures

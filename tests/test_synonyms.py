@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.composition.diagnostics import compose_config, list_settings_of_other_options
+from nmt.composition.unknown_keys import compose_config, list_settings_of_other_options
 from nmt.synonyms import ANSWERS, SYNONYMS, VALUES, find_settings, find_value, normalize
 
 COMMANDS = ("train", "translate", "evaluate", "align", "compare")

@@ -11,8 +11,10 @@ from hydra import compose, initialize_config_dir
 from nmt import build, config
 from nmt.composition.paths import find_config_folder
 from nmt.config import ConfigDict
-from nmt.data.prepare import Filters, PreparedData, prepare
-from nmt.runs.training_run import TrainingRun, seed_everything
+from nmt.data.filters import Filters
+from nmt.data.prepare import PreparedData, prepare
+from nmt.runs.process import seed_everything
+from nmt.runs.training_run import TrainingRun
 from nmt.training.interruption import Interruption
 
 BASE_OVERRIDES = (

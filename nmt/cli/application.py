@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import nmt
-from nmt.composition.diagnostics import explain, find_group_choices, find_syntax_problem
+from nmt.composition.diagnostics import explain, find_syntax_problem
+from nmt.composition.groups import find_group_choices
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import use_new_names

@@ -113,7 +113,7 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
     baseline = plan.find_baseline(jobs, default_baseline if settings.baseline is None else settings.baseline)
     ensemble_rows = ensembles.plan_ensembles(jobs, settings.ensembles, output)
     check_output_is_free(output)
-    check_nothing_is_lost(jobs, None if named_comparison is None else named_comparison.path, output)
+    check_output_paths(jobs, None if named_comparison is None else named_comparison.path, output)
     with lock(output):
         remove_unfinished(output, TABLE_FILES)
         signal_number = launcher.work(jobs, at_once=settings.jobs)
@@ -140,7 +140,7 @@ def check_output_is_free(output: Path) -> None:
         )
 
 
-def check_nothing_is_lost(jobs: "Sequence[Job]", path: Path | None, output: Path) -> None:
+def check_output_paths(jobs: "Sequence[Job]", path: Path | None, output: Path) -> None:
     """Raises ConfigError where the comparison would write over the file of its variants, or over the text of a run."""
     from nmt.comparison.results import FAILURE_FILE, LOG_FILE
     from nmt.runs import run_folder

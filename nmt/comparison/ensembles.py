@@ -24,8 +24,8 @@ from nmt.inference.inference import InferenceSettings, build_translator, load_al
 from nmt.inference.resumable import hash_model_folder
 from nmt.report.comparison import RunScores
 from nmt.runs import run_folder
+from nmt.runs.final_scores import score_split
 from nmt.runs.report_texts import read_texts
-from nmt.runs.training_run import score_split
 from nmt.storage import files
 from nmt.storage.untrusted_paths import find_model_folder
 from nmt.translation.translator import BatchTranslator

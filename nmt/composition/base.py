@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nmt.composition.diagnostics import GLOBAL_HEADER, is_group
+from nmt.composition.groups import GLOBAL_HEADER, is_group
 from nmt.composition.paths import find_config_folder
 from nmt.errors import ConfigError
 from nmt.runs import run_files

@@ -1,7 +1,8 @@
 """Words of the command line as Hydra reads them: quotes where they lack, and shorter spellings of long settings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from os import PathLike
 
 MODEL_ALIASES = {"model=": "model.folder=", "search.": "++search."}
 """For commands that apply a trained model: `model` would be the group by that name, which describes untrained ones, and
@@ -54,3 +55,10 @@ def quote(value: str) -> str:
     """A text as Hydra's grammar reads it back, whatever is in it."""
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote, and before the end
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+
+
+def format_word(value: object) -> str:
+    """A value as it stands on the command line."""
+    if isinstance(value, str | PathLike):
+        return quote(str(value))
+    return f"[{','.join(map(str, value))}]" if isinstance(value, Sequence) else str(value)

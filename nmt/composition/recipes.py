@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from nmt.composition.diagnostics import GLOBAL_HEADER, list_dotted_keys
+from nmt.composition.groups import GLOBAL_HEADER, list_dotted_keys
 from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import rename_recipe, rename_word
 from nmt.errors import ConfigError

@@ -38,13 +38,13 @@ def explain_scope(scene: Scene) -> list[Stage]:
     summands = "scores + mask" if look.bias is None else "scores + mask + scope"
     return [
         mask,
-        *SCOPE_STAGES.get(type(scope), explain_nothing)(scene),
+        *SCOPE_STAGES.get(type(scope), list_no_stages)(scene),
         *window,
         scene.make_look("energies", "Energies e", f"e[t, s] = {summands}", look.energies[head]),
     ]
 
 
-def explain_nothing(scene: Scene) -> list[Stage]:
+def list_no_stages(scene: Scene) -> list[Stage]:
     """No stage between."""
     return []
 
@@ -71,7 +71,7 @@ def explain_stops(scene: Scene) -> list[Stage]:
 def explain_normalizer(scene: Scene) -> list[Stage]:
     """From energies to weights, and the factor of a scope."""
     look, head, normalizer = scene.look, scene.head, scene.attention.normalizer
-    stages = NORMALIZER_STAGES.get(type(normalizer), explain_nothing)(scene)
+    stages = NORMALIZER_STAGES.get(type(normalizer), list_no_stages)(scene)
     name = "weights" if look.factor is None else "normalized"
     equation = WEIGHT_EQUATIONS.get(type(normalizer)) or describe(normalizer)
     title = "Weights w" if look.factor is None else "Normalized n"

@@ -86,37 +86,56 @@ def open_resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterato
         with open_plain(path, read()) as output:
             yield output
         return
-    with file:
-        copy_permissions(final, file)
-        text, line_hash, bytes_done = skip_answered(read, note, job, part_path.stat().st_size)
-        file.truncate(bytes_done)
-        file.seek(0, os.SEEK_END)
-        first = line_hash.lines
+    with file, keep_part(file, Part(path, final, part_path, note_path), note, job, read) as output:
+        yield output
 
-        def write_note(lines: Iterable[str]) -> None:
-            now = TranslationProgress(read=line_hash.update(lines), lines=line_hash.lines, bytes=file.tell())
-            with open_replacement(note_path, sync=False) as noting:
-                noting.write(json.dumps({"job": job, **now._asdict()}).encode())
 
-        def write_answers(lines: list[str], answers: Iterable[str]) -> None:
-            file.write(encode_lines(answers))
-            file.flush()
-            os.fsync(file.fileno())
-            write_note(lines)
+class Part(NamedTuple):
+    """Where an output that is not yet whole lies. path: its name, as it was given. final: where it goes. part, note:
+    what there is of it, and how far that is."""
 
-        try:
-            write_note([])  # before the first answer, so that no part is without one
-            yield ResumableOutput(text, first, write_answers)
-        except NmtError:
-            part_path.unlink(missing_ok=True)
-            note_path.unlink(missing_ok=True)
-            raise
-        except KeyboardInterrupt:
-            logger.warning("interrupted after line %d; the same command goes on there", line_hash.lines)
-            raise
-        with explain_unwritable(path):
-            part_path.replace(final)
-        note_path.unlink(missing_ok=True)
+    path: str
+    final: Path
+    part: Path
+    note: Path
+
+
+@contextmanager
+def keep_part(
+    file: BinaryIO, part: Part, note: ProgressNote | None, job: Mapping[str, Any], read: Callable[[], Iterator[str]]
+) -> Iterator[ResumableOutput]:
+    """Goes on with a part, which gets the name of the output when it is whole, and stays for the next command where
+    that is interrupted."""
+    copy_permissions(part.final, file)
+    text, line_hash, bytes_done = skip_answered(read, note, job, part.part.stat().st_size)
+    file.truncate(bytes_done)
+    file.seek(0, os.SEEK_END)
+    first = line_hash.lines
+
+    def write_note(lines: Iterable[str]) -> None:
+        now = TranslationProgress(read=line_hash.update(lines), lines=line_hash.lines, bytes=file.tell())
+        with open_replacement(part.note, sync=False) as noting:
+            noting.write(json.dumps({"job": job, **now._asdict()}).encode())
+
+    def write_answers(lines: list[str], answers: Iterable[str]) -> None:
+        file.write(encode_lines(answers))
+        file.flush()
+        os.fsync(file.fileno())
+        write_note(lines)
+
+    try:
+        write_note([])  # before the first answer, so that no part is without one
+        yield ResumableOutput(text, first, write_answers)
+    except NmtError:
+        part.part.unlink(missing_ok=True)
+        part.note.unlink(missing_ok=True)
+        raise
+    except KeyboardInterrupt:
+        logger.warning("interrupted after line %d; the same command goes on there", line_hash.lines)
+        raise
+    with explain_unwritable(part.path):
+        part.part.replace(part.final)
+    part.note.unlink(missing_ok=True)
 
 
 @contextmanager

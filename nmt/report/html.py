@@ -87,19 +87,25 @@ def render_page(report: Mapping[str, Any]) -> str:
 
 
 def render_template(template: str, fields: Mapping[str, str], scripts: Sequence[str], data: object) -> str:
-    """A page whose {{fields}} are HTML, with the style, the scripts and the data that they read; it loads nothing."""
+    """A page whose {{fields}} are HTML, with the style, the scripts and the data that they read; it loads nothing.
+
+    template: the file of what is between the header and the end, which all pages have in common.
+    """
     script = "\n".join(['"use strict";', *map(read_resource, scripts)])
     style = read_resource("page.css").replace("/* inks */", render_inks())
     every = {
+        "failures": "",
         **fields,
+        "generator": f"nmt.report/{template}",
         "data": embed_json(data),
         "style": style,
         "script": script,
         "style_hash": hash_for_csp(style),
         "script_hash": hash_for_csp(script),
     }
+    whole = read_resource("frame.html").replace("{{main}}", read_resource(template).rstrip("\n"))
     # One pass: braces in a title or a word are never taken for a field.
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: every[match[1]], read_resource(template))
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: every[match[1]], whole)
     return text.encode("utf-8", "replace").decode()  # half a surrogate pair, as in odd names of files, is no text
 
 

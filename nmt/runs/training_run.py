@@ -1,43 +1,33 @@
 """One training run from checked settings to its scores; what `nmt-train` does once and `nmt-compare` many times."""
 
-import json
 import logging
-import random
-import shlex
 import signal
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
 import torch
 
 from nmt import build, config
 from nmt import model_folder as stored
 from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
-from nmt.data.corpus import Bitext, Corpus
-from nmt.data.held_out import select_pairs
-from nmt.data.prepare import Filters, PreparedData, prepare
-from nmt.data.quality import find_complete, pick
+from nmt.data.corpus import Corpus
+from nmt.data.filters import Filters
+from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
-from nmt.evaluation.alignment import parse_pharaoh
-from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
 from nmt.evaluation.explanation import choose_lines, explain_translations
 from nmt.evaluation.faithfulness import Measures
-from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.probes import Probes
-from nmt.evaluation.validation import ValidationResult, Validator, score_forced_alignments
+from nmt.evaluation.validation import ValidationResult, Validator
 from nmt.kernels import process_setup
-from nmt.model.seq2seq import Seq2Seq
 from nmt.runs import run_folder
 from nmt.runs.earlier import keep_choices
 from nmt.runs.explained import explain_probe
+from nmt.runs.final_scores import FinalScores, score_translations
+from nmt.runs.final_weights import load_best_weights, open_checkpoints, save_average
 from nmt.runs.fingerprint import (
     DATA,
     check_same_text,
@@ -45,29 +35,24 @@ from nmt.runs.fingerprint import (
     check_same_vocabulary,
     fingerprint,
 )
-from nmt.runs.initial import adapt_settings, copy_weights, load_initial, make_tokenizer
+from nmt.runs.initial import adapt_settings, load_initial, make_tokenizer
 from nmt.runs.outcome import RunResult as RunResult
 from nmt.runs.outcome import read_run_result
+from nmt.runs.process import format_command, measure_peak_memory, seed_everything
 from nmt.runs.reading_ahead import warn_reading_ahead
 from nmt.runs.report import write_run
-from nmt.storage.checkpoints import Checkpoints
+from nmt.runs.start import build_run_model, start_state
 from nmt.storage.files import format_json, write_atomically
 from nmt.storage.run_lock import lock
-from nmt.storage.untrusted_paths import find_model_folder
-from nmt.training.average import EmaWeights, average
-from nmt.training.averaging import Average, BestCheckpoints, ExponentialMovingAverage, LastCheckpoints
+from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints
 from nmt.training.interruption import Handler, Interruption, TrainingInterrupt, handle_signals
 from nmt.training.length import count_updates, log_length
 from nmt.training.loop import INTERRUPTED, Loop, compute_selection_score
 from nmt.training.metrics_logger import MetricsLogger
 from nmt.training.settings import Training
-from nmt.training.state import TrainingProgress, TrainingState, get_weights, load_weights
 from nmt.translation.translator import BatchTranslator
 
 logger = logging.getLogger(__name__)
-
-AVERAGE = "average.json"
-"""Names the steps that a checkpoint is the mean of; one without it is no mean."""
 
 
 def run(
@@ -113,51 +98,6 @@ def run(
             run_folder.close_log(handlers)
 
 
-def format_command() -> str:
-    """The command line that made this run, to be given again."""
-    return shlex.join(["nmt-train", *sys.argv[1:]])
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds every generator that the program draws from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def measure_peak_memory() -> float | None:
-    """The most main memory that this process has held at once, in MiB; what is on a GPU is not counted.
-
-    None where the system does not tell, as Windows does not.
-    """
-    try:
-        import resource
-    except ImportError:
-        return None
-    bytes_a_unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_a_unit / 2**20
-
-
-def score_split(
-    source: Sequence[str],
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    *,
-    name: str,
-    language: str,
-    tokenize: str,
-) -> list[dict[str, Any]]:
-    """All scores of the translations of a split, as scores.json has them, with its name before their own.
-
-    Pairs whose source or reference is blank are left out.
-    """
-    places = find_complete(source, references)
-    hypotheses, references = pick(hypotheses, places), pick(references, places)
-    found = [*compute_scores(hypotheses, references, tokenize=tokenize).values()]
-    found += compute_tokenized_scores(hypotheses, references, language=language)
-    return [{**score.as_dict(), "name": f"{name} {score.name}"} for score in found]
-
-
 class TrainingRun:
     """The parts of one run, put together."""
 
@@ -181,31 +121,12 @@ class TrainingRun:
         self.divergence = ""
         self.training = config.build(Training, settings["training"])
         self.average: Average = config.build_variant(build.AVERAGE, settings["average"])
-        tokenizers = data.tokenizers
-        self.model: Seq2Seq = build.build_model(
-            settings,
-            source_vocab=tokenizers.source.vocab_size,
-            target_vocab=tokenizers.target.vocab_size,
-            joint=tokenizers.source is tokenizers.target,
-        ).to(device)
-        if initial is not None:
-            copy_weights(self.model, initial, settings["init"])
-        ema = (
-            EmaWeights(self.model, decay=self.average.decay)
-            if isinstance(self.average, ExponentialMovingAverage)
-            else None
-        )
-        optimizer = config.build_variant(build.OPTIMIZER, settings["optimizer"]).build_optimizer(self.model)
-        self.state = TrainingState(self.model, optimizer, build.build_schedule(settings), ema, TrainingProgress())
-        # One more than are averaged, because an average that was made before may be among them.
-        averaged = {type(self.average): getattr(self.average, "count", 0)}
-        self.checkpoints = Checkpoints(
-            folder / "checkpoints",
-            keep_last=max(self.training.keep.last, averaged.get(LastCheckpoints, 0) + 1),
-            keep_best=max(self.training.keep.best, averaged.get(BestCheckpoints, 0) + 1),
-        )
+        self.model = build_run_model(settings, data.tokenizers, device, initial)
+        self.state = start_state(settings, self.model, self.average)
+        keep = self.training.keep
+        self.checkpoints = open_checkpoints(folder / "checkpoints", keep.last, keep.best, self.average)
         self.translator = BatchTranslator(
-            self.model, tokenizers, build.build_search(settings), on_step=interruption.raise_if_interrupted
+            self.model, data.tokenizers, build.build_search(settings), on_step=interruption.raise_if_interrupted
         )
         self.validator = Validator(
             self.translator,
@@ -305,63 +226,38 @@ class TrainingRun:
         """A function that writes checkpoints, with `extra_files` files in them."""
         model = stored.build_model_files(self.settings, self.corpus, self.data.tokenizers)
         files = {**model, DATA: fingerprint(self.corpus), **extra_files}
-        metric = self.training.validation.metric
         on_heatmap = self.interruption.raise_if_interrupted
-        return run_folder.make_checkpoint_writer(
-            self.checkpoints, self.state, files, lambda report: compute_selection_score(report, metric), on_heatmap
-        )
+        return run_folder.make_checkpoint_writer(self.checkpoints, self.state, files, self.score_validation, on_heatmap)
+
+    def score_validation(self, report: ValidationResult) -> float:
+        """What checkpoints are ranked by: of two, the better has more."""
+        return compute_selection_score(report, self.training.validation.metric)
 
     def select_final_weights(self) -> None:
         """Puts the weights that the run hands on into the model: the best checkpoint's, or a better average."""
-        best = find_model_folder(self.checkpoints.folder)
         if isinstance(self.average, LastCheckpoints | BestCheckpoints):
-            best = self.average_checkpoints()
-        loaded = stored.load(best, device=self.model.device)
-        load_weights(self.model, get_weights(loaded.model), best)
-        self.model.eval()
-
-    def average_checkpoints(self) -> Path:
-        """Writes the mean of several checkpoints as one more, if it is better than all; returns the best there is.
-
-        It holds the training state of the last step, so that training can still go on from there.
-        """
-        complete_checkpoints = self.checkpoints.list_complete()
-        if (complete_checkpoints[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
-            return find_model_folder(self.checkpoints.folder)
-        candidates = [checkpoint for checkpoint in complete_checkpoints if not (checkpoint.folder / AVERAGE).exists()]
-        # One that was never measured was saved by an interruption, and none should be felt in what comes out.
-        members = [checkpoint for checkpoint in candidates if checkpoint.value is not None] or candidates
-        if isinstance(self.average, BestCheckpoints):
-            members = sorted(members, key=lambda c: -(c.value or 0.0))[: self.average.count]
-        elif isinstance(self.average, LastCheckpoints):
-            members = members[-self.average.count :]
-        steps = [checkpoint.step for checkpoint in members]
-        self.state.final_weights = average([checkpoint.folder for checkpoint in members])
-        with self.state.swap_in_saved_weights():
-            report = self.validate()
-        metric = self.training.validation.metric
-        logger.info("average of steps %s: %s %.4g", steps, metric, report.values[metric])
-        best = max(
-            (checkpoint.value for checkpoint in complete_checkpoints if checkpoint.value is not None), default=None
-        )
-        if best is None or compute_selection_score(report, metric) > best:
-            self.make_checkpoint_writer({AVERAGE: json.dumps({"steps": steps}).encode()})(report)
-        return find_model_folder(self.checkpoints.folder)
-
-    def test(self) -> tuple[list[dict[str, Any]], dict[str, float], float]:
-        """Scores on the test split, or on the validation split where there is no other, said in their names; those of
-        alignment; and how many sentences a second were translated."""
-        text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
-        start = time.perf_counter()
-        hypotheses = [translation.text for translation in self.translator.translate(text.source, progress=True)]
-        speed = len(hypotheses) / (time.perf_counter() - start)
-        for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
-            write_atomically(
-                self.folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines)
+            save_average(
+                self.checkpoints,
+                self.state,
+                self.average,
+                metric=self.training.validation.metric,
+                validate=self.validate,
+                score=self.score_validation,
+                save=lambda files, report: self.make_checkpoint_writer(files)(report),
             )
-        settings = {"language": self.corpus.target_language, "tokenize": resolve_tokenizer(self.settings)}
-        found = score_split(text.source, hypotheses, text.target, name=name, **settings)
-        return found, self.score_alignment(select_pairs(text, find_complete(text.source, text.target))), speed
+        load_best_weights(self.checkpoints, self.state)
+
+    def test(self) -> FinalScores:
+        """Translates and scores the test split, or the validation split where there is no other."""
+        text, name = (self.data.test, "test") if self.data.test else (self.data.validation_text, "validation")
+        return score_translations(
+            self.translator,
+            text,
+            self.folder,
+            name=name,
+            language=self.corpus.target_language,
+            tokenize=resolve_tokenizer(self.settings),
+        )
 
     def explain(self) -> dict[str, float]:
         """Whether attention explains the translations of the validation set, where that is asked for and there is
@@ -380,11 +276,3 @@ class TrainingRun:
         found = explain_translations(self.translator, source, settings, probes)
         write_atomically(path, format_json({"sentences": found.records}))
         return found.values
-
-    def score_alignment(self, text: Bitext) -> dict[str, float]:
-        """AER, precision and recall of links on the pairs of a split, where it has gold ones and there is attention."""
-        if text.alignments is None or not self.model.has_attention:
-            return {}
-        gold = parse_pharaoh(text.alignments, name="the gold links")
-        found = score_forced_alignments(self.translator, text.source, text.target, gold, position="predicted")
-        return {"AER": found.aer, "precision": found.precision, "recall": found.recall}

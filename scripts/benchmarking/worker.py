@@ -17,11 +17,13 @@ from typing import Any
 from nmt import build, config
 from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
-from nmt.data.prepare import Filters, PreparedData, prepare
+from nmt.data.filters import Filters
+from nmt.data.prepare import PreparedData, prepare
 from nmt.inference.inference import InferenceSettings, load
 from nmt.inference.inference import build_translator as made
 from nmt.kernels import process_setup
-from nmt.runs.training_run import TrainingRun, seed_everything
+from nmt.runs.process import seed_everything
+from nmt.runs.training_run import TrainingRun
 from nmt.training.interruption import Interruption
 from nmt.translation.translator import BatchTranslator
 from scripts.benchmarking import growth, stages

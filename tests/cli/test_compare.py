@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from nmt.cli import compare
 from nmt.comparison import local, plan, results
 from nmt.comparison.compare import COMPARE_SETTINGS, check_output_is_free
-from nmt.composition import diagnostics
+from nmt.composition import unknown_keys
 from nmt.composition.overrides import quote
 from nmt.composition.paths import find_config_folder
 from nmt.errors import CheckpointError, ConfigError
@@ -91,7 +91,7 @@ def test_quoted_texts_are_read_back_by_hydra(value: str) -> None:
 
 
 def test_every_setting_of_the_comparison_is_in_its_config() -> None:
-    assert {key.split(".")[0] for key in diagnostics.compose_config("compare", []).keys} == COMPARE_SETTINGS
+    assert {key.split(".")[0] for key in unknown_keys.compose_config("compare", []).keys} == COMPARE_SETTINGS
     settings = compare.CompareSettings(output="x", seeds=1, baseline=None, jobs=1)
     assert {"comparison": settings.comparison, "launcher": settings.launcher}.items() <= found("compare").items()
 

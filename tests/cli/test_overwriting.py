@@ -13,7 +13,7 @@ import pytest
 
 from nmt import model_folder
 from nmt.cli import align, explain, score, shortlist, translate
-from nmt.comparison.compare import check_nothing_is_lost
+from nmt.comparison.compare import check_output_paths
 from nmt.comparison.plan import Job
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.runs import run_folder
@@ -262,9 +262,9 @@ def test_a_comparison_does_not_write_over_its_text(name: str, tmp_path: Path) ->
     text = write_lines(tmp_path / name, "a")
     job = Job("a", 1, tmp_path / "a" / "seed-1", {**SETTINGS, "data": {"train": {"source": str(text)}}}, [])
     with pytest.raises(ConfigError, match=r"data\.train\.source( and output are one file|=.* lies in)"):
-        check_nothing_is_lost([job], None, tmp_path)
+        check_output_paths([job], None, tmp_path)
     with pytest.raises(ConfigError, match=r"comparison( and output are one file|=.* lies in)"):
-        check_nothing_is_lost([job._replace(settings=SETTINGS)], text, tmp_path)
+        check_output_paths([job._replace(settings=SETTINGS)], text, tmp_path)
 
 
 @pytest.mark.parametrize("is_begun", [False, True])

@@ -11,7 +11,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.report.html import render_page
 from nmt.runs import training_run
-from nmt.runs.report import build_comparison_report
+from nmt.runs.comparison_report import build_comparison_report
 from nmt.runs.training_run import RunResult, run
 from nmt.training.metrics_logger import read_rows
 from tests.commands import compose_command, read_lines, write_lines

@@ -16,7 +16,7 @@ from nmt.evaluation.validation import compute_forced_attention
 from nmt.inference.inference import InferenceSettings, build_translator, load
 from nmt.report.comparison import Comparison, RunScores, VariantScores, format_text
 from nmt.runs import training_run
-from nmt.runs.report import build_comparison_report
+from nmt.runs.comparison_report import build_comparison_report
 from tests.cli.test_compare import make_overrides, snapshot_files
 from tests.commands import compose_command, read_lines
 

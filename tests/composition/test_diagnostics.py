@@ -8,16 +8,11 @@ import pytest
 
 from nmt.cli import align, application, compare, evaluate, train, translate
 from nmt.comparison import catalog
-from nmt.composition import diagnostics
-from nmt.composition.diagnostics import (
-    compose_config,
-    find_group_choices,
-    find_syntax_problem,
-    is_group,
-    list_settings_of_other_options,
-)
+from nmt.composition.diagnostics import find_syntax_problem
+from nmt.composition.groups import find_group_choices, is_group
 from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import read_recipe_text
+from nmt.composition.unknown_keys import compose_config, explain_unknown_key, list_settings_of_other_options
 from nmt.errors import ConfigError
 from tests.builders import mark_slow_unless
 
@@ -209,5 +204,5 @@ def test_choices_are_told_from_settings() -> None:
 
 
 def test_a_choice_that_cannot_be_made_does_not_hide_what_is_wrong_with_a_key() -> None:
-    said = diagnostics.explain_unknown_key("search.sizee", "train", ["data=nothing"])
+    said = explain_unknown_key("search.sizee", "train", ["data=nothing"])
     assert said == "search.sizee is not a setting. Did you mean search.size?"

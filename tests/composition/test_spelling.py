@@ -13,9 +13,9 @@ from nmt.cli import application, compare, train, translate
 from nmt.comparison.compare import split_arguments
 from nmt.composition import compose
 from nmt.composition.compose import compose_training
-from nmt.composition.diagnostics import explain_unknown_key, find_renamed_settings
 from nmt.composition.recipes import name_recipe_in_errors, read_recipe_text
 from nmt.composition.spelling import find_old_word, rename_word, use_new_names
+from nmt.composition.unknown_keys import explain_unknown_key, find_renamed_settings
 from nmt.errors import ConfigError
 from tests.cli.test_train import run_train
 from tests.old_words import LINES, MODEL, SAMPLES, TRAIN_WORDS, WORDS, list_warnings, translate_words, write_recipe

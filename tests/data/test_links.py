@@ -11,8 +11,9 @@ from hypothesis.strategies import integers, lists, tuples
 from nmt.data.batching import Batches, BatchSettings, collate
 from nmt.data.corpus import Files, OptionalSplitFiles, SplitFiles
 from nmt.data.encoded import RaggedIds
+from nmt.data.filters import Filters
 from nmt.data.links import LinkSource, WordLinks, follow_words, learn_links, parse_links
-from nmt.data.prepare import Filters, PreparedData, prepare
+from nmt.data.prepare import PreparedData, prepare
 from nmt.data.synthetic import Grammar
 from nmt.data.tokenizer import Bpe, SentencePieceTrainer, Unigram
 from nmt.errors import ConfigError, DataError

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from nmt.data import corpus as corpora
-from nmt.data import prepare as preparing
+from nmt.data import prepared_cache
 from nmt.data.corpus import Bitext, Files, SplitFiles
 from nmt.data.data_report import LENGTH_WARNING_PIECES
-from nmt.data.prepare import Filters, PreparedData, prepare
+from nmt.data.filters import Filters
+from nmt.data.prepare import PreparedData, prepare
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
 from nmt.special_tokens import UNK
@@ -257,7 +258,7 @@ def put_folder(path: Path) -> None:
     path.mkdir()
 
 
-KEPT = [f"{side}.{name}.npy" for side in ("source", "target") for name in preparing._ARRAYS]
+KEPT = [f"{side}.{name}.npy" for side in ("source", "target") for name in prepared_cache._ARRAYS]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(corpu
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "source.spm").write_bytes(b"half")
-    with preparing._lock_folder(tmp_path / names[2]):  # as by another process that is at work there
+    with prepared_cache._lock_folder(tmp_path / names[2]):  # as by another process that is at work there
         prepare(corpus, SETTINGS, FILTERS, tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
     assert set(names) & left == set(names[2:])

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.data import lexicon, word_aligner
+from nmt.data import alignment_model, lexicon, word_aligner
+from nmt.data.alignment_model import Direction, measure_distances
 from nmt.data.encoded import RaggedIds
+from nmt.data.pair_cells import PairCells
 from nmt.data.symmetrization import symmetrize
-from nmt.data.word_aligner import Direction, PairCells, WordAligner, measure_distances
+from nmt.data.word_aligner import WordAligner
 from nmt.data.word_ids import WordIds, normalize_word
 
 PAIRS = [
@@ -22,7 +24,7 @@ PAIRS = [
     (["a", "c", "c"], ["x"]),
     (["b", "a"], ["x", "y", "z"]),
 ]
-NULL, TENSION = word_aligner.NULL_PROBABILITY, 2.5
+NULL, TENSION = alignment_model.NULL_PROBABILITY, 2.5
 
 Table = dict[tuple[str, str], float]
 
@@ -124,7 +126,7 @@ def test_the_tension_makes_expected_links_most_probable() -> None:
             total -= tension * shape.distance + float(shape.links @ normalizer)
         return total
 
-    tensions = np.linspace(word_aligner.MIN_TENSION, word_aligner.MAX_TENSION, 2000)
+    tensions = np.linspace(alignment_model.MIN_TENSION, alignment_model.MAX_TENSION, 2000)
     best = tensions[np.argmax([compute_log_probability(tension) for tension in tensions])]
     assert direction.find_tension() == pytest.approx(best, abs=0.01)
 

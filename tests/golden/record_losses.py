@@ -22,8 +22,10 @@ import torch
 import nmt
 from nmt import build, config
 from nmt.config import ConfigDict
-from nmt.data.prepare import Filters, PreparedData, prepare
-from nmt.runs.training_run import TrainingRun, seed_everything
+from nmt.data.filters import Filters
+from nmt.data.prepare import PreparedData, prepare
+from nmt.runs.process import seed_everything
+from nmt.runs.training_run import TrainingRun
 from nmt.training.interruption import Interruption
 from tests.commands import compose_command
 from tests.synthetic_light import lighten

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from nmt import model_folder
-from nmt.runs import training_run
-from nmt.runs.training_run import AVERAGE, run
+from nmt.runs import final_weights, training_run
+from nmt.runs.final_weights import AVERAGE
+from nmt.runs.training_run import run
 from nmt.storage.files import load_tensors, read_json
 from nmt.training.average import average
 from nmt.training.metrics_logger import read_rows
@@ -67,7 +68,7 @@ def test_an_average_that_is_better_is_handed_on(kind: str, tmp_path: Path, monke
         made.append((sorted(path.name for path in folders), average(folders)))
         return made[-1][1]
 
-    monkeypatch.setattr(training_run, "average", noted)
+    monkeypatch.setattr(final_weights, "average", noted)
     folder = tmp_path / "run"
     settings = averaging(folder, kind)
     outcome = run(settings, folder)

@@ -22,7 +22,9 @@ from nmt.report.html import HEATS, render_page, render_pair_section
 from nmt.report.passages import format_address
 from nmt.report.significance_table import Significance, VariantPair
 from nmt.runs import report
+from nmt.runs.comparison_report import build_comparison_report
 from nmt.runs.heatmaps import render_for_papers
+from nmt.runs.run_report import build_run_report
 from nmt.storage.files import TEMPORARY_PREFIX
 from tests.report import samples
 
@@ -95,7 +97,7 @@ def comparison(tmp_path: Path) -> Comparison:
 
 def test_a_run_tells_its_scores_its_curves_and_its_commands(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mine", 5)
-    found = report.build_run_report(folder, SCORES, {"AER": 0.25, "precision": 0.875})
+    found = build_run_report(folder, SCORES, {"AER": 0.25, "precision": 0.875})
     assert found["title"] == "mine"
     assert [(row["label"], row["cells"][0]["text"]) for row in found["scores"]["rows"]] == [
         ("test BLEU", "35.58"),
@@ -149,7 +151,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     about |= {"data": {"pairs": {"kept": 1234, "blank": 3}}, "versions": {"torch": "2.1", "nmt": None}}
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "config.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
-    found = report.build_run_report(folder, SCORES, {}, "steps (9)")
+    found = build_run_report(folder, SCORES, {}, "steps (9)")
     told = {f"{group}/{name}": value for group, entries in found["about"] for name, value in entries}
     assert told["Data/languages"] == "en to de"
     assert told["Data/training pairs"] == "kept=1,234, blank=3"  # whatever was counted
@@ -169,10 +171,10 @@ def test_a_run_shows_its_worst_translations_first(tmp_path: Path) -> None:
     for kind, text in (("source", lines), ("references", ["a good line", "w", "half of lines", ""])):
         (folder / f"test.{kind}.txt").write_text("".join(f"{line}\n" for line in text))
     (folder / "test.hypotheses.txt").write_text("a good line\n<img>\nhalf a line\n\n")
-    (group,) = report.build_run_report(folder, SCORES, {})["passages"]["groups"]
+    (group,) = build_run_report(folder, SCORES, {})["passages"]["groups"]
     assert [shown["title"].split(",")[0] for shown in group["examples"]] == ["Line 2", "Line 3", "Line 1"]
     assert group["examples"][0]["lines"] == [("source", lines[1]), ("reference", "w"), ("translation", "<img>")]
-    text = render_page(report.build_run_report(folder, SCORES, {}))
+    text = render_page(build_run_report(folder, SCORES, {}))
     assert "<img>" not in text
     assert "\ufffd&lt;b&gt;bad" in text
 
@@ -183,12 +185,12 @@ def test_bleu_says_what_it_is_made_of(tmp_path: Path) -> None:
     expected = parts["brevity_penalty"] * np.exp(np.mean(np.log(parts["precisions"])))
     assert expected == pytest.approx(bleu(["a b c d e", "x y"], ["a b c d f", "x y z"]).value)
     assert (parts["hypothesis_length"], parts["reference_length"]) == (7, 8)
-    (note, _) = report.build_run_report(write_folder(tmp_path / "mine", 5), [score], {})["scores"]["notes"]
+    (note, _) = build_run_report(write_folder(tmp_path / "mine", 5), [score], {})["scores"]["notes"]
     assert "brevity penalty 0.867, length ratio 0.875" in note
 
 
 def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None:
-    found = report.build_comparison_report(comparison, "mine")
+    found = build_comparison_report(comparison, "mine")
     rows = {row["label"]: [cell["text"] for cell in row["cells"]] for row in found["scores"]["rows"]}
     heads = [column["head"] for column in found["scores"]["columns"]]
     tests = ["p bootstrap", "p randomization", "p<0.05"]
@@ -213,7 +215,7 @@ def test_a_comparison_tells_what_its_table_tells(comparison: Comparison) -> None
 
 def test_a_comparison_shows_where_variants_differ_most(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "b" / "seed-1" / "test.hypotheses.txt").write_text("v w x y z\nz y <x> a a\n")
-    (group,) = report.build_comparison_report(comparison, "mine")["passages"]["groups"]
+    (group,) = build_comparison_report(comparison, "mine")["passages"]["groups"]
     (shown,) = group["examples"]  # on the other line they say the same
     assert group["label"] == "x=b, seed 1"
     assert shown["title"].startswith("Line 2, -")
@@ -224,7 +226,7 @@ def test_a_comparison_shows_where_variants_differ_most(comparison: Comparison, t
 
 def test_a_comparison_links_the_pages_of_its_runs(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "a" / "seed-1" / "report.html").write_text("")
-    found = report.build_comparison_report(comparison, "mine", tmp_path)
+    found = build_comparison_report(comparison, "mine", tmp_path)
     assert dict(found["links"])["x=a"] == [("seed 1", "a/seed-1/report.html")]
     assert 'href="./a/seed-1/report.html"' in render_page(found)
     assert "href" not in render_page({**found, "links": []})
@@ -255,7 +257,7 @@ def test_each_is_held_against_each_and_coloured_by_how_sure_it_is(tmp_path: Path
     pairs = [
         VariantPair(*two, found) for two, found in zip(itertools.combinations(labels, 2), differences, strict=True)
     ]
-    found = report.build_comparison_report(Comparison("nmt-compare", labels[0], variants, pairs), "mine")
+    found = build_comparison_report(Comparison("nmt-compare", labels[0], variants, pairs), "mine")
     assert [[cell and cell["heat"] for cell in row] for row in found["pairs"]["rows"]] == [
         [None, -1, 3],
         [1, None, 0],
@@ -288,7 +290,7 @@ def test_columns_are_numbered_where_their_names_have_no_room(labels: list[str]) 
 
 
 def test_variants_and_seeds_are_held_against_each_other(comparison: Comparison, tmp_path: Path) -> None:
-    found = report.build_comparison_report(comparison, "mine")["disagreement"]
+    found = build_comparison_report(comparison, "mine")["disagreement"]
 
     def looks(folder: str) -> list[np.ndarray]:
         paths = sorted((tmp_path / folder / "checkpoints" / "step-000200" / "alignments").iterdir())
@@ -350,7 +352,7 @@ def test_a_full_disk_is_no_failed_drawing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_run_with_a_skipped_step_has_its_report(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mine", 5)
-    before = dict(report.build_run_report(folder, SCORES, {})["facts"])["training"]
+    before = dict(build_run_report(folder, SCORES, {})["facts"])["training"]
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"kind": "skipped", "step": 150, "epoch": 1, "lines": [1, 2]}) + "\n")
-    assert dict(report.build_run_report(folder, SCORES, {})["facts"])["training"] == before
+    assert dict(build_run_report(folder, SCORES, {})["facts"])["training"] == before

@@ -17,7 +17,8 @@ import yaml
 from nmt import build, config, model_folder
 from nmt.errors import CheckpointError, ConfigError, DataError
 from nmt.runs.outcome import read_run_result
-from nmt.runs.training_run import RunResult, measure_peak_memory, run
+from nmt.runs.process import measure_peak_memory
+from nmt.runs.training_run import RunResult, run
 from nmt.storage import manifest
 from nmt.storage.files import read_json
 from nmt.training.loop import Loop

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt.inference.resumable import lock_or_raise
-from nmt.runs import training_run
+from nmt.runs import process
 from nmt.storage.locks import lock_file
 from nmt.storage.run_lock import lock
 
@@ -40,4 +40,4 @@ def test_a_system_without_locks_is_told_of_and_worked_on(tmp_path: Path, caplog:
 
 @pytest.mark.usefixtures("without_posix")
 def test_a_system_that_does_not_tell_memory_leaves_it_unknown() -> None:
-    assert training_run.measure_peak_memory() is None
+    assert process.measure_peak_memory() is None

@@ -9,7 +9,7 @@ from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.masks import safe_log
 from nmt.model.decoders.decoder import Decoded
-from nmt.model.heads.head import HeadInputs, PreparedHead
+from nmt.model.heads.head import HeadInputs, PreparedHead, condition
 from nmt.model.heads.softmax import PreparedSoftmax, SoftmaxHead
 
 INITIAL_GATE = 2.0
@@ -68,34 +68,44 @@ class CopyHead(SoftmaxHead):
         logit = logit.to(torch.promote_types(logit.dtype, torch.float32))
         return F.logsigmoid(logit), F.logsigmoid(-logit)
 
-    def mix(self, inputs: HeadInputs, generated: Float[Tensor, "*place word"]) -> Float[Tensor, "*place word"]:
+    def add_copies(self, inputs: HeadInputs, generated: Float[Tensor, "*place word"]) -> Float[Tensor, "*place word"]:
         """log p of every word, of the log p_vocab of every word."""
         assert inputs.weights is not None
         assert inputs.source is not None
-        log_generate, log_copy = self.compute_gate(inputs)
+        gate = self.compute_gate(inputs)
         weights = inputs.weights.to(generated.dtype)
         copied = torch.zeros_like(generated).scatter_add(-1, inputs.source, weights)
-        return torch.logaddexp(log_generate + generated, log_copy + safe_log(copied))
+        return mix(gate, generated, copied)
 
     def log_probs(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
-        return self.mix(inputs, super().log_probs(inputs))
+        return self.add_copies(inputs, super().log_probs(inputs))
 
     def log_probs_of_all(self, inputs: HeadInputs) -> Float[Tensor, "*place word"]:
-        return self.mix(inputs, super().log_probs_of_all(inputs))
+        return self.add_copies(inputs, super().log_probs_of_all(inputs))
 
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         assert inputs.weights is not None
-        log_generate, log_copy = self.compute_gate(inputs)
+        gate = self.compute_gate(inputs)
         generated = self.compute_logits(inputs).log_softmax(-1)
         targets = target_output.unsqueeze(1)
         copied = (inputs.weights * (inputs.source == targets)).sum(-1, keepdim=True).to(generated.dtype)
-        nll = -torch.logaddexp(log_generate + generated.gather(1, targets), log_copy + safe_log(copied)).squeeze(1)
+        nll = -mix(gate, generated.gather(1, targets), copied).squeeze(1)
         objective = ((1 - smoothing) * nll - smoothing * generated.mean(-1)).sum()
         word_nll = nll.detach()
         return Loss(objective, word_nll.sum(), word_nll)
 
     def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
         return PreparedCopy(self, PreparedSoftmax(self, linear_class, readout_bounded), None)
+
+
+def mix(
+    gate: tuple[Float[Tensor, "*place 1"], Float[Tensor, "*place 1"]],
+    generated: Float[Tensor, "*place word"],
+    copied: Float[Tensor, "*place word"],
+) -> Float[Tensor, "*place word"]:
+    """log(g p + (1 - g) c), of log g and log (1 - g), log p = `generated` and c = `copied`."""
+    log_generate, log_copy = gate
+    return torch.logaddexp(log_generate + generated, log_copy + safe_log(copied))
 
 
 class PreparedCopy(PreparedHead):
@@ -110,13 +120,4 @@ class PreparedCopy(PreparedHead):
     def __call__(
         self, inputs: HeadInputs, allowed: Float[Tensor, "sentence word"] | None = None
     ) -> Float[Tensor, "row word"]:
-        log_probs = self.head.mix(inputs, self.softmax(inputs)).clamp_(
-            max=0.0
-        )  # rounding can lift a sum of all above 1
-        if self.words is None and allowed is None:
-            return log_probs
-        if self.words is not None:
-            log_probs = log_probs.index_select(1, self.words)
-        if allowed is not None:
-            log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
-        return F.log_softmax(log_probs, -1)
+        return condition(self.head.add_copies(inputs, self.softmax(inputs)), self.words, allowed)

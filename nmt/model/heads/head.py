@@ -100,3 +100,22 @@ def forbid_padding(logits: Float[Tensor, "*place word"]) -> Float[Tensor, "*plac
     """The logits, in their place, with PAD below all others: a wide beam must not choose it."""
     logits[..., PAD] = torch.finfo(logits.dtype).min
     return logits
+
+
+def condition(
+    log_probs: Float[Tensor, "row word"],
+    words: Int[Tensor, " chosen"] | None,
+    allowed: Float[Tensor, "sentence chosen"] | None,
+) -> Float[Tensor, "row chosen"]:
+    """log p of some words, of log p of all that is a sum in log space, given that the word is one of these and allowed.
+
+    words: which; None for all of them. allowed: as in `PreparedHead`. The tensor is changed.
+    """
+    log_probs = log_probs.clamp_(max=0.0)  # rounding can lift a sum of all above 1
+    if words is None and allowed is None:
+        return log_probs
+    if words is not None:
+        log_probs = log_probs.index_select(1, words)
+    if allowed is not None:
+        log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
+    return torch.log_softmax(log_probs, -1)

@@ -16,7 +16,7 @@ from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.decoders.decoder import Decoded
-from nmt.model.heads.head import Head, HeadInputs, PreparedHead
+from nmt.model.heads.head import Head, HeadInputs, PreparedHead, condition
 from nmt.model.heads.softmax import SoftmaxHead
 from nmt.trees import tree_map
 
@@ -134,11 +134,4 @@ class PreparedMixture(PreparedHead):
     ) -> Float[Tensor, "row word"]:
         assert inputs.log_weights is not None
         apart = self.head(tree_map(inputs, lambda tensor: tensor.flatten(0, 1)))
-        log_probs = mix(inputs, apart.view(*inputs.log_weights.shape, -1)).clamp_(max=0.0)
-        if self.words is None and allowed is None:
-            return log_probs
-        if self.words is not None:
-            log_probs = log_probs.index_select(1, self.words)
-        if allowed is not None:
-            log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
-        return torch.log_softmax(log_probs, -1)
+        return condition(mix(inputs, apart.view(*inputs.log_weights.shape, -1)), self.words, allowed)

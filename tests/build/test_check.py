@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nmt import build, config
+from nmt.build import size
 from nmt.errors import ConfigError
 from nmt.runs.run_folder import flatten
 from nmt.runs.training_run import run as train
@@ -79,7 +80,7 @@ def test_a_number_out_of_range_is_a_mistake_in_the_config_and_nothing_worse(path
 
 
 def test_rehearsing_takes_no_memory_and_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "get_physical_memory", lambda: 2**60)
+    monkeypatch.setattr(size, "get_physical_memory", lambda: 2**60)
     settings = config.check(
         tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES, "model.encoder.hidden_size=200000"), build.TRAIN
     )
@@ -92,9 +93,9 @@ def test_a_model_that_cannot_be_trained_in_the_memory_is_refused(monkeypatch: py
     settings = config.check(tiny_runs.compose_config(*tiny_runs.BASE_OVERRIDES), build.TRAIN)
     joint = build.build_on_meta(settings, source_vocab=8, target_vocab=8, joint=True)
     needed = 16 * build.count_parameters(joint)
-    monkeypatch.setattr(build, "get_physical_memory", lambda: needed)
+    monkeypatch.setattr(size, "get_physical_memory", lambda: needed)
     build.dry_run(settings)
-    monkeypatch.setattr(build, "get_physical_memory", lambda: needed - 1)
+    monkeypatch.setattr(size, "get_physical_memory", lambda: needed - 1)
     with pytest.raises(ConfigError, match="Choose smaller sizes"):
         build.dry_run(settings)
 

@@ -1,0 +1,40 @@
+"""Whether a config can be built, without data and without memory."""
+
+from nmt import config
+from nmt.build.links import check_alignment_losses
+from nmt.build.run import build_corpus, build_schedule, build_search, build_tokenizer
+from nmt.build.schema import AVERAGE, NONE, OPTIMIZER, SETTINGS
+from nmt.build.size import build_on_meta, check_size
+from nmt.config import ConfigDict
+from nmt.errors import ConfigError
+from nmt.evaluation.bleu_tokens import check_tokenizer
+from nmt.storage.untrusted_paths import MAX_THREADS
+from nmt.training.length import is_open
+from nmt.training.settings import Training
+
+
+def dry_run(settings: ConfigDict) -> None:
+    """Makes all that a config describes, without data and without memory, so that what cannot be built shows now."""
+    if settings["seed"] < 0:
+        raise ConfigError(f"seed must be 0 or more; got {settings['seed']}.")
+    if settings["threads"] is not None and not 1 <= settings["threads"] <= MAX_THREADS:
+        raise ConfigError(
+            f"threads must be from 1 to {MAX_THREADS}, or null for torch's own choice; got {settings['threads']}."
+        )
+    for make in (build_corpus, build_tokenizer, build_search, build_schedule):
+        make(settings)
+    for variants, key in ((OPTIMIZER, "optimizer"), (AVERAGE, "average")):
+        config.build_variant(variants, settings[key])
+    for key, cls in SETTINGS.items():
+        config.build(cls, settings[key])
+    if is_open(config.build(Training, settings["training"]).stop):
+        build_schedule(settings).set_length(None)
+    check_tokenizer(settings["bleu"]["tokenize"], build_corpus(settings).target_language)
+    if settings["attention"]["score"]["name"] == NONE and settings["search"].get("coverage"):
+        raise ConfigError(
+            "search.coverage ranks hypotheses by their attention weights, and attention=none has none. Set "
+            f"search.coverage=0; got {settings['search']['coverage']}."
+        )
+    check_alignment_losses(settings)
+    joint = settings["tokenizer"].get("joint", True)
+    check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)

@@ -1,0 +1,45 @@
+"""What a run has besides its model: the corpus, the vocabulary, the search and the schedule."""
+
+from nmt import config
+from nmt.build.schema import DATA, SCHEDULE, SEARCH, TOKENIZER, get_default
+from nmt.config import ConfigDict
+from nmt.data.corpus import Corpus
+from nmt.data.own_model import read_pretrained
+from nmt.data.tokenizer import SentencePieceTrainer
+from nmt.errors import ConfigError
+from nmt.search.protocols import Search
+from nmt.training.schedule import Schedule
+
+MAX_SEARCH_SETTING = 100_000
+"""The most that a number of a search may be: what is more takes all memory, whoever asks for it."""
+
+
+def build_corpus(settings: ConfigDict) -> Corpus:
+    """The corpus that `data` names."""
+    made: Corpus = config.build_variant(DATA, settings["data"])
+    return made
+
+
+def build_tokenizer(settings: ConfigDict) -> SentencePieceTrainer:
+    """How the vocabulary is learnt, or the one that `tokenizer.model` names."""
+    made: SentencePieceTrainer = config.build_variant(TOKENIZER, settings["tokenizer"])
+    chosen = settings["tokenizer"]
+    if chosen.get("model") is None:
+        return made
+    given = {key: chosen.get(key, get_default(TOKENIZER, chosen, key)) for key in ("joint", "sampling")}
+    return read_pretrained(chosen["model"], chosen.get("target_model"), **given)
+
+
+def build_search(settings: ConfigDict) -> Search:
+    """The search that turns distributions into translations. Raises ConfigError for numbers that are absurdly large."""
+    for key, value in settings["search"].items():
+        if isinstance(value, int | float) and key != "seed" and value > MAX_SEARCH_SETTING:
+            raise ConfigError(f"search.{key} must be at most {MAX_SEARCH_SETTING}; got {value}.")
+    made: Search = config.build_variant(SEARCH, settings["search"])
+    return made
+
+
+def build_schedule(settings: ConfigDict) -> Schedule:
+    """The learning-rate schedule."""
+    made: Schedule = config.build_variant(SCHEDULE, settings["schedule"])
+    return made

@@ -1,0 +1,168 @@
+"""The folder that keeps prepared training text: written whole or not at all, mapped into memory on reading."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.corpus import Corpus
+from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext
+from nmt.data.filters import Filters
+from nmt.data.links import LinkSource
+from nmt.data.prepared_files import read_about, remove, seal_folder
+from nmt.data.quality import TextHashes
+from nmt.data.tokenizer import SentencePieceTrainer
+from nmt.data.training_pairs import TrainingPairs
+from nmt.errors import DataError
+from nmt.storage.locks import lock_file
+
+FORMAT_VERSION = 3
+"""To be raised whenever what is kept, or how it comes about, changes."""
+
+LINKS_VERSION = 1
+"""The same of links."""
+
+_ARRAYS = ("flat", "offsets", "text", "text_offsets")
+_LINK_ARRAYS = PieceLinks._fields
+_LINES_FILE = "lines.npy"
+_KEYS_FILE = "keys.npy"
+_UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
+
+logger = logging.getLogger(__name__)
+
+
+def describe_pairs(
+    corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, links: LinkSource | None
+) -> dict[str, Any]:
+    """All that shapes prepared training text, as JSON."""
+    return {
+        "format": FORMAT_VERSION,
+        "corpus": corpus.get_identity(),
+        "tokenizer": settings.get_identity(),
+        "filters": asdict(filters),
+        **({} if links is None else {"links": [links, LINKS_VERSION]}),
+    }
+
+
+def name_folder(identity: dict[str, Any]) -> str:
+    """The name of the folder in the cache whose content has this identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def save_pairs(folder: Path, identity: dict[str, Any], pairs: TrainingPairs) -> None:
+    """Writes `pairs` as a folder of the cache. Raises DataError where it cannot be written."""
+    try:
+        _save(folder, identity, pairs)
+    except OSError as problem:
+        raise DataError(
+            f"Prepared data cannot be written to {folder}: {problem.strerror}. Choose another folder for the cache."
+        ) from None
+
+
+def _save(folder: Path, identity: Any, kept: TrainingPairs) -> None:
+    """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
+    tokenizers, train = kept.tokenizers, kept.train
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(folder.parent)
+    with _open_unfinished(folder) as written:
+        (written / "source.spm").write_bytes(tokenizers.source.serialized)
+        if tokenizers.target is not tokenizers.source:
+            (written / "target.spm").write_bytes(tokenizers.target.serialized)
+        for side, ids, text in (
+            ("source", train.source, train.source_text),
+            ("target", train.target, train.target_text),
+        ):
+            assert isinstance(text, PackedLines)
+            arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
+            for name, array in zip(_ARRAYS, arrays, strict=True):
+                np.save(written / f"{side}.{name}.npy", array)
+        for name, links in ({} if train.links is None else train.links._asdict()).items():
+            np.save(written / f"links.{name}.npy", links)
+        np.save(written / _LINES_FILE, train.lines)
+        np.save(written / _KEYS_FILE, np.stack(kept.keys))
+        seal_folder(written, {"identity": identity, "report": kept.report})
+        _move_into_place(written, folder)
+
+
+@contextlib.contextmanager
+def _open_unfinished(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill, locked by this process while it lives; what is left of it is removed."""
+    with contextlib.ExitStack() as opened:
+        while True:
+            written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+            written.mkdir()
+            with contextlib.suppress(OSError):  # without locks, nobody will tidy either
+                opened.enter_context(_lock_folder(written))
+            if written.exists():  # or another process tidied before it was locked
+                break
+        try:
+            yield written
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
+
+
+def _remove_unfinished(cache: Path) -> None:
+    """Removes what processes that were killed left unfinished."""
+    for path in cache.iterdir():
+        if _UNFINISHED_NAME.fullmatch(path.name) and path.is_dir():
+            with contextlib.suppress(OSError), _lock_folder(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Inside, no other process has this lock, which a dead one gives back. Raises OSError where one has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock_file(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _move_into_place(written: Path, folder: Path) -> None:
+    if folder.exists() and read_about(folder) is None:
+        # Damaged. Moved away first, because a rename never replaces a folder that holds something.
+        with contextlib.suppress(OSError):
+            damaged = written.with_name(f"{written.name}.damaged")
+            folder.rename(damaged)
+            remove(damaged)
+    try:
+        written.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # otherwise another run was faster, with the same content
+            raise
+
+
+def open_cached(folder: Path, settings: SentencePieceTrainer) -> TrainingPairs | None:
+    """What a folder of the cache holds; None where it is not there, or damaged."""
+    about = read_about(folder)
+    if about is None:
+        if folder.exists():
+            logger.warning("prepared data in %s are damaged and will be made anew", folder)
+        return None
+    target = (folder / "target.spm").read_bytes() if "target.spm" in about["files"] else None
+    tokenizers = settings.load((folder / "source.spm").read_bytes(), target)
+    sides: list[Sequence[Any]] = [
+        [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
+    ]
+    (source, source_text), (target_ids, target_text) = (
+        (RaggedIds(*side[:2]), PackedLines(*side[2:])) for side in sides
+    )
+    lines = np.load(folder / _LINES_FILE, mmap_mode="r")
+    links = None
+    if f"links.{_LINK_ARRAYS[0]}.npy" in about["files"]:
+        links = PieceLinks(*(np.load(folder / f"links.{name}.npy", mmap_mode="r") for name in _LINK_ARRAYS))
+    train = TokenizedBitext(source, target_ids, source_text, target_text, lines, links)
+    return TrainingPairs(tokenizers, train, about["report"], TextHashes(*np.load(folder / _KEYS_FILE, mmap_mode="r")))

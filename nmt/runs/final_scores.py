@@ -1,0 +1,68 @@
+"""The scores that a run ends with: those of its test split, or of its validation split where there is no other."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.data.corpus import Bitext
+from nmt.data.held_out import select_pairs
+from nmt.data.quality import find_complete, pick
+from nmt.evaluation.alignment import parse_pharaoh
+from nmt.evaluation.bleu import compute_scores
+from nmt.evaluation.literature import compute_tokenized_scores
+from nmt.evaluation.validation import score_forced_alignments
+from nmt.storage.files import write_atomically
+from nmt.translation.translator import BatchTranslator
+
+
+class FinalScores(NamedTuple):
+    """scores: of the translations, as scores.json has them. alignment: AER, precision and recall where there are gold
+    links. speed: sentences translated a second."""
+
+    scores: list[dict[str, Any]]
+    alignment: dict[str, float]
+    speed: float
+
+
+def score_translations(
+    translator: BatchTranslator, text: Bitext, folder: Path, *, name: str, language: str, tokenize: str
+) -> FinalScores:
+    """Translates a split, whose `name` stands in the names of the scores, and writes its lines to files in `folder`."""
+    start = time.perf_counter()
+    hypotheses = [translation.text for translation in translator.translate(text.source, progress=True)]
+    speed = len(hypotheses) / (time.perf_counter() - start)
+    for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
+        write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
+    found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
+    complete = select_pairs(text, find_complete(text.source, text.target))
+    return FinalScores(found, score_alignment(translator, complete), speed)
+
+
+def score_split(
+    source: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    name: str,
+    language: str,
+    tokenize: str,
+) -> list[dict[str, Any]]:
+    """All scores of the translations of a split, as scores.json has them, with its name before their own.
+
+    Pairs whose source or reference is blank are left out.
+    """
+    places = find_complete(source, references)
+    hypotheses, references = pick(hypotheses, places), pick(references, places)
+    found = [*compute_scores(hypotheses, references, tokenize=tokenize).values()]
+    found += compute_tokenized_scores(hypotheses, references, language=language)
+    return [{**score.as_dict(), "name": f"{name} {score.name}"} for score in found]
+
+
+def score_alignment(translator: BatchTranslator, text: Bitext) -> dict[str, float]:
+    """AER, precision and recall of links on the pairs of a split, where it has gold ones and there is attention."""
+    if text.alignments is None or not translator.model.has_attention:
+        return {}
+    gold = parse_pharaoh(text.alignments, name="the gold links")
+    found = score_forced_alignments(translator, text.source, text.target, gold, position="predicted")
+    return {"AER": found.aer, "precision": found.precision, "recall": found.recall}
