@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nmt import model_folder as stored
 from nmt.evaluation.validation import ValidationResult
+from nmt.model.seq2seq import Seq2Seq
 from nmt.storage.checkpoints import CheckpointInfo, Checkpoints
 from nmt.storage.untrusted_paths import find_model_folder
 from nmt.training.average import average
@@ -30,12 +31,12 @@ def open_checkpoints(folder: Path, last: int, best: int, chosen: Average) -> Che
     )
 
 
-def load_best_weights(checkpoints: Checkpoints, state: TrainingState) -> None:
+def load_best_weights(checkpoints: Checkpoints, model: Seq2Seq) -> None:
     """Puts the weights of the best checkpoint into the model, which is then ready for use."""
     best = find_model_folder(checkpoints.folder)
-    loaded = stored.load(best, device=state.model.device)
-    load_weights(state.model, get_weights(loaded.model), best)
-    state.model.eval()
+    loaded = stored.load(best, device=model.device)
+    load_weights(model, get_weights(loaded.model), best)
+    model.eval()
 
 
 def save_average(

@@ -245,7 +245,7 @@ class TrainingRun:
                 score=self.score_validation,
                 save=lambda files, report: self.make_checkpoint_writer(files)(report),
             )
-        load_best_weights(self.checkpoints, self.state)
+        load_best_weights(self.checkpoints, self.model)
 
     def test(self) -> FinalScores:
         """Translates and scores the test split, or the validation split where there is no other."""
