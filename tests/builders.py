@@ -17,7 +17,7 @@ from nmt.attention.normalizer import NORMALIZERS
 from nmt.attention.scope import SCOPES
 from nmt.attention.score import SCORES, Score
 from nmt.attention.scored import ScoredAttention
-from nmt.attention.selection import SELECTIONS
+from nmt.attention.selection import SELECTIONS, Selection
 from nmt.errors import ConfigError
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.cells import CELLS
@@ -25,9 +25,8 @@ from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
 from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.recurrent import RecurrentEncoder
-from nmt.model.heads.mixture import MixtureHead
 from nmt.model.heads.softmax import SoftmaxHead
-from nmt.model.heads.table import HEADS
+from nmt.model.heads.table import HEADS, wrap_head
 from nmt.model.seq2seq import DropoutRates, Seq2Seq
 from nmt.model.sources.tokens import Tokens
 
@@ -232,7 +231,7 @@ def build_seq2seq(
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,
-        head=MixtureHead(made_head) if chosen.has_choices else made_head,
+        head=wrap_head(made_head, getattr(chosen, "selection", Selection())),
     ).eval()
 
 

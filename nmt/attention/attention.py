@@ -1,7 +1,7 @@
 """What every attention is to those who use it: a memory, a past, and one way to ask."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -13,15 +13,21 @@ Past = tuple[Any, ...]
 target is 1. `()` for all that look only at the present query."""
 
 
-class Choices(NamedTuple):
-    """What the next word may be predicted from, where its distribution is a sum: see `selection=marginal`.
+PredictsFrom = Literal["context", "each", "draw"]
+"""What the next word is predicted from: the context, each of several source positions, or one that is drawn."""
 
-    log_weights: the log of how much each counts. positions: where it is in the source.
+
+class Choices(NamedTuple):
+    """The source positions that the next word is predicted from, where it is not the context.
+
+    log_weights: the log of how much each counts. positions: where it is in the source. log_prob: of what was drawn,
+    where it was.
     """
 
     values: Float[Tensor, "row target choice value"]
     log_weights: Float[Tensor, "row target choice"]
     positions: Int[Tensor, "row target choice"]
+    log_prob: Float[Tensor, "row target"] | None = None
 
 
 class Attended(NamedTuple):
@@ -54,12 +60,11 @@ class Attention(nn.Module, ABC):
     is_monotonic = False
     """Whether it stops at one source position after another and never goes back."""
 
-    has_choices = False
-    """Whether the next word's distribution is a sum over source positions, which `choose` gives."""
+    predicts_from: PredictsFrom = "context"
 
-    def choose(self, weights: Float[Tensor, "row 1 target source"], memory: Memory) -> Choices:
-        """What the sum is over, given the weights of each query."""
-        raise NotImplementedError(f"{type(self).__name__} has no choices.")
+    def choose(self, weights: Float[Tensor, "row head target source"], memory: Memory) -> Choices | None:
+        """What words are predicted from, given the weights of each query; None where it is the context."""
+        return None
 
     @abstractmethod
     def remember(self, states: Float[Tensor, "row source memory"], mask: Bool[Tensor, "row source"]) -> Memory:

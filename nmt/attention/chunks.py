@@ -62,15 +62,6 @@ class MonotonicScope(Scope):
     def start(self, memory: Memory, heads: int) -> Past:
         return self.stop.start(memory, heads)
 
-    def forward(
-        self,
-        query: Float[Tensor, "row target query"],
-        positions: Int[Tensor, "row target"],
-        lengths: Int[Tensor, " row"],
-        source: int,
-    ) -> Window:
-        raise NotImplementedError("A monotonic scope depends on states and on its past: ask `find_window`.")
-
     def find_window(
         self,
         query: Float[Tensor, "row target query"],

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from nmt import masks
 from nmt.attention.chunks import MonotonicScope
+from nmt.attention.window import PlainScope as PlainScope
 from nmt.attention.window import Scope as Scope
 from nmt.attention.window import Window as Window
 from nmt.errors import ConfigError
 
 
-class Global(Scope):
+class Global(PlainScope):
     """Every source position, all alike   (Bahdanau et al. 2015; Luong et al. 2015, section 3.1)"""
 
     def __init__(self, *, query_size: int, heads: int) -> None:
@@ -52,7 +53,7 @@ def clamp_positions(
     return torch.minimum(positions, lengths.unsqueeze(-1) - 1).unsqueeze(1).to(dtype)
 
 
-class LocalMonotonic(Scope):
+class LocalMonotonic(PlainScope):
     """|s - p_t| <= D with p_t = t   (Luong et al. 2015, section 3.2: local-m)
 
     D is `half_width`. p_t is clamped to the last source position, so long targets keep seeing the sentence's end.
@@ -73,7 +74,7 @@ class LocalMonotonic(Scope):
         return Window(masks.log_mask(inside, query.dtype), None)
 
 
-class WindowScope(Scope):
+class WindowScope(PlainScope):
     """|s - p_t| <= D or s < g with p_t = min(t, S - 1)   (Beltagy, Peters and Cohan 2020, "Longformer", section 3.1)
 
     D is `half_width`; the first g = `globals` positions are seen from everywhere.
@@ -98,7 +99,7 @@ class WindowScope(Scope):
         return Window(masks.log_mask(inside, query.dtype), None)
 
 
-class Alibi(Scope):
+class Alibi(PlainScope):
     """-m_h |s - p_t| is added, with p_t = min(t, S - 1) and slopes m_h = 2^(-8 h / H) of heads h = 1 .. H
 
     (Press, Smith and Lewis 2022, "Train Short, Test Long", section 3.) A position beyond the source's end adds the same
@@ -121,7 +122,7 @@ class Alibi(Scope):
         return Window(-slopes[:, None, None] * distances, None)
 
 
-class LocalPredictive(Scope):
+class LocalPredictive(PlainScope):
     """|s - p_t| <= D with p_t = (S - 1) sigmoid(v . tanh(W q)), times exp(-(s - p_t)^2 / 2 sigma^2), sigma = D / 2
 
     (Luong et al. 2015, section 3.2: local-p, equations 9 and 10.) S is the source length; the paper's S sigmoid(.)
@@ -155,7 +156,7 @@ class LocalPredictive(Scope):
         return Window(bias, log_gaussian.exp())
 
 
-class Causal(Scope):
+class Causal(PlainScope):
     """s <= t: no position after the query's own   (Vaswani et al. 2017, section 3.2.3)
 
     In self-attention nobody looks ahead. Between source and target it is reading along: one source position a word.
@@ -175,10 +176,10 @@ class Causal(Scope):
         return Window(masks.log_mask(allowed, query.dtype).unsqueeze(1), None)
 
 
-class CausalWithin(Scope):
+class CausalWithin(PlainScope):
     """`causal` and another scope at once: the sum of what both add."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: PlainScope) -> None:
         super().__init__()
         self.causal = Causal(query_size=1, heads=1)
         self.scope = scope

@@ -14,7 +14,6 @@ from nmt.attention.normalizer import Normalizer, Softmax, compute_log_expected
 from nmt.attention.score import Rotary, ScaledDot, Score, head_size
 from nmt.attention.selection import Selection
 from nmt.attention.window import Scope, Window, normalize_within
-from nmt.errors import ConfigError
 from nmt.kernels.dot_attention import attend_by_dot
 from nmt.kernels.dropout import Dropout
 from nmt.kernels.precision import multiply_memory
@@ -67,12 +66,8 @@ class ScoredAttention(Attention):
         self.selection = selection or Selection()
         self.heads = heads
         self.context_size = memory_size
-        self.has_choices = self.selection.has_choices
-        if self.has_choices and heads > 1:
-            raise ConfigError(
-                "attention/selection=marginal sums over the source positions of one head; with more the sum would be "
-                f"over all their combinations. Set attention.heads=1; got {heads}."
-            )
+        self.selection.check_heads(heads)
+        self.predicts_from = self.selection.predicts_from
         self.is_stepwise = self.history.has_past or normalizer.has_past or scope.has_past
         self.is_monotonic = normalizer.has_past or scope.has_past
         self.dropout = Dropout(dropout)
@@ -101,13 +96,16 @@ class ScoredAttention(Attention):
             return ()
         return ScoredPast(*(part.start(memory, self.heads) for part in (self.history, self.normalizer, self.scope)))
 
-    def choose(self, weights: Float[Tensor, "row 1 target source"], memory: Memory) -> Choices:
-        positions, log_weights = self.selection.choose(weights)
+    def choose(self, weights: Float[Tensor, "row head target source"], memory: Memory) -> Choices | None:
+        found = self.selection.choose(weights)
+        if found is None:
+            return None
+        positions, log_weights, log_prob = found
         sentences, (rows, target, choices) = len(memory.bias), positions.shape
         (values,) = memory.values.unbind(1)
         index = positions.reshape(sentences, -1, 1).expand(-1, -1, values.shape[-1])
         chosen = values.gather(1, index).view(rows, target, choices, -1)
-        return Choices(chosen, log_weights, positions)
+        return Choices(chosen, log_weights, positions, log_prob)
 
     def forward(
         self,

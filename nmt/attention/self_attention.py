@@ -8,7 +8,7 @@ from torch import nn
 
 from nmt.attention.attention import Attention
 from nmt.attention.normalizer import NORMALIZERS, Normalizer, Softmax
-from nmt.attention.scope import SCOPES, CausalWithin, Global, Scope
+from nmt.attention.scope import SCOPES, CausalWithin, Global, PlainScope, Scope
 from nmt.attention.score import SCORES, ScaledDot, Score
 from nmt.attention.scored import ScoredAttention
 from nmt.errors import ConfigError
@@ -31,8 +31,8 @@ SELF_NORMALIZERS = {name: cls for name, cls in NORMALIZERS.items() if not cls.ha
 """Normalizers that give all positions their weights at once."""
 
 ScoreFactory = Annotated[Callable[..., Score], Variants(SELF_SCORES, SIZES)]
-ScopeFactory = Annotated[Callable[..., Scope], Variants(SELF_SCOPES, SIZES)]
-CausalScopeFactory = Annotated[Callable[..., Scope], Variants(CAUSAL_SCOPES, SIZES)]
+ScopeFactory = Annotated[Callable[..., PlainScope], Variants(SELF_SCOPES, SIZES)]
+CausalScopeFactory = Annotated[Callable[..., PlainScope], Variants(CAUSAL_SCOPES, SIZES)]
 NormalizerFactory = Annotated[Callable[..., Normalizer], Variants(SELF_NORMALIZERS)]
 
 

@@ -41,8 +41,7 @@ class Window(NamedTuple):
 class Scope(nn.Module, ABC):
     """One way of limiting attention; subclasses give the window of every query.
 
-    A scope that knows more than positions overrides `remember`, `start` and `find_window`, which do nothing, and call
-    the scope, for all others.
+    A scope that knows more than positions may override `remember` and `start`, which do nothing for all others.
     """
 
     has_past = False
@@ -55,6 +54,20 @@ class Scope(nn.Module, ABC):
     def start(self, memory: Memory, heads: int) -> Past:
         """What is known before the first target position."""
         return ()
+
+    @abstractmethod
+    def find_window(
+        self,
+        query: Float[Tensor, "row target query"],
+        positions: Int[Tensor, "row target"],
+        memory: Memory,
+        past: Past,
+    ) -> Window:
+        """The window of each query at these positions, given this past."""
+
+
+class PlainScope(Scope):
+    """A scope that knows queries, positions and lengths alone, and no past."""
 
     @abstractmethod
     def forward(
@@ -73,7 +86,6 @@ class Scope(nn.Module, ABC):
         memory: Memory,
         past: Past,
     ) -> Window:
-        """The window of each query at these positions, given this past."""
         window: Window = self(query, positions, memory.lengths, memory.bias.shape[1])
         return window
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from nmt import config
 from nmt.attention.attention import Attention
+from nmt.attention.selection import Sampled
 from nmt.build.attention import build_attention
-from nmt.build.schema import BRIDGE, DECODER, ENCODER, HEAD, SOURCE, get_default
+from nmt.build.schema import BRIDGE, DECODER, ENCODER, HEAD, SELECTION, SOURCE, get_default
 from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.recurrent import RecurrentDecoder
@@ -15,8 +16,8 @@ from nmt.model.decoders.table import DECODERS
 from nmt.model.embedding import Embedding, build_embedding_table
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head
-from nmt.model.heads.mixture import MixtureHead
-from nmt.model.heads.table import HEADS
+from nmt.model.heads.table import HEADS, wrap_head
+from nmt.model.reinforce import Reinforce
 from nmt.model.seq2seq import DropoutRates, Seq2Seq
 
 MAX_LAYERS = 256
@@ -48,6 +49,7 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         context_size=decoder.attention.context_size,
         embedding=None if chosen["tied"] == "none" else target_table,
     )
+    selection = config.build_variant(SELECTION, settings["attention"]["selection"])
     return Seq2Seq(
         source=config.build_variant(
             SOURCE,
@@ -57,7 +59,8 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,
-        head=MixtureHead(head) if decoder.attention.has_choices else head,
+        head=wrap_head(head, selection),
+        reinforce=Reinforce.of(selection) if isinstance(selection, Sampled) else None,
     )
 
 

@@ -23,12 +23,14 @@ MAX_LOGITS = 8_000_000
 class Loss(NamedTuple):
     """objective: what is minimized. nll: sum of -log p(word), for perplexity. Both in nats, summed over words.
 
-    word_nll: -log p of each word, without a gradient.
+    word_nll: -log p of each word, without a gradient. expected_nll: the same of the word that the expected value of
+    attention predicts, where a draw is compared with it.
     """
 
     objective: Float[Tensor, ""]
     nll: Float[Tensor, ""]
     word_nll: Float[Tensor, " word"]
+    expected_nll: Float[Tensor, " word"] | None = None
 
 
 def word_indices(target_output: Int[Tensor, "row target"]) -> Int[Tensor, " word"] | None:

@@ -13,8 +13,7 @@ from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.embedding import Embedding
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, add_attention, select_words
-from nmt.model.heads.mixture import MixtureHead
-from nmt.model.reinforce import compute_surrogate
+from nmt.model.reinforce import Reinforce
 from nmt.model.sources.frontend import Frontend, FrontendOutput
 from nmt.special_tokens import PAD
 
@@ -54,13 +53,24 @@ class SourceMemory(NamedTuple):
 class Seq2Seq(nn.Module):
     """p(y | x) = prod_t head(decoder(y_1 .. y_(t-1), encoder(frontend(x))))[y_t]"""
 
-    def __init__(self, *, source: Frontend, target: Embedding, encoder: Encoder, decoder: Decoder, head: Head) -> None:
+    def __init__(
+        self,
+        *,
+        source: Frontend,
+        target: Embedding,
+        encoder: Encoder,
+        decoder: Decoder,
+        head: Head,
+        reinforce: Reinforce | None = None,
+    ) -> None:
+        """reinforce: what teaches attention what to draw, where it draws."""
         super().__init__()
         self.source = source
         self.target = target
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
+        self.reinforce = reinforce or Reinforce()
 
     @property
     def has_attention(self) -> bool:
@@ -125,9 +135,12 @@ class Seq2Seq(nn.Module):
         loss = self.head.loss(select_words(inputs, indices), select(target_output, indices), smoothing)
         if inputs.log_prob is None:
             return loss
-        nll, mask = torch.zeros_like(inputs.log_prob), target_output != PAD
-        nll[mask] = loss.word_nll.to(nll.dtype)
-        return loss._replace(objective=loss.objective + compute_surrogate(inputs.log_prob, nll, mask))
+        mask = target_output != PAD
+        nll, expected = (
+            None if words is None else torch.zeros_like(inputs.log_prob).masked_scatter(mask, words.to(inputs.log_prob))
+            for words in (loss.word_nll, loss.expected_nll)
+        )
+        return loss._replace(objective=loss.objective + self.reinforce(inputs.log_prob, nll, mask, expected))
 
     def align(
         self,
@@ -146,10 +159,9 @@ class Seq2Seq(nn.Module):
         decoded: Decoded = self.decoder(embedded, state, memory.memory, keep_weights=True)
         if decoded.weights is None:
             raise ModelError("This model has no attention (attention=none), so it has no alignment.")
-        if not isinstance(self.head, MixtureHead) or decoded.choices is None or target_output is None:
+        if target_output is None:
             return decoded.weights
-        posterior = self.head.compute_posterior(self.head.gather_inputs(decoded, embedded, source), target_output)
-        return torch.zeros_like(decoded.weights).scatter(-1, decoded.choices.given.positions, posterior)
+        return self.head.align(self.head.gather_inputs(decoded, embedded, source), decoded, target_output)
 
     def step(self, tokens: Int[Tensor, " row"], state: Any, memory: SourceMemory) -> StepOutput:
         """Read one token a row and give the distribution of the next; rows may be a beam of each sentence."""

@@ -22,6 +22,7 @@ def check_largest_batch(
     """
     batch = epoch.get_batch(find_largest_batch(epoch))
     before = get_rng_state()
+    kept = [(weight, weight.detach().clone()) for weight in model.parameters() if not weight.requires_grad]
     try:
         # Beside two moments of every weight, which the first step will make if it has not been taken yet.
         count = 0 if optimizer.state else 2
@@ -41,6 +42,9 @@ def check_largest_batch(
     finally:
         model.zero_grad(set_to_none=True)
         set_rng_state(before)
+        with torch.no_grad():
+            for weight, value in kept:  # which the objective moves by itself
+                weight.copy_(value)
 
 
 def find_largest_batch(epoch: Epoch) -> int:

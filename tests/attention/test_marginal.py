@@ -39,7 +39,6 @@ def build_model(
 
 def set_selection(model: Seq2Seq, selection: Selection) -> None:
     model.decoder.attention.selection = selection
-    model.decoder.attention.has_choices = selection.has_choices
 
 
 @torch.no_grad()

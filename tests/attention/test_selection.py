@@ -1,15 +1,18 @@
 """Selections: soft attention mixes, hard attention draws, and learns from what it drew."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nmt.attention.selection import SELECTIONS, Selected, Selection, StraightThrough
+from nmt.attention.selection import SELECTIONS, Marginal, Sampled, Selected, Selection, StraightThrough
 from nmt.errors import ConfigError
-from nmt.model.reinforce import compute_surrogate
+from nmt.model.heads.drawn import DrawnHead
+from nmt.model.heads.mixture import MixtureHead
+from nmt.model.reinforce import DECAY, POSITIONS, Reinforce
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
 from nmt.trees import repeat_rows
@@ -85,6 +88,15 @@ def test_training_draws_as_often_as_the_weights_say(mix: Mix) -> None:
         assert_close(log_prob[:, 0], total)
 
 
+SETTINGS: list[dict[str, Any]] = [
+    {"baseline": "batch"},
+    {"baseline": "average"},
+    {"baseline": "expected", "goes_on": "expected"},
+    {"baseline": "batch", "goes_on": "expected"},
+    {"baseline": "none", "goes_on": "expected"},
+]
+
+
 class ForcedSelection(Selection):
     """Reads given positions, one at each target position, with the log-probability that a draw of them would have."""
 
@@ -103,10 +115,15 @@ SOURCE, TARGET = torch.tensor([[5, 6, EOS]]), torch.tensor([[7, 8, EOS]])
 READ = torch.tensor([[BOS, 7, 8]])
 
 
-def build_model() -> Seq2Seq:
+def build_model(**settings: Any) -> Seq2Seq:
+    """A model whose attention samples, with these settings of `sampled`."""
     model = build_seq2seq(Plan("luong", "gru"), attention=Mix("general", "global", (), "softmax", 1, "none", "sampled"))
     for number, parameter in enumerate(model.parameters()):
         parameter.data = draw_normal(*parameter.shape, seed=number, scale=0.6)
+    selection = Sampled(**settings)
+    model.decoder.attention.selection, model.reinforce = selection, Reinforce.of(selection)
+    if selection.goes_on == "expected":
+        model.head = DrawnHead(model.head, compares=selection.baseline == "expected")
     return model.train()
 
 
@@ -136,9 +153,22 @@ def enumerate_gradient(model: Seq2Seq) -> Tensor:
     return compute_gradient(model, expected)
 
 
+def enumerate_independent_gradient(model: Seq2Seq) -> Tensor:
+    """The same where no draw changes what follows: the sum over positions, one target position at a time."""
+    attention, drawn = model.decoder.attention, model.head
+    selection, attention.selection, model.head = attention.selection, Marginal(), MixtureHead(drawn.head)
+    inputs = model(SOURCE, torch.tensor([3]), READ)
+    log_probs = drawn.head.log_probs(inputs._replace(log_weights=None))
+    places = inputs.log_weights.shape
+    nll = -log_probs.gather(3, TARGET[..., None, None].expand(*places, 1)).squeeze(3)
+    attention.selection, model.head = selection, drawn
+    return compute_gradient(model, (inputs.log_weights.exp() * nll).sum())
+
+
 def estimate_gradients(model: Seq2Seq, rows: int, batches: int) -> Tensor:
     """Batches of the same pair, each with the gradient of its mean objective."""
-    model.head.output.bias.data[PAD] = -1e9  # which the loss counts, and a distribution does not
+    head = model.head.head if isinstance(model.head, DrawnHead) else model.head
+    head.output.bias.data[PAD] = -1e9  # which the loss counts, and a distribution does not
     found = []
     for _ in range(batches):
         inputs = model(SOURCE.repeat(rows, 1), torch.full((rows,), 3), READ.repeat(rows, 1))
@@ -148,9 +178,11 @@ def estimate_gradients(model: Seq2Seq, rows: int, batches: int) -> Tensor:
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-def test_the_mean_gradient_of_draws_is_that_of_all_paths() -> None:
-    model = build_model()
-    wanted = enumerate_gradient(model)
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings.values()))
+def test_the_mean_gradient_of_draws_is_that_of_all_paths(settings: dict[str, Any]) -> None:
+    model = build_model(**settings)
+    goes_on = settings.get("goes_on", "selected")
+    wanted = enumerate_gradient(model) if goes_on == "selected" else enumerate_independent_gradient(model)
     torch.manual_seed(0)
     found = estimate_gradients(model, rows=400, batches=50)
     error = found.std(0) / len(found) ** 0.5
@@ -168,6 +200,93 @@ def test_the_baseline_lowers_the_variance() -> None:
     assert together.var(0).sum() < 0.7 * alone.var(0).sum()
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        ({"baseline": "average"}, 0.7),
+        ({"baseline": "average", "goes_on": "expected"}, 0.9),
+        ({"baseline": "expected", "goes_on": "expected"}, 0.7),
+    ],
+    ids=str,
+)
+def test_every_baseline_lowers_the_variance(settings: dict[str, Any], most: float) -> None:
+    without = build_model(**{**settings, "baseline": "none"})
+    torch.manual_seed(0)
+    plain = estimate_gradients(without, rows=1, batches=300)
+    model = build_model(**settings)
+    torch.manual_seed(0)
+    estimate_gradients(model, rows=50, batches=20)  # so that an average is one
+    found = estimate_gradients(model, rows=1, batches=300)
+    assert found.var(0).sum() < most * plain.var(0).sum()
+
+
+def test_the_average_is_that_of_earlier_steps() -> None:
+    found = Reinforce(baseline="average", to_go=False).train()
+    averages = [0.0] * 4
+    for step in range(3):
+        log_prob, nll = draw_normal(3, 4, seed=step), draw_normal(3, 4, seed=9 + step).abs()
+        mask = make_mask([4, 2, 1 + step])
+        total = float(found(log_prob, nll, mask))
+        wanted = sum(float((nll[r, t] - averages[t]) * log_prob[r, t]) for r, t in mask.nonzero().tolist())
+        assert total == pytest.approx(wanted, rel=1e-4)
+        for t in range(4):
+            here = [float(nll[row, t]) for row in range(3) if mask[row, t]]
+            averages[t] = DECAY * averages[t] + (1 - DECAY) * sum(here) / len(here)
+    assert_close(found.average[:4], torch.tensor(averages))
+    assert not found.average[4:].any()
+    found.eval()(log_prob, nll, mask)
+    assert_close(found.average[:4], torch.tensor(averages))
+
+
+def test_an_average_serves_longer_sentences() -> None:
+    found = Reinforce(baseline="average", to_go=False).train()
+    nll, mask = torch.ones(2, POSITIONS + 5), torch.ones(2, POSITIONS + 5, dtype=torch.bool)
+    nll[:, POSITIONS:] = 3.0
+    found(torch.zeros_like(nll), nll, mask)
+    assert float(found.average[-1]) == pytest.approx((1 - DECAY) * (1 + 5 * 3) / 6)
+    assert float(found.average[0]) == pytest.approx(1 - DECAY)
+
+
+def test_some_looks_are_soft() -> None:
+    weights = torch.tensor([[[[0.25, 0.75]]]]).repeat(4000, 1, 1, 1)
+    torch.manual_seed(0)
+    found = Sampled(soft=0.5).train()(weights)
+    is_soft = (found.weights == weights).all(-1).flatten()
+    assert float(is_soft.float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert not found.log_prob.flatten()[is_soft].any()
+    assert (found.log_prob.flatten()[~is_soft] < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"baseline": "expected"}, r"attention.selection.goes_on=expected, or another baseline"),
+        ({"soft": 1.0}, r"attention.selection.soft must be at least 0 and below 1; got 1"),
+        ({"soft": 0.5, "goes_on": "expected"}, r"Set attention.selection.soft=0; got 0.5"),
+        ({"weight": 0.0}, r"attention.selection.weight must be a number above 0; got 0"),
+    ],
+    ids=str,
+)
+def test_settings_of_sampled_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Sampled(**settings)
+
+
+def test_one_head_predicts_from_a_draw() -> None:
+    with pytest.raises(ConfigError, match=r"Set attention.heads=1; got 2"):
+        Sampled(goes_on="expected").check_heads(2)
+
+
+@torch.no_grad()
+def test_outside_training_the_word_comes_from_the_likeliest_position() -> None:
+    """And the state goes on with the expected value, as marginal's does."""
+    model = build_model(goes_on="expected", baseline="expected").eval()
+    found = model.log_probs(SOURCE, torch.tensor([3]), READ)
+    model.decoder.attention.selection, model.head = Marginal(choices=1), MixtureHead(model.head.head)
+    assert_close(found, model.log_probs(SOURCE, torch.tensor([3]), READ))
+
+
 def test_the_surrogate_is_its_equation() -> None:
     log_prob, nll = draw_normal(3, 4, seed=1), draw_normal(3, 4, seed=2).abs()
     mask = make_mask([4, 2, 1])
@@ -177,7 +296,8 @@ def test_the_surrogate_is_its_equation() -> None:
             to_go = [float(sum(nll[other, u] for u in range(t, 4) if mask[other, u])) for other in range(3)]
             others = [to_go[other] for other in range(3) if other != row and mask[other, t]]
             total += (to_go[row] - (sum(others) / len(others) if others else 0.0)) * float(log_prob[row, t])
-    assert float(compute_surrogate(log_prob, nll, mask)) == pytest.approx(total, rel=1e-5)
+    assert float(Reinforce()(log_prob, nll, mask)) == pytest.approx(total, rel=1e-5)
+    assert float(Reinforce(weight=0.1)(log_prob, nll, mask)) == pytest.approx(0.1 * total, rel=1e-5)
 
 
 def test_every_selection_is_under_test() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nmt import build, config
 from nmt.attention.score import ScaledDot
 from nmt.attention.scored import ScoredAttention
+from nmt.attention.selection import Selected, Selection
 from nmt.attention.self_attention import CausalAttentionParts, SelfAttentionParts
 from nmt.errors import ConfigError
 from nmt.model.blocks import NormPlace
@@ -61,6 +62,11 @@ MODELS = {
         *(f"+model.{side}.positions.table_size=3" for side in SIDES),
     ),
 }
+MODELS["marginal"] = (*MODELS["transformer"], "attention/selection=marginal", "attention.heads=1")
+MODELS["marginal, sparse, post, copy"] = (
+    *(*MODELS["marginal"], "attention/normalizer=sparsemax", "model/head=copy"),
+    "model.decoder.norm=post",
+)
 VOCAB = 17
 
 
@@ -207,6 +213,38 @@ def test_settings_that_older_folders_lack_are_what_they_were() -> None:
         torch.manual_seed(4)
         losses.append(model.compute_loss(model(SOURCE, torch.tensor(LENGTHS), READ), READ.roll(-1, 1), smoothing=0.0))
     assert torch.equal(losses[0].objective, losses[1].objective)
+
+
+class Fixed(Selection):
+    """Reads one position, whatever the weights say."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def forward(self, weights: Tensor) -> Selected:
+        return Selected(torch.zeros_like(weights).index_fill(-1, torch.tensor([self.place]), 1.0))
+
+
+@pytest.mark.parametrize("words", [(), ("attention/normalizer=sparsemax", "model.decoder.norm=post")], ids=str)
+@torch.no_grad()
+def test_marginal_is_the_mean_of_models_whose_last_layer_reads_one_position(words: tuple[str, ...]) -> None:
+    settings = settings_of(*MODELS["marginal"], *words)
+    made = build.build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB, joint=True).eval()
+    lengths = torch.tensor(LENGTHS)
+    weights, found = made.align(SOURCE, lengths, READ), made.head.log_probs_of_all(made(SOURCE, lengths, READ))
+    head, attention = made.head.head, made.decoder.get_layer(-1).attention
+    made.head, total = head, torch.zeros_like(found)
+    for place in range(6):
+        attention.selection = Fixed(place)
+        total += weights[:, :, place, None] * head.log_probs_of_all(made(SOURCE, lengths, READ)).exp()
+    assert_close(found.exp(), total, atol=1e-5, rtol=1e-4)
+
+
+def test_another_layer_cannot_be_shown_where_the_last_one_chooses() -> None:
+    words = (*MODELS["marginal"], "model.decoder.aligned_layer=1")
+    with pytest.raises(ConfigError, match=r"Set model.decoder.aligned_layer=null or 2; got 1"):
+        build.build_on_meta(settings_of(*words), source_vocab=VOCAB, target_vocab=VOCAB, joint=True)
 
 
 def make_decoder(layers: int, aligned_layer: int | None) -> TransformerDecoder:

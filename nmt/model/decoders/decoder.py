@@ -22,7 +22,7 @@ AttentionFactory = Callable[..., Attention]
 
 
 class ReadoutChoices(NamedTuple):
-    """The readout that each choice of attention makes."""
+    """The readout that each source position makes which attention chooses."""
 
     readout: Float[Tensor, "row target choice readout"]
     given: Choices
@@ -30,7 +30,8 @@ class ReadoutChoices(NamedTuple):
 
 class Decoded(NamedTuple):
     """readout: what the next words are predicted from. attended: what attention gave at every target position, where
-    weights are asked for, or where attention has drawn. choices: where the distribution is a sum."""
+    weights are asked for, or where attention has drawn. choices: where weights are asked for and words are predicted
+    from chosen source positions."""
 
     readout: Float[Tensor, "row target readout"]
     state: Any

@@ -63,7 +63,7 @@ class RecurrentDecoder(Decoder):
         keep_weights: bool = False,
     ) -> Decoded:
         positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
-        decoded = self.decode(embedded, state, memory, positions, keep_weights or self.attention.has_choices)
+        decoded = self.decode(embedded, state, memory, positions, keep_weights)
         return decoded._replace(state=decoded.state._replace(position=state.position + embedded.shape[1]))
 
     @abstractmethod
@@ -78,13 +78,13 @@ class RecurrentDecoder(Decoder):
     def read_choices(
         self, outputs: States | list[Tensor], embedded: States, attended: Attended | None, memory: Memory
     ) -> ReadoutChoices | None:
-        """The readout of each choice, where attention has choices. outputs: of all steps, or of each."""
-        if not self.attention.has_choices:
+        """The readout of each choice, where words are not predicted from the context. outputs: of all steps, or of
+        each."""
+        weights = None if attended is None else attended.weights
+        given = None if weights is None else self.attention.choose(weights, memory)
+        if given is None:
             return None
-        assert attended is not None
-        assert attended.weights is not None
         outputs = torch.stack(outputs, 1) if isinstance(outputs, list) else outputs
-        given = self.attention.choose(attended.weights, memory)
         count = given.positions.shape[-1]
         outputs, embedded = (part.unsqueeze(2).expand(-1, -1, count, -1) for part in (outputs, embedded))
         return ReadoutChoices(self.readout_dropout(self.compute_readout(outputs, embedded, given.values)), given)

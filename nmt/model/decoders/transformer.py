@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.attention.attention import Attended, Attention, Past
+from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.memory import Memory
 from nmt.attention.self_attention import CausalAttentionParts, initialize_projections
 from nmt.errors import ConfigError
 from nmt.kernels.dropout import Dropout
 from nmt.model.blocks import FeedForward, InputLayer, LayerSettings, NormPlace, Residual, States, check_positive
-from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, attend_all
+from nmt.model.decoders.decoder import AttentionFactory, Decoded, Decoder, ReadoutChoices, attend_all
 from nmt.model.encoders.encoder import Encoded
 from nmt.model.positions import PositionsFactory, Sinusoidal
 
@@ -60,8 +60,8 @@ class DecoderLayer(nn.Module):
         state: LayerState,
         memory: Memory,
         keep_weights: bool,
-    ) -> tuple[States, LayerState, Attended]:
-        """The next layer's states, the state after these words, and what attention to the source gave."""
+    ) -> "LayerOutput":
+        """What the layer makes of the words, and of the words before."""
         query = self.self_residual.read(states)
         known = self.self_attention.remember(query, positions >= 0, positions)
         keys, values = torch.cat([state.keys, known.keys], 2), torch.cat([state.values, known.values], 2)
@@ -69,8 +69,25 @@ class DecoderLayer(nn.Module):
         read = Memory(keys, values, bias, torch.full_like(known.lengths, keys.shape[2]))
         states = self.self_residual(states, self.self_attention(query, read, positions).context)
         attended = attend_all(self.attention, self.residual.read(states), memory, positions, state.past, keep_weights)
-        states = self.feed_forward(self.residual(states, attended.context))
-        return states, LayerState(keys, values, attended.past), attended
+        following = self.feed_forward(self.residual(states, attended.context))
+        return LayerOutput(following, LayerState(keys, values, attended.past), attended, states)
+
+    def read_choices(self, states: States, given: Choices) -> Float[Tensor, "row target choice hidden"]:
+        """The next layer's states, if each choice were what attention to the source gave. states: those that asked."""
+        rows, target, count, _ = given.values.shape
+        repeated = states.unsqueeze(2).expand(-1, -1, count, -1).flatten(1, 2)
+        read: States = self.feed_forward(self.residual(repeated, given.values.flatten(1, 2)))
+        return read.view(rows, target, count, -1)
+
+
+class LayerOutput(NamedTuple):
+    """states: the next layer's. state: after these words. attended: what attention to the source gave. asked: the
+    states that asked for it."""
+
+    states: States
+    state: LayerState
+    attended: Attended
+    asked: States
 
 
 class TransformerDecoder(Decoder):
@@ -80,6 +97,10 @@ class TransformerDecoder(Decoder):
     attention to the source of its own, of the kind that `attention` says; the alignment that is shown is that of the
     last layer but one, or `aligned_layer`, from 1; it is nearest to a word alignment (Garg et al. 2019). The state
     holds keys and values of all words that were read, so that a step costs as much as there are words.
+
+    Where words are predicted from chosen source positions, and not from the context, it is in the last layer, whose
+    context no later word reads, so that a sum over its positions is one over all paths of them; layers below it go on
+    with their contexts. The alignment that is shown is then that of the last layer.
     """
 
     is_stepwise = False
@@ -125,14 +146,10 @@ class TransformerDecoder(Decoder):
             DecoderLayer(settings, self_attention=self_attention, attention=make_attention(dropout=attention_dropout))
             for _ in range(layers)
         )
-        if self.get_layer(0).attention.has_choices:
-            raise ConfigError(
-                "attention/selection=marginal predicts the word from one source position at a time, and a Transformer "
-                "looks at the source in every layer. Choose a recurrent decoder, or attention/selection=sampled."
-            )
         self.norm = settings.make_last_norm()
         self.readout_dropout = Dropout(readout_dropout)
-        self.aligned_layer = choose_aligned_layer(aligned_layer, layers)
+        chooses = self.get_layer(0).attention.predicts_from != "context"
+        self.aligned_layer = choose_aligned_layer(aligned_layer, layers, must_be_last=chooses)
 
     @property
     def attention(self) -> Attention:  # type: ignore[override]
@@ -168,8 +185,9 @@ class TransformerDecoder(Decoder):
         shown: Attended | None = None
         for number, (before, known) in enumerate(zip(state.layers, memory, strict=True)):
             keeps = keep_weights and number == self.aligned_layer
-            states, after, attended = self.get_layer(number)(states, positions, before, known, keeps)
-            layers.append(after)
+            output = self.get_layer(number)(states, positions, before, known, keeps)
+            states, attended = output.states, output.attended
+            layers.append(output.state)
             log_probs += [] if attended.log_prob is None else [attended.log_prob]
             if number == self.aligned_layer:
                 shown = attended
@@ -177,16 +195,31 @@ class TransformerDecoder(Decoder):
             shown = shown._replace(log_prob=torch.stack(log_probs).sum(0))
         readout = self.readout_dropout(self.norm(states))
         following = TransformerState(tuple(layers), state.position + target)
-        return Decoded(readout, following, shown if keep_weights or log_probs else None)
+        choices = self.read_choices(output, memory[-1])
+        return Decoded(readout, following, shown if keep_weights or log_probs else None, choices)
+
+    def read_choices(self, output: LayerOutput, memory: Memory) -> ReadoutChoices | None:
+        """The readout of each position that the last layer chooses, where weights are kept and it chooses any."""
+        layer, weights = self.get_layer(-1), output.attended.weights
+        given = None if weights is None else layer.attention.choose(weights, memory)
+        if given is None:
+            return None
+        return ReadoutChoices(self.readout_dropout(self.norm(layer.read_choices(output.asked, given))), given)
 
 
-def choose_aligned_layer(number: int | None, layers: int) -> int:
-    """The layer whose attention is shown, from 0, for its number from 1; None is the last but one.
+def choose_aligned_layer(number: int | None, layers: int, *, must_be_last: bool) -> int:
+    """The layer whose attention is shown, from 0, for its number from 1; None is the last but one, or the last where
+    it must be that.
 
-    Raises ConfigError for a layer that there is not.
+    Raises ConfigError for a layer that there is not, and for one that it must not be.
     """
     if number is None:
-        return max(layers - 2, 0)
+        return layers - 1 if must_be_last else max(layers - 2, 0)
+    if must_be_last and number != layers:
+        raise ConfigError(
+            "With this attention.selection words are predicted from source positions that the last layer chooses, so "
+            f"that its attention is the one to show. Set model.decoder.aligned_layer=null or {layers}; got {number}."
+        )
     if not 1 <= number <= layers:
         raise ConfigError(
             f"model.decoder.aligned_layer must be a layer from 1 to {layers}, which is model.decoder.layers, or "

@@ -9,7 +9,7 @@ from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.masks import safe_log
 from nmt.model.decoders.decoder import Decoded
-from nmt.model.heads.head import HeadInputs, PreparedHead, condition
+from nmt.model.heads.head import Head, HeadInputs, PreparedHead, condition
 from nmt.model.heads.softmax import PreparedSoftmax, SoftmaxHead
 
 INITIAL_GATE = 2.0
@@ -28,6 +28,7 @@ class CopyHead(SoftmaxHead):
     """
 
     reads_attention = True
+    mixture_loss = Head.mixture_loss
 
     def __init__(
         self,

@@ -1,17 +1,24 @@
 """What a head is: it makes the next word's distribution, and the loss, of what a decoder gives. Nothing else does."""
 
+import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from nmt.kernels import cross_entropy
 from nmt.kernels.cross_entropy import Loss, select
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.decoders.decoder import Decoded
 from nmt.special_tokens import PAD
 from nmt.trees import tree_map
+
+S = TypeVar("S")
 
 
 class HeadInputs(NamedTuple):
@@ -91,6 +98,26 @@ class Head(nn.Module, ABC):
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         """What training minimizes, and the sum of -log p(word), in nats, over real words alone."""
 
+    def mixture_loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
+        """The same of p(v) = sum over k of w_k p_k(v), with k the last axis of the places. Smoothing acts on p."""
+
+        def compute(given: tuple[HeadInputs, Tensor]) -> Tensor:
+            part, words = given
+            log_probs = mix_choices(part, self.log_probs_of_all(part))
+            return torch.stack([-log_probs.gather(1, words.unsqueeze(1)).squeeze(1), -log_probs.mean(-1)], 1)
+
+        given = (inputs, target_output)
+        nll, uniform = compute_in_chunks(compute, inputs, given, self.vocabulary_size).unbind(1)
+        objective = ((1 - smoothing) * nll + smoothing * uniform).sum()
+        return Loss(objective, nll.detach().sum(), nll.detach())
+
+    def align(
+        self, inputs: HeadInputs, decoded: Decoded, target_output: Int[Tensor, "row target"]
+    ) -> Float[Tensor, "row target source"]:
+        """Where each given word came from: the weights of attention, unless the words themselves say more."""
+        assert decoded.weights is not None
+        return decoded.weights
+
     @abstractmethod
     def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
         """The head for search, with its products by `linear_class`. readout_bounded: no entry is above 1 in size."""
@@ -119,3 +146,33 @@ def condition(
     if allowed is not None:
         log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
     return torch.log_softmax(log_probs, -1)
+
+
+def mix_choices(inputs: HeadInputs, log_probs: Float[Tensor, "*place choice word"]) -> Float[Tensor, "*place word"]:
+    """log of the sum over choices of w_k p_k(v)."""
+    assert inputs.log_weights is not None
+    return (log_probs + inputs.log_weights.unsqueeze(-1)).logsumexp(-2)
+
+
+def compute_in_chunks(
+    compute: Callable[[S], Float[Tensor, "..."]], inputs: HeadInputs, given: S, vocabulary_size: int
+) -> Tensor:
+    """What `compute` makes of `given`, which has the places of the inputs, some places at a time, so that no more than
+    MAX_LOGITS logits are kept; for a gradient, those of a chunk are made once more."""
+    assert inputs.log_weights is not None
+    *places, choices = inputs.log_weights.shape
+    size = max(1, cross_entropy.MAX_LOGITS // (vocabulary_size * choices))
+    if math.prod(places) <= size:
+        return compute(given)
+    flat = tree_map(given, lambda tensor: tensor.flatten(0, len(places) - 1))
+    parts = list[Tensor]()
+    for start in range(0, math.prod(places), size):
+        part = tree_map(flat, partial(take_places, start=start, size=size))
+        parts.append(checkpoint(compute, part, use_reentrant=False) if torch.is_grad_enabled() else compute(part))
+    joined = torch.cat(parts)
+    return joined.view(*places, *joined.shape[1:])
+
+
+def take_places(tensor: Tensor, start: int, size: int) -> Tensor:
+    """Some rows, from `start`."""
+    return tensor[start : start + size]

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss, vocabulary_loss
+from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.heads.head import Head, HeadInputs, PreparedHead, forbid_padding
 
@@ -49,6 +50,11 @@ class SoftmaxHead(Head):
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         readout: Tensor = self.readout(inputs.readout)
         return vocabulary_loss(readout, self.output.weight, self.output.bias, target_output, smoothing)
+
+    def mixture_loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
+        assert inputs.log_weights is not None
+        output, readout = self.output, self.readout(inputs.readout)
+        return mixture_loss(readout, inputs.log_weights, output.weight, output.bias, target_output, smoothing)
 
     def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
         return PreparedSoftmax(self, linear_class, readout_bounded)
