@@ -11,6 +11,7 @@ import torch
 from nmt import build, config
 from nmt.config import ConfigDict, Schema
 from nmt.data.corpus import Corpus
+from nmt.data.sources.reader import FeatureReader, SourceItem
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
 from nmt.model.meta_init import assign_parameters
@@ -23,13 +24,12 @@ from nmt.storage import manifest
 from nmt.storage.files import load_tensors, read_header
 from nmt.storage.untrusted_paths import (
     COPY_AGAIN,
-    JOINT_VOCABULARY,
     MAX_VOCABULARY_BYTES,
-    SEPARATE_VOCABULARIES,
     WEIGHTS,
     find_model_folder,
     find_regular_file,
     get_physical_memory,
+    name_vocabularies,
     read_config,
 )
 from nmt.training.state import check_finite, check_shapes
@@ -81,8 +81,10 @@ def build_model_files(settings: ConfigDict, corpus: Corpus, tokenizers: Tokenize
         "tokenizer": {"joint": joint},
         **{key: settings[key] for key in ("model", "attention", "search")},
     }
-    models = zip(JOINT_VOCABULARY if joint else SEPARATE_VOCABULARIES, tokenizers, strict=False)
-    vocabularies = {name: tokenizer.serialized for name, tokenizer in models}
+    made = [tokenizer for tokenizer in dict.fromkeys(tokenizers) if tokenizer.reads_text]
+    vocabularies = {
+        name: tokenizer.serialized for name, tokenizer in zip(name_vocabularies(content), made, strict=True)
+    }
     return {"config.json": (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(), **vocabularies}
 
 
@@ -99,18 +101,19 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
             formats = " and ".join(map(str, READABLE_FORMATS))
             raise ModelError(f"{folder} has format {settings['format']}; this version reads formats {formats}.")
         build.build_search(settings)
-        names = JOINT_VOCABULARY if settings["tokenizer"]["joint"] else SEPARATE_VOCABULARIES
+        names = name_vocabularies(settings)
         paths = [find_regular_file(folder, name, max_bytes=MAX_VOCABULARY_BYTES) for name in names]
         file = find_regular_file(folder, WEIGHTS, max_bytes=get_physical_memory())
         if os.path.lexists(folder / manifest.NAME):
             find_regular_file(folder, manifest.NAME, max_bytes=manifest.MAX_BYTES)
             manifest.verify(folder, ("config.json", "model.safetensors", *names))
         read = [Tokenizer.load(path) for path in paths]
-        tokenizers = Tokenizers(read[0], read[-1])
-        sizes = {"source_vocab": read[0].vocab_size, "target_vocab": read[-1].vocab_size}
+        reader = build.build_reader(settings)
+        tokenizers = Tokenizers(read[0] if reader is None else reader, read[-1])
+        sizes = {"source_vocab": tokenizers.source.vocab_size, "target_vocab": read[-1].vocab_size}
         # No memory is taken for sizes which the weights do not have, nor for weights of other sizes, and no random
         # numbers are drawn.
-        model = build.build_on_meta(settings, joint=len(names) == 1, **sizes)
+        model = build.build_on_meta(settings, joint=settings["tokenizer"]["joint"], **sizes)
         check_shapes(model, update_names(read_header(file)), file)
         tensors = update_names(load_tensors(file))
         assign_parameters(model, tensors)
@@ -142,8 +145,11 @@ def add_new_settings(settings: Any) -> Any:
 
 def check_numbers(model: Seq2Seq, tokenizers: Tokenizers, folder: Path) -> None:
     """Raises ModelError where a model scores a short pair with NaN or infinity: its weights are finite but overflow."""
-    pair = [list(range(EOS + 1, min(tokenizer.vocab_size, EOS + 1 + PROBE_PIECES))) for tokenizer in tokenizers]
-    (score,) = score_pairs([model], [(pair[0], pair[1])])
+    ids = [list(range(EOS + 1, min(side.vocab_size, EOS + 1 + PROBE_PIECES))) for side in tokenizers]
+    source: SourceItem = ids[0]
+    if isinstance(tokenizers.source, FeatureReader):
+        source = np.zeros((PROBE_PIECES, *tokenizers.source.feature_shape), np.float32)
+    (score,) = score_pairs([model], [(source, ids[1])])
     if not np.isfinite(score.log_probs).all():
         raise ModelError(
             f"The model in {shorten(folder)} gives numbers that are not finite; its weights overflow. Choose another "

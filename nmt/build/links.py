@@ -4,6 +4,7 @@ from nmt.build.schema import NONE
 from nmt.config import ConfigDict
 from nmt.data.corpus import EM
 from nmt.data.links import LinkSource
+from nmt.data.sources.table import READERS
 from nmt.errors import ConfigError
 from nmt.training.alignment_losses import needs_links, select_active
 
@@ -19,6 +20,8 @@ def choose_links(settings: ConfigDict) -> LinkSource | None:
     data = settings["data"]
     key = "data.train.links" if data["name"] == "files" else "data.links"
     found = data["train"].get("links") if data["name"] == "files" else data.get("links")
+    if found == EM and settings["model"]["source"]["name"] in READERS:
+        raise ConfigError(f"{key}=em aligns words of text, and this source has none (model/source). Give a file.")
     if found is None and data["name"] != "synthetic":
         way = f"{key}=FILE, or {key}=em" if data["name"] == "files" else f"{key}=em"
         raise ConfigError(

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from nmt import config
 from nmt.attention.attention import Attention
 from nmt.attention.selection import Sampled
 from nmt.build.attention import build_attention
 from nmt.build.schema import BRIDGE, DECODER, ENCODER, HEAD, SELECTION, SOURCE, get_default
+from nmt.data.sources.table import READERS
 from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.recurrent import RecurrentDecoder
@@ -19,6 +22,7 @@ from nmt.model.heads.head import Head
 from nmt.model.heads.table import HEADS, wrap_head
 from nmt.model.reinforce import Reinforce
 from nmt.model.seq2seq import DropoutRates, Seq2Seq
+from nmt.model.sources.frontend import Frontend
 
 MAX_LAYERS = 256
 """The most layers: each costs time to make, even where it takes no memory."""
@@ -27,7 +31,8 @@ MAX_LAYERS = 256
 def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab: int, joint: bool) -> Seq2Seq:
     """The model that `model` and `attention` describe. Raises ConfigError where its parts do not fit together."""
     chosen = settings["model"]
-    if chosen["tied"] == "all" and not joint:
+    reads_text = chosen["source"]["name"] not in READERS
+    if chosen["tied"] == "all" and reads_text and not joint:
         raise ConfigError(
             "model.tied=all shares one table between source and target, so it needs one vocabulary; tokenizer.joint is "
             "false. Set tokenizer.joint=true or model.tied=target."
@@ -37,9 +42,11 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     embedding_size = chosen["embedding_size"]
     encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
     decoder = build_decoder(settings, encoder, readout_dropout=dropout.readout)
-    check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint)
+    check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint, reads_text=reads_text)
     target_table = build_embedding_table(target_vocab, embedding_size)
-    source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
+    source_table = None
+    if reads_text:
+        source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
     head = config.build_variant(
         HEAD,
         chosen["head"],
@@ -51,17 +58,25 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     )
     selection = config.build_variant(SELECTION, settings["attention"]["selection"])
     return Seq2Seq(
-        source=config.build_variant(
-            SOURCE,
-            chosen["source"],
-            embedding=Embedding(source_table, word_dropout=dropout.source_words, dropout=dropout.embedding),
-        ),
+        source=build_frontend(chosen, dropout, source_table),
         target=Embedding(target_table, word_dropout=dropout.target_words, dropout=dropout.embedding),
         encoder=encoder,
         decoder=decoder,
         head=wrap_head(head, selection),
         reinforce=Reinforce.of(selection) if isinstance(selection, Sampled) else None,
     )
+
+
+def build_frontend(chosen: Mapping[str, Any], dropout: DropoutRates, table: nn.Embedding | None) -> Frontend:
+    """What takes in the source: tokens by their `table`, or features without one."""
+    rates = {"word_dropout": dropout.source_words, "dropout": dropout.embedding}
+    given = (
+        {**rates, "embedding_size": chosen["embedding_size"]}
+        if table is None
+        else {"embedding": Embedding(table, **rates)}
+    )
+    frontend: Frontend = config.build_variant(SOURCE, chosen["source"], **given)
+    return frontend
 
 
 def check_sizes(chosen: Mapping[str, Any]) -> None:
@@ -111,8 +126,13 @@ def build_decoder(settings: Mapping[str, Any], encoder: Encoder, *, readout_drop
     return decoder
 
 
-def check_head(head: type[Head], attention: Attention, *, joint: bool) -> None:
+def check_head(head: type[Head], attention: Attention, *, joint: bool, reads_text: bool) -> None:
     """Raises ConfigError where a head reads what there is not."""
+    if head.reads_attention and not reads_text:
+        raise ConfigError(
+            "model/head=copy copies pieces of the source into the target, and this source has none (model/source). "
+            "Choose model/head=softmax, or model/source=tokens."
+        )
     if head.reads_attention and not attention.has_weights:
         raise ConfigError(
             "model/head=copy copies what attention looks at, and attention=none looks at nothing. Choose another "

@@ -1,10 +1,16 @@
 """What a run has besides its model: the corpus, the vocabulary, the search and the schedule."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from nmt import config
-from nmt.build.schema import DATA, SCHEDULE, SEARCH, TOKENIZER, get_default
+from nmt.build.schema import DATA, SCHEDULE, SEARCH, SOURCE, TOKENIZER, get_default
 from nmt.config import ConfigDict
 from nmt.data.corpus import Corpus
 from nmt.data.own_model import read_pretrained
+from nmt.data.sources.reader import FeatureReader
+from nmt.data.sources.table import READERS
+from nmt.data.sources.target_only import TargetOnly
 from nmt.data.tokenizer import SentencePieceTrainer
 from nmt.errors import ConfigError
 from nmt.search.protocols import Search
@@ -20,8 +26,25 @@ def build_corpus(settings: ConfigDict) -> Corpus:
     return made
 
 
+def build_reader(settings: Mapping[str, Any]) -> FeatureReader | None:
+    """What reads source lines that are no text; None for text, which the tokenizer reads."""
+    chosen = settings["model"]["source"]
+    reader = READERS.get(chosen["name"])
+    if reader is None:
+        return None
+    keys = config.inspect_parameters(reader)
+    return reader(**{key: chosen[key] if key in chosen else get_default(SOURCE, chosen, key) for key in keys})
+
+
 def build_tokenizer(settings: ConfigDict) -> SentencePieceTrainer:
-    """How the vocabulary is learnt, or the one that `tokenizer.model` names."""
+    """How the vocabulary is learnt, or the one that `tokenizer.model` names; that of the target alone where the source
+    is no text."""
+    trainer, reader = build_trainer(settings), build_reader(settings)
+    return trainer if reader is None else TargetOnly(reader, trainer)
+
+
+def build_trainer(settings: ConfigDict) -> SentencePieceTrainer:
+    """How a vocabulary is learnt, or the one that `tokenizer.model` names."""
     made: SentencePieceTrainer = config.build_variant(TOKENIZER, settings["tokenizer"])
     chosen = settings["tokenizer"]
     if chosen.get("model") is None:

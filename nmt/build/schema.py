@@ -48,7 +48,7 @@ SCOPE = Variants(SCOPES, frozenset({"query_size", "memory_size", "heads"}))
 NORMALIZER = Variants(NORMALIZERS)
 HISTORY = Variants(HISTORIES, frozenset({"key_size", "value_size", "query_size", "heads"}))
 SELECTION = Variants(SELECTIONS)
-SOURCE = Variants(SOURCES, frozenset({"embedding"}))
+SOURCE = Variants(SOURCES, frozenset({"embedding", "embedding_size", "dropout", "word_dropout"}))
 ENCODER = Variants(ENCODERS, frozenset({"embedding_size"}))
 DECODER = Variants(
     DECODERS, frozenset({"embedding_size", "memory_size", "make_attention", "bridge", "readout_dropout"})

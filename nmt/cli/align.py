@@ -265,7 +265,8 @@ def compute_pair_weights(
         matrices = compute_word_alignments(worker, source, target, position=settings.position)
     else:
         matrices = compute_word_importances(worker, source, target, settings.method, copies=settings.copies)
-    return [expand_to_words(*row) for row in zip(matrices, map(str.split, target), map(str.split, source), strict=True)]
+    words = map(str.split, target), map(worker.tokenizers.source.split_words, source)
+    return [expand_to_words(*row) for row in zip(matrices, *words, strict=True)]
 
 
 def symmetrize_links(forward: "Sequence[set[Link]]", backward: "Sequence[set[Link]]", method: str) -> "list[set[Link]]":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
 from nmt.cli.application import check_choices, run_command
+from nmt.data.line_errors import locate_lines
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, DataError
 from nmt.inference.inference import InferenceSettings, build_translator, load
@@ -237,7 +238,8 @@ def translate(settings: ExplainSettings, line: str) -> "tuple[LoadedModel, Trans
     from nmt.explanation.trained import Translated
 
     beginning = cut_to_pieces(loaded.tokenizers.source, line, settings.max_source)
-    (ids,) = loaded.tokenizers.source.encode([beginning])
+    with locate_lines(name_input(settings.input or STDIN), settings.line - 1):
+        (ids,) = loaded.tokenizers.source.encode([beginning])
     if len(ids) > settings.max_source or len(beginning) < len(line):
         raise DataError(
             f"{name_input(settings.input or STDIN)}, line {settings.line} has more than {settings.max_source} pieces, "

@@ -21,6 +21,7 @@ from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceItem
     from nmt.data.tokenizer import Tokenizers
     from nmt.translation.scoring import PairScore
 
@@ -142,10 +143,10 @@ def check_pair_lengths(tokenizers: "Tokenizers", pairs: Sequence[ScoringPair], s
     check_lengths(tokenizers.target, targets, settings.max_length, name=str(name))
 
 
-def encode_pairs(tokenizers: "Tokenizers", part: Sequence[ScoringPair]) -> list[tuple[Sequence[int], Sequence[int]]]:
-    """The ids of both sides."""
-    sides = [pair.source for pair in part], [pair.target for pair in part]
-    return list(zip(*(tokenizer.encode(side) for tokenizer, side in zip(tokenizers, sides, strict=True)), strict=True))
+def encode_pairs(tokenizers: "Tokenizers", part: Sequence[ScoringPair]) -> "list[tuple[SourceItem, Sequence[int]]]":
+    """What the model reads of the source, and the ids of the target."""
+    source = tokenizers.source.encode([pair.source for pair in part])
+    return list(zip(source, tokenizers.target.encode([pair.target for pair in part]), strict=True))
 
 
 def format_summary(log_probs: Sequence[float], tokens: int) -> str:
@@ -163,7 +164,7 @@ def format_summary(log_probs: Sequence[float], tokens: int) -> str:
 
 
 def format_text(
-    tokenizers: "Tokenizers", pair: ScoringPair, ids: tuple[Sequence[int], Sequence[int]], score: "PairScore"
+    tokenizers: "Tokenizers", pair: ScoringPair, ids: "tuple[SourceItem, Sequence[int]]", score: "PairScore"
 ) -> str:
     """log_prob, tokens, log_prob a token and perplexity, with tabs between; or the n-best line with its log_prob."""
     if pair.nbest_line is not None:
@@ -172,7 +173,7 @@ def format_text(
 
 
 def format_json(
-    tokenizers: "Tokenizers", pair: ScoringPair, ids: tuple[Sequence[int], Sequence[int]], score: "PairScore"
+    tokenizers: "Tokenizers", pair: ScoringPair, ids: "tuple[SourceItem, Sequence[int]]", score: "PairScore"
 ) -> str:
     """One object: source line from 0, text, what `format_text` has, and each piece with its log_prob, </s> last."""
     content = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
+from nmt.data.line_errors import locate_lines
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.bleu_tokens import has_words
@@ -31,6 +32,7 @@ from nmt.storage.distinct_paths import check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceReader
     from nmt.model_folder import LoadedModel
 
 MAX_PROCESSES = 256
@@ -231,6 +233,9 @@ def make_translate_fn(
 ) -> ChunkFn[ChunkOutput]:
     """What is written for a chunk of lines. `done` is told how many more are translated, and `show` is shown them."""
     loaded, *others = load_all(find_model_folders(settings.model["folder"]), settings)
+
+    from nmt.data.tokenizer import Tokenizer
+
     check_attention(settings, (loaded, *others))
     worker = build_translator(
         loaded,
@@ -241,14 +246,17 @@ def make_translate_fn(
         precision=settings.precision,
         shortlist=settings.shortlist,
     )
-    write, tokenizer = FORMATS[settings.format], worker.tokenizers.source
+    write, reader = FORMATS[settings.format], worker.tokenizers.source
+    tokenizer = reader if isinstance(reader, Tokenizer) else None
+    check_split(settings, reader)
     language, spaces = loaded.settings["source_language"], has_words(loaded.settings["target_language"])
 
     def translate_chunk(first: int, chunk: list[str]) -> ChunkOutput:
         chunk, prefix_texts = split_prefixes(chunk, settings.prefix)
         is_unsplit = settings.split == "lines"
         texts = [[line] if is_unsplit else split_sentences(line, language) for line in chunk]
-        by_line = encode_parts(tokenizer, texts, settings.max_source)
+        with locate_lines(name_inputs(settings.input), first):
+            by_line = encode_parts(reader, texts, settings.max_source)
         limits: dict[str, Any] = {"first": first, "max_pieces": settings.max_source}
         tally = count_lines(tokenizer, by_line, **limits, language=language, is_split=not is_unsplit)
         warn_of_long(by_line, settings.max_source, first=first)
@@ -269,6 +277,21 @@ def make_translate_fn(
         return ChunkOutput(lines, tally)
 
     return translate_chunk
+
+
+def check_split(settings: TranslateSettings, reader: "SourceReader") -> None:
+    """Raises ConfigError where sentences are to be found in lines that are no text."""
+    if settings.split != "lines" and not reader.reads_text:
+        raise ConfigError(
+            f"split={settings.split} finds sentences in text, and the lines that this model translates are none "
+            "(model/source). Set split=lines."
+        )
+
+
+def name_inputs(inputs: FileNames) -> str:
+    """What a message calls the lines of the input."""
+    files = find_files(inputs, setting="input")
+    return files[0] if len(files) == 1 and files[0] != STDIN else "standard input" if files == [STDIN] else "the input"
 
 
 def check_attention(settings: TranslateSettings, loaded: "Sequence[LoadedModel]") -> None:

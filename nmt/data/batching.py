@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.encoded import PieceLinks, RaggedIds, TokenizedBitext, resegment
 from nmt.data.links import resegment_links
+from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.special_tokens import BOS, EOS, PAD
@@ -23,9 +24,10 @@ where it is longer: so much memory does it take for each of its positions."""
 
 
 class Batch(NamedTuple):
-    """Pairs of sentences side by side, padded with PAD; all of them int64."""
+    """Pairs of sentences side by side, padded with PAD; all of them int64, but for a source of features: float32, with
+    zeros for its end and for padding."""
 
-    source: Int[Tensor, "row source"]  # x1 .. xn </s>
+    source: Shaped[Tensor, "row source *feature"]  # x1 .. xn </s>
     target_input: Int[Tensor, "row target"]  # <s> y1 .. yn
     target_output: Int[Tensor, "row target"]  # y1 .. yn </s>
     source_lengths: Int[Tensor, " row"]  # </s> counted
@@ -221,19 +223,25 @@ def _pad_words(ids: RaggedIds, words: NDArray[np.int32], rows: NDArray[np.int64]
     return np.where(places < lengths, flat, -1).astype(np.int64)
 
 
-def pad(sentences: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row source"], Int[Tensor, " row"]]:
-    """Sentences (ids without EOS) as a source: EOS is added, then padding; also their lengths, EOS counted."""
+def pad(sentences: Sequence[SourceItem]) -> tuple[Shaped[Tensor, "row source *feature"], Int[Tensor, " row"]]:
+    """Sentences (ids without EOS, or features) as a source: EOS is added, then padding; also their lengths, EOS
+    counted. Of features, both are zeros."""
     ids, lengths = _pad_rows(RaggedIds.from_sentences(sentences), np.arange(len(sentences)), 1)
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def _pad_rows(ids: RaggedIds, rows: NDArray[np.int64], multiple: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pad_rows(ids: RaggedIds, rows: NDArray[np.int64], multiple: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     starts = ids.offsets[rows]
     lengths = (ids.offsets[rows + 1] - starts)[:, None]
     places = np.arange(_round_up(int(lengths.max(initial=0)) + 1, multiple))
     # Positions past the end read any id at all, which is then overwritten; an array without ids has none to read.
+    is_real = places < lengths
+    if ids.flat.dtype.kind == "f":
+        features = np.zeros((*is_real.shape, *ids.flat.shape[1:]), np.float32)
+        features[is_real] = ids.flat[(starts[:, None] + places)[is_real]]
+        return features, lengths[:, 0] + 1
     flat = ids.flat[np.minimum(starts[:, None] + places, len(ids.flat) - 1)] if len(ids.flat) else np.zeros((1, 1))
-    padded = np.where(places < lengths, flat, np.where(places == lengths, EOS, PAD))
+    padded = np.where(is_real, flat, np.where(places == lengths, EOS, PAD))
     return padded.astype(np.int64), lengths[:, 0] + 1
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nmt.data.line_errors import locate_lines
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.data.tokenizer import Tokenizer
+    from nmt.data.sources.reader import SourceReader
 
 CHARACTERS_PER_PIECE = 16
 """Characters that are looked at first, for each piece that is wanted. Pieces have four or five of them."""
@@ -21,15 +22,16 @@ LINES_PER_PART = 1000
 """Lines whose pieces are in memory at once while they are counted."""
 
 
-def cut_to_pieces(tokenizer: "Tokenizer", line: str, max_pieces: int | None) -> str:
+def cut_to_pieces(tokenizer: "SourceReader", line: str, max_pieces: int | None) -> str:
     """The line, or a beginning of it that has the same first `max_pieces` pieces, and more of them; memory and time are
     those of the beginning, and not those of a line of megabytes.
 
     SentencePiece cuts every word by itself, so that a beginning which ends before a space has the pieces of the whole
     line. Where no space is near, as in Chinese and Japanese, the cut lies beyond twice as many pieces as are wanted,
     which it does not reach. No more than MAX_CHARACTERS_PER_PIECE characters a piece are kept.
+    A line that is no text is never cut.
     """
-    if max_pieces is None:
+    if max_pieces is None or not tokenizer.reads_text:
         return line
     pieces = max_pieces + MARGIN_PIECES
     size, most = CHARACTERS_PER_PIECE * pieces, MAX_CHARACTERS_PER_PIECE * pieces
@@ -42,13 +44,15 @@ def cut_to_pieces(tokenizer: "Tokenizer", line: str, max_pieces: int | None) -> 
     return line
 
 
-def check_lengths(tokenizer: "Tokenizer", lines: Sequence[str], max_length: int | None, *, name: str) -> list[int]:
+def check_lengths(tokenizer: "SourceReader", lines: Sequence[str], max_length: int | None, *, name: str) -> list[int]:
     """How many pieces each line has. Raises DataError for the first of more than `max_length`; `name` is the file."""
     lengths: list[int] = []
     for first in range(0, len(lines), LINES_PER_PART):
         part = lines[first : first + LINES_PER_PART]
         beginnings = [cut_to_pieces(tokenizer, line, max_length) for line in part]
-        for line, beginning, ids in zip(part, beginnings, tokenizer.encode(beginnings), strict=True):
+        with locate_lines(name, first):
+            items = tokenizer.encode(beginnings)
+        for line, beginning, ids in zip(part, beginnings, items, strict=True):
             if max_length is not None and (len(ids) > max_length or len(beginning) < len(line)):
                 raise DataError(
                     f"{name}, line {len(lengths) + 1} has more than {max_length} pieces, the limit (max_length): it "

@@ -77,6 +77,13 @@ class OptionalSplitFiles:
         return SplitFiles(source=self.source, target=self.target, links=self.links)
 
 
+def name_source(corpus: Corpus, split: Split) -> str:
+    """What a message calls the source lines of a split: their file where they are those of one file."""
+    files: SplitFiles | None = corpus.splits.get(split) if isinstance(corpus, Files) else None
+    held_out = isinstance(corpus, Files) and corpus.validation_pairs is not None and split != "test"
+    return f"the source of the {split} split" if files is None or held_out else files.source
+
+
 class Files:
     """A corpus in text files, plain or compressed, one sentence a line: line n of a target file translates line n of
     its source.

@@ -34,6 +34,12 @@ def log_report(report: dict[str, Any]) -> None:
     )
     for side in ("source", "target"):
         about = report[side]
+        if "features" in about:
+            logger.info(
+                "%s: %d positions of %s features, longest %d",
+                *(side, about["tokens"], "x".join(map(str, about["features"])), about["longest"]),
+            )
+            continue
         logger.info(
             "%s: vocabulary %d, %d tokens, longest %d, unknown %.3f %%",
             *(side, about["vocab_size"], about["tokens"], about["longest"], 100 * about["unknown_share"]),

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.tokenizer import Tokenizer, Tokenizers
+from nmt.data.line_errors import shift_lines
+from nmt.data.sources.reader import SourceItem, SourceReader
+from nmt.data.tokenizer import Tokenizers
 from nmt.progress import make_bar
 
 LINES_PER_CHUNK = 65_536
@@ -18,15 +20,18 @@ LINES_PER_SEED = 8_192
 
 
 class RaggedIds(NamedTuple):
-    """The ids of many sentences, without BOS and EOS: sentence n is `flat[offsets[n]:offsets[n + 1]]`."""
+    """The ids of many sentences, without BOS and EOS: sentence n is `flat[offsets[n]:offsets[n + 1]]`. Where the source
+    is no text, `flat` has float32 features [position, *feature] in their place."""
 
-    flat: NDArray[np.int32]
+    flat: NDArray[Any]
     offsets: NDArray[np.int64]
 
     @classmethod
-    def from_sentences(cls, sentences: Sequence[Sequence[int]]) -> "RaggedIds":
+    def from_sentences(cls, sentences: Sequence[SourceItem]) -> "RaggedIds":
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if len(sentences) and isinstance(sentences[0], np.ndarray):
+            return cls(np.concatenate(sentences), offsets)
         return cls(np.fromiter(itertools.chain.from_iterable(sentences), np.int32, int(offsets[-1])), offsets)
 
     @classmethod
@@ -46,6 +51,11 @@ class RaggedIds(NamedTuple):
 
     def get_sentence(self, index: int) -> list[int]:
         return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
+
+    def get_item(self, index: int) -> SourceItem:
+        """A sentence as a model is given it, features as an array."""
+        is_ids = self.flat.dtype.kind == "i"
+        return self.get_sentence(index) if is_ids else self.flat[self.offsets[index] : self.offsets[index + 1]]
 
     def slice(self, start: int, stop: int) -> "RaggedIds":
         """The sentences from `start` to before `stop`, which are not copied."""
@@ -155,8 +165,8 @@ def resegment(
     return tokenized._replace(source=source, target=target)
 
 
-def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> RaggedIds:
-    """The best segmentation of every line."""
+def encode(tokenizer: SourceReader, lines: Sequence[str], side: str) -> RaggedIds:
+    """The best segmentation of every line, or its features. Raises LineError."""
     # disable=None shows the bar on terminals only
     with make_bar(
         total=len(lines),
@@ -166,19 +176,22 @@ def encode(tokenizer: Tokenizer, lines: Sequence[str], side: str) -> RaggedIds:
         disable=None if len(lines) > LINES_PER_CHUNK else True,
     ) as bar:
         parts = []
-        for _, chunk in _iterate_chunks(lines, LINES_PER_CHUNK):
-            parts.append(RaggedIds.from_sentences(tokenizer.encode(chunk)))
+        for start, chunk in _iterate_chunks(lines, LINES_PER_CHUNK):
+            with shift_lines(start):
+                parts.append(RaggedIds.from_sentences(tokenizer.encode(chunk)))
             bar.update(len(chunk))
     return RaggedIds.concatenate(parts or [RaggedIds.from_sentences([])])
 
 
 def _sample_lines(
-    tokenizer: Tokenizer,
+    tokenizer: SourceReader,
     lines: Sequence[str],
     best: RaggedIds,
     seed: Sequence[int],
     check_cancelled: Callable[[], None],
 ) -> RaggedIds:
+    if not tokenizer.reads_text:
+        return best
     longest = int(best.lengths.max())
     parts = []
     for start, chunk in _iterate_chunks(lines, LINES_PER_SEED):

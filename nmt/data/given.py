@@ -11,6 +11,7 @@ class PretrainedTokenizers(SentencePieceTrainer):
     """Stands where a vocabulary would be learnt, and has these `tokenizers`."""
 
     def __init__(self, tokenizers: Tokenizers, *, sampling: float) -> None:
+        assert isinstance(tokenizers.source, Tokenizer)
         self.joint = tokenizers.source is tokenizers.target
         self.sampling = sampling
         models = [tokenizer.serialized for tokenizer in tokenizers[: 1 if self.joint else 2]]
@@ -23,3 +24,6 @@ class PretrainedTokenizers(SentencePieceTrainer):
 
     def train(self, source: Sequence[str], target: Sequence[str]) -> Tokenizers:
         return self.tokenizers
+
+    def train_target(self, target: Sequence[str]) -> Tokenizer:
+        return self.tokenizers.target

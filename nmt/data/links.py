@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nmt.data.encoded import PieceLinks, RaggedIds, TokenizedBitext
 from nmt.data.pharaoh import parse_pharaoh_line
+from nmt.data.sources.reader import SourceReader
 from nmt.data.symmetrization import grow_diag_final_and
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.word_aligner import WordAligner
@@ -61,7 +62,7 @@ def learn_links(source: Sequence[str], target: Sequence[str]) -> WordLinks:
     return WordLinks.from_sets(pairs)
 
 
-def link_pieces(links: WordLinks, train: TokenizedBitext, tokenizers: tuple[Tokenizer, Tokenizer]) -> PieceLinks:
+def link_pieces(links: WordLinks, train: TokenizedBitext, tokenizers: tuple[SourceReader, Tokenizer]) -> PieceLinks:
     """The links of these pairs, whose `lines` are their places among all, with the word of each of their pieces."""
     source_words = find_words(tokenizers[0], train.source, train.source_text)
     target_words = find_words(tokenizers[1], train.target, train.target_text)
@@ -69,7 +70,7 @@ def link_pieces(links: WordLinks, train: TokenizedBitext, tokenizers: tuple[Toke
     return PieceLinks(source_words, target_words, source.flat, target.flat, source.offsets)
 
 
-def find_words(tokenizer: Tokenizer, ids: RaggedIds, lines: Sequence[str]) -> NDArray[np.int32]:
+def find_words(tokenizer: SourceReader, ids: RaggedIds, lines: Sequence[str]) -> NDArray[np.int32]:
     """The word of every piece, in the order of `ids.flat`."""
     parts = []
     is_long = len(lines) > LINES_PER_BAR
@@ -119,12 +120,16 @@ def number_words(ids: RaggedIds, begins: NDArray[np.bool_]) -> NDArray[np.int64]
 
 
 def resegment_links(
-    before: TokenizedBitext, after: TokenizedBitext, tokenizers: tuple[Tokenizer, Tokenizer]
+    before: TokenizedBitext, after: TokenizedBitext, tokenizers: tuple[SourceReader, Tokenizer]
 ) -> PieceLinks:
     """The links of the same pairs in other segmentations."""
     assert before.links is not None
-    begins = [mark_beginnings(tokenizer) for tokenizer in tokenizers]
-    return before.links._replace(
-        source_words=follow_words(before.source, before.links.source_words, after.source, begins[0]),
-        target_words=follow_words(before.target, before.links.target_words, after.target, begins[1]),
+    source, target = tokenizers
+    links = before.links._replace(
+        target_words=follow_words(before.target, before.links.target_words, after.target, mark_beginnings(target))
+    )
+    if not isinstance(source, Tokenizer):
+        return links
+    return links._replace(
+        source_words=follow_words(before.source, before.links.source_words, after.source, mark_beginnings(source))
     )

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.data import data_report
-from nmt.data.corpus import Bitext, Corpus, Split
-from nmt.data.encoded import TokenizedBitext, tokenize
+from nmt.data.corpus import Bitext, Corpus, Split, name_source
+from nmt.data.encoded import TokenizedBitext, encode, tokenize
 from nmt.data.filters import Filters
+from nmt.data.line_errors import locate_lines
 from nmt.data.links import LinkSource
 from nmt.data.prepared_cache import describe_pairs, name_folder, open_cached, save_pairs
 from nmt.data.prepared_files import check_cache
@@ -67,7 +68,11 @@ def prepare(
         places, about["overlap"] = range(train.pairs), {}
     else:
         about["overlap"] = _find_overlaps({"validation": text, "test": test}, keys)
-    validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
+    with locate_lines(name_source(corpus, "validation"), places=places):
+        validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
+    if test is not None and not tokenizers.source.reads_text:
+        with locate_lines(name_source(corpus, "test")):  # now, and not when training is over
+            encode(tokenizers.source, test.source, "test")
     data_report.warn_of_long(validation)
     return PreparedData(tokenizers, train, validation, text, test, {**report, **about})
 
@@ -88,7 +93,8 @@ def _load_training_pairs(
     training = _load_split(corpus, "train")
     check_not_blank(training)
     data_report.warn_of_copies(TextHashes.from_text(training.source, training.target).count_copies(), "training")
-    made = build_training_pairs(training, settings, filters, links)
+    with locate_lines(name_source(corpus, "train")):
+        made = build_training_pairs(training, settings, filters, links)
     save_pairs(folder, identity, made)
     data_report.log_report(made.report)
     return open_cached(folder, settings) or made

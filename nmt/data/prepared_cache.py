@@ -76,7 +76,8 @@ def _save(folder: Path, identity: Any, kept: TrainingPairs) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(folder.parent)
     with _open_unfinished(folder) as written:
-        (written / "source.spm").write_bytes(tokenizers.source.serialized)
+        if tokenizers.source.reads_text:
+            (written / "source.spm").write_bytes(tokenizers.source.serialized)
         if tokenizers.target is not tokenizers.source:
             (written / "target.spm").write_bytes(tokenizers.target.serialized)
         for side, ids, text in (
@@ -152,8 +153,8 @@ def open_cached(folder: Path, settings: SentencePieceTrainer) -> TrainingPairs |
         if folder.exists():
             logger.warning("prepared data in %s are damaged and will be made anew", folder)
         return None
-    target = (folder / "target.spm").read_bytes() if "target.spm" in about["files"] else None
-    tokenizers = settings.load((folder / "source.spm").read_bytes(), target)
+    names = ("source.spm", "target.spm")
+    tokenizers = settings.load(*((folder / name).read_bytes() if name in about["files"] else None for name in names))
     sides: list[Sequence[Any]] = [
         [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
     ]

@@ -14,6 +14,7 @@ import numpy as np
 import sentencepiece
 
 from nmt.data.lines import replace_line_ends
+from nmt.data.sources.reader import SourceItem, SourceReader
 from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSampler, UnigramSampler
 from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
 from nmt.data.whole import ProtectedSymbols, check_symbols, find_symbols
@@ -42,8 +43,11 @@ class Tokenizer:
 
     Text that looks like a control symbol ("</s>") is ordinary text. Characters that the model has not seen become
     UNK, which decodes to " ⁇ ". `sampling` is what `sample` does: the dropout probability of BPE (Provilkov et al.
-    2020), the inverse temperature of a unigram model's segmentations (Kudo 2018), or 0 for no sampling.
+    2020), the inverse temperature of a unigram model's segmentations (Kudo 2018), or 0 for no sampling. It is the
+    `SourceReader` of text.
     """
+
+    reads_text: ClassVar[bool] = True
 
     def __init__(self, serialized: bytes, *, sampling: float = 0.0) -> None:
         self.serialized = serialized
@@ -124,6 +128,14 @@ class Tokenizer:
         """The piece behind each id; "▁" marks the beginning of a word."""
         return list(self._model.id_to_piece([int(id) for id in ids]))
 
+    def label(self, item: SourceItem) -> list[str]:
+        """The same of a source."""
+        return self.convert_ids_to_pieces(item)  # type: ignore[arg-type]
+
+    def split_words(self, line: str) -> list[str]:
+        """What stands between white space."""
+        return line.split()
+
     def find_pieces(self, text: str) -> list[int]:
         """The ids of the pieces that are spelled like the text, with and without ▁ before it; where there is none,
         those of the pieces that the text is cut into. UNK stands for what the vocabulary does not have."""
@@ -166,9 +178,10 @@ def _assign_words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
 
 
 class Tokenizers(NamedTuple):
-    """One tokenizer a language; the same object twice when they share a vocabulary."""
+    """One tokenizer a language; the same object twice when they share a vocabulary. Where source lines are no text,
+    `source` is what reads them."""
 
-    source: Tokenizer
+    source: SourceReader
     target: Tokenizer
 
 
@@ -247,8 +260,13 @@ class SentencePieceTrainer:
             return Tokenizers(both, both)
         return Tokenizers(self._learn([source], "source"), self._learn([target], "target"))
 
-    def load(self, source: bytes, target: bytes | None) -> Tokenizers:
+    def train_target(self, target: Sequence[str]) -> Tokenizer:
+        """Learns the target's vocabulary alone."""
+        return self._learn([target], "target")
+
+    def load(self, source: bytes | None, target: bytes | None) -> Tokenizers:
         """The tokenizers of models learnt before; None for a target that shares the source's."""
+        assert source is not None
         first = Tokenizer.load(source, sampling=self.sampling)
         return Tokenizers(first, first if target is None else Tokenizer.load(target, sampling=self.sampling))
 

@@ -11,6 +11,7 @@ from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode
 from nmt.data.filters import Filters
 from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
 from nmt.data.quality import TextHashes
+from nmt.data.sources.reader import SourceReader
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import DataError
 from nmt.progress import report_time
@@ -49,8 +50,8 @@ def build_training_pairs(
     source, target = source.select(kept), target.select(kept)
     report = {
         "pairs": counts,
-        "source": _describe_side(source, tokenizers.source.vocab_size),
-        "target": _describe_side(target, tokenizers.target.vocab_size),
+        "source": _describe_side(source, tokenizers.source),
+        "target": _describe_side(target, tokenizers.target),
     }
     rows = np.flatnonzero(kept)
     source_text, target_text = (
@@ -63,9 +64,12 @@ def build_training_pairs(
     return TrainingPairs(tokenizers, train, report, TextHashes.from_text(train.source_text, train.target_text))
 
 
-def _describe_side(ids: RaggedIds, vocab_size: int) -> dict[str, Any]:
+def _describe_side(ids: RaggedIds, reader: SourceReader) -> dict[str, Any]:
+    if not reader.reads_text:
+        longest = int(ids.lengths.max())
+        return {"features": list(ids.flat.shape[1:]), "tokens": len(ids.flat), "longest": longest}
     return {
-        "vocab_size": vocab_size,
+        "vocab_size": reader.vocab_size,
         "tokens": len(ids.flat),
         "longest": int(ids.lengths.max()),
         "unknown_share": float((ids.flat == UNK).mean()),

@@ -31,7 +31,7 @@ def explain_translations(
     results = translator.translate(lines, progress=True)
     found = [(line, result) for line, result in zip(lines, results, strict=True) if result.hypotheses]
     pairs = [make_pair(translator.tokenizers, line, result.hypotheses[0].tokens) for line, result in found]
-    model = translator.model
+    model, reader = translator.model, translator.tokenizers.source
     training = model.training
     model.eval()
     try:
@@ -39,8 +39,10 @@ def explain_translations(
     finally:
         model.train(training)
     records = [
-        make_record(found[number][0], found[number][1].text, pairs[number], measured.explanations[number])
-        for number in probes.choose([line for line, _ in found])
+        make_record(
+            reader.split_words(found[number][0]), found[number][1].text, pairs[number], measured.explanations[number]
+        )
+        for number in probes.choose([line for line, _ in found], reader)
     ]
     return ExplainedTranslations(measured.values, records)
 
@@ -56,10 +58,10 @@ def make_pair(tokenizers: Tokenizers, line: str, target: Sequence[int]) -> Force
     return ForcedPair(ids, target, words, tokenizers.target.get_word_indices(target))
 
 
-def make_record(source: str, target: str, pair: ForcedPair, maps: Explanations) -> dict[str, Any]:
-    """The maps of a translation between words, </s> last on both sides: attention as it is, and importances as shares
-    of what is above 0 in a row, so that all have one scale."""
-    words, spoken = source.split(), target.split()
+def make_record(words: Sequence[str], target: str, pair: ForcedPair, maps: Explanations) -> dict[str, Any]:
+    """The maps of a translation between source words and its own, </s> last on both sides: attention as it is, and
+    importances as shares of what is above 0 in a row, so that all have one scale."""
+    spoken = target.split()
     columns = [*range(pair.words - 1), len(words)]  # words at the end that own no piece have columns too
     rows = [*pair.target_words, len(spoken)]
     found = {}

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from nmt.data.sources.reader import SourceItem
 from nmt.errors import ConfigError
 from nmt.evaluation.forced import ForcedPair, Predicted, predict
 from nmt.evaluation.importance import (
@@ -147,7 +148,7 @@ def measure_removals(
         for key, found in rankings.items()
     }
     choices["_random"] = [draw_words(pair, words, draw) for pair in pairs]
-    forms: dict[str, Callable[[ForcedPair, Words], list[int]]] = {
+    forms: dict[str, Callable[[ForcedPair, Words], SourceItem]] = {
         "comprehensiveness": ForcedPair.erase,
         "sufficiency": ForcedPair.keep_only,
     }
@@ -184,7 +185,7 @@ def predict_changed(
     model: Seq2Seq,
     pairs: Sequence[ForcedPair],
     needed: Sequence[tuple[int, Words]],
-    form: Callable[[ForcedPair, Words], list[int]],
+    form: Callable[[ForcedPair, Words], SourceItem],
     tokens: int,
 ) -> dict[tuple[int, Words], Float[ndarray, " _"]]:
     """The probability of each given piece, for sources that are changed in these ways, and for whole ones."""

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
 from nmt.data.batching import bucket_by_length
+from nmt.data.sources.reader import SourceItem
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.progress import report_progress
 from nmt.special_tokens import BOS, EOS, PAD
@@ -20,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class ForcedPair(NamedTuple):
-    """A source and a target as pieces, EOS left out, and the word that each piece is a part of."""
+    """A source and a target as pieces, EOS left out, and the word that each piece is a part of. A source may be
+    features, whose positions are its pieces."""
 
-    source: Sequence[int]
+    source: SourceItem
     target: Sequence[int]
     source_words: Sequence[int]
     target_words: Sequence[int]
@@ -40,20 +42,30 @@ class ForcedPair(NamedTuple):
 
     @property
     def erasable(self) -> list[int]:
-        """The words that own a piece, EOS among them."""
-        return [int(word) for word in np.unique(self.columns)]
+        """The words that own a piece, EOS among them, which features cannot be without."""
+        columns = self.columns[:-1] if isinstance(self.source, np.ndarray) else self.columns
+        return [int(word) for word in np.unique(columns)]
 
     @property
     def output(self) -> list[int]:
         """What is to be predicted: the target and EOS."""
         return [*self.target, EOS]
 
-    def erase(self, words: Set[int]) -> list[int]:
-        """The source's pieces, EOS included, without those of some words; EOS stays where nothing else would."""
+    @property
+    def complete_source(self) -> SourceItem:
+        """The source's pieces, EOS included."""
+        return self.erase(set())
+
+    def erase(self, words: Set[int]) -> SourceItem:
+        """The source's pieces, EOS included, without those of some words; EOS stays where nothing else would. That of
+        features, a row of zeros, always stays."""
+        if isinstance(self.source, np.ndarray):
+            is_kept = np.array([int(word) not in words for word in self.source_words], np.bool_)
+            return np.concatenate([self.source[is_kept], np.zeros_like(self.source, shape=(1, *self.source.shape[1:]))])
         kept = [id for id, word in zip([*self.source, EOS], self.columns, strict=True) if int(word) not in words]
         return kept or [EOS]
 
-    def keep_only(self, words: Set[int]) -> list[int]:
+    def keep_only(self, words: Set[int]) -> SourceItem:
         """The source's pieces without those of other words; EOS always stays."""
         return self.erase(set(range(self.words - 1)) - set(words))
 
@@ -68,14 +80,14 @@ class ForcedBatch(NamedTuple):
     """Sources and targets as the model reads them, on its device. rows: which of the pairs these are."""
 
     rows: Int[ndarray, " row"]
-    source: Int[Tensor, "row source"]
+    source: Shaped[Tensor, "row source *feature"]
     lengths: Int[Tensor, " row"]
     target_input: Int[Tensor, "row target"]
     target_output: Int[Tensor, "row target"]
 
 
 def iterate_batches(
-    sources: Sequence[Sequence[int]],
+    sources: Sequence[SourceItem],
     outputs: Sequence[Sequence[int]],
     *,
     tokens: int,
@@ -95,12 +107,14 @@ def iterate_batches(
             report(len(rows))
 
 
-def pad_rows(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "row time"], Int[Tensor, " row"]]:
-    """Lists of ids as one tensor, padded at their ends, and how long they are."""
+def pad_rows(rows: Sequence[SourceItem]) -> tuple[Shaped[Tensor, "row time *feature"], Int[Tensor, " row"]]:
+    """Lists of ids, or features, as one tensor, padded at their ends, and how long they are."""
     lengths = torch.tensor([len(row) for row in rows])
-    padded = torch.full((len(rows), int(lengths.max())), PAD)
+    first = rows[0]
+    shape, dtype = (first.shape[1:], torch.float32) if isinstance(first, np.ndarray) else ((), torch.long)
+    padded = torch.full((len(rows), int(lengths.max()), *shape), PAD, dtype=dtype)
     for place, row in enumerate(rows):
-        padded[place, : len(row)] = torch.tensor(row)
+        padded[place, : len(row)] = torch.as_tensor(row)
     return padded, lengths
 
 
@@ -114,7 +128,7 @@ class Predicted(NamedTuple):
 @torch.inference_mode()
 def predict(
     model: Seq2Seq,
-    sources: Sequence[Sequence[int]],
+    sources: Sequence[SourceItem],
     outputs: Sequence[Sequence[int]],
     *,
     tokens: int,
@@ -151,7 +165,7 @@ def iterate_steps(
 
 def build_columns(pairs: Sequence[ForcedPair], batch: ForcedBatch) -> Int[Tensor, "row source"]:
     """The word of each source position of a batch; -1 on padding."""
-    columns = torch.full(batch.source.shape, -1)
+    columns = torch.full(batch.source.shape[:2], -1)
     for place, row in enumerate(batch.rows):
         known = pairs[row].columns
         columns[place, : len(known)] = torch.from_numpy(known)

@@ -26,7 +26,7 @@ from nmt.evaluation.forced import (
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.model.sources.frontend import FrontendOutput
 from nmt.progress import make_bar
-from nmt.special_tokens import EOS, PAD
+from nmt.special_tokens import PAD
 from nmt.trees import tree_map
 
 ImportanceMethod = Literal["gradient", "erase_input", "erase_memory"]
@@ -64,7 +64,7 @@ def compute_gradients(
     (sampled, monotonic), a gradient knows of the values that were read, not of where else it could have read.
     """
     rows = [(number, t) for number, pair in enumerate(pairs) for t in range(len(pair.output))]
-    sources = [[*pairs[number].source, EOS] for number, _ in rows]
+    sources = [pairs[number].complete_source for number, _ in rows]
     outputs = [pairs[number].output[: t + 1] for number, t in rows]
     found = [np.zeros((len(pair.output), pair.words)) for pair in pairs]
     noise = torch.Generator(device=model.device).manual_seed(SMOOTH_SEED)
@@ -84,7 +84,7 @@ def compute_input_gradients(
     with torch.no_grad():
         read = model.source(batch.source, batch.lengths)
     embedded = read.embedded
-    if embedded.shape[:2] != batch.source.shape:
+    if embedded.shape[:2] != batch.source.shape[:2]:
         raise ModelError("This model reads its source as something else than pieces, so words have no embeddings.")
     total = torch.zeros_like(embedded)
     for _ in make_bar(iterable=range(max(copies, 1)), desc="noisy copies", leave=False, disable=None, delay=1):
@@ -147,7 +147,7 @@ def erase_from_memory(model: Seq2Seq, pairs: Sequence[ForcedPair], *, tokens: in
     if not model.has_attention:
         raise ModelError("This model has no attention (attention=none), so no word can be hidden from it.")
     found = [make_erasure(pair) for pair in pairs]
-    sources, outputs = [[*pair.source, EOS] for pair in pairs], [pair.output for pair in pairs]
+    sources, outputs = [pair.complete_source for pair in pairs], [pair.output for pair in pairs]
     budget = max(tokens // max((pair.words + 2 for pair in pairs), default=1), 1)
     for batch in iterate_batches(sources, outputs, tokens=budget, device=model.device, doing="hiding words"):
         most = max(pairs[row].words for row in batch.rows)
@@ -177,7 +177,8 @@ def hide_words(hidden: Bool[Tensor, "row change source"]) -> Callable[[SourceMem
         return empty_values(hide_positions(memory, hidden.flatten(0, 1)), empty.flatten())
 
     def change(memory: SourceMemory) -> SourceMemory:
-        tokens = memory.tokens.masked_fill(empty.view(-1, 1), PAD)  # nor is anything copied
+        rows = empty.view(-1, *(1 for _ in memory.tokens.shape[1:]))
+        tokens = memory.tokens.masked_fill(rows, PAD)  # nor is anything copied
         return SourceMemory(map_memories(memory.memory, hide), tokens)
 
     return change

@@ -11,7 +11,6 @@ from torch import Tensor
 from nmt.attention.memory import Memory, map_memories, reorder_values
 from nmt.evaluation.forced import ForcedPair, iterate_batches, iterate_steps
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
-from nmt.special_tokens import EOS
 
 SEED = 1
 """Of the permutations, the same always."""
@@ -30,7 +29,7 @@ def permute_weights(
     knows of earlier steps is as it was. A head that copies copies what it then looks at.
     """
     found = [np.zeros(len(pair.output)) for pair in pairs]
-    sources, outputs = [[*pair.source, EOS] for pair in pairs], [pair.output for pair in pairs]
+    sources, outputs = [pair.complete_source for pair in pairs], [pair.output for pair in pairs]
     draw = torch.Generator().manual_seed(SEED)
     budget, doing = max(tokens // permutations, 1), "permuting weights"
     for batch in iterate_batches(sources, outputs, tokens=budget, device=model.device, doing=doing):
@@ -63,7 +62,8 @@ def make_reordering(order: Int[Tensor, "row order source"]) -> Callable[[SourceM
         return reorder_values(memory, flat)
 
     def change(memory: SourceMemory) -> SourceMemory:
-        return SourceMemory(map_memories(memory.memory, reorder), memory.tokens.gather(1, flat))
+        rows = torch.arange(len(flat), device=flat.device).unsqueeze(1)
+        return SourceMemory(map_memories(memory.memory, reorder), memory.tokens[rows, flat])
 
     return change
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from nmt.data.sources.reader import SourceReader
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold, format_pharaoh, to_words
@@ -37,9 +38,11 @@ class Probes:
                 f"probes.longest must be at least probes.shortest, which is {self.shortest}; got {self.longest}."
             )
 
-    def choose(self, lines: Sequence[str]) -> list[int]:
-        """The indices of the probe sentences: the same for the same lines."""
-        fit = [i for i, line in enumerate(lines) if self.shortest <= len(line.split()) <= self.longest]
+    def choose(self, lines: Sequence[str], reader: SourceReader | None = None) -> list[int]:
+        """The indices of the probe sentences: the same for the same lines. reader: what knows their words; None for
+        those of text."""
+        split = str.split if reader is None else reader.split_words
+        fit = [i for i, line in enumerate(lines) if self.shortest <= len(split(line)) <= self.longest]
         if not fit or not self.sentences:
             return []
         places = np.linspace(0, len(fit) - 1, min(self.sentences, len(fit))).round().astype(int)
@@ -67,17 +70,18 @@ def make_probe_record(
     target_words = tokenizers.target.get_word_indices(hypothesis.tokens)
     assert hypothesis.weights is not None
     found = PairAttention(hypothesis.weights, source_words, target_words, forced.punctuation)
+    words = tokenizers.source.split_words(source)
     return {
-        "source": [*source.split(), EOS_WORD],
-        **make_word_record(found, source, translation.text),
+        "source": [*words, EOS_WORD],
+        **make_word_record(found, words, translation.text),
         "pieces": {
-            "source": [*tokenizers.source.convert_ids_to_pieces(source_ids), EOS_WORD],
+            "source": [*tokenizers.source.label(source_ids), EOS_WORD],
             "target": [*tokenizers.target.convert_ids_to_pieces(hypothesis.tokens), EOS_WORD],
             "weights": round_weights(hypothesis.weights),
         },
         "reference": reference,
         "forced": {
-            **make_word_record(forced, source, reference),
+            **make_word_record(forced, words, reference),
             "pieces": {
                 "target": [
                     *tokenizers.target.convert_ids_to_pieces(tokenizers.target.encode_with_words(reference)[0]),
@@ -90,9 +94,10 @@ def make_probe_record(
     }
 
 
-def make_word_record(pair: PairAttention, source: str, target: str) -> dict[str, Any]:
-    """The target's words and the weights between words. EOS is one, so what attention gives to it stays in sight."""
-    columns, rows = len(source.split()), len(target.split())
+def make_word_record(pair: PairAttention, source: Sequence[str], target: str) -> dict[str, Any]:
+    """The target's words and the weights between these and the words of the source. EOS is one, so what attention gives
+    to it stays in sight."""
+    columns, rows = len(source), len(target.split())
     between = to_words(pair.weights, [*pair.target_words, rows], [*pair.source_words, columns])
     return {"target": [*target.split(), EOS_WORD], "weights": round_weights(between)}
 

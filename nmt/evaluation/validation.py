@@ -12,6 +12,7 @@ from numpy import ndarray
 from nmt.data.batching import iterate_validation_batches
 from nmt.data.corpus import Bitext
 from nmt.data.encoded import TokenizedBitext
+from nmt.data.sources.reader import SourceItem
 from nmt.evaluation.alignment import (
     AlignmentScores,
     Gold,
@@ -86,7 +87,7 @@ class Validator:
         if gold:
             values["aer"] = score_attention_links(attention, gold, position="predicted").aer
             measures["attention.forced.aer_read"] = score_attention_links(attention, gold, position="read").aer
-        shown = self.probes.choose(source)
+        shown = self.probes.choose(source, self.translator.tokenizers.source)
         marks = {"monotonic": True} if self.translator.model.decoder.attention.is_monotonic else {}
         pictures = [
             make_probe_record(
@@ -149,9 +150,8 @@ def compute_forced_attention(
 ) -> list[PairAttention]:
     """The attention of a model that is made to produce given translations, in their order."""
     tokenizers = translator.tokenizers
-    sources, targets = (
-        [t.encode_with_words(line) for line in side] for t, side in zip(tokenizers, (source, target), strict=True)
-    )
+    sources = [tokenizers.source.encode_with_words(line) for line in source]
+    targets = [tokenizers.target.encode_with_words(line) for line in target]
     pairs = [(s[0], t[0]) for s, t in zip(sources, targets, strict=True)]
     weights = force_decode(translator.model, pairs, position="predicted", tokens=translator.tokens)
     return [
@@ -175,9 +175,10 @@ def collect_search_attention(
     return found
 
 
-def mask_punctuation(translator: BatchTranslator, ids: Sequence[int]) -> list[bool]:
+def mask_punctuation(translator: BatchTranslator, ids: SourceItem) -> list[bool]:
     """Which of a source's pieces are punctuation."""
-    return [is_punctuation(piece) for piece in translator.tokenizers.source.convert_ids_to_pieces(ids)]
+    source = translator.tokenizers.source
+    return [source.reads_text and is_punctuation(piece) for piece in source.label(ids)]
 
 
 def compute_named_measures(way: str, attention: Sequence[PairAttention]) -> dict[str, float]:

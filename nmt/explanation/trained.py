@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from nmt.attention.scored import ScoredAttention
+from nmt.data.batching import pad
+from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.explanation.explain import check_place, explain
@@ -18,7 +20,7 @@ from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
 from nmt.model.encoders.transformer import EncoderLayer
 from nmt.model.seq2seq import Seq2Seq
 from nmt.report.explanation import Explanation, shorten_explanation
-from nmt.special_tokens import BOS, EOS
+from nmt.special_tokens import BOS
 from nmt.trees import tree_map
 
 Kind = Literal["source", "decoder", "encoder"]
@@ -30,7 +32,7 @@ BOS_WORD, EOS_WORD = "<s>", "</s>"
 class Translated(NamedTuple):
     """A source and its translation as pieces, neither with EOS, and the text of the translation."""
 
-    source: Sequence[int]
+    source: SourceItem
     target: Sequence[int]
     text: str
 
@@ -55,7 +57,7 @@ def explain_translation(
     there.
     """
     attention, layer = find_attention(model, choice)
-    source = [*tokenizers.source.convert_ids_to_pieces(translated.source), EOS_WORD]
+    source = [*tokenizers.source.label(translated.source), EOS_WORD]
     target = [*tokenizers.target.convert_ids_to_pieces(translated.target), EOS_WORD]
     asks = source if choice.kind == "encoder" else target
     read = [BOS_WORD, *target[:-1]] if choice.kind == "decoder" else source
@@ -92,9 +94,9 @@ TITLES: dict[Kind, str] = {
 
 def force(model: Seq2Seq, translated: Translated) -> None:
     """Has the model produce a translation, position by position."""
-    source = torch.tensor([[*translated.source, EOS]], device=model.device)
+    source, lengths = (each.to(model.device) for each in pad([translated.source]))
     target_input = torch.tensor([[BOS, *translated.target]], device=model.device)
-    model(source, torch.tensor([source.shape[1]], device=model.device), target_input)
+    model(source, lengths, target_input)
 
 
 def find_query(wanted: int | str, pieces: Sequence[str]) -> int:

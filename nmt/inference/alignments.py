@@ -8,6 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.config import build_variant, check
+from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.evaluation.explanation import compute_word_importances
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
@@ -45,7 +46,7 @@ def make_alignment(
     *,
     source: Sequence[str],
     target: Sequence[str],
-    pieces: tuple[Sequence[int], Sequence[int]],
+    pieces: tuple[SourceItem, Sequence[int]],
     extract: Extraction,
 ) -> Alignment:
     """The alignment of a pair of `source` and `target` words, whose ids are `pieces`, by weights between words."""
@@ -56,14 +57,14 @@ def make_alignment(
         target=list(target),
         weights=weights,
         links=frozenset(extract(weights)),
-        source_pieces=[*tokenizers.source.convert_ids_to_pieces(source_ids), END_PIECE],
+        source_pieces=[*tokenizers.source.label(source_ids), END_PIECE],
         target_pieces=[*tokenizers.target.convert_ids_to_pieces(target_ids), END_PIECE],
         piece_weights=piece_weights,
     )
 
 
 def align_hypothesis(
-    tokenizers: Tokenizers, line: str, ids: Sequence[int], text: str, hypothesis: Hypothesis
+    tokenizers: Tokenizers, line: str, ids: SourceItem, text: str, hypothesis: Hypothesis
 ) -> Alignment | None:
     """The attention of a hypothesis as the search saw it; None where it kept no weights.
 
@@ -71,7 +72,7 @@ def align_hypothesis(
     """
     if hypothesis.weights is None:
         return None
-    owners, words = tokenizers.source.encode_with_words(line)[1], line.split()
+    owners, words = tokenizers.source.encode_with_words(line)[1], tokenizers.source.split_words(line)
     if len(owners) > len(ids):
         owners = owners[: len(ids)]
         words = words[: max(owners, default=-1) + 1]

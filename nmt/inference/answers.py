@@ -2,10 +2,11 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceItem
     from nmt.data.tokenizer import Tokenizers
     from nmt.search.protocols import Hypothesis
 
@@ -15,7 +16,7 @@ class TranslatedLine(NamedTuple):
 
     number: int
     source_text: str
-    source: Sequence[int]
+    source: "SourceItem"
     text: str
     hypotheses: "list[Hypothesis]"
 
@@ -45,7 +46,7 @@ def format_json(tokenizers: "Tokenizers", line: TranslatedLine) -> list[str]:
         "line": line.number + 1,
         "source_text": line.source_text,
         "text": line.text,
-        "source": [*tokenizers.source.convert_ids_to_pieces(line.source), "</s>"],
+        "source": [*tokenizers.source.label(line.source), "</s>"],
         "hypotheses": [
             {
                 "text": text,

@@ -10,6 +10,7 @@ from nmt.errors import ConfigError
 from nmt.inference.streams import open_writer
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceItem
     from nmt.data.tokenizer import Tokenizers
     from nmt.report.translation_page import Picture
     from nmt.translation.translator import SearchResult
@@ -24,7 +25,7 @@ MAX_PAGE_SENTENCES = 1000
 DEFAULT_COLUMNS = 100
 """Of a grid that does not go to a terminal."""
 
-ShowFn = Callable[["Tokenizers", int, str, Sequence[int], "SearchResult"], None]
+ShowFn = Callable[["Tokenizers", int, str, "SourceItem", "SearchResult"], None]
 """Is given every line as it is translated: its number from 0, its text, the pieces that were translated, and what came
 of them."""
 
@@ -61,7 +62,7 @@ def make_terminal_view(draw: "Callable[..., Picture]") -> ShowFn:
 
     is_legend_printed = False
 
-    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult") -> None:
+    def show(tokenizers: "Tokenizers", number: int, line: str, ids: "SourceItem", translation: "SearchResult") -> None:
         nonlocal is_legend_printed
         if not has_weights(translation):
             print(f"line {number + 1}: nothing to show\n", file=sys.stderr, flush=True)
@@ -83,7 +84,7 @@ def open_page(file: str, models: Sequence[str]) -> Iterator[ShowFn]:
     pictures: list[Picture] = []
     lines = 0
 
-    def show(tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult") -> None:
+    def show(tokenizers: "Tokenizers", number: int, line: str, ids: "SourceItem", translation: "SearchResult") -> None:
         nonlocal lines
         lines += 1
         if len(pictures) < MAX_PAGE_SENTENCES and has_weights(translation):
@@ -112,7 +113,7 @@ def has_weights(translation: "SearchResult") -> bool:
 
 
 def draw_words(
-    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult"
+    tokenizers: "Tokenizers", number: int, line: str, ids: "SourceItem", translation: "SearchResult"
 ) -> "Picture":
     """Weights between words, as in the heatmaps: sums over source pieces, means over target pieces."""
     import numpy as np
@@ -124,17 +125,17 @@ def draw_words(
     best = translation.hypotheses[0]
     assert best.weights is not None
     owners = tokenizers.source.encode_with_words(line)[1]
-    words = line.split()
+    words = tokenizers.source.split_words(line)
     if len(owners) > len(ids):  # only the beginning was translated
         owners = owners[: len(ids)]
         words = words[: max(owners, default=-1) + 1]
     alignment = PairAttention(best.weights, owners, tokenizers.target.get_word_indices(best.tokens), ())
-    word_weights = probes.make_word_record(alignment, " ".join(words), translation.text)
+    word_weights = probes.make_word_record(alignment, words, translation.text)
     return Picture(number + 1, [*words, probes.EOS_WORD], word_weights["target"], np.array(word_weights["weights"]))
 
 
 def draw_pieces(
-    tokenizers: "Tokenizers", number: int, line: str, ids: Sequence[int], translation: "SearchResult"
+    tokenizers: "Tokenizers", number: int, line: str, ids: "SourceItem", translation: "SearchResult"
 ) -> "Picture":
     """Weights between pieces, as the model sees them; for text that puts no spaces between words, too."""
     from nmt.evaluation.probes import EOS_WORD
@@ -142,7 +143,7 @@ def draw_pieces(
 
     best = translation.hypotheses[0]
     assert best.weights is not None
-    source, target = tokenizers.source.convert_ids_to_pieces(ids), tokenizers.target.convert_ids_to_pieces(best.tokens)
+    source, target = tokenizers.source.label(ids), tokenizers.target.convert_ids_to_pieces(best.tokens)
     return Picture(number + 1, [*source, EOS_WORD], [*target, EOS_WORD], best.weights)
 
 

@@ -12,6 +12,7 @@ from nmt.kernels.switch import KernelMode
 from nmt.storage.untrusted_paths import MAX_THREADS, Device, find_model_folder
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceReader
     from nmt.data.tokenizer import Tokenizer
     from nmt.kernels.quantized_linear import Precision
     from nmt.model_folder import LoadedModel
@@ -106,7 +107,16 @@ def find_vocabulary_differences(first: "LoadedModel", other: "LoadedModel") -> I
     pairs = list(zip(first.tokenizers, other.tokenizers, strict=True))
     for name, (mine, theirs) in zip(["the"] if joint else ["the source", "the target"], pairs, strict=False):
         if mine.serialized != theirs.serialized:
-            yield f"{name} vocabulary, {describe_piece_difference(mine, theirs)}"
+            yield describe_difference(name, mine, theirs)
+
+
+def describe_difference(name: str, first: "SourceReader", other: "SourceReader") -> str:
+    """How two sides differ that do not read the same lines in the same way."""
+    from nmt.data.tokenizer import Tokenizer
+
+    if isinstance(first, Tokenizer) and isinstance(other, Tokenizer):
+        return f"{name} vocabulary, {describe_piece_difference(first, other)}"
+    return "how they read the source (model/source)"
 
 
 def describe_piece_difference(first: "Tokenizer", other: "Tokenizer") -> str:

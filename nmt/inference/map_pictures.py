@@ -9,6 +9,7 @@ from nmt.inference.pictures import HeatmapSettings, draw_heatmaps
 from nmt.storage.new_files import open_replacement
 
 if TYPE_CHECKING:
+    from nmt.data.sources.reader import SourceItem
     from nmt.evaluation.alignment import Gold
     from nmt.translation.translator import BatchTranslator, Position
 
@@ -52,7 +53,8 @@ def draw_pictures(
         draw_heatmaps(heatmaps, weights, source, target, gold, part.start)
         return
     drawn = choose_weights(heatmaps, translator, weights, source, target, part.start, position)
-    draw_heatmaps(heatmaps, drawn, source, target, gold, part.start)
+    split = translator.tokenizers.source.split_words
+    draw_heatmaps(heatmaps, drawn, source, target, gold, part.start, split_source=split)
     draw_all_maps(heatmaps, translator, source[part], target[part], part.start)
 
 
@@ -76,14 +78,14 @@ def choose_weights(
     from nmt.translation.attention_maps import choose_map, compute_attention_maps
 
     chosen: list[Any] = []
-    layer = get_layer(heatmaps, translator)
+    layer, split = get_layer(heatmaps, translator), translator.tokenizers.source.split_words
     for place in range(first, min(heatmaps.limit, first + len(weights))):
         (source_ids, source_words), (target_ids, target_words) = encode_pair(translator, source[place], target[place])
         maps = compute_attention_maps(translator.model, source_ids, target_ids)
         assert maps.source is not None
         drawn = choose_map(maps.source, layer, heatmaps.head)
         words = get_word_weights(PairAttention(drawn, source_words, target_words, ()), position=position)
-        chosen.append(expand_to_words(words, target[place].split(), source[place].split()))
+        chosen.append(expand_to_words(words, target[place].split(), split(source[place])))
     return chosen
 
 
@@ -107,7 +109,7 @@ def draw_all_maps(
             (source_ids, _), (target_ids, _) = encode_pair(translator, *pair)
             maps = compute_attention_maps(translator.model, source_ids, target_ids)
             sides = zip(translator.tokenizers, (source_ids, target_ids), strict=True)
-            pieces = [tokenizer.convert_ids_to_pieces(ids) for tokenizer, ids in sides]
+            pieces = [reader.label(ids) for reader, ids in sides]
             title = f"line {number}"
             for name, content in render_maps(
                 maps.get_present(), pieces[0], pieces[1], title=title, formats=heatmaps.formats
@@ -120,7 +122,7 @@ def draw_all_maps(
 
 def encode_pair(
     translator: "BatchTranslator", source: str, target: str
-) -> tuple[tuple[list[int], list[int]], tuple[list[int], list[int]]]:
-    """The ids of each side, and the words that they belong to."""
+) -> "tuple[tuple[SourceItem, list[int]], tuple[list[int], list[int]]]":
+    """What the model reads of each side, and the words that they belong to."""
     (one, other) = translator.tokenizers
     return one.encode_with_words(source), other.encode_with_words(target)

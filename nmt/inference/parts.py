@@ -9,7 +9,7 @@ from nmt.data.beginnings import cut_to_pieces
 from nmt.inference.sentences import join_sentences
 
 if TYPE_CHECKING:
-    from nmt.data.tokenizer import Tokenizer
+    from nmt.data.sources.reader import SourceItem, SourceReader
     from nmt.translation.translator import BatchTranslator
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class LinePart(NamedTuple):
 
     text: str
     beginning: str
-    ids: Sequence[int]
+    ids: "SourceItem"
 
     def is_truncated(self, max_pieces: int | None) -> bool:
         """Whether it has more pieces than are translated."""
@@ -31,7 +31,7 @@ class LinePart(NamedTuple):
 
 
 def encode_parts(
-    tokenizer: "Tokenizer", texts: Sequence[Sequence[str]], max_pieces: int | None
+    tokenizer: "SourceReader", texts: Sequence[Sequence[str]], max_pieces: int | None
 ) -> list[list[LinePart]]:
     """The parts of lines, of which long ones are cut into pieces only as far as `max_pieces` may reach."""
     beginnings = [cut_to_pieces(tokenizer, text, max_pieces) for line in texts for text in line]
@@ -54,7 +54,7 @@ def warn_of_long(lines: Sequence[Sequence[LinePart]], max_pieces: int | None, *,
 
 def translate_sentences(
     translator: "BatchTranslator",
-    ids: Sequence[Sequence[int]],
+    ids: "Sequence[SourceItem]",
     counts: Sequence[int],
     *,
     spaces: bool,

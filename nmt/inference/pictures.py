@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,15 +101,18 @@ def draw_heatmaps(
     target: Sequence[str],
     gold: "Sequence[Gold] | None",
     first: int,
+    *,
+    split_source: Callable[[str], list[str]] = str.split,
 ) -> None:
-    """Pictures of those of the pairs first, first + 1, ... that are to be drawn."""
+    """Pictures of those of the pairs first, first + 1, ... that are to be drawn. split_source: finds the words of a
+    source line."""
     if heatmaps.folder is None or first >= heatmaps.limit:
         return
     folder = Path(heatmaps.folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
-            words = source[place].split(), target[place].split()
+            words = split_source(source[place]), target[place].split()
             pictures = render_heatmap(each, *words, place + 1, None if gold is None else gold[place], heatmaps.formats)
             for ending, picture in pictures.items():
                 with open_replacement(folder / f"{place + 1:03d}.{ending}", sync=False) as file:

@@ -43,7 +43,7 @@ class LineTally(NamedTuple):
 
 
 def count_lines(
-    tokenizer: "Tokenizer",
+    tokenizer: "Tokenizer | None",
     lines: Sequence[Sequence[LinePart]],
     *,
     first: int,
@@ -51,13 +51,17 @@ def count_lines(
     language: str | None,
     is_split: bool = False,
 ) -> LineTally:
-    """The tally of lines, each given as the parts that are translated by themselves; is_split: which are its sentences.
+    """The tally of lines, each given as the parts that are translated by themselves; is_split: which are its sentences;
+    tokenizer: None where lines are no text.
 
     `first` lines came before, and of a part `max_pieces` pieces are translated; what is far beyond is not looked at.
     """
     counts = dict.fromkeys(KINDS, 0)
     warnings: dict[str, str] = {}
     for number, parts in enumerate(lines, start=first + 1):
+        if tokenizer is None:
+            counts["truncated"] += any(part.is_truncated(max_pieces) for part in parts)
+            continue
         small = count_lowercase(tokenizer, parts)
         kinds = {
             "truncated": any(part.is_truncated(max_pieces) for part in parts),

@@ -11,6 +11,8 @@ import torch
 
 from nmt import build, config
 from nmt.arguments import check_choice, check_count, check_lines, check_pairs, describe
+from nmt.data.line_errors import locate_lines
+from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.alignment import reverse as reverse_links
@@ -114,7 +116,8 @@ class Translator:
             for first in range(0, len(lines), CHUNK_LINES):
                 part = slice(first, first + CHUNK_LINES)
                 start = time.perf_counter()
-                ids = truncate(self.tokenizers.source.encode(lines[part]), max_source, first=first)
+                with locate_lines("lines", first):
+                    ids = truncate(self.tokenizers.source.encode(lines[part]), max_source, first=first)
                 begun = None if prefixes is None else prefixes[part]
                 encoded = encode_prefixes(self.tokenizers.target, begun, first=first, max_pieces=max_source)
                 found = worker.search_all(ids, prefixes=encoded, done=bar.update)
@@ -130,7 +133,7 @@ class Translator:
         return build.build_search(config.check({"search": chosen}, {"search": build.SEARCH}))
 
     def _make_translation(
-        self, line: str, ids: Sequence[int], hypotheses: Sequence[Hypothesis], *, seconds: float
+        self, line: str, ids: SourceItem, hypotheses: Sequence[Hypothesis], *, seconds: float
     ) -> Translation:
         """The public form of what a search found."""
         if not hypotheses:
@@ -163,7 +166,8 @@ class Translator:
         """
         source, target = check_pairs(source, target, "source", "target")
         check_count("max_source", max_source, optional=True)
-        sources = truncate(self.tokenizers.source.encode(source), max_source, first=0)
+        with locate_lines("source"):
+            sources = truncate(self.tokenizers.source.encode(source), max_source, first=0)
         targets = self.tokenizers.target.encode(target)
         with self._lock:
             scores = score_pairs(self.models, list(zip(sources, targets, strict=True)), tokens=self._pair_tokens)
@@ -245,7 +249,7 @@ class Translator:
             make_alignment(
                 self.tokenizers,
                 *matrices,
-                source=s.split(),
+                source=self.tokenizers.source.split_words(s),
                 target=t.split(),
                 pieces=(self.tokenizers.source.encode_with_words(s)[0], self.tokenizers.target.encode_with_words(t)[0]),
                 extract=extract,
@@ -271,7 +275,7 @@ class Translator:
         return max(1, self._translator.tokens // 2)
 
 
-def truncate(ids: Sequence[Sequence[int]], max_pieces: int | None, *, first: int) -> list[Sequence[int]]:
+def truncate(ids: Sequence[SourceItem], max_pieces: int | None, *, first: int) -> list[SourceItem]:
     """Sources of at most so many pieces; of longer ones the beginning, with a warning. `first` lines came before."""
     for number, source in enumerate(ids, start=first + 1):
         if max_pieces is not None and len(source) > max_pieces:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from nmt.errors import ConfigError, ModelError
@@ -44,10 +44,11 @@ class StepOutput(NamedTuple):
 
 
 class SourceMemory(NamedTuple):
-    """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source."""
+    """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source, or the
+    features that it has in their place."""
 
     memory: Any
-    tokens: Int[Tensor, "sentence source"]
+    tokens: Shaped[Tensor, "sentence source *feature"]
 
 
 class Seq2Seq(nn.Module):
@@ -87,11 +88,15 @@ class Seq2Seq(nn.Module):
         """Where its parameters are."""
         return self.target.table.weight.device
 
-    def encode(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> tuple[SourceMemory, Any]:
+    def encode(
+        self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"]
+    ) -> tuple[SourceMemory, Any]:
         """Read the sources once: what every step is given, and the decoder's first state."""
         return self.encode_vectors(self.source(source, lengths), source)
 
-    def encode_vectors(self, read: FrontendOutput, source: Int[Tensor, "row source"]) -> tuple[SourceMemory, Any]:
+    def encode_vectors(
+        self, read: FrontendOutput, source: Shaped[Tensor, "row source *feature"]
+    ) -> tuple[SourceMemory, Any]:
         """The same for sources that are vectors already, such as embeddings of which a gradient is wanted."""
         encoded = self.encoder(read.embedded, read.lengths, read.mask)
         memory = self.decoder.remember(encoded)
@@ -99,7 +104,7 @@ class Seq2Seq(nn.Module):
 
     def forward(
         self,
-        source: Int[Tensor, "row source"],
+        source: Shaped[Tensor, "row source *feature"],
         lengths: Int[Tensor, " row"],
         target_input: Int[Tensor, "row target"],
         *,
@@ -114,7 +119,10 @@ class Seq2Seq(nn.Module):
         return add_attention(inputs, decoded) if keep_weights else inputs
 
     def log_probs(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
+        self,
+        source: Shaped[Tensor, "row source *feature"],
+        lengths: Int[Tensor, " row"],
+        target_input: Int[Tensor, "row target"],
     ) -> Float[Tensor, "row target word"]:
         """log p of every word at every target position, given the words before it."""
         return self.head.log_probs(self(source, lengths, target_input))
@@ -144,7 +152,7 @@ class Seq2Seq(nn.Module):
 
     def align(
         self,
-        source: Int[Tensor, "row source"],
+        source: Shaped[Tensor, "row source *feature"],
         lengths: Int[Tensor, " row"],
         target_input: Int[Tensor, "row target"],
         target_output: Int[Tensor, "row target"] | None = None,

@@ -20,7 +20,7 @@ COLUMNS = 4
 def explain_probe(validator: Validator) -> Explanation | None:
     """The middle word of the translation of the first probe sentence; None where there is no such sentence."""
     source = validator.text.source[: validator.sentences]
-    chosen = validator.probes.choose(source)
+    chosen = validator.probes.choose(source, validator.translator.tokenizers.source)
     return explain_word(validator.translator, source[chosen[0]]) if chosen else None
 
 

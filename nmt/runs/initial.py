@@ -9,6 +9,9 @@ import torch
 from nmt import model_folder as stored
 from nmt.config import ConfigDict, format_value
 from nmt.data.given import PretrainedTokenizers
+from nmt.data.sources.reader import FeatureReader
+from nmt.data.sources.target_only import TargetOnly
+from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model_folder import LoadedModel
@@ -81,9 +84,13 @@ def adapt_settings(settings: ConfigDict, loaded: LoadedModel) -> ConfigDict:
     return {**settings, "tokenizer": {**settings["tokenizer"], "joint": joint}}
 
 
-def make_tokenizer(settings: ConfigDict, loaded: LoadedModel) -> PretrainedTokenizers:
+def make_tokenizer(settings: ConfigDict, loaded: LoadedModel) -> SentencePieceTrainer:
     """The vocabulary of the model, in place of one that would be learnt."""
-    return PretrainedTokenizers(loaded.tokenizers, sampling=settings["tokenizer"]["sampling"])
+    source, target = loaded.tokenizers
+    sampling = settings["tokenizer"].get("sampling", 0.0)
+    if isinstance(source, FeatureReader):
+        return TargetOnly(source, PretrainedTokenizers(Tokenizers(target, target), sampling=sampling))
+    return PretrainedTokenizers(loaded.tokenizers, sampling=sampling)
 
 
 def copy_weights(model: Seq2Seq, loaded: LoadedModel, name: Any) -> None:

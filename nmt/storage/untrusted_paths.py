@@ -27,6 +27,9 @@ JOINT_VOCABULARY = ("spm.model",)
 SEPARATE_VOCABULARIES = ("spm.source.model", "spm.target.model")
 """Beside CONFIG, the files that a model folder is made of: the vocabulary is in JOINT or in SEPARATE."""
 
+TARGET_VOCABULARY = SEPARATE_VOCABULARIES[1:]
+"""That of the target alone, where the source is no text."""
+
 LEXICON = "lexicon.safetensors"
 """What nmt-shortlist adds to it."""
 
@@ -133,15 +136,26 @@ def list_model_files(folder: Path) -> list[Path]:
 
     Raises ModelError. Whatever else lies in the folder is not looked at.
     """
-    settings = read_config(folder)
-    tokenizer = settings.get("tokenizer") if isinstance(settings, dict) else None
-    joint = not isinstance(tokenizer, dict) or tokenizer.get("joint") is not False  # what it may be is checked later
     max_bytes = {
         CONFIG: MAX_CONFIG_BYTES,
         WEIGHTS: get_physical_memory(),
-        **dict.fromkeys(JOINT_VOCABULARY if joint else SEPARATE_VOCABULARIES, MAX_VOCABULARY_BYTES),
+        **dict.fromkeys(name_vocabularies(read_config(folder)), MAX_VOCABULARY_BYTES),
     }
     return [find_regular_file(folder, name, max_bytes=max_bytes[name]) for name in sorted(max_bytes)]
+
+
+def name_vocabularies(settings: Any) -> tuple[str, ...]:
+    """The vocabularies of a model folder whose config.json says this, which is checked later."""
+
+    def look_up(*keys: str) -> Any:
+        found = settings
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    if look_up("model", "source", "name") not in (None, "tokens"):
+        return TARGET_VOCABULARY
+    return SEPARATE_VOCABULARIES if look_up("tokenizer", "joint") is False else JOINT_VOCABULARY
 
 
 def get_physical_memory() -> int:

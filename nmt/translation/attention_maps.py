@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nmt.attention.attention import Attended, Attention
 from nmt.data.batching import pad
+from nmt.data.sources.reader import SourceItem
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS
@@ -38,7 +39,7 @@ class AttentionMaps(NamedTuple):
 
 
 @torch.inference_mode()
-def compute_attention_maps(model: Seq2Seq, source: Sequence[int], target: Sequence[int]) -> AttentionMaps:
+def compute_attention_maps(model: Seq2Seq, source: SourceItem, target: Sequence[int]) -> AttentionMaps:
     """The maps of a pair of source and target ids, neither with EOS: the model is made to produce the target.
 
     With an attention that is asked step by step, its steps are put together. Dropout must be off (`eval`).

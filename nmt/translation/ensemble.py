@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from nmt.errors import ConfigError
@@ -31,7 +31,7 @@ class Ensemble:
         return any(engine.has_self_attention for engine in self.engines)
 
     def encode(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
+        self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
     ) -> tuple[tuple[StepInputs, ...], tuple[Any, ...]]:
         """What each is given to its steps, and the state of each before the first."""
         read = [engine.encode(source, lengths, vocabulary) for engine in self.engines]

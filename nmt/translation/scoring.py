@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.data.batching import bucket_by_length, pad
+from nmt.data.sources.reader import SourceItem
 from nmt.model.heads.head import select_words
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
@@ -54,7 +55,7 @@ def perplexity(per_token: float) -> float:
 @torch.inference_mode()
 def score_pairs(
     models: Sequence[Seq2Seq],
-    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    pairs: Sequence[tuple[SourceItem, Sequence[int]]],
     *,
     tokens: int = 2048,
     report: Callable[[int], object] | None = None,
@@ -84,7 +85,7 @@ def score_pairs(
 
 def score_batch(
     model: Seq2Seq,
-    source: Int[Tensor, "row source"],
+    source: Shaped[Tensor, "row source *feature"],
     lengths: Int[Tensor, " row"],
     target_output: Int[Tensor, "row target"],
 ) -> Float[Tensor, "row target"]:

@@ -27,6 +27,10 @@ TENSOR_KINDS = {"translations": ("I32", 2), "frequent": ("I32", 1), "pieces": ("
 
 def check_size(tokenizers: Tokenizers, *, max_translations: int) -> None:
     """Raises ConfigError where a lexicon of so many translations a piece would be larger than `load` reads."""
+    if not tokenizers.source.reads_text:
+        raise ConfigError(
+            "A shortlist is learnt from pieces of the source, and this model's source has none (model/source)."
+        )
     rows, most = tokenizers.source.vocab_size, MAX_LEXICON_BYTES // 4
     room = most - tokenizers.target.vocab_size - MAX_HEADER_BYTES
     if rows * max_translations > room:

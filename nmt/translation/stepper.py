@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt import masks
@@ -38,7 +38,7 @@ class InferenceModel:
         return self.model.has_self_attention
 
     def encode(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
+        self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary
     ) -> tuple[StepInputs, Any]:
         """Read the sources once: what is given to the steps, and the state before the first."""
         memory, state = self.model.encode(source, lengths)

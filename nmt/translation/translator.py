@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmt.data.batching import bucket_by_length, pad
+from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
@@ -91,7 +92,7 @@ class BatchTranslator:
 
     def translate_ids(
         self,
-        ids: Sequence[Sequence[int]],
+        ids: Sequence[SourceItem],
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         done: Callable[[int], object] | None = None,
@@ -105,7 +106,7 @@ class BatchTranslator:
     @torch.inference_mode()
     def search_all(
         self,
-        ids: Sequence[Sequence[int]],
+        ids: Sequence[SourceItem],
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         done: Callable[[int], object] | None = None,
@@ -119,7 +120,7 @@ class BatchTranslator:
         keep_weights = self.weights or bool(getattr(self.search, "coverage", 0.0))  # which ranks by them
         step = engine.stepper(whole, keep_weights=keep_weights) if self.shortlist_source is None else None
         for rows in bucket_by_length(sizes, self.tokens, is_quadratic=engine.has_self_attention):
-            some = [row for row in rows if ids[row]]
+            some = [row for row in rows if len(ids[row])]
             if some:
                 sentences = [ids[row] for row in some]
                 begun = None if prefixes is None else [prefixes[row] for row in some]
@@ -141,7 +142,7 @@ class BatchTranslator:
         engine: InferenceModel | Ensemble,
         step: Step,
         vocabulary: Vocabulary,
-        sentences: Sequence[Sequence[int]],
+        sentences: Sequence[SourceItem],
         prefixes: Sequence[Sequence[int]] | None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of sources that are not empty, in their order."""
@@ -168,13 +169,16 @@ class BatchTranslator:
     def _make_vocabulary(
         self,
         shortlist_source: ShortlistSource,
-        sentences: Sequence[Sequence[int]],
+        sentences: Sequence[SourceItem],
         prefixes: Sequence[Sequence[int]] | None,
     ) -> Vocabulary:
         """The vocabulary of a batch under a shortlist."""
         joint = self.tokenizers.source is self.tokenizers.target
         words, allowed = shortlist_source.choice.shortlist(
-            shortlist_source.lexicon, sentences, joint=joint, prefixes=prefixes
+            shortlist_source.lexicon,
+            sentences,  # type: ignore[arg-type]  # a lexicon is of the tokens of both sides
+            joint=joint,
+            prefixes=prefixes,
         )
         # A search is faster over a number of words that can be cut into equal blocks.
         missing = -len(words) % SHORTLIST_MULTIPLE
@@ -189,7 +193,7 @@ class BatchTranslator:
 
 @torch.inference_mode()
 def force_decode(
-    model: Seq2Seq, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, position: Position, tokens: int = 2048
+    model: Seq2Seq, pairs: Sequence[tuple[SourceItem, Sequence[int]]], *, position: Position, tokens: int = 2048
 ) -> list[Float[np.ndarray, "target source"]]:
     """Attention weights for given pairs of source and target ids, neither with EOS, in their order.
 

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss
@@ -50,7 +50,10 @@ class CopyHead(SoftmaxHead):
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
 
     def gather_inputs(
-        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+        self,
+        decoded: Decoded,
+        embedded: Float[Tensor, "row target embedding"],
+        source: Shaped[Tensor, "sentence source *feature"],
     ) -> HeadInputs:
         attended, weights = decoded.attended, decoded.weights
         assert attended is not None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -81,7 +81,10 @@ class Head(nn.Module, ABC):
     """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
 
     def gather_inputs(
-        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+        self,
+        decoded: Decoded,
+        embedded: Float[Tensor, "row target embedding"],
+        source: Shaped[Tensor, "sentence source *feature"],
     ) -> HeadInputs:
         """Its inputs at all positions that were decoded; rows may be a multiple of the sentences (a beam)."""
         return HeadInputs(decoded.readout, log_prob=None if decoded.attended is None else decoded.attended.log_prob)

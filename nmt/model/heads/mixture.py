@@ -1,7 +1,7 @@
 """A head whose distribution is a sum over the source positions that attention chooses from."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.kernels.cross_entropy import Loss
@@ -27,7 +27,10 @@ class MixtureHead(Head):
         self.vocabulary_size = head.vocabulary_size
 
     def gather_inputs(
-        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+        self,
+        decoded: Decoded,
+        embedded: Float[Tensor, "row target embedding"],
+        source: Shaped[Tensor, "sentence source *feature"],
     ) -> HeadInputs:
         return gather_choices(self.head, decoded, embedded, source)
 

@@ -16,8 +16,8 @@ class FrontendOutput(NamedTuple):
 
 
 class Frontend(nn.Module, ABC):
-    """Turns a batch of sources into vectors. There may be more or fewer of them than there were items in the batch."""
+    """Turns a batch of sources into vectors, one for each position and one for its end."""
 
     @abstractmethod
-    def forward(self, source: Shaped[Tensor, "row item *feature"], lengths: Int[Tensor, " row"]) -> FrontendOutput:
+    def forward(self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"]) -> FrontendOutput:
         """The vectors of a batch; padding follows what is real."""

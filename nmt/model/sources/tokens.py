@@ -15,5 +15,5 @@ class Tokens(Frontend):
         super().__init__()
         self.embedding = embedding
 
-    def forward(self, source: Int[Tensor, "row item"], lengths: Int[Tensor, " row"]) -> FrontendOutput:
+    def forward(self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"]) -> FrontendOutput:
         return FrontendOutput(self.embedding(source), lengths, masks.mask(lengths, source.shape[1]))
