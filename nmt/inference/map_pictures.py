@@ -22,7 +22,8 @@ def check_maps(heatmaps: HeatmapSettings, translator: "BatchTranslator") -> None
 
     from nmt.translation.attention_maps import choose_map, compute_attention_maps
 
-    maps = compute_attention_maps(translator.model, [], [])
+    (nothing,) = translator.tokenizers.source.encode([""])
+    maps = compute_attention_maps(translator.model, nothing, [])
     if not maps.get_present():
         raise ConfigError("heatmaps.maps draws attention, and this model has none. Leave heatmaps.maps out.")
     if heatmaps.layer is not None or heatmaps.head is not None:
