@@ -125,7 +125,8 @@ def test_all_commands_take_such_lines(whole: RunResult, home: Path, tmp_path: Pa
         assert len(read_lines(out)) == SPLITS["test"]
     assert {path.name for path in (tmp_path / "maps").iterdir()} >= {"001.png", "001-source.png"}
     page = tmp_path / "page.html"
-    explain.run_task(compose_command("explain", model, f"input={source}", "position=0", f"output={page}", "device=cpu"))
+    words = (f"model.folder={whole.folder}", f"input={source}", "position=0", f"output={page}", "device=cpu")
+    explain.run_task(words, compose_command("explain", *words))
     assert loaded.tokenizers.source.split_words(read_lines(source)[0])[0] in page.read_text()
 
 
