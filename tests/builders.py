@@ -175,7 +175,7 @@ class Plan(NamedTuple):
         return "-".join([self.decoder, self.cell, *(f"{name}={value}" for name, value in self.settings)])
 
 
-RECURRENT_DECODERS = [name for name, cls in DECODERS.items() if issubclass(cls, RecurrentDecoder)]
+RECURRENT_DECODERS = [name for name, cls in DECODERS.items() if issubclass(cls, RecurrentDecoder) and name != "ntm"]
 DECODER_FORMS = [*((name, ()) for name in RECURRENT_DECODERS), ("luong", (("input_feeding", False),))]
 PLANS = [
     *(Plan(name, cell, settings) for name, settings in DECODER_FORMS for cell in CELLS),

@@ -62,6 +62,7 @@ OTHERWISE = {
     "model/decoder/luong": {"dropout"},
     "model/decoder/bahdanau": {"dropout"},
     "model/decoder/conditional": {"dropout"},
+    "model/decoder/ntm": {"dropout"},
     "model/encoder/transformer": {"dropout", "positions", "self_attention"},
     "model/encoder/cascade": {"dropout", "block_dropout", "self_attention"},
     "model/decoder/transformer": {"dropout", "positions", "self_attention"},
@@ -77,6 +78,7 @@ OTHERWISE = {
 
 
 COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in ("transformer", "embedding")}
+COMPANIONS["model/head/bernoulli"] = ("model.tied=none", "tokenizer=numbers")
 """What a leaf needs beside it, as the error without it says."""
 
 

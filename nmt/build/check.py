@@ -3,11 +3,13 @@
 from nmt import config
 from nmt.build.links import check_alignment_losses
 from nmt.build.run import build_corpus, build_schedule, build_search, build_tokenizer
-from nmt.build.schema import AVERAGE, NONE, OPTIMIZER, SETTINGS
+from nmt.build.schema import AVERAGE, DATA, NONE, OPTIMIZER, SETTINGS, TOKENIZER, get_default
 from nmt.build.size import build_on_meta, check_size
 from nmt.config import ConfigDict
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import check_tokenizer
+from nmt.model.heads.bernoulli import BernoulliHead
+from nmt.model.heads.table import HEADS
 from nmt.storage.untrusted_paths import MAX_THREADS
 from nmt.training.length import is_open
 from nmt.training.settings import Training
@@ -36,5 +38,27 @@ def dry_run(settings: ConfigDict) -> None:
             f"search.coverage=0; got {settings['search']['coverage']}."
         )
     check_alignment_losses(settings)
+    check_bits(settings)
     joint = settings["tokenizer"].get("joint", True)
     check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)
+
+
+def check_bits(settings: ConfigDict) -> None:
+    """Raises ConfigError where bits are to be counted of what has none, or symbols have more than there are words."""
+    metric, head = settings["training"]["validation"].get("metric"), settings["model"]["head"]["name"]
+    if metric == "wrong_bits" and HEADS[head] is not BernoulliHead:
+        raise ConfigError(
+            f"training.validation.metric=wrong_bits counts bits of symbols, which model/head={head} does not predict. "
+            "Choose model/head=bernoulli, or training.validation.metric=exact."
+        )
+    data, tokenizer = settings["data"], settings["tokenizer"]
+    if data["name"] == "bits" and tokenizer["name"] == "numbers":
+        width, count = (
+            chosen.get(key, get_default(variants, chosen, key))
+            for variants, chosen, key in ((DATA, data, "width"), (TOKENIZER, tokenizer, "count"))
+        )
+        if 2**width > count:
+            raise ConfigError(
+                f"data=bits has {2**width} symbols of data.width={width} bits, and tokenizer.count={count} words do "
+                f"not name them all. Set tokenizer.count={2**width}."
+            )

@@ -43,7 +43,7 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
     decoder = build_decoder(settings, encoder, readout_dropout=dropout.readout)
     check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint, reads_text=reads_text)
-    target_table = build_embedding_table(target_vocab, embedding_size)
+    target_table = HEADS[chosen["head"]["name"]].build_table(target_vocab, embedding_size)
     source_table = None
     if reads_text:
         source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)

@@ -12,9 +12,11 @@ from nmt.attention.score import SCORES
 from nmt.attention.selection import SELECTIONS
 from nmt.config import Schema, Variants
 from nmt.data.batching import BatchSettings
+from nmt.data.bits import Bits
 from nmt.data.corpus import Files
 from nmt.data.filters import Filters
 from nmt.data.hub import Hub
+from nmt.data.numbers import Numbers
 from nmt.data.synthetic import Grammar
 from nmt.data.tasks import TASKS
 from nmt.data.tokenizer import TOKENIZERS
@@ -39,8 +41,8 @@ from nmt.translation.shortlist import SHORTLISTS
 NONE = "none"
 """The score of a model without attention."""
 
-DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, **TASKS})
-TOKENIZER = Variants(TOKENIZERS)
+DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS})
+TOKENIZER = Variants({**TOKENIZERS, "numbers": Numbers})
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)
 SCORE = Variants({**SCORES, NONE: NoScore}, frozenset({"query_size", "memory_size", "heads"}))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nmt.errors import DataError
 
-PIECES, TRAINER = 1, 2
+PIECES, TRAINER, NORMALIZER = 1, 2, 3
 """Fields of a model."""
 
 TEXT, TYPE = 1, 3

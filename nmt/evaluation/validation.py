@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.batching import iterate_validation_batches
+from nmt.data.bits import count_wrong_bits
 from nmt.data.corpus import Bitext
 from nmt.data.encoded import TokenizedBitext
 from nmt.data.sources.reader import SourceItem
@@ -74,6 +75,8 @@ class Validator:
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": perplexity(nll)}
         values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
+        if (width := self.translator.model.head.symbol_bits) is not None:
+            values["wrong_bits"] = count_wrong_bits(hypotheses, target, width)
         if not self.translator.model.has_attention:
             return ValidationResult(values, scores, hypotheses, [])
         attention = compute_forced_attention(self.translator, source, target)

@@ -4,12 +4,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.kernels.dropout import Dropout as DropoutLayer
+from nmt.model.bits import BitEmbedding
+
+TokenTable = nn.Embedding | BitEmbedding
+"""Gives each token its vector; `weight` has those of all."""
 
 
 class Embedding(nn.Module):
     """E[token], with whole words dropped at `word_dropout` and features at `dropout` (Gal and Ghahramani 2016)."""
 
-    def __init__(self, table: nn.Embedding, *, word_dropout: float, dropout: float) -> None:
+    def __init__(self, table: TokenTable, *, word_dropout: float, dropout: float) -> None:
         super().__init__()
         self.table = table
         self.word_dropout = DropoutLayer(word_dropout)

@@ -22,6 +22,8 @@ TITLES = {
     "encoder": "self-attention of the encoder",
     "decoder": "self-attention of the decoder",
     "source": "attention to the source",
+    "read": "where the memory was read",
+    "written": "where the memory was written",
 }
 
 MAX_GRID_CELLS, MAX_PANELS = 60_000, 64
@@ -42,7 +44,7 @@ def render_maps(
     each format. A figure that is too large or cannot be drawn is missing, with a warning."""
     from nmt.report.about import format_now
 
-    labels = label_maps(source, target)
+    labels = label_maps(source, target, maps)
     numbers = {"source": [*source, "</s>"], "target": [*target, "</s>"], "maps": convert_maps(maps)}
     yield (
         "maps.json",
@@ -84,17 +86,29 @@ def draw_map_grid(weights: Weights, rows: Sequence[str], columns: Sequence[str],
     return draw_checkpoint_grid(frames, columns, columns=heads, title=title)
 
 
-def label_maps(source: Sequence[str], target: Sequence[str]) -> dict[str, tuple[list[str], list[str]]]:
+def label_maps(
+    source: Sequence[str], target: Sequence[str], maps: Mapping[str, Weights]
+) -> dict[str, tuple[list[str], list[str]]]:
     """The words of rows and of columns of each map, for pieces of both sides without control symbols."""
-    read, over = ["<s>", *target], [*source, "</s>"]
-    return {"encoder": (over, over), "decoder": (read, read), "source": ([*target, "</s>"], over)}
+    read, over, predicted = ["<s>", *target], [*source, "</s>"], [*target, "</s>"]
+    labels = {"encoder": (over, over), "decoder": (read, read), "source": (predicted, over)}
+    for name in maps.keys() & {"read", "written"}:
+        labels[name] = label_machine(over, predicted, *maps[name].shape[2:])
+    return labels
+
+
+def label_machine(over: list[str], predicted: list[str], steps: int, slots: int) -> tuple[list[str], list[str]]:
+    """The words of the steps of a memory machine, and of its slots: numbers of those that no source piece lies in."""
+    if steps > len(predicted):  # the source was read in steps
+        return [*over, *predicted], [str(slot + 1) for slot in range(slots)]
+    return predicted, [*(str(slot + 1) for slot in range(slots - len(over))), *over]
 
 
 def render_maps_page(
     maps: Mapping[str, Weights], source: Sequence[str], target: Sequence[str], *, title: str, created: str
 ) -> str:
     """A page with a picture for every layer and head of each map, to go through one by one."""
-    labels = label_maps(source, target)
+    labels = label_maps(source, target, maps)
     pictures = [
         Picture(layer + 1, labels[name][1], labels[name][0], weights[layer, head], label)
         for name, weights in maps.items()

@@ -49,6 +49,14 @@ LEARNING_PANELS = (
     Panel("chrF", "of the validation sentences", (PanelLine("chrF", "validation", "chrf"),), "max", 1, True),
     Panel("learning rate", "", (PanelLine("learning rate", "train", "learning_rate"),), digits=5, zero=True),
     Panel(
+        "wrong bits",
+        "of each validation sequence; lower is better",
+        (PanelLine("wrong bits", "validation", "wrong_bits"),),
+        "min",
+        2,
+        True,
+    ),
+    Panel(
         "speed",
         "target pieces per second of training",
         (PanelLine("speed", "train", "tokens_per_second"),),

@@ -272,7 +272,7 @@ def compute_selection_score(report: ValidationResult, metric: str) -> float:
 def rank(values: Mapping[str, float], metric: str) -> float:
     """The same of the values alone."""
     value = values[metric]
-    if metric in ("loss", "perplexity"):
+    if metric in ("wrong_bits", "loss", "perplexity"):
         return -value
     loss = values["loss"]
     return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)

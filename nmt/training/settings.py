@@ -10,7 +10,7 @@ from nmt.training.alignment_losses import ALIGNMENT_LOSSES, AlignmentLossName
 
 Precision = Literal["float32", "bfloat16"]
 CompileMode = Literal["off", "inductor", "cuda_graphs"]
-Metric = Literal["bleu", "chrf", "exact", "loss", "perplexity"]
+Metric = Literal["bleu", "chrf", "exact", "wrong_bits", "loss", "perplexity"]
 
 
 @dataclass(frozen=True, kw_only=True)

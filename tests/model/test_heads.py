@@ -12,12 +12,14 @@ from nmt import build
 from nmt.errors import ConfigError
 from nmt.kernels import cross_entropy
 from nmt.kernels.quantized_linear import Float32
+from nmt.model.bits import BitEmbedding
+from nmt.model.heads.bernoulli import BernoulliHead
 from nmt.model.heads.copy import CopyHead
 from nmt.model.heads.head import Head, HeadInputs, select_words
 from nmt.model.heads.mixture import MixtureHead
 from nmt.model.heads.softmax import SoftmaxHead
 from nmt.model.heads.table import HEADS
-from nmt.special_tokens import PAD
+from nmt.special_tokens import BOS, EOS, PAD, UNK
 from nmt.trees import tree_map
 from tests import tiny_runs
 from tests.builders import (
@@ -33,13 +35,15 @@ from tests.builders import (
 )
 
 READOUT, ROWS, SOURCE = 6, 7, 5
+VOCAB = 20
+"""Four control symbols, and those of four bits."""
 TIED = {"free": None, "tied": EMBEDDING_SIZE}
 
 
 def make_head(name: str, tied: str = "free") -> Head:
     torch.manual_seed(0)
-    embedding = None if tied == "free" else torch.nn.Embedding(TARGET_VOCAB, EMBEDDING_SIZE)
-    sizes = {"vocabulary_size": TARGET_VOCAB, "embedding_size": EMBEDDING_SIZE, "context_size": MEMORY_SIZE}
+    embedding = None if tied == "free" else torch.nn.Embedding(VOCAB, EMBEDDING_SIZE)
+    sizes = {"vocabulary_size": VOCAB, "embedding_size": EMBEDDING_SIZE, "context_size": MEMORY_SIZE}
     head = HEADS[name](readout_size=READOUT, embedding=embedding, **sizes).double()
     for parameter in head.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
@@ -49,7 +53,7 @@ def make_head(name: str, tied: str = "free") -> Head:
 def make_inputs(dtype: torch.dtype = torch.float64) -> HeadInputs:
     """One place a row; each source has a word twice, and padding that has no weight."""
     torch.manual_seed(1)
-    source = torch.randint(4, TARGET_VOCAB, (ROWS, SOURCE))
+    source = torch.randint(4, VOCAB, (ROWS, SOURCE))
     source[:, 2] = source[:, 0]
     source[::2, -1] = PAD
     weights = draw_normal(ROWS, SOURCE, seed=4).to(dtype).masked_fill(source == PAD, -math.inf).softmax(1)
@@ -64,11 +68,15 @@ def make_inputs(dtype: torch.dtype = torch.float64) -> HeadInputs:
 
 def forbid_pad(head: Head) -> None:
     """Makes PAD as unlikely in the loss, which counts it, as it is in a distribution."""
+    if isinstance(head, BernoulliHead):
+        return
     assert isinstance(head, SoftmaxHead)
     head.output.bias.data[PAD] = -1e9
 
 
-@pytest.fixture(params=[(name, tied) for name in HEADS for tied in TIED], ids=str)
+@pytest.fixture(
+    params=[(name, tied) for name in HEADS for tied in TIED if (name, tied) != ("bernoulli", "tied")], ids=str
+)
 def head(request: pytest.FixtureRequest) -> Head:
     return make_head(*request.param)
 
@@ -89,7 +97,7 @@ def test_a_distribution_is_that_of_its_place_alone(head: Head) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_nll_of_the_loss_is_that_of_the_distribution(head: Head, smoothing: float) -> None:
     forbid_pad(head)
-    inputs, wanted = make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    inputs, wanted = make_inputs(), torch.randint(4, VOCAB, (ROWS,))
     found = head.loss(inputs, wanted, smoothing)
     expected = -head.log_probs(inputs).gather(1, wanted[:, None]).squeeze(1)
     assert_close(found.word_nll, expected)
@@ -99,7 +107,7 @@ def test_the_nll_of_the_loss_is_that_of_the_distribution(head: Head, smoothing: 
 
 
 def test_the_objective_has_the_gradient_of_finite_differences(head: Head) -> None:
-    inputs, wanted = make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    inputs, wanted = make_inputs(), torch.randint(4, VOCAB, (ROWS,))
     read = inputs[:4] if head.reads_attention else inputs[:1]
     leaves = [part.clone().requires_grad_() for part in read if part is not None]
 
@@ -139,7 +147,7 @@ def test_copying_is_the_sum_over_the_source_word_by_word() -> None:
     gate = torch.sigmoid(joined @ head.gate.weight[0] + head.gate.bias[0]).tolist()
     found = head.log_probs(inputs).exp().tolist()
     for row in range(ROWS):
-        for word in range(TARGET_VOCAB):
+        for word in range(VOCAB):
             copied = sum(
                 float(inputs.weights[row, place]) for place in range(SOURCE) if inputs.source[row, place] == word
             )
@@ -193,7 +201,7 @@ def test_a_mixture_is_the_same_in_chunks_with_its_gradient(name: str, monkeypatc
     head, inputs, choices = MixtureHead(make_head(name)), make_inputs(), 3
     given = tree_map(inputs, lambda tensor: torch.stack([tensor.roll(k, 0) for k in range(choices)], 1))
     given = given._replace(log_weights=draw_normal(ROWS, choices, seed=5).double().log_softmax(-1))
-    wanted = torch.randint(4, TARGET_VOCAB, (ROWS,))
+    wanted = torch.randint(4, VOCAB, (ROWS,))
     steps = tree_map(given, lambda tensor: tensor[None])
 
     def compute() -> tuple[Tensor, ...]:
@@ -205,9 +213,9 @@ def test_a_mixture_is_the_same_in_chunks_with_its_gradient(name: str, monkeypatc
         return loss.objective, loss.word_nll, head.log_probs(given), head.log_probs_of_all(steps), posterior, *gradients
 
     whole = compute()
-    assert whole[3].shape == (1, ROWS, TARGET_VOCAB)
+    assert whole[3].shape == (1, ROWS, VOCAB)
     assert_close(whole[1], -head.log_probs_of_all(given).gather(1, wanted[:, None]).squeeze(1))
-    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 2 * choices * TARGET_VOCAB)
+    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 2 * choices * VOCAB)
     for found, expected in zip(compute(), whole, strict=True):
         assert_close(found, expected)
     with torch.inference_mode():
@@ -238,8 +246,58 @@ def test_copying_needs_attention_and_one_vocabulary(overrides: tuple[str, ...], 
 
 
 def test_the_loss_of_a_softmax_is_cross_entropy() -> None:
-    head, inputs, wanted = make_head("softmax"), make_inputs(), torch.randint(4, TARGET_VOCAB, (ROWS,))
+    head, inputs, wanted = make_head("softmax"), make_inputs(), torch.randint(4, VOCAB, (ROWS,))
     assert isinstance(head, SoftmaxHead)
     logits = head.compute_logits(inputs)
     expected = F.cross_entropy(logits, wanted, label_smoothing=0.1, reduction="sum")
     assert_close(head.loss(inputs, wanted, 0.1).objective, expected)
+
+
+def test_the_probability_of_a_symbol_is_that_of_its_bits() -> None:
+    head, inputs = make_head("bernoulli"), make_inputs()
+    assert isinstance(head, BernoulliHead)
+    ends, *bits = head.output(inputs.readout).sigmoid().unbind(1)
+    found = head.log_probs(inputs).exp().tolist()
+    for row in range(ROWS):
+        assert found[row][EOS] == pytest.approx(ends[row].item())
+        assert found[row][PAD] == found[row][UNK] == found[row][BOS] == 0
+        for symbol in range(16):
+            wanted = 1 - ends[row].item()
+            for bit, one in zip(f"{symbol:04b}", bits, strict=True):
+                wanted *= one[row].item() if bit == "1" else 1 - one[row].item()
+            assert found[row][4 + symbol] == pytest.approx(wanted)
+
+
+def test_bits_that_are_sure_have_finite_losses_and_gradients() -> None:
+    head, inputs = make_head("bernoulli").float(), make_inputs(torch.float32)
+    assert isinstance(head, BernoulliHead)
+    head.output.bias.data = torch.tensor([-80.0, 90.0, -90.0, 90.0, -90.0])
+    loss = head.loss(inputs, torch.tensor([EOS, 4, 9, 14, 14, 14, 14]), 0.1)
+    loss.objective.backward()
+    assert loss.word_nll.isfinite().all()
+    assert (loss.word_nll[3:] < 1e-3).all()
+    assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+
+
+def test_symbols_are_read_through_a_linear_map_of_their_bits() -> None:
+    table = BernoulliHead.build_table(VOCAB, EMBEDDING_SIZE)
+    assert isinstance(table, BitEmbedding)
+    found = table(torch.arange(VOCAB).unsqueeze(0))[0]
+    assert_close(found, table.weight)
+    for symbol in range(16):
+        rows = [row for row, bit in zip(table.map, f"{symbol:04b}", strict=True) if bit == "1"]
+        assert_close(found[4 + symbol], torch.stack(rows).sum(0) if rows else torch.zeros(EMBEDDING_SIZE))
+
+
+@pytest.mark.parametrize("size", [5, 9, 19, 21])
+def test_there_are_as_many_symbols_as_bits_say(size: int) -> None:
+    with pytest.raises(ConfigError, match=r"tokenizer\.count"):
+        HEADS["bernoulli"](
+            readout_size=READOUT, vocabulary_size=size, embedding_size=3, context_size=MEMORY_SIZE, embedding=None
+        )
+
+
+def test_bits_have_no_embedding_to_share() -> None:
+    settings = tiny_runs.compose_config("model/head=bernoulli")
+    with pytest.raises(ConfigError, match=r"model\.tied=none"):
+        build.build_on_meta(settings, source_vocab=8, target_vocab=8, joint=True)

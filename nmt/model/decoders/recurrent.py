@@ -1,7 +1,7 @@
 """What recurrent decoders share: a carry for each layer, which a bridge makes from what the encoder read."""
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -46,20 +46,22 @@ class RecurrentDecoder(Decoder):
         self.readout_dropout = Dropout(readout_dropout)
 
     def start(self, encoded: Encoded, memory: Memory) -> DecoderState:
+        return self.make_state(encoded, self.attention.start(memory))
+
+    def make_state(self, encoded: Encoded, past: Past) -> DecoderState:
+        """The first state, with what the bridge makes of the encoder."""
         # A carry is a sum over many positions, so it is in full precision where products are not.
         dtype = next(self.parameters()).dtype
         carries = tuple(tuple(part.to(dtype) for part in carry) for carry in self.bridge(encoded))
         first = carries[0][0]
         position = torch.zeros(len(first), dtype=torch.long, device=first.device)
-        return DecoderState(
-            carries, first.new_zeros(len(first), self.feed_size), position, self.attention.start(memory)
-        )
+        return DecoderState(carries, first.new_zeros(len(first), self.feed_size), position, past)
 
     def forward(
         self,
         embedded: Float[Tensor, "row target embedding"],
         state: DecoderState,
-        memory: Memory,
+        memory: Any,
         keep_weights: bool = False,
     ) -> Decoded:
         positions = state.position.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)

@@ -15,6 +15,7 @@ from nmt.kernels import cross_entropy
 from nmt.kernels.cross_entropy import Loss, select
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.decoders.decoder import Decoded
+from nmt.model.embedding import TokenTable, build_embedding_table
 from nmt.special_tokens import PAD
 from nmt.trees import tree_map
 
@@ -79,6 +80,13 @@ class Head(nn.Module, ABC):
     vocabulary_size: int
     reads_attention = False
     """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
+    symbol_bits: int | None = None
+    """How many bits a word has, where it is predicted bit by bit."""
+
+    @classmethod
+    def build_table(cls, vocabulary_size: int, embedding_size: int) -> TokenTable:
+        """The vectors of target words, as the decoder reads them."""
+        return build_embedding_table(vocabulary_size, embedding_size)
 
     def gather_inputs(
         self,
