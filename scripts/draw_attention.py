@@ -43,6 +43,7 @@ from nmt.model.heads.mixture import MixtureHead  # noqa: E402
 from nmt.model.heads.softmax import SoftmaxHead  # noqa: E402
 from nmt.model.positions import compute_sinusoids  # noqa: E402
 from scripts.loss_pictures import draw_alignment_losses  # noqa: E402
+from scripts.machine_pictures import draw_machine  # noqa: E402
 from scripts.monotonic_pictures import draw_chunks, draw_monotonic  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
@@ -310,6 +311,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "heads": draw_heads,
     "alignment_losses": draw_alignment_losses,
     "copy": draw_copy,
+    "ntm": draw_machine,
     "positions": draw_positions,
 }
 
