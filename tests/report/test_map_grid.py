@@ -21,7 +21,7 @@ def make_maps(layers: int = 2, heads: int = 3) -> AttentionMaps:
 def test_a_figure_has_a_panel_for_each_layer_and_head() -> None:
     maps = make_maps()
     assert maps.source is not None
-    rows, columns = label_maps(SOURCE, TARGET)["source"]
+    rows, columns = label_maps(SOURCE, TARGET, {})["source"]
     figure = draw_map_grid(maps.source, rows, columns, title="line 1")
     labels = [axes.get_xlabel() for axes in figure.axes if "layer" in axes.get_xlabel()]
     assert labels == [f"layer {layer}, head {head}" for layer in (1, 2) for head in (1, 2, 3)]
@@ -51,3 +51,12 @@ def test_what_is_too_large_is_not_drawn(caplog: pytest.LogCaptureFixture) -> Non
         "maps.html",
     ]
     assert "line 7, attention to the source is not drawn" in caplog.text
+
+
+@pytest.mark.parametrize(("steps", "slots", "first"), [(4, 6, "1"), (4, 3, SOURCE[0]), (7, 5, "1")])
+def test_steps_and_slots_of_a_memory_machine_have_names(steps: int, slots: int, first: str) -> None:
+    weights = np.zeros((1, 1, steps, slots))
+    rows, columns = label_maps(SOURCE, TARGET, {"written": weights})["written"]
+    assert (len(rows), len(columns)) == (steps, slots)
+    assert columns[0] == first
+    assert rows[-1] == "</s>"

@@ -10,7 +10,7 @@ from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.bits import BitEmbedding, find_width, list_bits
 from nmt.model.embedding import TokenTable
-from nmt.model.heads.head import Head, HeadInputs, PreparedHead
+from nmt.model.heads.head import Head, HeadInputs, PreparedHead, condition
 from nmt.special_tokens import EOS
 
 
@@ -65,11 +65,12 @@ class BernoulliHead(Head):
     def loss(self, inputs: HeadInputs, target_output: Int[Tensor, " word"], smoothing: float) -> Loss:
         log_probs = self.log_probs(inputs)
         nll = -log_probs.gather(1, target_output.unsqueeze(1)).squeeze(1)
-        objective = nll.sum()
-        if smoothing:
-            objective = (1 - smoothing) * objective - smoothing * log_probs[:, EOS:].mean(-1).sum()
+        objective = ((1 - smoothing) * nll + smoothing * self.compute_uniform(log_probs)).sum()
         word_nll = nll.detach()
         return Loss(objective, word_nll.sum(), word_nll)
+
+    def compute_uniform(self, log_probs: Float[Tensor, "*place word"]) -> Float[Tensor, "*place"]:
+        return -log_probs[..., EOS:].mean(-1)
 
     def prepare(self, linear_class: type[PreparedLinear], *, readout_bounded: bool) -> PreparedHead:
         output = linear_class(self.output.weight.detach(), self.output.bias.detach(), inputs_bounded=readout_bounded)
@@ -88,11 +89,4 @@ class PreparedBernoulli(PreparedHead):
     def __call__(
         self, inputs: HeadInputs, allowed: Float[Tensor, "sentence word"] | None = None
     ) -> Float[Tensor, "row word"]:
-        log_probs = self.head.compute_log_probs(self.output(inputs.readout))
-        if self.words is None and allowed is None:
-            return log_probs
-        if self.words is not None:
-            log_probs = log_probs.index_select(1, self.words)
-        if allowed is not None:
-            log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
-        return F.log_softmax(log_probs, -1)
+        return condition(self.head.compute_log_probs(self.output(inputs.readout)), self.words, allowed)

@@ -115,12 +115,18 @@ class Head(nn.Module, ABC):
         def compute(given: tuple[HeadInputs, Tensor]) -> Tensor:
             part, words = given
             log_probs = mix_choices(part, self.log_probs_of_all(part))
-            return torch.stack([-log_probs.gather(1, words.unsqueeze(1)).squeeze(1), -log_probs.mean(-1)], 1)
+            return torch.stack(
+                [-log_probs.gather(1, words.unsqueeze(1)).squeeze(1), self.compute_uniform(log_probs)], 1
+            )
 
         given = (inputs, target_output)
         nll, uniform = compute_in_chunks(compute, inputs, given, self.vocabulary_size).unbind(1)
         objective = ((1 - smoothing) * nll + smoothing * uniform).sum()
         return Loss(objective, nll.detach().sum(), nll.detach())
+
+    def compute_uniform(self, log_probs: Float[Tensor, "*place word"]) -> Float[Tensor, "*place"]:
+        """The mean of -log p over all words that may be predicted: what label smoothing adds."""
+        return -log_probs.mean(-1)
 
     def align(
         self, inputs: HeadInputs, decoded: Decoded, target_output: Int[Tensor, "row target"]
