@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from nmt import config
 from nmt.attention.attention import Attention
 from nmt.attention.selection import Sampled
@@ -16,7 +14,7 @@ from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.decoders.table import DECODERS
-from nmt.model.embedding import Embedding, build_embedding_table
+from nmt.model.embedding import Embedding, TokenTable, build_embedding_table
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head
 from nmt.model.heads.table import HEADS, wrap_head
@@ -67,7 +65,7 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     )
 
 
-def build_frontend(chosen: Mapping[str, Any], dropout: DropoutRates, table: nn.Embedding | None) -> Frontend:
+def build_frontend(chosen: Mapping[str, Any], dropout: DropoutRates, table: TokenTable | None) -> Frontend:
     """What takes in the source: tokens by their `table`, or features without one."""
     rates = {"word_dropout": dropout.source_words, "dropout": dropout.embedding}
     given = (
