@@ -24,7 +24,7 @@ from nmt.inference.pictures import HeatmapSettings, check_folder
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import print_text
 from nmt.runs.run_files import check_outside_runs
-from nmt.storage.distinct_paths import check_distinct, list_model_paths
+from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
 
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import AlignmentScores, Link
@@ -150,7 +150,7 @@ def check_files(settings: AlignSettings) -> None:
                 for name, folder in {"model": settings.model["folder"], "reverse": settings.reverse}.items()
             },
         },
-        {"output": settings.output, "heatmaps.folder": pictures},
+        {"output": settings.output or STANDARD_OUTPUT, "heatmaps.folder": pictures},
         {"heatmaps.folder": settings.heatmaps.folder},
     )
     check_outside_runs({"output": settings.output, "heatmaps.folder": settings.heatmaps.folder})

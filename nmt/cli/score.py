@@ -18,7 +18,7 @@ from nmt.inference.inference import InferenceSettings, check_max_length, find_mo
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
 from nmt.printable import cut_middle, print_text
 from nmt.runs.run_files import check_outside_runs
-from nmt.storage.distinct_paths import check_distinct, list_model_paths
+from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
 
 if TYPE_CHECKING:
     from nmt.data.sources.reader import SourceItem
@@ -55,7 +55,7 @@ class ScoreSettings(InferenceSettings):
         check_max_length(self.max_length)
         models = list_model_paths(find_model_folders(self.model["folder"]))
         inputs = {"source": self.source, "target": self.target, "nbest": self.nbest, "model": models}
-        check_distinct(inputs, {"output": self.output})
+        check_distinct(inputs, {"output": self.output or STANDARD_OUTPUT})
         check_outside_runs({"output": self.output})
 
 

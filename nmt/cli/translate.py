@@ -28,7 +28,7 @@ from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, us
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.workers import ChunkFn, map_in_order
 from nmt.runs.run_files import check_outside_runs
-from nmt.storage.distinct_paths import check_distinct, list_model_paths
+from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def plan_jobs(settings: TranslateSettings) -> list[TranslationJob]:
             "prefix": None if settings.prefix == COLUMN else settings.prefix,
             "model": list_model_paths(models),
         },
-        outputs,
+        {**outputs, "output": outputs["output"] or STANDARD_OUTPUT},
     )
     check_outside_runs(outputs)
     return jobs

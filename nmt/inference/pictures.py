@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.errors import ConfigError, DataError
-from nmt.storage.new_files import open_replacement
+from nmt.storage.new_files import open_replacement, remove_abandoned
 
 if TYPE_CHECKING:
     from nmt.evaluation.alignment import Gold
@@ -90,6 +90,7 @@ def check_folder(heatmaps: HeatmapSettings) -> None:
                     f"{named}: {folder / entry.name} is a link, a pipe, a folder or the like, and a picture would take "
                     "its place. Remove it, or choose another folder."
                 )
+        remove_abandoned(folder)
     except OSError as problem:
         raise DataError(f"{named} cannot be written: {problem.strerror}. Choose another.") from None
 
@@ -131,7 +132,7 @@ def render_heatmap(
 
     if (reason := explain_size(weights)) is None:
         try:
-            figure = draw_heatmap(weights, source, target, title=f"line {number}", gold=gold)
+            figure = draw_heatmap(weights, source, target, title=f"line {number}: {' '.join(source)}", gold=gold)
             return {ending: encode(figure, ending, dpi=120) for ending in formats}
         except Exception as problem:  # of the library that draws
             reason = repr(problem)

@@ -15,7 +15,14 @@ from nmt.errors import DataError, NmtError
 from nmt.inference.streams import encode_lines, explain_unwritable, open_writer
 from nmt.storage.json_files import MAX_JSON_BYTES
 from nmt.storage.locks import lock_file
-from nmt.storage.new_files import TEMPORARY_PREFIX, ForeignFileError, copy_permissions, open_own, open_replacement
+from nmt.storage.new_files import (
+    TEMPORARY_PREFIX,
+    ForeignFileError,
+    copy_permissions,
+    open_own,
+    open_replacement,
+    remove_abandoned,
+)
 from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file, list_model_files, parse_json
 
 logger = logging.getLogger(__name__)
@@ -74,6 +81,7 @@ def open_resumable(path: str, job: Mapping[str, Any], read: Callable[[], Iterato
     """
     final = Path(path).expanduser().resolve()
     part_path, note_path = (final.with_name(f"{TEMPORARY_PREFIX}{final.name}{end}") for end in ("", NOTE_SUFFIX))
+    remove_abandoned(final.parent)
     try:
         file, note = open_part(part_path, note_path, path)
     except ForeignFileError as problem:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from nmt.data import lines
 from nmt.errors import DataError
 from nmt.printable import escape_controls
-from nmt.storage.new_files import open_replacement
+from nmt.storage.new_files import open_replacement, remove_abandoned
 
 FIRST_CHUNK = 32
 CHUNK_CHARACTERS = 500_000
@@ -63,6 +63,8 @@ def open_writer(path: str | None) -> Iterator[WriteFn]:
         yield lambda text: write_lines(sys.stdout.buffer, map(escape, text))
         return
     final = Path(path).expanduser()
+    if not is_special(path):
+        remove_abandoned(final.resolve().parent)
     with ExitStack() as stack:
         with explain_unwritable(path):
             file = stack.enter_context(final.open("wb") if is_special(path) else open_replacement(final.resolve()))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from nmt.errors import ConfigError, ModelError
 from nmt.storage.untrusted_paths import (
@@ -19,8 +19,8 @@ from nmt.storage.untrusted_paths import (
     find_model_folder,
 )
 
-STANDARD_INPUT = "-"
-"""Stands for it among the paths of an input."""
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
+"""Stands for the one among the paths of an input, and for the other among those of an output."""
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 """What a setting names: a path, several, or none."""
@@ -40,11 +40,13 @@ def check_distinct(
     """Raises ConfigError where an output is an input or another output, by whatever name or link.
 
     All are paths by the settings that name them. Outputs are replaced, with all that lies in them where they are
-    folders; to `folders` files are added. The input STANDARD_INPUT is the file that a shell has opened for it. Inputs
-    that are no regular files are not looked at, nor are outputs that are neither files nor folders, such as /dev/null.
+    folders; to `folders` files are added. The input STANDARD_INPUT and the output STANDARD_OUTPUT are the files that a
+    shell has opened for them. Inputs that are no regular files are not looked at, nor are outputs that are neither
+    files nor folders, such as /dev/null.
     """
     written: dict[object, NamedPath] = {}
-    output_paths = [each for each in list_paths(outputs) if not _is_special(each.real)]
+    all_outputs = list(list_paths(outputs))
+    output_paths = [each for each in all_outputs if each.path != STANDARD_OUTPUT and not _is_special(each.real)]
     for output in output_paths:
         for key in _list_keys(output.real):
             if (other := written.setdefault(key, output)) is not output:
@@ -52,21 +54,30 @@ def check_distinct(
                     f"{_join(other.setting, output.setting)} one file, {output.path}, and only one of them would be "
                     "there. Choose another."
                 )
+    for output in all_outputs:
+        if output.path == STANDARD_OUTPUT:
+            written |= dict.fromkeys(_list_stream_keys(sys.stdout), output._replace(path="standard output"))
     for read in list_paths(inputs):
         is_file = os.path.isfile(read.real)
         keys = _list_keys(read.real) if is_file else []
-        for key in keys + (_list_standard_input_keys() if read.path == STANDARD_INPUT else []):
+        for key in keys + (_list_stream_keys(sys.stdin) if read.path == STANDARD_INPUT else []):
             if (lost := written.get(key)) is not None:
-                name = f"standard input ({read.setting})" if read.path == STANDARD_INPUT else read.setting
-                raise ConfigError(
-                    f"{name} and {lost.setting} are one file, {lost.path}, whose text would be lost. Choose another."
-                )
+                raise ConfigError(explain_clash(read, lost))
         if is_file:
             _check_not_below(read, written, "is written anew")
     for place in (*output_paths, *list_paths(folders)):
         if place not in output_paths and (file := written.get(place.real)) is not None:
             raise ConfigError(f"{file.setting} and {place.setting} are one path, {place.path}. Choose another.")
         _check_not_below(place, written, "is a file")
+
+
+def explain_clash(read: NamedPath, written: NamedPath) -> str:
+    """Why an input and an output cannot be one file."""
+    name = f"standard input ({read.setting})" if read.path == STANDARD_INPUT else read.setting
+    if written.path == "standard output":
+        path = "" if read.path == STANDARD_INPUT else f", {read.path}"
+        return f"{name} and standard output are one file{path}: it would be read and written at once. Choose another."
+    return f"{name} and {written.setting} are one file, {written.path}, whose text would be lost. Choose another."
 
 
 def list_model_paths(folders: Iterable[str]) -> list[Path]:
@@ -107,10 +118,10 @@ def _list_keys(real: str) -> list[object]:
     return [real, (found.st_dev, found.st_ino)]
 
 
-def _list_standard_input_keys() -> list[object]:
-    """What the file system says of the regular file that is standard input, if it is one."""
+def _list_stream_keys(stream: TextIO) -> list[object]:
+    """What the file system says of the regular file that a standard stream is, if it is one."""
     try:
-        found = os.fstat(sys.stdin.fileno())
+        found = os.fstat(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return []
     return [(found.st_dev, found.st_ino)] if stat.S_ISREG(found.st_mode) else []

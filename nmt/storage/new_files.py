@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from nmt.errors import DataError
+from nmt.storage.locks import lock_file
 
 TEMPORARY_PREFIX = ".writing-"
 """Begins the name of what is not yet whole."""
@@ -20,8 +21,12 @@ TEMPORARY_PREFIX = ".writing-"
 MAX_NAME_CHARACTERS = 50
 """Of a file, in the name of what takes its place: file systems take names of 255 bytes."""
 
-UNFINISHED_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + r"[0-9a-f]{8}-(.+)", re.DOTALL)
-"""The name of a file that `open_replacement` left where the process was killed."""
+REPLACEMENT_PREFIX = f"{TEMPORARY_PREFIX}~"
+"""Begins the name of what takes the place of a file: no output has a name such as ~0123abcd-out.txt, but many have one
+such as 20260131-out.txt, whose part would be taken for a replacement."""
+
+UNFINISHED_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + r"~?[0-9a-f]{8}-(.+)", re.DOTALL)
+"""The name of a file that `open_replacement` left where the process was killed; in version 0.1 it had no ~."""
 
 
 class ForeignFileError(DataError):
@@ -32,8 +37,8 @@ class ForeignFileError(DataError):
 def open_replacement(final: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """A new file, with a name that nobody else has, which takes the place of `final` when the block ends.
 
-    If the block raises, nothing is left of it. It has the permissions of the file that it replaces. sync: whether it is
-    forced to disk first. Raises OSError.
+    If the block raises, nothing is left of it; what is left where the process is killed, `remove_abandoned` removes. It
+    has the permissions of the file that it replaces. sync: whether it is forced to disk first. Raises OSError.
     """
     file = _create_beside(final)
     path = Path(file.name)
@@ -52,17 +57,42 @@ def open_replacement(final: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 def _create_beside(final: Path) -> BinaryIO:
     while True:
-        name = f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-{final.name[:MAX_NAME_CHARACTERS]}"
+        name = f"{REPLACEMENT_PREFIX}{secrets.token_hex(4)}-{final.name[:MAX_NAME_CHARACTERS]}"
         with suppress(FileExistsError):
             file = final.with_name(name).open("xb")  # which follows no link
-            copy_permissions(final, file)
-            return file
+            if _lock_own(file):
+                copy_permissions(final, file)
+                return file
+            file.close()
+
+
+def _lock_own(file: BinaryIO) -> bool:
+    """Locks a file that was just made, so that others see that its process lives; False where one took it for what a
+    dead process left."""
+    try:
+        lock_file(file.fileno())
+    except BlockingIOError:
+        return False
+    except OSError:  # without locks, nobody will remove it
+        return True
+    return os.fstat(file.fileno()).st_nlink > 0
 
 
 def copy_permissions(final: Path, file: BinaryIO) -> None:
     """Gives an open file the permissions of the one that it is to replace, if there is one."""
     with suppress(OSError, AttributeError):  # Windows has no fchmod
         os.fchmod(file.fileno(), stat.S_IMODE(final.stat().st_mode) & 0o777 | 0o600)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what `open_replacement` left in a folder in processes that were killed, as far as that can be done."""
+    for path in folder.glob(f"{REPLACEMENT_PREFIX}*"):
+        if UNFINISHED_NAME.fullmatch(path.name):
+            with suppress(OSError, ForeignFileError):
+                if (file := open_own(path, "rb")) is not None:
+                    with file:
+                        lock_file(file.fileno())  # which only a living process has
+                        path.unlink()
 
 
 def list_unfinished(folder: Path, names: Iterable[str]) -> list[Path]:

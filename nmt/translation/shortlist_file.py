@@ -10,7 +10,7 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import CheckpointError, ConfigError, ModelError
 from nmt.printable import shorten
 from nmt.storage.files import MAX_HEADER_BYTES, explain_disk_errors, load_tensors, read_header, save_tensors
-from nmt.storage.new_files import open_replacement
+from nmt.storage.new_files import open_replacement, remove_abandoned
 from nmt.storage.untrusted_paths import LEXICON, MAX_LEXICON_BYTES, find_regular_file
 from nmt.translation.shortlist import Lexicon
 
@@ -49,6 +49,7 @@ def save(folder: Path, tokenizers: Tokenizers, lexicon: Lexicon) -> Path:
     path = folder / NAME
     tensors = {name: torch.from_numpy(array) for name, array in lexicon._asdict().items()}
     digest = torch.tensor(list(hash_pieces(tokenizers)), dtype=torch.uint8)
+    remove_abandoned(folder)
     with explain_disk_errors("write", path, ADVICE), open_replacement(path) as file:
         save_tensors(Path(file.name), {**tensors, "pieces": digest}, ADVICE)
     return path

@@ -144,6 +144,32 @@ def test_no_command_writes_over_its_standard_input(
     assert page.read_text() == "a\n"
 
 
+@pytest.mark.parametrize("command", ["translate", "score", "align"])
+@pytest.mark.parametrize("mode", ["a", "w"])
+def test_no_command_reads_what_it_writes_to_standard_output(
+    command: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = make_words(command, tmp_path)
+    read = {"translate": "input", "score": "source", "align": "target"}[command]
+    text = Path(given[read])
+    before = text.read_text()
+    with text.open("a" if mode == "a" else "r+", encoding="utf-8") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        with pytest.raises(ConfigError, match=rf"{read} and standard output are one file, {text}: it would be read"):
+            run_command(command, {name: value for name, value in given.items() if name != "output"})
+    assert text.read_text() == before
+
+
+def test_standard_input_and_output_may_not_be_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = write_lines(tmp_path / "text", "a")
+    with text.open(encoding="utf-8") as read, text.open("a", encoding="utf-8") as written:
+        monkeypatch.setattr("sys.stdin", read)
+        monkeypatch.setattr("sys.stdout", written)
+        with pytest.raises(ConfigError, match=r"standard input \(input\) and standard output are one file: it"):
+            check_distinct({"input": "-"}, {"output": "-"})
+        check_distinct({"input": tmp_path / "other"}, {"output": "-"})
+
+
 def test_standard_input_that_is_not_read_may_be_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = write_lines(tmp_path / "text", "a")
     with text.open(encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from nmt.inference.resumable import open_resumable
 from nmt.inference.streams import open_writer
 from nmt.storage.files import remove_unfinished, write_atomically
 from nmt.storage.json_files import MAX_JSON_BYTES
-from nmt.storage.new_files import ForeignFileError, list_unfinished, open_own, open_replacement
+from nmt.storage.new_files import ForeignFileError, list_unfinished, open_own, open_replacement, remove_abandoned
 from tests.storage.test_untrusted_paths import ODD, Make
 
 
@@ -148,3 +148,27 @@ def test_nothing_is_left_of_what_failed_and_only_that_is_removed_of_what_was_kil
     assert [path.name for path in list_unfinished(tmp_path, ["run.json"])] == [names[0]]
     remove_unfinished(tmp_path, ["run.json"])
     assert {path.name for path in tmp_path.iterdir()} == set(names[1:])
+
+
+@pytest.mark.parametrize("door", [*DOORS][1:])
+def test_the_next_output_in_a_folder_removes_what_killed_processes_left(door: str, tmp_path: Path) -> None:
+    abandoned, part = tmp_path / ".writing-~0123abcd-other.txt", tmp_path / ".writing-20260131-out.txt"
+    abandoned.touch()
+    part.touch()  # of a translation that was killed, to be gone on with
+    with open_replacement(tmp_path / "mine.txt") as file:  # as in another process that is at work there
+        file.write(b"mine\n")
+        DOORS[door](tmp_path / "out.txt")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "out.txt", part.name}
+    assert (tmp_path / "mine.txt").read_bytes() == b"mine\n"
+
+
+def test_what_somebody_else_put_there_is_not_taken_for_what_a_killed_process_left(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("mine")
+    for number, make in enumerate((os.mkdir, os.mkfifo, lambda path: os.symlink(other, path))):
+        make(tmp_path / f".writing-~0123abc{number}-x")
+    os.link(other, tmp_path / ".writing-~0123abcf-x")
+    before = sorted(tmp_path.iterdir())
+    remove_abandoned(tmp_path)
+    remove_abandoned(tmp_path / "none")
+    assert sorted(tmp_path.iterdir()) == before
