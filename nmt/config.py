@@ -7,17 +7,17 @@ built or read.
 """
 
 import dataclasses
-import difflib
 import functools
 import inspect
+import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from nmt.config_text import format_value as format_value
+from nmt.config_text import suggest as suggest
 from nmt.errors import ConfigError
-from nmt.renames import SETTINGS
-from nmt.synonyms import find_value
 from nmt.variants import Variants as Variants
 
 T = TypeVar("T")
@@ -26,10 +26,6 @@ MISSING = "???"
 """How OmegaConf writes a value that must be given."""
 
 ConfigDict = dict[str, Any]
-
-LAST_PARTS = {old.split(".")[-1]: new.split(".")[-1] for old, new in SETTINGS.items()}
-"""Settings that were renamed, without their groups."""
-
 
 Schema = Any
 """A mapping from key to schema, `Variants`, a class, or the annotation of a single value, such as `int | None`."""
@@ -64,32 +60,6 @@ def inspect_parameters(cls: type) -> dict[str, inspect.Parameter]:
     found = inspect.signature(cls).parameters.values()
     named = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return {p.name: p.replace(annotation=hints.get(p.name, Any)) for p in named}
-
-
-def suggest(word: str, right: Iterable[str]) -> str:
-    """A hint that names what another toolkit's word is called here, else the most similar word, else all of them."""
-    options = sorted(right)
-    if (ours := find_value(word, options)) is not None:
-        return f"It is called {ours} here."
-    if (new := LAST_PARTS.get(word)) in options:
-        return f"It is called {new} now."
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {close[0]}?"
-    return f"Choose from: {', '.join(options)}." if options else "Nothing can be set here."
-
-
-def format_value(value: Any, depth: int = 3) -> str:
-    """A value as a person would write it; text in quotes, so that its spaces are seen, and what lies deep left out."""
-    if isinstance(value, list | tuple | Mapping) and value and not depth:
-        return "..."
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(format_value(below, depth - 1) for below in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {format_value(below, depth - 1)}' for key, below in value.items())}}}"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return repr(value) if isinstance(value, str) else str(value)
 
 
 def list_paths(schema: Schema, prefix: str = "") -> list[str]:
@@ -220,13 +190,15 @@ def _convert(value: Any, annotation: Any, path: str, problems: list[str]) -> Any
 def _convert_scalar(value: Any, annotation: Any, path: str, problems: list[str]) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = number and abs(value) < 2**63  # what a tensor's size, and a float, can be made of
+    is_tiny = isinstance(value, float) and 0 < abs(value) < sys.float_info.min  # what is computed with as if it were 0
     if annotation is int and fits and float(value).is_integer():
         return int(value)
-    if annotation is float and (fits or isinstance(value, float)):
+    if annotation is float and (fits or isinstance(value, float)) and not is_tiny:
         return float(value)
-    if annotation is Any or (annotation in (str, bool, type(None)) and type(value) is annotation):
+    if (annotation is Any and not is_tiny) or (annotation in (str, bool, type(None)) and type(value) is annotation):
         return value
     hint = "; it has to be given" if value is None else " below 2^63" if number and abs(value) >= 2**63 else ""
+    hint = f" of {sys.float_info.min:.2g} or more, or 0" if is_tiny else hint
     problems.append(f"{path}={format_value(value)} must be {_describe(annotation)}{hint}.")
     return None
 
@@ -280,7 +252,14 @@ def _is_annotation(schema: Any) -> bool:
 
 
 def _describe(annotation: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        Any: "a number",
+        bool: "true or false",
+        str: "text",
+        type(None): "null",
+    }
     if annotation in names:
         return names[annotation]
     if typing.get_origin(annotation) in (list, tuple):

@@ -363,6 +363,9 @@ def test_nothing_and_an_output_twice_are_refused(tmp_path: Path) -> None:
         nmt.compare("attention=nix,bahdanau", output=tmp_path)
     with pytest.raises(ConfigError, match="jobs"):
         nmt.compare("attention=bahdanau", jobs=0)
+    for call in (nmt.train, nmt.compare):
+        with pytest.raises(ConfigError, match="attention=bahdanau and attention=luong_dot choose from one group"):
+            call("attention=bahdanau", "attention=luong_dot")
 
 
 # Training ---------------------------------------------------------------------------------------------------------

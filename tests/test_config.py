@@ -232,6 +232,18 @@ def test_a_node_of_a_schema_may_be_a_bare_annotation(annotation: Any, right: Any
     assert problems({"node": wrong}, {"node": annotation})[0].startswith("node")
 
 
+@pytest.mark.parametrize("annotation", [float, float | None, Any, dict[str, Any]])
+@pytest.mark.parametrize("number", [1e-320, -5e-324])
+def test_a_number_that_would_be_computed_with_as_zero_is_told_as_it_was_written(annotation: Any, number: float) -> None:
+    is_group = annotation == dict[str, Any]
+    value, path = ({"inner": number}, "node.inner") if is_group else (number, "node")
+    assert problems({"node": value}, {"node": annotation}) == [
+        f"{path}={number} must be a number of 2.2e-308 or more, or 0."
+    ]
+    kept = {"inner": 0.0} if is_group else 0.0
+    assert check({"node": kept}, {"node": annotation}) == {"node": kept}
+
+
 def test_build_makes_nested_dataclasses() -> None:
     config = check({"steps": 3, "limits": {"longest": 7}, "spare": {"ratio": 2}}, Settings)
     made = build(Settings, config)

@@ -22,7 +22,7 @@ PACKAGES = (
 
 LEAVES = {
     *("errors", "exhaustion", "masks", "printable", "progress", "renames", "special_tokens", "synonyms", "trees"),
-    "variants",
+    *("config_text", "variants"),
 }
 """Each of these may be imported by all, and imports no package."""
 

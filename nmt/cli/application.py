@@ -5,14 +5,14 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import nmt
 from nmt.composition.diagnostics import explain, find_syntax_problem
-from nmt.composition.groups import find_group_choices
+from nmt.composition.groups import check_choices
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import use_new_names
@@ -85,15 +85,6 @@ def answer(name: str, task: Callable[[dict[str, Any]], None], aliases: Mapping[s
     except ConfigError as problem:
         return list(map(str, problem.args))
     return run_hydra(name, task)
-
-
-def check_choices(words: Sequence[str]) -> None:
-    """Raises ConfigError where two words choose from one group, of which one would have no effect."""
-    earlier: dict[str, str] = {}
-    for word in find_group_choices(words):
-        group = word.lstrip("+").partition("=")[0]
-        if earlier.setdefault(group, word) != word:
-            raise ConfigError(f"{earlier[group]} and {word} choose from one group. Leave one of the two out.")
 
 
 def has_current_folder() -> bool:

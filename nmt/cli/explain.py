@@ -5,10 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt import config
-from nmt.cli.application import check_choices, run_command
+from nmt.cli.application import run_command
+from nmt.composition.groups import check_choices
 from nmt.data.line_errors import locate_lines
 from nmt.data.lines import Errors
 from nmt.errors import ConfigError, DataError
@@ -17,6 +19,7 @@ from nmt.inference.inputs import STDIN, read_lines
 from nmt.inference.streams import open_writer
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
+from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
     from nmt.explanation.trained import Translated
@@ -31,7 +34,7 @@ MAX_SIZE = 100
 """Of anything in the attention of the example: nobody follows a thousand features with a pencil."""
 
 EXAMPLE_WORD = re.compile(r"[+~]*(attention[=/.]|padding=|model\.decoder[.=])")
-MODEL_WORD = re.compile(r"[+~]*(input|line|kind|layer|columns|max_source|errors)=")
+MODEL_WORD = re.compile(r"[+~]*(input|line|kind|layer|columns|max_source|errors|device|threads|kernels)=")
 """Begin words that are about the example, or about a model, alone."""
 
 COMPARED_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
@@ -93,6 +96,8 @@ def run_task(words: Sequence[str], composed: dict[str, Any]) -> None:
     changes = list_changes(settings)
     each = [settings, *([compose_second(words, changes)] if changes else [])]
     folders = [chosen.folder for chosen in each if chosen.folder is not None]
+    for folder in folders:  # before standard input is waited for
+        find_model_folder(Path(folder).expanduser())
     inputs = {"input": [chosen.input or STDIN for chosen in each if chosen.folder is not None]}
     check_distinct({**inputs, "model": list_model_paths(folders)}, {"output": settings.output})
     check_outside_runs({"output": settings.output})
@@ -121,7 +126,7 @@ def check_settings(words: Sequence[str], composed: dict[str, Any]) -> ExplainSet
     settings = config.build(ExplainSettings, config.check(composed, ExplainSettings))
     if settings.folder is None:
         if named := [word for word in words if MODEL_WORD.match(word)]:
-            raise ConfigError(f"{', '.join(named)} says what of a model is explained. Add model=RUN, or leave it out.")
+            raise ConfigError(f"{', '.join(named)} is for a trained model. Add model=RUN, or leave it out.")
         check_sizes(settings)
     elif chosen := [word for word in words if EXAMPLE_WORD.match(word)]:
         raise ConfigError(f"{chosen[0]} is for the example: a model has its own attention. Leave out one of the two.")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from nmt import config, renames
 from nmt.composition.diagnostics import find_syntax_problem
+from nmt.composition.groups import check_choices
 from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import find_new_names
 from nmt.errors import ConfigError
@@ -109,6 +110,10 @@ def find_problems(file: ComparisonFile, own: frozenset[str]) -> Iterator[str]:
             yield f"variants.{name} cannot be the name of a folder. Names have {VARIANT_NAME_RULE}."
         if folded.index(name.casefold()) < list(file.variants).index(name):
             yield f"variants.{name} would share the folder of another, which differs in case only."
+        try:
+            check_choices(overrides)
+        except ConfigError as problem:
+            yield f"variants.{name}: {problem}"
         for text in overrides:
             key = re.split(r"[.=]", text.lstrip("+~"))[0]
             if key in own:

@@ -23,7 +23,7 @@ from nmt.training.metrics_logger import METRICS, parse_row
 TAIL_BYTES = 2**15
 """Bytes from the end of a file that are read: many rows of training, and some validations."""
 
-PERCENT_PATTERN = re.compile(r"step \d+ loss .*\((\d+) %")
+PERCENT_PATTERN = re.compile(r"step \d+ (?:training )?loss .*\((\d+) %")
 """How far a run is, in the lines of its log."""
 
 REFRESH_SECONDS = 1.0
@@ -208,7 +208,7 @@ def describe_run(job: Job, reading: RunProgress) -> str:
     if not stop["steps"] and stop["epochs"]:
         parts.append(f"epoch {reading.train['epoch']}/{stop['epochs']}")
     if "loss" in reading.train:
-        parts.append(f"loss {reading.train['loss']:.3f}")
+        parts.append(f"training loss {reading.train['loss']:.3f}")
     if "bleu" in reading.validation:
         parts.append(f"BLEU {reading.validation['bleu']:.2f} at step {reading.validation['step']}")
     return ", ".join(parts)

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
 from nmt.composition.diagnostics import explain, find_syntax_problem
+from nmt.composition.groups import check_choices
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import prepare_recipe
@@ -95,7 +96,8 @@ def explain_errors(command: str, words: Sequence[str]) -> Iterator[None]:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Raises ConfigError for the first word that is not written as a setting is."""
+    """Raises ConfigError for the first word that is not written as a setting is, and for two that choose from one
+    group."""
     for word in words:
         if not isinstance(word, str):
             raise ConfigError(f"A setting is text, such as 'seed=2'; got {word!r}.")
@@ -105,3 +107,4 @@ def check_words(words: Sequence[str]) -> None:
             )
     if (problem_text := find_syntax_problem(words)) is not None:
         raise ConfigError(problem_text)
+    check_choices(words)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.composition.paths import find_config_folder
+from nmt.errors import ConfigError
 
 GLOBAL_HEADER = "# @package _global_"
 """Begins a file of settings from several groups, which is no home of any."""
@@ -23,6 +24,15 @@ def list_dotted_keys(node: Any, prefix: str = "") -> Iterator[str]:
 def find_group_choices(words: Sequence[str]) -> list[str]:
     """The words that choose from groups."""
     return [word for word in words if is_group(word.lstrip("+").partition("=")[0])]
+
+
+def check_choices(words: Sequence[str]) -> None:
+    """Raises ConfigError where two words choose from one group, of which one would have no effect."""
+    earlier: dict[str, str] = {}
+    for word in find_group_choices(words):
+        group = word.lstrip("+").partition("=")[0]
+        if earlier.setdefault(group, word) != word:
+            raise ConfigError(f"{earlier[group]} and {word} choose from one group. Leave one of the two out.")
 
 
 def is_group(key: str) -> bool:

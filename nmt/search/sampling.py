@@ -17,6 +17,9 @@ from nmt.search.constraints import Constraints
 from nmt.search.loop import SearchState, SelectedTokens, advance_independently, run_search
 from nmt.search.protocols import NO_REQUEST, Hypothesis, Request, Step
 
+MIN_TEMPERATURE = 1e-30
+"""With less, log-probabilities are divided to what no float32 can hold, and all are alike."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling(Constraints):
@@ -41,9 +44,9 @@ class Sampling(Constraints):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.temperature < math.inf:
+        if not MIN_TEMPERATURE <= self.temperature < math.inf:
             raise ConfigError(
-                f"temperature is a finite number above 0; got {self.temperature}. "
+                f"temperature is a finite number of at least {MIN_TEMPERATURE:g}; got {self.temperature}. "
                 "For the most probable token at every step choose search=greedy."
             )
         if self.top_k is not None and self.top_k < 1:

@@ -19,8 +19,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nmt
 from nmt.cli import compare
-from nmt.comparison import local, plan, results
+from nmt.comparison import local, plan, results, variants
 from nmt.comparison.compare import COMPARE_SETTINGS, check_output_is_free
 from nmt.composition import unknown_keys
 from nmt.composition.overrides import quote
@@ -51,10 +52,10 @@ def make_overrides(folder: Path, *more: str) -> list[str]:
     return [*TINY, f"cache={quote(str(folder / 'cache'))}", *more]
 
 
-def expand_variants(*given: str) -> list[plan.VariantOverrides]:
+def expand_variants(*given: str) -> list[variants.VariantOverrides]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(find_config_folder(), version_base="1.3"):
-        return plan.expand_variants(given)
+        return variants.expand_variants(given)
 
 
 # The command line --------------------------------------------------------------------------------------------------
@@ -119,18 +120,18 @@ def test_all_that_is_swept_is_combined_and_named() -> None:
 
 
 def test_without_a_sweep_there_is_one_variant() -> None:
-    assert expand_variants("attention=dot") == [plan.VariantOverrides("default", ["attention=dot"])]
+    assert expand_variants("attention=dot") == [variants.VariantOverrides("default", ["attention=dot"])]
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))
 def test_labels_are_names_for_every_file_system(swept: list[str]) -> None:
-    label = plan.make_label([f"key={value}" for value in swept])
-    assert len(label.encode()) <= plan.MAX_LABEL_BYTES
+    label = variants.make_label([f"key={value}" for value in swept])
+    assert len(label.encode()) <= variants.MAX_LABEL_BYTES
     assert not set(label) & set("/\\:*?\"<>|' \n\0")
 
 
 def test_long_labels_stay_different() -> None:
-    one, two = (plan.make_label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
+    one, two = (variants.make_label([f"data.train.source={'very/long/' * 20}{name}"]) for name in "ab")
     assert one != two
 
 
@@ -155,8 +156,8 @@ def test_the_number_of_runs_is_bounded_before_any_is_expanded() -> None:
         (["a=1,2"], 5001),
     ):
         with pytest.raises(ConfigError, match="at most"):
-            plan.check_run_count(words, [plan.count_sweep_values(parse(word)) for word in words], 1, seeds)
-        plan.check_run_count(words[1:], [plan.count_sweep_values(parse(word)) for word in words[1:]], 3, 2)
+            variants.check_run_count(words, [variants.count_sweep_values(parse(word)) for word in words], 1, seeds)
+        variants.check_run_count(words[1:], [variants.count_sweep_values(parse(word)) for word in words[1:]], 3, 2)
 
 
 def parse(word: str) -> Any:
@@ -166,11 +167,11 @@ def parse(word: str) -> Any:
 @given(st.integers(-50, 50), st.integers(-50, 50), st.sampled_from([-7, -1, 0.5, 1, 3]))
 def test_values_of_a_range_are_counted_as_they_are_listed(start: int, stop: int, step: float) -> None:
     override = parse(f"a=range({start},{stop},{step})")
-    if not (listed := plan.list_sweep_values(override)):
+    if not (listed := variants.list_sweep_values(override)):
         with pytest.raises(ConfigError, match="no values"):
-            plan.count_sweep_values(override)
+            variants.count_sweep_values(override)
     else:
-        assert plan.count_sweep_values(override) == len(listed)
+        assert variants.count_sweep_values(override) == len(listed)
 
 
 def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_path: Path) -> None:
@@ -190,6 +191,16 @@ def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> N
     assert plan.find_baseline(planned, "optimizer=adamw") == "optimizer=adamw"
     with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
         plan.find_baseline(planned, "optimizer=adamww")
+
+
+def test_a_baseline_that_is_no_variant_is_told_before_runs_are_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "plan_jobs", lambda *given, **more: pytest.fail("runs are planned"))
+    for words in (["optimizer=adam,adamw"], ["comparison=attentions"]):
+        with pytest.raises(ConfigError, match="baseline=nosuch is not one of the variants"):
+            nmt.compare(*words, baseline="nosuch", output=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_runs_at_once_share_the_threads(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 
 from nmt import build, config
 from nmt.cli import compare
-from nmt.comparison import catalog, plan
+from nmt.comparison import catalog, plan, variants
 from nmt.comparison.compare import COMPARE_SETTINGS
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
@@ -70,10 +70,10 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
         config.build(compare.CompareSettings, config.check(given, compare.CompareSettings))
         name = given["comparison"]["name"]
         with initialize_config_dir(find_config_folder(), version_base="1.3"):
-            variants = plan.expand_variants(
+            found = variants.expand_variants(
                 overrides, None if name is None else catalog.read_comparison(name, COMPARE_SETTINGS)
             )
-        check(compose_command("train", *variants[-1].overrides))
+        check(compose_command("train", *found[-1].overrides))
     else:
         compose_command(example.command, *words)
 

@@ -77,6 +77,7 @@ def test_two_words_of_one_line_of_a_pipe_are_compared(trained: TrainedRun, call:
 
 
 MODEL_WORDS = ("input=a", "layer=1", "kind=source", "line=2", "max_source=3", "columns=3", "errors=replace")
+DEVICE_WORDS = ("device=cpu", "threads=1", "kernels=reference")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ MODEL_WORDS = ("input=a", "layer=1", "kind=source", "line=2", "max_source=3", "c
         (["head=0"], "head must be 1, as there is only one; got 0"),
         (["head=2"], "head must be 1, as there is only one; got 2"),
         (["head=3", "attention.heads=2"], "head must be from 1 to 2, as there are 2; got 3"),
-        *(([word], f"{word} says what of a model is explained") for word in MODEL_WORDS),
+        *(([word], f"{word} is for a trained model. Add model=RUN") for word in (*MODEL_WORDS, *DEVICE_WORDS)),
         (
             ["attention=bahdanau", "model.decoder.hidden_size=100000000"],
             "model.decoder.hidden_size must be at most 100",
@@ -119,10 +120,12 @@ MODEL_WORDS = ("input=a", "layer=1", "kind=source", "line=2", "max_source=3", "c
         (["attention.heads=3"], "share"),
         (["model=nowhere", "attention=luong_dot"], "a model has its own attention"),
         (["model=nowhere"], "nowhere"),
+        (["compare=model=nowhere"], "nowhere"),
     ],
 )
-def test_what_is_wrong_is_said_with_status_2(words: list[str], problem: str, call: Call) -> None:
-    status, out, err = call(*words, text="a\n")
+@pytest.mark.parametrize("text", ["a\n", ""])
+def test_what_is_wrong_is_said_with_status_2(words: list[str], problem: str, text: str, call: Call) -> None:
+    status, out, err = call(*words, text=text)
     assert (status, out) == (2, "")
     assert problem in err
 

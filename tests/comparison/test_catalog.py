@@ -11,7 +11,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from nmt.cli import compare
-from nmt.comparison import catalog, plan
+from nmt.comparison import catalog, plan, variants
 from nmt.comparison.compare import COMPARE_SETTINGS
 from nmt.composition.paths import find_config_folder
 from nmt.errors import ConfigError
@@ -34,10 +34,10 @@ def read_variants(path: Path, text: str = WRITTEN) -> catalog.NamedComparison:
     return catalog.read_comparison(str(write_lines(path / "mine.yaml", *text.split("\n"))), COMPARE_SETTINGS)
 
 
-def expand_variants(given: Sequence[str], found: catalog.NamedComparison) -> list[plan.VariantOverrides]:
+def expand_variants(given: Sequence[str], found: catalog.NamedComparison) -> list[variants.VariantOverrides]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(find_config_folder(), version_base="1.3"):
-        return plan.expand_variants(given, found)
+        return variants.expand_variants(given, found)
 
 
 # What comes with the program ---------------------------------------------------------------------------------------
@@ -148,7 +148,9 @@ def test_the_baseline_of_a_combination_is_the_first_of_that_name(tmp_path: Path)
 
 
 def test_a_variant_may_change_nothing(tmp_path: Path) -> None:
-    assert expand_variants([], read_variants(tmp_path, "variants: {plain: []}")) == [plan.VariantOverrides("plain", [])]
+    assert expand_variants([], read_variants(tmp_path, "variants: {plain: []}")) == [
+        variants.VariantOverrides("plain", [])
+    ]
 
 
 # What is wrong is told before anything runs -------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_the_nearest_limit_says_how_much_is_done(tmp_path: Path) -> None:
     write_metrics(other, make_train_row(20))
     assert read_run_progress(other).fraction_done == 0.0  # it alone knows how long an epoch is
     (other.folder / "job.log").write_text(
-        "epoch 1 step 20 loss 0.450 900 target tokens/s  (5 %, 38.0 min left)\nmore\n"
+        "epoch 1 step 20 training loss 0.450 900 target tokens/s  (5 %, 38.0 min left)\nmore\n"
     )
     assert read_run_progress(other).fraction_done == 0.05
 
@@ -80,7 +80,7 @@ def test_what_is_left_is_estimated_from_runs_that_ended_and_those_that_run(tmp_p
     )
     done, told = shown.describe()
     assert done == 1.25
-    assert told.startswith("1 of 4 runs done; 08:40 left; b seed 1 step 10/40, loss 0.900")
+    assert told.startswith("1 of 4 runs done; 08:40 left; b seed 1 step 10/40, training loss 0.900")
     together = ComparisonProgress([first, second, third, fourth], at_once=2)
     together.durations = shown.durations
     assert together.estimate_seconds_left({}) == pytest.approx(200)
@@ -108,7 +108,7 @@ def test_where_no_bar_can_be_drawn_lines_come_more_and_more_seldom(
         clock[0] = float(second)
         shown.show()
         if line := capsys.readouterr().err:
-            assert line.startswith("0 of 1 runs done; 00:18 left; a seed 1 step 1/4, loss 9.000\n")
+            assert line.startswith("0 of 1 runs done; 00:18 left; a seed 1 step 1/4, training loss 9.000\n")
             times.append(second)
     gaps = [later - earlier for earlier, later in zip([0, *times], times, strict=False)]
     assert gaps[:4] == [10, 20, 40, 60]

@@ -106,7 +106,9 @@ def test_sentences_and_samples_draw_numbers_of_their_own(toy: Callable[..., Any]
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("settings", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-3}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-3}, {"temperature": 1e-30}], ids=str
+)
 def test_the_narrowest_sampling_is_greedy(settings: dict[str, Any], seed: int, toy: Callable[..., Any]) -> None:
     made = toy(seed, vocab=19, lengths=(3, 5, 2))
     expected = [found.tokens for (found,) in made.search(Greedy())]
@@ -159,6 +161,7 @@ def test_all_that_is_drawn_is_the_support(scores: list[float], top_k: int | None
     "wrong",
     [
         {"temperature": 0.0},
+        {"temperature": 1e-31},
         {"temperature": math.inf},
         {"top_k": 0},
         {"top_p": 0.0},
