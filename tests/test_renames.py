@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from nmt import build, config, model_folder, renames
-from nmt.comparison import catalog, plan
+from nmt.comparison import catalog, plan, variants
 from nmt.comparison.compare import split_arguments
 from nmt.composition.compose import compose_training
 from nmt.errors import CheckpointError, ConfigError
@@ -105,7 +105,8 @@ def test_a_comparison_sweeps_over_the_old_spelling(tmp_path: Path, caplog: pytes
     assert [job.settings["training"]["compile"] for job in jobs] == ["off", "inductor"]
     assert {job.settings["filters"]["overfit"] for job in jobs} == {9}
     assert [job.folder.parent for job in jobs] == [old_folder, tmp_path / "training.compile=inductor"]
-    assert plan.find_baseline(jobs, "training.recurrence=compiled") == "training.compile=inductor"
+    labels = [job.variant for job in jobs]
+    assert variants.choose_baseline(labels, "training.recurrence=compiled") == "training.compile=inductor"
     assert [message.partition(" is called")[0] for message in list_warnings(caplog)] == [
         *("training.recurrence=eager,compiled", f"{recipe}: filters.by_heart")
     ]

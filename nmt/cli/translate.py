@@ -5,83 +5,37 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data.line_errors import locate_lines
-from nmt.data.lines import Errors
-from nmt.errors import ConfigError, ModelError
+from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import has_words
 from nmt.inference.answers import FORMATS, TranslatedLine
-from nmt.inference.attention_view import NOTHING, TERMINAL_VIEWS, ShowFn, check_show, open_view
-from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
-from nmt.inference.inputs import STDIN, FileNames, find_files, gather_lines, has_pauses, is_reader_gone
+from nmt.inference.attention_view import NOTHING, TERMINAL_VIEWS, ShowFn, open_view
+from nmt.inference.inference import build_translator, find_model_folders, load_all
+from nmt.inference.inputs import STDIN, find_files, gather_lines, has_pauses, is_reader_gone
 from nmt.inference.parts import encode_parts, translate_sentences, warn_of_long
 from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_prefixes
 from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_plain, open_resumable
 from nmt.inference.sentences import split_sentences
 from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, use_standard_output
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
+from nmt.inference.translation_settings import TranslateSettings, check_attention, check_split, name_inputs
 from nmt.inference.workers import ChunkFn, map_in_order
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
 
 if TYPE_CHECKING:
-    from nmt.data.sources.reader import SourceReader
-    from nmt.model_folder import LoadedModel
-
-MAX_PROCESSES = 256
-"""Each holds the models and starts in a second of a core."""
+    pass
 
 COMPRESSED_SUFFIX = re.compile(r"\.(gz|bz2|xz)$")
 """Ends the name of a compressed file, and not that of its translation."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranslateSettings(InferenceSettings):
-    """What `configs/translate.yaml` says, and how it is meant."""
-
-    model: dict[str, str | list[str]]
-    input: FileNames
-    output: str | None
-    format: Literal["text", "nbest", "json"]
-    weights: bool
-    split: Literal["lines", "sentences"]
-    processes: int
-    prefix: str | None
-    search: dict[str, Any]
-    shortlist: dict[str, Any]
-    precision: Literal["float32", "bfloat16", "int8"]
-    max_source: int | None
-    chunk: int
-    errors: Errors
-    show: str
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("max_source", "chunk", "processes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1; got {value}.")
-        if self.processes > MAX_PROCESSES:
-            raise ConfigError(
-                f"processes must be at most {MAX_PROCESSES}, each with the models; got {self.processes}. More "
-                "than the machine has cores gain nothing."
-            )
-        check_show(self.show, self.processes)
-        if self.weights and self.format != "json":
-            raise ConfigError(f"weights=true writes attention weights as JSON, with format=json; got {self.format}.")
-        if self.split == "sentences" and (self.format != "text" or self.show != NOTHING or self.prefix is not None):
-            raise ConfigError(
-                "split=sentences joins the translations of a line's sentences to one line of text, so that it needs "
-                f"format=text, show={NOTHING} and prefix=null; got format={self.format}, show={self.show} and "
-                f"prefix={'null' if self.prefix is None else self.prefix}."
-            )
 
 
 class TranslationJob(NamedTuple):
@@ -277,33 +231,6 @@ def make_translate_fn(
         return ChunkOutput(lines, tally)
 
     return translate_chunk
-
-
-def check_split(settings: TranslateSettings, reader: "SourceReader") -> None:
-    """Raises ConfigError where sentences are to be found in lines that are no text."""
-    if settings.split != "lines" and not reader.reads_text:
-        raise ConfigError(
-            f"split={settings.split} finds sentences in text, and the lines that this model translates are none "
-            "(model/source). Set split=lines."
-        )
-
-
-def name_inputs(inputs: FileNames) -> str:
-    """What a message calls the lines of the input."""
-    files = find_files(inputs, setting="input")
-    return files[0] if len(files) == 1 and files[0] != STDIN else "standard input" if files == [STDIN] else "the input"
-
-
-def check_attention(settings: TranslateSettings, loaded: "Sequence[LoadedModel]") -> None:
-    """Raises ModelError where attention is asked for and no model has any."""
-    wanted = {f"show={settings.show}": settings.show != NOTHING, "weights=true": settings.weights}
-    requests = [word for word, is_asked in wanted.items() if is_asked]
-    if requests and not any(each.model.has_attention for each in loaded):
-        raise ModelError(
-            f"{' and '.join(requests)} needs attention weights, and "
-            f"{', '.join(str(each.folder) for each in loaded)} has "
-            f"no attention (it was trained with attention=none). Set show={NOTHING} and weights=false."
-        )
 
 
 if __name__ == "__main__":

@@ -88,11 +88,9 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
     comparison_name = settings.comparison.get("name")  # before what takes seconds to import
     named_comparison = None if comparison_name is None else catalog.read_comparison(comparison_name, COMPARE_SETTINGS)
 
-    from nmt.comparison.variants import check_baseline
+    from nmt.comparison.variants import find_baseline
 
-    named_baseline = None if named_comparison is None else named_comparison.baseline
-    wanted_baseline = named_baseline if settings.baseline is None else settings.baseline
-    check_baseline(overrides, named_comparison, seeds=len(settings.seed_numbers), wanted_label=wanted_baseline)
+    baseline = find_baseline(overrides, named_comparison, len(settings.seed_numbers), settings.baseline)
 
     from nmt.comparison import ensembles, plan, results
     from nmt.comparison.launchers import LAUNCHER
@@ -115,7 +113,6 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
         named=named_comparison,
         cpus=launcher.cpus,
     )
-    baseline = plan.find_baseline(jobs, wanted_baseline)
     ensemble_rows = ensembles.plan_ensembles(jobs, settings.ensembles, output)
     check_output_is_free(output)
     check_output_paths(jobs, None if named_comparison is None else named_comparison.path, output)

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt import build, config
 from nmt.comparison.catalog import NamedComparison
-from nmt.comparison.variants import VariantOverrides, choose_baseline, expand_variants
+from nmt.comparison.variants import VariantOverrides, expand_variants
 from nmt.composition.compose import compose_settings, isolate_hydra
 from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.overrides import quote
@@ -124,8 +124,3 @@ def assign_threads(job: Job, at_once: int, cpus: int | None) -> Job:
         return job
     threads = cpus or max(1, torch.get_num_threads() // at_once)
     return job._replace(settings=job.settings | {"threads": threads}, overrides=[*job.overrides, f"threads={threads}"])
-
-
-def find_baseline(jobs: Sequence[Job], wanted_label: str | None) -> str:
-    """The label of the variant that the others are held against, as `choose_baseline` has it."""
-    return choose_baseline(list(dict.fromkeys(job.variant for job in jobs)), wanted_label)

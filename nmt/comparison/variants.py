@@ -168,13 +168,15 @@ def choose_baseline(labels: Sequence[str], wanted_label: str | None) -> str:
     raise ConfigError(f"baseline={wanted_label} is not one of the variants. {config.suggest(wanted_label, labels)}")
 
 
-def check_baseline(
-    overrides: Sequence[str], named: NamedComparison | None, *, seeds: int, wanted_label: str | None
-) -> None:
-    """Raises ConfigError where no variant has the name of the baseline, or where there are no variants: before what
-    takes seconds to import."""
+def find_baseline(overrides: Sequence[str], named: NamedComparison | None, seeds: int, wanted_label: str | None) -> str:
+    """The label of the variant that the others are held against: the one that is wanted, that of the file of named
+    variants, or the first.
+
+    Raises ConfigError where it is not there, or where there are no variants: before what takes seconds to import.
+    """
     if (problem_text := find_syntax_problem(overrides)) is not None:
         raise ConfigError(problem_text)
     with isolate_hydra(), warn_once(), initialize_config_dir(find_config_folder(), version_base="1.3"):
         variants = expand_variants(overrides, named, seeds=seeds)
-    choose_baseline([variant.label for variant in variants], wanted_label)
+    default = None if named is None else named.baseline
+    return choose_baseline([variant.label for variant in variants], default if wanted_label is None else wanted_label)

@@ -19,6 +19,7 @@ from nmt.data.links import LinkSource
 from nmt.data.prepared_cache import describe_pairs, name_folder, open_cached, save_pairs
 from nmt.data.prepared_files import check_cache
 from nmt.data.quality import TextHashes, check_not_blank, count_blank, find_overlap, leave_out_blank
+from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.data.training_pairs import TrainingPairs, build_training_pairs
 from nmt.errors import DataError
@@ -60,7 +61,7 @@ def prepare(
     corpus.check()
     # First, so that what is wrong with them is told before a vocabulary is learnt.
     text, test = _load_split(corpus, "validation"), corpus.load("test")
-    text, places, about = _inspect(text, test)
+    text, places, about = _inspect(corpus, text, test)
     tokenizers, train, report, keys = _load_training_pairs(corpus, settings, filters, Path(cache).expanduser(), links)
     about["copies"]["train"] = keys.count_copies()
     if filters.overfit is not None:
@@ -87,12 +88,12 @@ def _load_training_pairs(
     if found is not None:
         logger.info("prepared data: %s", folder)
         data_report.log_report(found.report)
-        data_report.warn_of_copies(found.keys.count_copies(), "training")
+        _warn_of_copies(corpus, found.keys.count_copies(), "training")
         return found
     check_cache(cache)
     training = _load_split(corpus, "train")
     check_not_blank(training)
-    data_report.warn_of_copies(TextHashes.from_text(training.source, training.target).count_copies(), "training")
+    _warn_of_copies(corpus, TextHashes.from_text(training.source, training.target).count_copies(), "training")
     with locate_lines(name_source(corpus, "train")):
         made = build_training_pairs(training, settings, filters, links)
     save_pairs(folder, identity, made)
@@ -100,7 +101,7 @@ def _load_training_pairs(
     return open_cached(folder, settings) or made
 
 
-def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], dict[str, Any]]:
+def _inspect(corpus: Corpus, text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], dict[str, Any]]:
     """The validation pairs that can be scored, their places, and what is to be said of them and of the test set.
 
     Raises DataError where nothing is left to score.
@@ -113,7 +114,7 @@ def _inspect(text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], 
             about["blank"][split] = count_blank(held)
             about["copies"][split] = TextHashes.from_text(used.source, used.target).count_copies()
             data_report.warn_of_blank(about["blank"][split], split)
-            data_report.warn_of_copies(about["copies"][split], split)
+            _warn_of_copies(corpus, about["copies"][split], split)
     return kept, places, about
 
 
@@ -125,6 +126,12 @@ def _find_overlaps(held: dict[Split, Bitext | None], keys: TextHashes) -> dict[s
             found[split] = find_overlap(leave_out_blank(text, split)[0], keys)
             data_report.warn_of_overlap(found[split], split)
     return found
+
+
+def _warn_of_copies(corpus: Corpus, copies: dict[str, Any], split: str) -> None:
+    """Warns of pairs that say the same on both sides, but for generated strings, which are what they should be."""
+    if corpus.target_language != NO_LANGUAGE:
+        data_report.warn_of_copies(copies, split)
 
 
 def _load_split(corpus: Corpus, split: Any) -> Bitext:

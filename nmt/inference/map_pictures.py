@@ -111,7 +111,7 @@ def draw_all_maps(
             maps = compute_attention_maps(translator.model, source_ids, target_ids)
             sides = zip(translator.tokenizers, (source_ids, target_ids), strict=True)
             pieces = [reader.label(ids) for reader, ids in sides]
-            title = f"line {number}: {pair[0]}"
+            title = f"line {number}: {' '.join(translator.tokenizers.source.split_words(pair[0]))}"
             for name, content in render_maps(
                 maps.get_present(), pieces[0], pieces[1], title=title, formats=heatmaps.formats
             ):

@@ -51,7 +51,9 @@ def save_heatmaps(
     for number, (probe, each) in enumerate(zip(probes, maps, strict=False), start=1):
         on_heatmap()
         source, target = (probe["pieces"][side][:-1] for side in ("source", "target"))
-        for name, content in render_maps(each.get_present(), source, target, title=f"step {step}", formats=["png"]):
+        for name, content in render_maps(
+            each.get_present(), source, target, title=make_title(probe, step), formats=["png"]
+        ):
             (folder / f"{number:03d}-{name}").write_bytes(content)
 
 
@@ -68,7 +70,7 @@ def plot_translation(probe: dict[str, Any], *, step: int) -> "Figure":
         np.array(probe["weights"]),
         probe["source"],
         probe["target"],
-        title=f"step {step}",
+        title=make_title(probe, step),
         gold=gold,
         stair=probe.get("monotonic", False),
     )
@@ -78,7 +80,7 @@ def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
     """The heatmap of a probe's reference, which the model was made to produce; gold links are outlined."""
     gold = None if probe["gold"] is None else parse_pharaoh_line(probe["gold"], where="gold")
     forced = probe["forced"]
-    title = f"step {step}, reference"
+    title = make_title(probe, step, ", reference")
     return draw_heatmap(
         np.array(forced["weights"]),
         probe["source"],
@@ -87,6 +89,11 @@ def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
         gold=gold,
         stair=probe.get("monotonic", False),
     )
+
+
+def make_title(probe: dict[str, Any], step: int, kind: str = "") -> str:
+    """The step, what is drawn, and the sentence that is translated."""
+    return f"step {step}{kind}: {' '.join(probe['source'][:-1])}"
 
 
 def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:

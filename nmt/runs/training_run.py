@@ -46,7 +46,7 @@ from nmt.storage.files import format_json, write_atomically
 from nmt.storage.run_lock import lock
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints
 from nmt.training.interruption import Handler, Interruption, TrainingInterrupt, handle_signals
-from nmt.training.length import count_updates, log_length
+from nmt.training.length import SMALL_BATCH_TOKENS, count_updates, log_length
 from nmt.training.loop import INTERRUPTED, Loop, compute_selection_score
 from nmt.training.metrics_logger import MetricsLogger
 from nmt.training.settings import Training
@@ -211,9 +211,16 @@ class TrainingRun:
         """Tells the schedule, and the log, how long training is, with `batches` an epoch."""
         updates = count_updates(self.training.stop, batches, self.training.accumulate)
         self.state.schedule.set_length(updates)
-        warmup = self.settings["schedule"].get("warmup_steps", 0)
-        embedded = self.settings["data"]["name"] == "synthetic"
-        log_length(self.training, updates, batches, warmup, embedded=embedded)
+        schedule = self.settings["schedule"]
+        log_length(
+            self.training,
+            updates,
+            batches,
+            schedule.get("warmup_steps", 0),
+            embedded=self.settings["data"]["name"] == "synthetic",
+            small=self.settings["batching"]["tokens"] <= SMALL_BATCH_TOKENS,
+            decays=schedule["name"] == "cosine" and schedule.get("steps") is None,
+        )
 
     def validate(self) -> ValidationResult:
         """Looks at the model as it is now; may be left by a signal."""

@@ -4,6 +4,9 @@ import logging
 
 from nmt.training.settings import Stop, Training
 
+SMALL_BATCH_TOKENS = 1024
+"""The batches of experiment=small."""
+
 MIN_USEFUL_UPDATES = 2_000
 """Fewer optimizer steps teach little of real text, however many pairs are in a batch."""
 
@@ -26,8 +29,14 @@ def is_open(stop: Stop) -> bool:
     return stop.steps is None and stop.epochs is None
 
 
-def log_length(training: Training, updates: int | None, batches: int, warmup: int, *, embedded: bool) -> None:
-    """Logs how long a run will be, and what to do where that is short. `embedded`: it learns the embedded corpus."""
+def log_length(
+    training: Training, updates: int | None, batches: int, warmup: int, *, embedded: bool, small: bool, decays: bool
+) -> None:
+    """Logs how long a run will be, and what to do where that is short.
+
+    embedded: it learns the embedded corpus. small: its batches are as small as those of experiment=small. decays: its
+    learning rate ends with the last of these updates.
+    """
     if updates is None:
         logger.info("%d batches an epoch", batches)
         return
@@ -38,15 +47,23 @@ def log_length(training: Training, updates: int | None, batches: int, warmup: in
             "choose fewer, or train longer.",
             *(warmup, updates),
         )
+    if decays and training.stop.minutes is not None:
+        logger.warning(
+            "the learning rate falls until update %d, and training.stop.minutes=%g may end training before, while it "
+            "is still high: set schedule.steps to as many updates as fit into that time.",
+            *(updates, training.stop.minutes),
+        )
     if updates < MIN_USEFUL_UPDATES:
-        more = "training.stop.steps" if training.stop.steps == updates else "training.stop.epochs"
+        ways = ["raise training.stop.steps" if training.stop.steps == updates else "raise training.stop.epochs"]
+        ways += [] if training.stop.steps == updates else ["lower batching.tokens"]
+        ways += [] if small else ["try experiment=small"]
         logger.info(
-            "fewer than %d updates%s: for more, raise %s, lower batching.tokens, or try experiment=small.",
+            "fewer than %d updates%s: for more, %s.",
             *(
                 MIN_USEFUL_UPDATES,
                 " can be enough for the embedded corpus (some 1,000 are), but not for real text"
                 if embedded
                 else " teach little",
             ),
-            more,
+            " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]])),
         )

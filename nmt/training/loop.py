@@ -254,7 +254,8 @@ class Loop:
         values = {name: number for name, number in found.items() if abs(number) < float("inf")}
         row = {"kind": "validation", "step": progress.step, "epoch": self._get_epoch(), **values}
         self.metrics_logger.record({**row, "minutes": progress.seconds / 60})
-        score_list = "  ".join(f"{name} {number:.4g}" for name, number in report.values.items())
+        shown = {"validation loss" if name == "loss" else name: number for name, number in report.values.items()}
+        score_list = "  ".join(f"{name} {number:.4g}" for name, number in shown.items())
         excess = describe_excess(report.values["loss"], self._vocabulary)
         remarks = [*([] if progress.stale else ["best so far"]), *([excess] if excess else [])]
         remark = f"  ({', but '.join(remarks)})" if remarks else ""

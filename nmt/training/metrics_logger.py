@@ -62,7 +62,7 @@ class MetricsLogger:
     def show(self, row: Mapping[str, Any], fraction: float) -> None:
         """Tells a person: `fraction` of the run is done."""
         where, speed = f"epoch {row['epoch']} step {row['step']}", f"{row['tokens_per_second']:.0f} target tokens/s"
-        text = f"{where} loss {row['loss']:.3f} {speed}"
+        text = f"{where} training loss {row['loss']:.3f} {speed}"
         if self._bar.disable:
             done = min(fraction, 1.0)
             left = f", {row['minutes'] * (1 - done) / done:.1f} min left" if done > 0 else ""

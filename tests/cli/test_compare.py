@@ -182,15 +182,15 @@ def test_runs_go_seed_by_seed_over_the_variants_and_the_table_by_variants(tmp_pa
     rows = results.collect_runs(planned)
     assert {label: [run.seed for run in runs] for label, runs in rows.items()} == {label: [7, 3] for label in labels}
     assert list(rows) == labels
-    assert plan.find_baseline(planned, None) == labels[0]
+    assert variants.choose_baseline([job.variant for job in planned], None) == labels[0]
 
 
 def test_the_baseline_is_the_first_or_the_one_that_is_named(tmp_path: Path) -> None:
     planned = plan.plan_jobs(make_overrides(tmp_path, "optimizer=adam,adamw"), seeds=[1], output=tmp_path, at_once=1)
-    assert plan.find_baseline(planned, None) == "optimizer=adam"
-    assert plan.find_baseline(planned, "optimizer=adamw") == "optimizer=adamw"
+    assert variants.choose_baseline([job.variant for job in planned], None) == "optimizer=adam"
+    assert variants.choose_baseline([job.variant for job in planned], "optimizer=adamw") == "optimizer=adamw"
     with pytest.raises(ConfigError, match="Did you mean optimizer=adamw"):
-        plan.find_baseline(planned, "optimizer=adamww")
+        variants.choose_baseline([job.variant for job in planned], "optimizer=adamww")
 
 
 def test_a_baseline_that_is_no_variant_is_told_before_runs_are_planned(

@@ -65,7 +65,7 @@ def test_every_variant_passes_the_check_of_nmt_train(
     planned = plan.plan_jobs(base, seeds=[7], output=tmp_path / "out", at_once=1, named=found)
     assert [job.variant for job in planned] == list(found.variants)
     assert len({repr({**job.settings, "output": ""}) for job in planned}) == len(planned), "two variants are one"
-    assert plan.find_baseline(planned, found.baseline) == found.baseline
+    assert variants.choose_baseline([job.variant for job in planned], found.baseline) == found.baseline
     assert not (tmp_path / "out").exists()
 
 
@@ -141,10 +141,11 @@ def test_names_are_combined_with_what_is_swept(tmp_path: Path) -> None:
 def test_the_baseline_of_a_combination_is_the_first_of_that_name(tmp_path: Path) -> None:
     found = read_variants(tmp_path)
     planned = plan.plan_jobs(["optimizer=adam,adamw"], seeds=[1], output=tmp_path / "out", at_once=1, named=found)
-    assert plan.find_baseline(planned, found.baseline) == "large,optimizer=adam"
-    assert plan.find_baseline(planned, "small,optimizer=adamw") == "small,optimizer=adamw"
+    labels = [job.variant for job in planned]
+    assert variants.choose_baseline(labels, found.baseline) == "large,optimizer=adam"
+    assert variants.choose_baseline(labels, "small,optimizer=adamw") == "small,optimizer=adamw"
     with pytest.raises(ConfigError, match=re.escape("Did you mean large,optimizer=adam?")):
-        plan.find_baseline(planned, "large,optimizer=adm")
+        variants.choose_baseline(labels, "large,optimizer=adm")
 
 
 def test_a_variant_may_change_nothing(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from nmt.data.corpus import Bitext, Files, SplitFiles
 from nmt.data.data_report import LENGTH_WARNING_PIECES
 from nmt.data.filters import Filters
 from nmt.data.prepare import PreparedData, prepare
+from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import Bpe, Unigram
 from nmt.errors import ConfigError, DataError
 from nmt.special_tokens import UNK
@@ -371,3 +372,12 @@ def test_a_target_that_repeats_the_source_is_remarked_on(
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     said = ["10 of 100 training pairs (10 %) say the same on both sides: is the target what it should be?"]
     assert warned == (said if copied == 0.1 else [])
+
+
+def test_strings_that_are_to_be_copied_are_not_remarked_on(
+    corpus: Memory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus.target_language = NO_LANGUAGE
+    corpus.splits = {split: Bitext(lines, lines) for split in ("train", "validation") for lines in [sentences(1, 100)]}
+    assert prepare(corpus, SETTINGS, Filters(max_ratio=100.0), tmp_path).report["copies"]["train"]["share"] == 1.0
+    assert "say the same on both sides" not in caplog.text

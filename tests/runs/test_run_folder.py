@@ -15,7 +15,7 @@ from nmt.errors import CheckpointError
 from nmt.evaluation.bleu import CorpusScore
 from nmt.evaluation.validation import ValidationResult
 from nmt.runs import run_folder
-from nmt.runs.heatmaps import save_heatmaps
+from nmt.runs.heatmaps import plot_reference, plot_translation, save_heatmaps
 from nmt.runs.run_files import COSMETIC_SETTINGS, RESUMABLE_SETTINGS
 from nmt.runs.run_folder import find_changed_settings, flatten, is_finished, read_probes
 
@@ -235,6 +235,8 @@ def test_pictures_come_with_their_numbers(tmp_path: Path) -> None:
     pixels = matplotlib.image.imread(tmp_path / "alignments" / "001.png")
     assert pixels.ndim == 3
     assert min(pixels.shape[:2]) > 50
+    for plot, title in ((plot_translation, "step 7: ein Haus"), (plot_reference, "step 7, reference: ein Haus")):
+        assert title in [text.get_text() for text in plot({**picture, "forced": picture}, step=7).texts]
 
 
 def test_probes_are_films_of_all_checkpoints_in_order(tmp_path: Path) -> None:

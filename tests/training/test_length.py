@@ -37,10 +37,17 @@ def test_the_first_limit_counts(steps: int, epochs: int, accumulate: int) -> Non
     assert not is_open(Stop(epochs=1))
 
 
-def told(caplog: pytest.LogCaptureFixture, updates: int | None, warmup: int = 0, embedded: bool = False) -> str:
+EPOCHS = Stop(epochs=3)
+
+
+def told(
+    caplog: pytest.LogCaptureFixture, updates: int | None, warmup: int = 0, stop: Stop = EPOCHS, **marks: bool
+) -> str:
     caplog.clear()
     with caplog.at_level(logging.INFO, "nmt.training.length"):
-        log_length(Training(stop=Stop(epochs=3)), updates, 10, warmup, embedded=embedded)
+        log_length(
+            Training(stop=stop), updates, 10, warmup, **{"embedded": False, "small": False, "decays": False, **marks}
+        )
     return caplog.text
 
 
@@ -52,3 +59,16 @@ def test_a_short_run_says_so_and_what_to_do(caplog: pytest.LogCaptureFixture) ->
         assert "experiment=small" not in told(caplog, long)
     assert "WARNING" in told(caplog, MIN_USEFUL_UPDATES, warmup=MIN_USEFUL_UPDATES)
     assert "WARNING" not in told(caplog, MIN_USEFUL_UPDATES, warmup=MIN_USEFUL_UPDATES - 1)
+
+
+def test_what_is_so_already_is_not_advised(caplog: pytest.LogCaptureFixture) -> None:
+    few = MIN_USEFUL_UPDATES - 1
+    assert "for more, raise training.stop.epochs or lower batching.tokens." in told(caplog, few, small=True)
+    assert "lower batching.tokens" not in told(caplog, few, stop=Stop(steps=few))  # which would make none more
+
+
+def test_a_time_that_a_schedule_does_not_know_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    both, words = Stop(epochs=3, minutes=5), "falls until update 9000, and training.stop.minutes=5 may end"
+    assert words in told(caplog, 9000, stop=both, decays=True)
+    assert words not in told(caplog, 9000, stop=both)
+    assert words not in told(caplog, 9000, decays=True)

@@ -138,7 +138,7 @@ def test_the_time_left_is_told_where_it_can_be_known(
     with caplog.at_level("INFO", "nmt"):
         journal.show(row(5, epoch=2, tokens_per_second=1234.5, minutes=3.0), share)
     journal.close()
-    assert "epoch 2 step 5 loss 0.200 1234 target tokens/s" in caplog.text
+    assert "epoch 2 step 5 training loss 0.200 1234 target tokens/s" in caplog.text
     left = {0.0: None, 0.5: "3.0 min left", 1.0: "0.0 min left", 1.7: "0.0 min left"}[share]
     assert "left" not in caplog.text if left is None else left in caplog.text
 
