@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TextIO
+from typing import Literal, NamedTuple
 
 from nmt.errors import ConfigError, ModelError
 from nmt.storage.untrusted_paths import (
@@ -56,11 +56,11 @@ def check_distinct(
                 )
     for output in all_outputs:
         if output.path == STANDARD_OUTPUT:
-            written |= dict.fromkeys(_list_stream_keys(sys.stdout), output._replace(path="standard output"))
+            written |= dict.fromkeys(_list_stream_keys("stdout"), output._replace(path="standard output"))
     for read in list_paths(inputs):
         is_file = os.path.isfile(read.real)
         keys = _list_keys(read.real) if is_file else []
-        for key in keys + (_list_stream_keys(sys.stdin) if read.path == STANDARD_INPUT else []):
+        for key in keys + (_list_stream_keys("stdin") if read.path == STANDARD_INPUT else []):
             if (lost := written.get(key)) is not None:
                 raise ConfigError(explain_clash(read, lost))
         if is_file:
@@ -118,10 +118,10 @@ def _list_keys(real: str) -> list[object]:
     return [real, (found.st_dev, found.st_ino)]
 
 
-def _list_stream_keys(stream: TextIO) -> list[object]:
+def _list_stream_keys(name: Literal["stdin", "stdout"]) -> list[object]:
     """What the file system says of the regular file that a standard stream is, if it is one."""
     try:
-        found = os.fstat(stream.fileno())
+        found = os.fstat(getattr(sys, name).fileno())
     except (AttributeError, OSError, ValueError):
         return []
     return [(found.st_dev, found.st_ino)] if stat.S_ISREG(found.st_mode) else []
