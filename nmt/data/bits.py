@@ -17,7 +17,8 @@ class Bits:
     numbers that have these bits, the highest first, "5 1", for tokenizer=numbers and model/head=bernoulli.
 
     Bits are drawn alike and independently (Graves, Wayne and Danihelka 2014, section 4.1), `width` of them at each
-    position; lengths from `shortest` to `longest`. train, validation and test are numbers of pairs. Those of test and
+    position; lengths from `shortest` to `longest`, or `test_length` in the test split, to see whether a model goes on
+    where training has ended. train, validation and test are numbers of pairs. Those of test and
     validation are drawn first. Raises ConfigError for a number that is out of range.
     """
 
@@ -27,6 +28,7 @@ class Bits:
         width: int = 8,
         shortest: int = 1,
         longest: int = 10,
+        test_length: int | None = None,
         seed: int = 1,
         train: int = 40000,
         validation: int = 200,
@@ -39,11 +41,14 @@ class Bits:
                 f"data.shortest and data.longest must be from 1 to {MAX_LENGTH}, the longest not below the shortest; "
                 f"got {shortest} and {longest}."
             )
+        if test_length is not None and not 1 <= test_length <= MAX_LENGTH:
+            raise ConfigError(f"data.test_length must be from 1 to {MAX_LENGTH}, or null; got {test_length}.")
         self.sizes: dict[Split, int] = {"test": test, "validation": validation, "train": train}
         for split, size in self.sizes.items():
             if not 1 <= size <= MAX_PAIRS:
                 raise ConfigError(f"data.{split} is a number of pairs, from 1 to {MAX_PAIRS}; got {size}.")
         self.width, self.shortest, self.longest, self.seed = width, shortest, longest, seed
+        self.test_length = test_length
         self.source_language = self.target_language = NO_LANGUAGE
 
     def check(self) -> None:
@@ -53,6 +58,7 @@ class Bits:
     def get_identity(self) -> dict[str, Any]:
         """All that shapes the text."""
         settings = {"width": self.width, "shortest": self.shortest, "longest": self.longest, "seed": self.seed}
+        settings |= {} if self.test_length is None else {"test_length": self.test_length}
         return {"corpus": "bits", "version": 1} | settings | {str(split): size for split, size in self.sizes.items()}
 
     def load(self, split: Split) -> Bitext:
@@ -70,11 +76,13 @@ class Bits:
 
     @cached_property
     def _drawn(self) -> list[list[int]]:
-        random = Random(self.seed)
-        return [
-            [random.getrandbits(self.width) for _ in range(random.randint(self.shortest, self.longest))]
-            for _ in range(sum(self.sizes.values()))
-        ]
+        random, drawn = Random(self.seed), []
+        for split, size in self.sizes.items():
+            for _ in range(size):
+                length = self.test_length if split == "test" else None
+                length = random.randint(self.shortest, self.longest) if length is None else length
+                drawn.append([random.getrandbits(self.width) for _ in range(length)])
+        return drawn
 
 
 def write_bits(symbol: int, width: int) -> str:

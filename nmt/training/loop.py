@@ -273,7 +273,9 @@ def compute_selection_score(report: ValidationResult, metric: str) -> float:
 def rank(values: Mapping[str, float], metric: str) -> float:
     """The same of the values alone."""
     value = values[metric]
-    if metric in ("wrong_bits", "loss", "perplexity"):
+    if metric in ("loss", "perplexity"):
         return -value
+    if metric == "wrong_bits":
+        value = -value
     loss = values["loss"]
     return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)

@@ -30,6 +30,12 @@ def test_the_text_follows_from_the_settings_and_splits_differ() -> None:
     assert same.load("validation") == Bits(**{**SMALL, "train": 90}).load("validation")
 
 
+def test_test_sequences_may_be_longer_than_all_others() -> None:
+    task = Bits(longest=4, test_length=9, **SMALL)
+    assert {len(line.split()) for line in task.load("test").source} == {9}
+    assert max(len(line.split()) for line in task.load("train").source) == 4
+
+
 def test_links_join_equal_positions() -> None:
     text = Bits(**SMALL).load("validation")
     assert text.alignments is not None
@@ -47,7 +53,9 @@ def test_wrong_bits_are_counted_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"width": 0}, {"width": 13}, {"shortest": 0}, {"shortest": 5, "longest": 4}, {"train": 0}], ids=str
+    "settings",
+    [{"width": 0}, {"width": 13}, {"shortest": 0}, {"shortest": 5, "longest": 4}, {"train": 0}, {"test_length": 0}],
+    ids=str,
 )
 def test_numbers_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"data\."):
