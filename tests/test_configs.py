@@ -193,8 +193,8 @@ def test_the_main_config_has_every_setting_that_there_is() -> None:
 def test_every_preset_and_recipe_can_be_built(override: str) -> None:
     chosen = config.check(composed(override), build.TRAIN)
     build.dry_run(chosen)  # raises ConfigError where the parts do not fit
-    outline = build.build_on_meta(chosen, joint=True, source_vocab=37, target_vocab=37)
-    assert outline.head.output.out_features == 37
+    outline = build.build_on_meta(chosen, joint=True, source_vocab=36, target_vocab=36)
+    assert outline.head.vocabulary_size == 36
 
 
 @pytest.mark.parametrize("leaf", BUILT)
