@@ -1,7 +1,7 @@
 """Vocabularies that are not learnt: the numbers from 0 on, each a word, for targets that are symbols or positions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nmt.data.model_proto import (
     CONTROL,
@@ -31,13 +31,14 @@ a normalizer."""
 class Numbers(SentencePieceTrainer):
     """The words "0", "1", ..., count - 1, in this order after the control symbols; all else is unknown.
 
+    vocab_size follows from the count; it is a setting so that recipes for any vocabulary can leave it open.
     Raises ConfigError for a count that is out of range.
     """
 
     model_type = "word"
     max_sampling = 0.0
 
-    def __init__(self, *, count: int = 256) -> None:
+    def __init__(self, *, count: int = 256, vocab_size: Literal["auto"] = "auto") -> None:
         if not 1 <= count <= MAX_COUNT:
             raise ConfigError(f"tokenizer.count must be from 1 to {MAX_COUNT}; got {count}.")
         super().__init__(normalization="identity")
