@@ -176,7 +176,11 @@ class Plan(NamedTuple):
 
 
 RECURRENT_DECODERS = [name for name, cls in DECODERS.items() if issubclass(cls, RecurrentDecoder) and name != "ntm"]
-DECODER_FORMS = [*((name, ()) for name in RECURRENT_DECODERS), ("luong", (("input_feeding", False),))]
+DECODER_FORMS = [
+    *((name, ()) for name in RECURRENT_DECODERS),
+    ("luong", (("input_feeding", False),)),
+    ("bahdanau", (("context_gate", True),)),
+]
 PLANS = [
     *(Plan(name, cell, settings) for name, settings in DECODER_FORMS for cell in CELLS),
     *(Plan(name, "lstm", (("layers", 2), ("residual", True), *settings)) for name, settings in DECODER_FORMS),

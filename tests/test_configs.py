@@ -57,6 +57,8 @@ RECIPES = [
 ]
 
 OTHERWISE = {
+    "data/scenes": {"folder"},
+    "model/source/pixels": {"block"},
     "model/encoder/lstm": {"dropout"},
     "model/encoder/gru": {"dropout", "cell"},
     "model/decoder/luong": {"dropout"},

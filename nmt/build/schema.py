@@ -17,6 +17,8 @@ from nmt.data.corpus import Files
 from nmt.data.filters import Filters
 from nmt.data.hub import Hub
 from nmt.data.numbers import Numbers
+from nmt.data.pictures.images import Images
+from nmt.data.pictures.scenes import Scenes
 from nmt.data.synthetic import Grammar
 from nmt.data.tasks import TASKS
 from nmt.data.tokenizer import TOKENIZERS
@@ -41,7 +43,8 @@ from nmt.translation.shortlist import SHORTLISTS
 NONE = "none"
 """The score of a model without attention."""
 
-DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS})
+PICTURES = {"scenes": Scenes, "images": Images}
+DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS, **PICTURES})
 TOKENIZER = Variants({**TOKENIZERS, "numbers": Numbers})
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)

@@ -20,12 +20,14 @@ class Bitext(NamedTuple):
     """Line n of `target` translates line n of `source`; `alignments`, where known, holds gold alignments of the words.
 
     Links are Pharaoh strings, one a line: space-separated `i-j` (sure) or `ipj` (possible), where i counts the
-    whitespace-separated words of the source line and j those of the target line, both from 0.
+    whitespace-separated words of the source line and j those of the target line, both from 0. boxes: where sources are
+    pictures, what words of the target line name, as `nmt.data.pictures.boxes` says; None where it is not known.
     """
 
     source: Sequence[str]
     target: Sequence[str]
     alignments: Sequence[str] | None = None
+    boxes: Sequence[str] | None = None
 
 
 @runtime_checkable

@@ -65,5 +65,5 @@ def select_pairs(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "
     def take(side: Sequence[str]) -> list[str]:
         return [side[int(place)] for place in places]
 
-    links = None if text.alignments is None else take(text.alignments)
-    return text._replace(source=take(text.source), target=take(text.target), alignments=links)
+    links, boxes = (None if side is None else take(side) for side in (text.alignments, text.boxes))
+    return text._replace(source=take(text.source), target=take(text.target), alignments=links, boxes=boxes)

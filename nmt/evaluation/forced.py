@@ -22,12 +22,14 @@ logger = logging.getLogger(__name__)
 
 class ForcedPair(NamedTuple):
     """A source and a target as pieces, EOS left out, and the word that each piece is a part of. A source may be
-    features, whose positions are its pieces."""
+    features, whose positions are its pieces. is_grid: whether they are cells of a picture, none of which can be taken
+    away: those of words that are erased become black."""
 
     source: SourceItem
     target: Sequence[int]
     source_words: Sequence[int]
     target_words: Sequence[int]
+    is_grid: bool = False
 
     @property
     def columns(self) -> Int[ndarray, " source"]:
@@ -61,6 +63,9 @@ class ForcedPair(NamedTuple):
         features, a row of zeros, always stays."""
         if isinstance(self.source, np.ndarray):
             is_kept = np.array([int(word) not in words for word in self.source_words], np.bool_)
+            if self.is_grid:
+                shape = (-1, *(1 for _ in self.source.shape[1:]))
+                return np.concatenate([self.source * is_kept.reshape(shape), np.zeros_like(self.source[:1])])
             return np.concatenate([self.source[is_kept], np.zeros_like(self.source, shape=(1, *self.source.shape[1:]))])
         kept = [id for id, word in zip([*self.source, EOS], self.columns, strict=True) if int(word) not in words]
         return kept or [EOS]

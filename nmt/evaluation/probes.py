@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from nmt.data.pictures.records import make_picture_record
 from nmt.data.sources.reader import SourceReader
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.evaluation.alignment import Gold, format_pharaoh, to_words
 from nmt.evaluation.measures import PairAttention
+from nmt.evaluation.pointing import show_source
 from nmt.translation.translator import SearchResult
 
 EOS_WORD = "</s>"
@@ -56,12 +58,15 @@ def make_probe_record(
     reference: str,
     forced: PairAttention,
     gold: Gold | None,
+    boxes: str | None = None,
 ) -> dict[str, Any] | None:
     """A hypothesis with its alignment, as JSON: between words and between pieces, </s> last on both sides; `forced` is
     the alignment of the reference in the same form, and `gold` its true links as a Pharaoh line, None where unknown.
     The source pieces of `forced` are those of the hypothesis.
 
-    Word weights are sums over source pieces and means over target pieces. None where the search gave no weights.
+    Word weights are sums over source pieces and means over target pieces. Where the source is a picture, `picture` is
+    it, as `nmt.data.pictures.records` has it, and `boxes` are those of the reference, as in `Bitext`. None where the
+    search gave no weights.
     """
     if not translation.hypotheses or translation.hypotheses[0].weights is None:
         return None
@@ -71,6 +76,7 @@ def make_probe_record(
     assert hypothesis.weights is not None
     found = PairAttention(hypothesis.weights, source_words, target_words, forced.punctuation)
     words = tokenizers.source.split_words(source)
+    picture = show_source(tokenizers.source, source)
     return {
         "source": [*words, EOS_WORD],
         **make_word_record(found, words, translation.text),
@@ -91,6 +97,7 @@ def make_probe_record(
             },
         },
         "gold": None if gold is None else format_pharaoh(gold),
+        **({} if picture is None else {"picture": make_picture_record(picture, source), "boxes": boxes}),
     }
 
 

@@ -25,6 +25,7 @@ from nmt.evaluation.alignment import (
 from nmt.evaluation.bleu import CorpusScore, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
+from nmt.evaluation.pointing import point
 from nmt.evaluation.probes import Probes, make_probe_record
 from nmt.kernels.cross_entropy import word_indices
 from nmt.translation.attention_maps import AttentionMaps, compute_attention_maps
@@ -90,6 +91,7 @@ class Validator:
         if gold:
             values["aer"] = score_attention_links(attention, gold, position="predicted").aer
             measures["attention.forced.aer_read"] = score_attention_links(attention, gold, position="read").aer
+        measures |= {f"attention.forced.{name}": value for name, value in self._point(source, attention).items()}
         shown = self.probes.choose(source, self.translator.tokenizers.source)
         marks = {"monotonic": True} if self.translator.model.decoder.attention.is_monotonic else {}
         pictures = [
@@ -100,6 +102,7 @@ class Validator:
                 target[i],
                 attention[i],
                 None if gold is None else gold[i],
+                None if self.text.boxes is None else self.text.boxes[i],
             )
             for i in shown
         ]
@@ -110,6 +113,12 @@ class Validator:
         ]
         probes = [found | marks for found in pictures if found]
         return ValidationResult(values, scores, hypotheses, probes, measures, maps)
+
+    def _point(self, source: Sequence[str], attention: Sequence[PairAttention]) -> dict[str, float]:
+        """Whether attention to pictures lies on what words name, where that is known."""
+        boxes = None if self.text.boxes is None else self.text.boxes[: self.sentences]
+        weights = [get_word_weights(pair, position="predicted") for pair in attention]
+        return point(self.translator.tokenizers.source, source, boxes, weights)
 
     def _compute_maps(self, source: str, translation: SearchResult) -> AttentionMaps:
         """The weights of every layer and head when a translation is produced once more."""

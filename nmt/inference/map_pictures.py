@@ -54,8 +54,7 @@ def draw_pictures(
         draw_heatmaps(heatmaps, weights, source, target, gold, part.start)
         return
     drawn = choose_weights(heatmaps, translator, weights, source, target, part.start, position)
-    split = translator.tokenizers.source.split_words
-    draw_heatmaps(heatmaps, drawn, source, target, gold, part.start, split_source=split)
+    draw_heatmaps(heatmaps, drawn, source, target, gold, part.start, reader=translator.tokenizers.source)
     draw_all_maps(heatmaps, translator, source[part], target[part], part.start)
 
 

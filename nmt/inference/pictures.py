@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +13,8 @@ from nmt.errors import ConfigError, DataError
 from nmt.storage.new_files import open_replacement, remove_abandoned
 
 if TYPE_CHECKING:
+    from nmt.data.pictures.source_picture import SourcePicture
+    from nmt.data.sources.reader import SourceReader
     from nmt.evaluation.alignment import Gold
     from nmt.report.formats import Format
 
@@ -103,18 +105,24 @@ def draw_heatmaps(
     gold: "Sequence[Gold] | None",
     first: int,
     *,
-    split_source: Callable[[str], list[str]] = str.split,
+    reader: "SourceReader | None" = None,
 ) -> None:
-    """Pictures of those of the pairs first, first + 1, ... that are to be drawn. split_source: finds the words of a
-    source line."""
+    """Pictures of those of the pairs first, first + 1, ... that are to be drawn. reader: of source lines; None where
+    they are text."""
     if heatmaps.folder is None or first >= heatmaps.limit:
         return
+    from nmt.evaluation.pointing import show_source
+
     folder = Path(heatmaps.folder).expanduser()
+    split = str.split if reader is None else reader.split_words
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place, each in enumerate(weights[: heatmaps.limit - first], start=first):
-            words = split_source(source[place]), target[place].split()
-            pictures = render_heatmap(each, *words, place + 1, None if gold is None else gold[place], heatmaps.formats)
+            words, links = (split(source[place]), target[place].split()), None if gold is None else gold[place]
+            shown = None if reader is None else show_source(reader, source[place])
+            pictures = render_heatmap(
+                each, *words, place + 1, links, heatmaps.formats, shown, source[place] if shown else None
+            )
             for ending, picture in pictures.items():
                 with open_replacement(folder / f"{place + 1:03d}.{ending}", sync=False) as file:
                     file.write(picture)
@@ -123,16 +131,27 @@ def draw_heatmaps(
 
 
 def render_heatmap(
-    weights: Any, source: list[str], target: list[str], number: int, gold: "Gold | None", formats: "Sequence[Format]"
+    weights: Any,
+    source: list[str],
+    target: list[str],
+    number: int,
+    gold: "Gold | None",
+    formats: "Sequence[Format]",
+    shown: "SourcePicture | None" = None,
+    line: str | None = None,
 ) -> dict[str, bytes]:
     """The picture of one pair in each format; none, with a warning, where it is too large or cannot be drawn: links are
-    worth more than pictures of them."""
+    worth more than pictures of them. shown: the picture that the source is, and `line` is what names it."""
     from nmt.report.formats import encode
-    from nmt.report.heatmap import draw_heatmap, explain_size
+    from nmt.report.heatmap import explain_size
+    from nmt.report.picture_maps import draw_alignment
 
-    if (reason := explain_size(weights)) is None:
+    reason = explain_size(weights) if shown is None or shown.is_strip else None
+    if reason is None:
         try:
-            figure = draw_heatmap(weights, source, target, title=f"line {number}: {' '.join(source)}", gold=gold)
+            named = " ".join(source) if line is None else line
+            title = f"line {number}: {named}"
+            figure = draw_alignment(weights, source, target, picture=shown, title=title, gold=gold)
             return {ending: encode(figure, ending, dpi=120) for ending in formats}
         except Exception as problem:  # of the library that draws
             reason = repr(problem)

@@ -23,6 +23,7 @@ function picture(choice, redraw, pointed) {
   const drawn = grid((place) => pointed(choice, place));
   const said = make("p", { className: "sentence" });
   const missing = make("p", { className: "hint" });
+  const thumbs = make("div", { className: "thumbs" });
   const reading = make("p", { className: "reading" });
   reading.setAttribute("aria-live", "polite");
   const seeds = make("span");
@@ -49,20 +50,23 @@ function picture(choice, redraw, pointed) {
     const target = choice.way === 0 ? given : frame?.[1];
     const hex = choice.way === 0 ? frame?.[3] : frame?.[2];
     const there = typeof hex === "string" && hex.length === target.length * probe.source.length * 2;
-    drawn.table.hidden = !there;
+    const isGrid = probe.picture && !isStrip(probe.picture);
+    drawn.table.hidden = !there || isGrid;
+    thumbs.replaceChildren();
     said.replaceChildren(there ? word(target.slice(0, -1).join(" ")) : "");
     missing.textContent = there ? "" : "Nothing was drawn here for this checkpoint.";
     now = null;
     if (!there) return;
     const links = gold && target.join(" ") === given.join(" ") ? goldLinks(probe.gold) : {};
     now = { source: probe.source, target, weights: rows(hex, target.length, probe.source.length), links };
-    drawn.draw(now);
+    if (isGrid) thumbs.replaceChildren(...gallery(probe.picture, now));
+    else drawn.draw({ ...now, picture: probe.picture });
   }
 
   function light(place) {
     drawn.light(place);
     reading.replaceChildren();
-    if (now === null || place === null) return;
+    if (now === null || place === null || drawn.table.hidden) return;
     if (place.row !== undefined && place.column !== undefined && place.row < now.target.length) {
       const weight = now.weights[place.row][place.column].toFixed(2);
       reading.append(word(now.source[place.column]), " \u2192 ", word(now.target[place.row]), " ", make("b", {}, weight));
@@ -71,7 +75,12 @@ function picture(choice, redraw, pointed) {
 
   const head = make("figcaption", {}, ...choices);
   const scroll = make("div", { className: "scroll" }, drawn.table);
-  return { element: make("figure", { className: "panel" }, head, said, missing, scroll, reading), draw, light, choice };
+  return { element: make("figure", { className: "panel" }, head, said, missing, scroll, thumbs, reading), draw, light, choice };
+}
+
+// The line of a source that is a picture, else its words.
+function nameSource(probe) {
+  return probe.picture?.line ?? probe.source.slice(0, -1).join(" ");
 }
 
 function alignments() {
@@ -131,13 +140,13 @@ function alignments() {
     steps = [...new Set(frames.flat().map((frame) => frame[0]))].sort((a, b) => a - b);
     slider.max = steps.length - 1;
     play.disabled = slider.disabled = steps.length < 2;
-    source.replaceChildren(word(probe().source.slice(0, -1).join(" ")));
+    source.replaceChildren(word(nameSource(probe())));
     reference.replaceChildren(word(probe().reference));
     const place = steps.findLastIndex((step) => step <= state.step);
     go(place < 0 ? 0 : place);
   }
 
-  const titles = data.probes.map((each, place) => `${place + 1}. ${each.source.slice(0, -1).join(" ")}`);
+  const titles = data.probes.map((each, place) => `${place + 1}. ${nameSource(each)}`);
   const chooser = select("sentence", titles, 0, choose);
   const before = make("button", { type: "button", textContent: "‹", title: "sentence before" });
   const after = make("button", { type: "button", textContent: "›", title: "next sentence" });

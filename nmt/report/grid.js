@@ -8,8 +8,9 @@ function ink(weight) {
   return `color-mix(in srgb, var(--ink-${below + 1}) ${share}%, var(--ink-${below}))`;
 }
 
-// A grid draws {source, target, weights: number[target][source], links: "sure" | "possible" by "row,column"}, and tells
-// `told` the place {row, column} that is pointed at (either may be undefined), or null.
+// A grid draws {source, target, weights: number[target][source], links: "sure" | "possible" by "row,column", picture: of
+// a drawn sentence, whose slices then stand over their columns}, and tells `told` the place {row, column} that is pointed
+// at (either may be undefined), or null.
 function grid(told) {
   const table = make("table", { className: "grid" });
   table.setAttribute("aria-label", "alignment");
@@ -29,7 +30,9 @@ function grid(told) {
     const corner = make("td", { className: "corner" });
     const head = make("tr", {}, corner);
     for (const [column, text] of shown.source.entries()) {
-      const cell = make("th", { className: "source", scope: "col", title: text, tabIndex: -1 }, make("span", {}, word(text)));
+      const region = shown.picture?.regions[column];
+      const name = region ? paint(shown.picture, region) : make("span", {}, word(text));
+      const cell = make("th", { className: "source", scope: "col", title: text, tabIndex: -1 }, name);
       cell.dataset.column = column;
       head.append(cell);
     }
@@ -45,7 +48,8 @@ function grid(told) {
       return line;
     });
     table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
-    const letters = Math.max(...shown.source.map((text) => Math.min([...text].length, 20)));
+    const written = shown.source.filter((_, column) => !shown.picture?.regions[column]);
+    const letters = Math.max(...written.map((text) => Math.min([...text].length, 20)));
     table.style.setProperty("--letters", letters);
     table.style.setProperty("--columns", shown.source.length);
     home = null;
@@ -59,7 +63,7 @@ function grid(told) {
   }
 
   function draw(next) {
-    const same = shown && [next.source, next.target].join("\n") === [shown.source, shown.target].join("\n");
+    const same = shown && next.picture === shown.picture && [next.source, next.target].join("\n") === [shown.source, shown.target].join("\n");
     shown = next;
     if (!same) build(); // the same cells change their colour slowly, so that learning is seen
     for (const cell of table.querySelectorAll("td[data-row]")) {

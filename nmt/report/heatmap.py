@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from nmt.data.pictures.source_picture import SourcePicture
 from nmt.evaluation.alignment import Gold
 from nmt.report.fonts import choose_families, make_legible
 
@@ -65,16 +66,20 @@ def draw_heatmap(
     title: str | None = None,
     gold: Gold | None = None,
     stair: bool = False,
+    strip: SourcePicture | None = None,
 ) -> "Figure":
     """The weight of every source word (along the top) for every target word (down the side), from white 0 to ink 1.
 
     Weights have the same colour in every figure, so checkpoints can be compared. Gold links are outlined, solid where
     they are sure and dashed where they are only possible. stair: a line behind the furthest word that has been looked
-    at, row by row, for attention that never goes back. The figure grows with the sentences. Raises ValueError unless
-    there is a word for each row and column.
+    at, row by row, for attention that never goes back. strip: a drawn sentence, whose slices stand over
+    their columns in place of words. The figure grows with the sentences. Raises ValueError unless there is a word for
+    each row and column.
     """
     figure, axes = make_figure(1)
-    draw(axes[0], alignment, source, target, scale=PAGE_SCALE)
+    draw(axes[0], alignment, _leave_out_words(source, strip), target, scale=PAGE_SCALE)
+    if strip is not None:
+        draw_strip(axes[0], strip)
     if gold is not None:
         outline(axes[0], gold)
     bottom = 0.2 if gold is not None else 0.0
@@ -156,6 +161,23 @@ def draw(
     slanted: dict[str, Any] = {"rotation": 60, "rotation_mode": "anchor", "ha": "left", "va": "center"}
     axes.set_xticks(np.arange(len(source)) + 0.5, above, fontfamily=choose_families(above), **slanted, **style)
     axes.set_yticks(np.arange(len(target)) + 0.5, beside, fontfamily=choose_families(beside), **style)
+
+
+def _leave_out_words(source: Sequence[str], strip: SourcePicture | None) -> Sequence[str]:
+    """The words that stand over no slice of a strip."""
+    return source if strip is None else [*("" for _ in strip.regions), *source[len(strip.regions) :]]
+
+
+def draw_strip(axes: "Axes", strip: SourcePicture) -> None:
+    """The slices of a drawn sentence, each over its column."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    first = strip.regions[0]
+    tall = (first.bottom - first.top) / (first.right - first.left)
+    for column, region in enumerate(strip.regions):
+        pixels = strip.pixels[region.top : region.bottom, region.left : region.right]
+        extent = (column, column + 1, -0.1, -0.1 - tall)
+        axes.imshow(pixels, extent=extent, aspect="auto", interpolation="nearest", clip_on=False)
+    axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def outline(axes: "Axes", gold: Gold) -> None:

@@ -19,7 +19,7 @@ from nmt.report.passages import render_about_section, render_link_section, rende
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
 
-SCRIPTS = ("charts.js", "sections.js", "grid.js", "alignments.js", "explanations.js", "page.js")
+SCRIPTS = ("charts.js", "sections.js", "pictures.js", "grid.js", "alignments.js", "explanations.js", "page.js")
 """In this order, as one script."""
 
 HEATS = {sign * step: f"{name}-{step}" for sign, name in ((1, "better"), (-1, "worse")) for step in (1, 2, 3)}

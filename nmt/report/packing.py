@@ -17,7 +17,8 @@ def pack_probes(
 ) -> tuple[list[dict[str, Any]], int]:
     """The probes of all runs, sentence by sentence, for the page's script; and of how many frames one was kept.
 
-    A run's probes are {"source": words, "reference": str, "gold": Pharaoh line (or left out), "frames": [{"step": int,
+    A run's probes are {"source": words, "reference": str, "gold": Pharaoh line (or left out), "picture": as
+    `nmt.data.pictures.records` has it (or left out), "frames": [{"step": int,
     "target": words, "weights": [target, source], "forced": {"target", "weights"} (or left out)}]}. Those with the same
     source and reference become one, {"source", "reference", "gold", "data"}; `data` is the base64 of the deflated JSON
     of its frames, a list for each run, a frame being [step, target, hex of weights, hex of the forced weights] with two
@@ -40,7 +41,7 @@ def merge_probes(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[Mappi
     for number, probes in enumerate(runs):
         for probe in probes:
             if probe["frames"]:
-                key = " ".join(probe["source"]), probe["reference"]
+                key = (probe.get("picture") or {}).get("line", " ".join(probe["source"])), probe["reference"]
                 found.setdefault(key, [None] * len(runs))[number] = probe
     return list(found.values())
 
@@ -53,7 +54,8 @@ def pack_sentence(probes: Sequence[Mapping[str, Any] | None], every: int) -> dic
     ]
     text = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
     data = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode()
-    return {"source": first["source"], "reference": first["reference"], "gold": first.get("gold"), "data": data}
+    shown = {"picture": first["picture"]} if first.get("picture") else {}
+    return {"source": first["source"], "reference": first["reference"], "gold": first.get("gold"), "data": data} | shown
 
 
 def thin(frames: Sequence[Any], every: int) -> list[Any]:

@@ -79,6 +79,16 @@ def make_attention_panel(title: str, note: str, key: str, digits: int = 2, zero:
 
 MEASURE_PANELS = (
     Panel(
+        "pointing",
+        "share of a word's weights in the box of what it names, in a picture",
+        (
+            PanelLine("attention", "validation", "attention.forced.pointing"),
+            PanelLine("equal weights", "validation", "attention.forced.pointing_uniform"),
+        ),
+        "max",
+        zero=True,
+    ),
+    Panel(
         "alignment error (AER)",
         "against gold links, by the step that predicts a word, or the next one, which reads it",
         (PanelLine("predicted", "validation", "aer"), PanelLine("read", "validation", "attention.forced.aer_read")),

@@ -11,14 +11,15 @@ from nmt.data.quality import find_complete, pick
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.literature import compute_tokenized_scores
-from nmt.evaluation.validation import score_forced_alignments
+from nmt.evaluation.pointing import point
+from nmt.evaluation.validation import compute_word_alignments, score_forced_alignments
 from nmt.storage.files import write_atomically
 from nmt.translation.translator import BatchTranslator
 
 
 class FinalScores(NamedTuple):
     """scores: of the translations, as scores.json has them. alignment: AER, precision and recall where there are gold
-    links. speed: sentences translated a second."""
+    links, and pointing where there are boxes. speed: sentences translated a second."""
 
     scores: list[dict[str, Any]]
     alignment: dict[str, float]
@@ -36,7 +37,8 @@ def score_translations(
         write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
     found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
     complete = select_pairs(text, find_complete(text.source, text.target))
-    return FinalScores(found, score_alignment(translator, complete), speed)
+    alignment = score_alignment(translator, complete) | score_pointing(translator, complete)
+    return FinalScores(found, alignment, speed)
 
 
 def score_split(
@@ -66,3 +68,11 @@ def score_alignment(translator: BatchTranslator, text: Bitext) -> dict[str, floa
     gold = parse_pharaoh(text.alignments, name="the gold links")
     found = score_forced_alignments(translator, text.source, text.target, gold, position="predicted")
     return {"AER": found.aer, "precision": found.precision, "recall": found.recall}
+
+
+def score_pointing(translator: BatchTranslator, text: Bitext) -> dict[str, float]:
+    """The mass of attention in the boxes of what words name, where a split has boxes and there is attention."""
+    if text.boxes is None or not translator.model.has_attention:
+        return {}
+    weights = compute_word_alignments(translator, text.source, text.target, position="predicted")
+    return point(translator.tokenizers.source, text.source, text.boxes, weights)

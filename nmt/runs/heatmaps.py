@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmt.data.pictures.boxes import parse_boxes
+from nmt.data.pictures.records import read_picture_record
 from nmt.evaluation.alignment import parse_pharaoh_line
 from nmt.report.formats import encode
 from nmt.report.heatmap import draw_heatmap, explain_size
 from nmt.report.map_grid import render_maps
+from nmt.report.picture_maps import draw_picture_maps
 from nmt.translation.attention_maps import AttentionMaps
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ def save_heatmaps(
         on_heatmap()
         numbers = json.dumps({"step": step, **probe}, ensure_ascii=False, separators=(",", ":"))
         (folder / f"{number:03d}.json").write_bytes(numbers.encode("utf-8", "backslashreplace"))
-        if (reason := explain_size(np.array(probe["weights"]))) is not None:
+        if (reason := explain_probe_size(probe, probe["weights"])) is not None:
             logger.warning("probe %d of step %d is not drawn: %s", number, step, reason)
             continue
         try:
@@ -63,37 +66,41 @@ def render_png(probe: dict[str, Any], *, step: int) -> bytes:
 
 
 def plot_translation(probe: dict[str, Any], *, step: int) -> "Figure":
-    """The heatmap of a probe's translation; gold links are outlined where it is the reference."""
+    """The heatmap of a probe's translation; gold links, or boxes, are outlined where it is the reference."""
     same = probe["target"][:-1] == probe["reference"].split()
-    gold = parse_pharaoh_line(probe["gold"], where="gold") if same and probe["gold"] is not None else None
-    return draw_heatmap(
-        np.array(probe["weights"]),
-        probe["source"],
-        probe["target"],
-        title=make_title(probe, step),
-        gold=gold,
-        stair=probe.get("monotonic", False),
-    )
+    return plot_probe(probe, probe["weights"], probe["target"], make_title(probe, step), mark=same)
 
 
 def plot_reference(probe: dict[str, Any], *, step: int) -> "Figure":
-    """The heatmap of a probe's reference, which the model was made to produce; gold links are outlined."""
-    gold = None if probe["gold"] is None else parse_pharaoh_line(probe["gold"], where="gold")
+    """The heatmap of a probe's reference, which the model was made to produce; gold links, or boxes, are outlined."""
     forced = probe["forced"]
-    title = make_title(probe, step, ", reference")
-    return draw_heatmap(
-        np.array(forced["weights"]),
-        probe["source"],
-        forced["target"],
-        title=title,
-        gold=gold,
-        stair=probe.get("monotonic", False),
-    )
+    return plot_probe(probe, forced["weights"], forced["target"], make_title(probe, step, ", reference"), mark=True)
+
+
+def plot_probe(
+    probe: dict[str, Any], weights: Sequence[Sequence[float]], target: Sequence[str], title: str, *, mark: bool
+) -> "Figure":
+    """A heatmap between words; that of a picture as one picture for each word. mark: outline what is known."""
+    picture = read_picture_record(probe["picture"]) if probe.get("picture") else None
+    if picture is not None and not picture.is_strip:
+        boxes = parse_boxes(probe["boxes"], where="boxes") if mark and probe.get("boxes") else None
+        return draw_picture_maps(picture, np.array(weights)[:-1, :-1], target[:-1], title=title, boxes=boxes)
+    gold = parse_pharaoh_line(probe["gold"], where="gold") if mark and probe["gold"] is not None else None
+    stair = probe.get("monotonic", False)
+    return draw_heatmap(np.array(weights), probe["source"], target, title=title, gold=gold, stair=stair, strip=picture)
+
+
+def explain_probe_size(probe: dict[str, Any], weights: Sequence[Sequence[float]]) -> str | None:
+    """Why a probe would be too large to draw; None where it would not. Of pictures the first words are drawn."""
+    if probe.get("picture") and not read_picture_record(probe["picture"]).is_strip:
+        return None
+    return explain_size(np.array(weights))
 
 
 def make_title(probe: dict[str, Any], step: int, kind: str = "") -> str:
     """The step, what is drawn, and the sentence that is translated."""
-    return f"step {step}{kind}: {' '.join(probe['source'][:-1])}"
+    named = probe["picture"]["line"] if probe.get("picture") else " ".join(probe["source"][:-1])
+    return f"step {step}{kind}: {named}"
 
 
 def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -103,9 +110,9 @@ def render_for_papers(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted((folder / "alignments").glob("*[0-9].json")):
         probe = json.loads(path.read_text(encoding="utf-8"))
         figures = {}
-        if explain_size(np.array(probe["weights"])) is None:
+        if explain_probe_size(probe, probe["weights"]) is None:
             figures["translation"] = plot_translation(probe, step=probe["step"])
-        if probe.get("forced") and explain_size(np.array(probe["forced"]["weights"])) is None:
+        if probe.get("forced") and explain_probe_size(probe, probe["forced"]["weights"]) is None:
             figures["reference"] = plot_reference(probe, step=probe["step"])
         for kind, figure in figures.items():
             yield f"alignment-{path.stem}-{kind}.pdf", encode(figure, "pdf")

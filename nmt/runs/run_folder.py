@@ -271,12 +271,16 @@ def read_explanations(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+PROBE_KEYS = ("source", "reference", "gold", "picture")
+"""What is the same of a probe at every checkpoint."""
+
+
 def read_probes(folder: Path) -> list[dict[str, Any]]:
     """The probe sentences with a frame for every checkpoint that drew them, as the report's page takes them."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*[0-9].json")):
         record = read_json(path)
-        probe = found.setdefault(path.stem, {key: record.get(key) for key in ("source", "reference", "gold")})
+        probe = found.setdefault(path.stem, {key: record.get(key) for key in PROBE_KEYS})
         frame = {key: record.get(key) for key in ("step", "target", "weights", "forced")}
         probe.setdefault("frames", []).append(frame)
     for probe in found.values():

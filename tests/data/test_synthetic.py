@@ -53,7 +53,7 @@ def drawn() -> list[SentencePair]:
 
 @pytest.fixture(scope="module")
 def golden() -> list[tuple[str, str, str]]:
-    return list(zip(*Grammar(seed=3, train=1, validation=1, test=len(book.GOLDEN)).load("test"), strict=True))
+    return list(zip(*Grammar(seed=3, train=1, validation=1, test=len(book.GOLDEN)).load("test")[:3], strict=True))
 
 
 def words(text: str) -> list[str]:
@@ -69,7 +69,7 @@ def corpus(**changes) -> Grammar:
 
 
 def all_lines(grammar: Grammar) -> list[tuple[str, str, str]]:
-    return [line for split in ("train", "validation", "test") for line in zip(*grammar.load(split), strict=True)]
+    return [line for split in ("train", "validation", "test") for line in zip(*grammar.load(split)[:3], strict=True)]
 
 
 def test_the_corpus_is_a_function_of_its_seed():

@@ -29,7 +29,7 @@ def test_targets_and_links_are_those_of_the_task(task: SymbolTask) -> None:
         text = task.load(split)
         assert len(text.source) == len(text.target) == size
         assert text.alignments is not None
-        for source, target, links in zip(*text, strict=True):
+        for source, target, links in zip(*text[:3], strict=True):
             words, origins = solve(task.name, source.split())
             assert target.split() == words
             assert {tuple(map(int, link.split("-"))) for link in links.split()} == {

@@ -83,6 +83,8 @@ def bahdanau(decoder: Bahdanau, carry: Carry) -> list[tuple[Tensor, Tensor]]:
     cell, steps = decoder.stack.get_cell(0), []
     for word in EMBEDDED:
         context, weights = attend(decoder.attention, carry[0])
+        if decoder.gate is not None:
+            context = context / (1 + math.exp(-float(affine(decoder.gate, carry[0]))))
         x = torch.cat([cell.weight_input, decoder.feed.weight], 1) @ torch.cat([word, context]) + cell.bias
         carry = transition(cell, x, carry)
         deep = affine(decoder.deep, carry[0], word, context)

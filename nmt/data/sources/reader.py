@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from nmt.data.line_errors import LineError
+from nmt.data.pictures.source_picture import SourcePicture
 from nmt.errors import DataError
 
 Features = Float32[ndarray, "_ ..."]
@@ -57,10 +58,12 @@ class FeatureReader(ABC):
     """A reader of lines that are no text: an item is features, and each of its positions is a word of its own.
 
     Its constructor takes those settings of `model.source` that shape an item, by the names that the frontend has for
-    them. feature_shape: that of the features of one position.
+    them. feature_shape: that of the features of one position. is_grid: whether positions are cells of a picture,
+    of which there are always as many.
     """
 
     reads_text: ClassVar[bool] = False
+    is_grid: ClassVar[bool] = False
     vocab_size = 0
     sampling = 0.0
     feature_shape: tuple[int, ...]
@@ -101,3 +104,7 @@ class FeatureReader(ABC):
 
     def label(self, item: SourceItem) -> list[str]:
         return [str(position) for position in range(len(item))]
+
+    def show(self, line: str) -> SourcePicture | None:
+        """The picture that a line is to the model, with the part that each position is; None where it is none."""
+        return None

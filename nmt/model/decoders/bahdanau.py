@@ -17,6 +17,8 @@ class Bahdanau(RecurrentDecoder):
 
     (Bahdanau et al. 2015, appendix A.2.) The deep output has `embedding_size` maxout units of two pieces each. It reads
     s_t where the paper's equations have s_{t-1}, so that the word read last is in it through the state as well.
+    context_gate: c_t = sigmoid(u . s_{t-1} + b) attend(s_{t-1}), so that a word may be said without a look at the
+    source (Xu et al. 2015, "Show, Attend and Tell", section 4.2.1).
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Bahdanau(RecurrentDecoder):
         layers: int = 1,
         residual: bool = False,
         dropout: float = 0.0,
+        context_gate: bool = False,
     ) -> None:
         super().__init__(
             make_attention=make_attention, readout_dropout=readout_dropout, cell=cell, hidden_size=hidden_size
@@ -47,6 +50,7 @@ class Bahdanau(RecurrentDecoder):
         )
         self.feed = feed_projection(memory_size, self.stack)
         self.deep = nn.Linear(hidden_size + embedding_size + memory_size, 2 * embedding_size)
+        self.gate = nn.Linear(hidden_size, 1) if context_gate else None
         self.bridge = bridge(hidden_size=hidden_size, layers=layers, parts=self.state_tensors)
 
     def decode(
@@ -60,20 +64,25 @@ class Bahdanau(RecurrentDecoder):
         carries, past = state.carries, state.past
         outputs: list[Tensor] = []
         steps: list[Attended] = []
+        gates: list[Tensor] = []
         for t, projected in enumerate(self.stack.project(embedded).unbind(1)):
             query = carries[-1][0].unsqueeze(1)
-            steps.append(self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights))
+            attended = self.attention(query, memory, positions[:, t : t + 1], past, keep_weights=keep_weights)
+            if self.gate is not None:
+                gates.append(self.gate(query).sigmoid())
+                attended = attended._replace(context=gates[-1] * attended.context)
+            steps.append(attended)
             context, past = steps[-1].context.squeeze(1), steps[-1].past
             output, carries = self.stack.step(projected + self.feed(context), carries)
             outputs.append(output)
         states = torch.stack(outputs, 1)
         readout = self.compute_readout(states, embedded, torch.cat([each.context for each in steps], 1))
-        attended = join_steps(steps, keep_weights)
+        joined = join_steps(steps, keep_weights)
         return Decoded(
             self.readout_dropout(readout),
             state._replace(carries=carries, past=past),
-            attended,
-            self.read_choices(states, embedded, attended, memory),
+            joined,
+            self.read_choices(states, embedded, joined, memory, torch.cat(gates, 1) if gates else None),
         )
 
     def compute_readout(

@@ -78,15 +78,22 @@ class RecurrentDecoder(Decoder):
         """What the next words are predicted from, before dropout."""
 
     def read_choices(
-        self, outputs: States | list[Tensor], embedded: States, attended: Attended | None, memory: Memory
+        self,
+        outputs: States | list[Tensor],
+        embedded: States,
+        attended: Attended | None,
+        memory: Memory,
+        gates: Float[Tensor, "row target 1"] | None = None,
     ) -> ReadoutChoices | None:
         """The readout of each choice, where words are not predicted from the context. outputs: of all steps, or of
-        each."""
+        each. gates: what the context of each step was multiplied with, if anything."""
         weights = None if attended is None else attended.weights
         given = None if weights is None else self.attention.choose(weights, memory)
         if given is None:
             return None
         outputs = torch.stack(outputs, 1) if isinstance(outputs, list) else outputs
+        if gates is not None:
+            given = given._replace(values=gates.unsqueeze(2) * given.values)
         count = given.positions.shape[-1]
         outputs, embedded = (part.unsqueeze(2).expand(-1, -1, count, -1) for part in (outputs, embedded))
         return ReadoutChoices(self.readout_dropout(self.compute_readout(outputs, embedded, given.values)), given)
