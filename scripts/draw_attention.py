@@ -46,7 +46,7 @@ from scripts.loss_pictures import draw_alignment_losses  # noqa: E402
 from scripts.machine_pictures import draw_machine  # noqa: E402
 from scripts.monotonic_pictures import draw_chunks, draw_monotonic  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
-from scripts.position_pictures import draw_alibi, draw_positions, draw_rotary  # noqa: E402
+from scripts.position_pictures import draw_alibi, draw_favor, draw_positions, draw_rotary  # noqa: E402
 from scripts.source_pictures import draw_block, draw_grid, draw_slices  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images" / "attention"
@@ -295,6 +295,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "window": lambda: draw_scope(WindowScope(query_size=4, heads=1, half_width=2, globals=1)),
     "alibi": draw_alibi,
     "rotary": draw_rotary,
+    "favor": draw_favor,
     "softmax": lambda: draw_normalizer(Softmax),
     "sparsemax": lambda: draw_normalizer(Sparsemax),
     "entmax15": lambda: draw_normalizer(Entmax15),

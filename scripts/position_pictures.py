@@ -4,7 +4,7 @@ import torch
 from matplotlib.figure import Figure
 
 from nmt.attention.scope import Alibi
-from nmt.attention.score import Rotary
+from nmt.attention.score import Favor, Rotary, ScaledDot
 from nmt.model.positions import compute_sinusoids
 from scripts.pictures import INK, RED, make_figure, show_weights
 
@@ -52,4 +52,30 @@ def draw_rotary() -> Figure:
             ax.plot(distances + 100 - at, values, label=f"query at {at}", **style)
     ax.set(xlabel="position of the key minus that of the query", ylabel="score")
     ax.legend(fontsize=8)
+    return figure
+
+
+def draw_favor() -> Figure:
+    """The weights of one query by scaled_dot, and by ten draws of few and of many random features."""
+    torch.manual_seed(4)
+    size, keys = 8, 12
+    sizes = {"query_size": size, "memory_size": size, "heads": 1, "hidden_size": size}
+    query, states = torch.randn(1, 1, size), torch.randn(1, keys, size)
+    exact = ScaledDot(**sizes)
+    figure, axes = make_figure(8.4, 3.2, 2)
+    with torch.no_grad():
+        for linear in (exact.query, exact.key):
+            linear.weight.copy_(torch.eye(size))
+        weights = exact(query, exact.remember(states))[0, 0, 0].softmax(-1)
+        for ax, features in zip(axes, (32, 512), strict=True):
+            score = Favor(**sizes, features=features)
+            score.load_state_dict(exact.state_dict(), strict=False)
+            ax.bar(range(keys), weights, color="#9fb4cc", label="scaled_dot")
+            for draw in range(10):
+                score.redraw()
+                found = score(query, score.remember(states))[0, 0, 0].softmax(-1)
+                ax.plot(range(keys), found, "_", color=RED, ms=9, label=None if draw else "favor, ten draws")
+            ax.set(xlabel="source position", ylabel="weight", title=f"{features} features")
+            ax.title.set_fontsize(9)
+            ax.legend(fontsize=8)
     return figure

@@ -252,9 +252,10 @@ def make_zero_bridge(*, hidden_size: int, layers: int, parts: int) -> Bridge:
 
 
 def find_missing_gradients(module: nn.Module) -> list[str]:
-    """Names of the parameters whose gradient is missing, not finite, or zero everywhere."""
+    """Names of the parameters that are learnt and whose gradient is missing, not finite, or zero everywhere."""
     return [
         name
         for name, parameter in module.named_parameters()
-        if parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any()
+        if parameter.requires_grad
+        and (parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any())
     ]

@@ -75,9 +75,10 @@ class LocalMonotonic(PlainScope):
 
 
 class WindowScope(PlainScope):
-    """|s - p_t| <= D or s < g with p_t = min(t, S - 1)   (Beltagy, Peters and Cohan 2020, "Longformer", section 3.1)
+    """|s - p_t| <= D or s < g or t < g with p_t = min(t, S - 1)   (Beltagy, Peters and Cohan 2020, section 3.1)
 
-    D is `half_width`; the first g = `globals` positions are seen from everywhere.
+    D is `half_width`; the first g = `globals` positions are seen from everywhere, and see everything. So what is far
+    reaches every position in two layers. In self-attention, what is outside takes no time where no weights are kept.
     """
 
     def __init__(self, *, query_size: int, heads: int, half_width: int = 32, globals: int = 0) -> None:
@@ -96,6 +97,7 @@ class WindowScope(PlainScope):
     ) -> Window:
         inside = compute_distances(clamp_positions(positions, lengths, query.dtype), source).abs() <= self.half_width
         inside = inside | (torch.arange(source, device=query.device) < self.globals)
+        inside = inside | (positions < self.globals)[:, None, :, None]
         return Window(masks.log_mask(inside, query.dtype), None)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nmt import masks
 from nmt.attention.attention import Attended, Attention, Choices, Past
 from nmt.attention.history import History
+from nmt.attention.linear import LinearForm, find_linear_form
 from nmt.attention.memory import Memory, join_heads, split_heads
 from nmt.attention.normalizer import Normalizer, Softmax, compute_log_expected
 from nmt.attention.score import Rotary, ScaledDot, Score, head_size
@@ -22,8 +23,8 @@ from nmt.trees import tree_map
 S = TypeVar("S")
 
 
-PLAIN: tuple[tuple[type[nn.Module], ...], ...] = ((ScaledDot, Rotary), (Softmax,), (History,), (Selection,))
-"""Score, normalizer, history and selection that one function of torch computes together, without weights."""
+PLAIN: tuple[type[nn.Module], ...] = (Softmax, History, Selection)
+"""Normalizer, history and selection that one function computes together with a score and a scope, without weights."""
 
 
 class ScoredPast(NamedTuple):
@@ -42,7 +43,9 @@ class ScoredAttention(Attention):
     With one head the values are the encoder states themselves (Bahdanau et al. 2015, Luong et al. 2015); with more each
     head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
     side. The size of the context is always the size of the memory. dropout: of weights where they meet the values, in
-    training; weights that are kept, and what a history remembers, are as they were before it.
+    training; weights that are kept, and what a history remembers, are as they were before it. is_self: whether queries
+    are those of the memory's own positions, in their order, where there are as many of them; then what a query on
+    padding gets is finite, and no more.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class ScoredAttention(Attention):
         memory_size: int,
         heads: int,
         dropout: float = 0.0,
+        is_self: bool = False,
     ) -> None:
         super().__init__()
         head_size("the memory", memory_size, heads)
@@ -71,10 +75,17 @@ class ScoredAttention(Attention):
         self.is_stepwise = self.history.has_past or normalizer.has_past or scope.has_past
         self.is_monotonic = normalizer.has_past or scope.has_past
         self.dropout = Dropout(dropout)
-        parts = (score, normalizer, self.history, self.selection)
-        is_plain = all(type(part) in kinds for part, kinds in zip(parts, PLAIN, strict=True))
-        self.is_plain = is_plain and not scope.has_past
+        parts = (normalizer, self.history, self.selection)
+        is_plain = all(type(part) is kind for part, kind in zip(parts, PLAIN, strict=True)) and not scope.has_past
+        self.is_plain = is_plain and type(score) in (ScaledDot, Rotary)
+        self.is_self = is_self
+        self.linear_form = find_linear_form(score, scope, is_self=is_self) if is_plain else None
         self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether its time and memory in training grow with queries times keys."""
+        return self.linear_form is None or (self.dropout.p > 0 and not self.linear_form.drops_weights)
 
     def remember(
         self,
@@ -120,8 +131,11 @@ class ScoredAttention(Attention):
         # Rows that share a sentence, a beam, become its target positions.
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
-        window = self.scope.find_window(query, positions, memory, before.scope)
         drops = self.training and self.dropout.p > 0
+        if not keep_weights and (form := self._find_linear_form(query.shape[1], memory.bias.shape[1], drops)):
+            contexts = form.attend(self.score, query, positions, memory, self.dropout if drops else None)
+            return Attended(regroup_rows(join_heads(contexts), rows))
+        window = self.scope.find_window(query, positions, memory, before.scope)
         if self.is_plain and window.factor is None and not keep_weights and not drops:
             return Attended(regroup_rows(self._attend_by_dot(query, positions, memory, window), rows))
         energies = self.score.compare_at(query, positions, memory.keys, self.history(before.history))
@@ -141,6 +155,11 @@ class ScoredAttention(Attention):
             regroup_rows(selected.log_prob, rows),
             regroup_rows(log_weights, rows, axis=2),
         )
+
+    def _find_linear_form(self, targets: int, source: int, drops: bool) -> LinearForm | None:
+        """What computes contexts in linear time, where there is such a thing and it saves something."""
+        form = self.linear_form
+        return form if form and form.serves(targets, source) and (form.drops_weights or not drops) else None
 
     def _attend_by_dot(
         self,

@@ -64,6 +64,7 @@ class CausalAttentionParts:
                 memory_size=size,
                 heads=self.heads,
                 dropout=dropout,
+                is_self=True,
             )
         except ConfigError as problem:  # of parts, which know themselves as those of `attention`
             raise problem.move("attention", f"{where}.self_attention") from None
@@ -78,6 +79,12 @@ class SelfAttentionParts(CausalAttentionParts):
 
     def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
         return self._build(size, where, dropout, self.scope)
+
+
+def is_quadratic(side: nn.Module) -> bool:
+    """Whether memory grows with the square of the length in a module whose positions look at each other."""
+    found = [part for part in side.modules() if isinstance(part, ScoredAttention) and part.is_self]
+    return not found or any(part.is_quadratic for part in found)
 
 
 def initialize_projections(attention: A) -> A:

@@ -61,4 +61,4 @@ def check_size(made: nn.Module, settings: Mapping[str, Any]) -> None:
 
 def count_parameters(module: nn.Module) -> int:
     """How many numbers a module learns; shared ones count once."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

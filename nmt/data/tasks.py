@@ -14,8 +14,11 @@ NO_LANGUAGE = "zxx"
 """The code of ISO 639-2 for what is no language."""
 
 MAX_SYMBOLS = len(string.ascii_lowercase)
-MAX_LENGTH = 1000
+MAX_LENGTH = 1500
 MAX_PAIRS = 1_000_000
+
+KEY_PLACES = 10
+"""So many of the first places may hold what `retrieval` asks for."""
 
 REPEATS = (1, 2, 3)
 """How often `expansion` writes a symbol."""
@@ -31,7 +34,8 @@ class TaskPair(NamedTuple):
 
 class SymbolTask(ABC):
     """Strings of symbols, the first letters of the alphabet, drawn alike and independently, and what a task makes of
-    them. train, validation and test are numbers of pairs; lengths are drawn from `shortest` to `longest`.
+    them. train, validation and test are numbers of pairs; lengths are drawn from `shortest` to `longest`. test_length:
+    that of every string of the test set, None for such lengths too: longer ones ask what a model knows of lengths.
 
     The text is a function of the settings. Pairs of test and validation are drawn first, and strings of one split may
     occur in another where there are few of them. Raises ConfigError for a number that is out of range.
@@ -45,6 +49,7 @@ class SymbolTask(ABC):
         symbols: int = 20,
         shortest: int = 5,
         longest: int = 10,
+        test_length: int | None = None,
         seed: int = 1,
         train: int = 20000,
         validation: int = 500,
@@ -57,6 +62,12 @@ class SymbolTask(ABC):
                 f"data.shortest and data.longest must be from 1 to {MAX_LENGTH}, the longest not below the shortest; "
                 f"got {shortest} and {longest}."
             )
+        if test_length is not None and not 1 <= test_length <= MAX_LENGTH:
+            raise ConfigError(
+                f"data.test_length must be from 1 to {MAX_LENGTH}, or null for the lengths of all strings; got "
+                f"{test_length}."
+            )
+        self.test_length = test_length
         self.sizes: dict[Split, int] = {"test": test, "validation": validation, "train": train}
         for split, size in self.sizes.items():
             if not 1 <= size <= MAX_PAIRS:
@@ -76,6 +87,8 @@ class SymbolTask(ABC):
         """All that shapes the text."""
         settings = {"symbols": self.symbols, "shortest": self.shortest, "longest": self.longest, "seed": self.seed}
         sizes = {str(split): size for split, size in self.sizes.items()}
+        if self.test_length is not None:
+            settings["test_length"] = self.test_length
         return {"corpus": self.name, "version": 1} | settings | sizes
 
     def load(self, split: Split) -> Bitext:
@@ -99,8 +112,11 @@ class SymbolTask(ABC):
     def _draw_all(self) -> Iterator[TaskPair]:
         random = Random(self.seed)
         alphabet = string.ascii_lowercase[: self.symbols]
-        for _ in range(sum(self.sizes.values())):
-            yield self.draw(random, random.choices(alphabet, k=random.randint(self.shortest, self.longest)))
+        for split, size in self.sizes.items():
+            fixed = self.test_length if split == "test" else None
+            for _ in range(size):
+                length = random.randint(self.shortest, self.longest) if fixed is None else fixed
+                yield self.draw(random, random.choices(alphabet, k=length))
 
 
 class Copying(SymbolTask):
@@ -135,4 +151,18 @@ class Expansion(SymbolTask):
         return TaskPair(source, target, [place for place, count in enumerate(counts) for _ in range(count)])
 
 
-TASKS: dict[str, type[SymbolTask]] = {cls.name: cls for cls in (Copying, Reversal, Expansion)}
+class Retrieval(SymbolTask):
+    """a d B c c a ... -> B: the one capital, which is among the first ten letters, however many follow.
+
+    A long string asks how what is far apart is brought together.
+    """
+
+    name = "retrieval"
+
+    def draw(self, random: Random, letters: list[str]) -> TaskPair:
+        place = random.randrange(min(KEY_PLACES, len(letters)))
+        key = letters[place].upper()
+        return TaskPair([*letters[:place], key, *letters[place + 1 :]], [key], [place])
+
+
+TASKS: dict[str, type[SymbolTask]] = {cls.name: cls for cls in (Copying, Reversal, Expansion, Retrieval)}

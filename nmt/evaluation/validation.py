@@ -130,7 +130,7 @@ class Validator:
         """-log p(word) in nats, averaged over target words, EOS included; not smoothed."""
         model = self.translator.model
         total, words = torch.zeros((), dtype=torch.float64), 0
-        for batch in iterate_validation_batches(self.pairs, self.tokens, is_quadratic=model.has_self_attention):
+        for batch in iterate_validation_batches(self.pairs, self.tokens, is_quadratic=model.is_quadratic):
             indices = word_indices(batch.target_output)
             on_device = to_device(batch, model.device)
             inputs = model(on_device.source, on_device.source_lengths, on_device.target_input)

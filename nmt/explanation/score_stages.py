@@ -12,6 +12,7 @@ from nmt.attention.score import (
     Concat,
     CosineScore,
     Dot,
+    Favor,
     General,
     Location,
     Rotary,
@@ -76,6 +77,18 @@ def explain_scaled_dot(scene: Scene) -> list[Stage]:
         scene.make_queries("projected query", "Queries Q", sign, projected[0, scene.head] / score.scale),
         make_keys(scene, "k[s] = R[s] U h[s]" if is_turned else "k[s] = U h[s]"),
         scene.make_look("products", "Products", f"({sign}) . {name_key(scene)}", look.scores[scene.head] / score.scale),
+    ]
+
+
+def explain_favor(scene: Scene) -> list[Stage]:
+    score = scene.attention.score
+    assert isinstance(score, Favor)
+    projected = score.project_query(scene.look.query.unsqueeze(0))[0, scene.head]
+    return [
+        *scene.make_parameter("W", score.query.weight, "learnt"),
+        *scene.make_parameter("U", score.key.weight, "learnt"),
+        scene.make_queries("log features of queries", "Queries, log phi", "log phi(W q[t])", projected),
+        make_keys(scene, "k[s] = log phi(U h[s]), with phi(x) = exp(Omega x' - |x'|^2 / 2) / sqrt(m)"),
     ]
 
 
@@ -174,6 +187,7 @@ SCORE_STAGES: dict[type[Score], Callable[[Scene], list[Stage]]] = {
     ScaledDot: explain_scaled_dot,
     Rotary: explain_scaled_dot,
     CosineScore: explain_cosine,
+    Favor: explain_favor,
     Additive: explain_additive,
     AdditiveNormed: explain_additive_normed,
     Concat: explain_concat,
@@ -187,6 +201,7 @@ SCORE_EQUATIONS: dict[type[Score], str] = {
     Rotary: "products / sqrt(d), with d features a head",
     ScaledDot: "products / sqrt(d), with d features a head",
     CosineScore: "beta[t] (W q[t] / |W q[t]|) . k[s]",
+    Favor: "log sum over m features of exp(log phi(W q[t]) + k[s])",
     Additive: "v . tanh(W q[t] + k[s])",
     AdditiveNormed: "(g v / |v|) . tanh(W q[t] + k[s])",
     Concat: "v . tanh(W [q[t]; 0] + k[s])",

@@ -11,10 +11,12 @@ Kernel = Literal[
     "additive",
     "cross_entropy",
     "dot_attention",
+    "feature_attention",
     "fused_step",
     "mixture_loss",
     "packed_linear",
     "topk",
+    "window_attention",
 ]
 
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)

@@ -28,7 +28,8 @@ class SkipInit(TorchFunctionMode):
 def assign_parameters(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Makes these tensors the parameters of that name; a parameter that several modules share stays shared."""
     parameters = {
-        id(parameter): nn.Parameter(tensors[name].to(parameter.dtype)) for name, parameter in module.named_parameters()
+        id(parameter): nn.Parameter(tensors[name].to(parameter.dtype), requires_grad=parameter.requires_grad)
+        for name, parameter in module.named_parameters()
     }
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):

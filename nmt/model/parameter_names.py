@@ -1,4 +1,4 @@
-"""Names of parameters that files of earlier versions have, and what they are called today."""
+"""Names of parameters: those that files of earlier versions have, and those of what is drawn and not learnt."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -12,6 +12,15 @@ RENAMED = {
     "source.table.": "source.embedding.table.",
 }
 """How names began in version 0.1, and how they begin today: each parameter belongs to the part that uses it."""
+
+
+DRAWN = ("directions",)
+"""How the names of parameters end that training draws anew now and then, and does not learn."""
+
+
+def is_drawn(name: str) -> bool:
+    """Whether a parameter of this name is drawn."""
+    return name.rpartition(".")[2] in DRAWN
 
 
 def update_names(tensors: Mapping[str, T], prefix: str = "") -> dict[str, T]:

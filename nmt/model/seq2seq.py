@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from nmt.attention.self_attention import is_quadratic
 from nmt.errors import ConfigError, ModelError
 from nmt.kernels.cross_entropy import Loss, select
 from nmt.model.decoders.decoder import Decoded, Decoder
@@ -79,9 +80,9 @@ class Seq2Seq(nn.Module):
         return self.decoder.attention.has_weights
 
     @property
-    def has_self_attention(self) -> bool:
-        """Whether words of either side look at each other, so that memory grows with the square of the length."""
-        return self.encoder.has_self_attention or self.decoder.has_self_attention
+    def is_quadratic(self) -> bool:
+        """Whether words of either side look at all others, so that memory grows with the square of the length."""
+        return any(side.has_self_attention and is_quadratic(side) for side in (self.encoder, self.decoder))
 
     @property
     def device(self) -> torch.device:

@@ -56,6 +56,7 @@ ADDED_SETTINGS = {
     "attention.selection.soft": 0.0,
     "attention.selection.weight": 1.0,
     "data.links": None,
+    "data.test_length": None,
     "model.decoder.self_attention.scope.name": "global",
     "model.decoder.aligned_layer": None,
     **{

@@ -187,7 +187,7 @@ class TrainingRun:
             self.data.tokenizers,
             batching,
             seed=self.settings["seed"],
-            is_quadratic=self.model.has_self_attention,
+            is_quadratic=self.model.is_quadratic,
         )
         self.set_length(batches.count())
         loop = Loop(

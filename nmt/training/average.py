@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, ConfigError
-from nmt.model.parameter_names import update_names
+from nmt.model.parameter_names import is_drawn, update_names
 from nmt.storage.files import load_tensors
 
 UPDATES = "updates"
@@ -19,12 +19,13 @@ def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     """mean[name] = 1/n * sum of model.safetensors[name] over n checkpoints   (Junczys-Dowmunt et al. 2016)
 
     Sums are taken in float64. Tensors that are not floating point must be the same everywhere. Raises CheckpointError
-    if the checkpoints differ in names, shapes or types, or cannot be read.
+    if the checkpoints differ in names, shapes or types, or cannot be read. What is drawn and not learnt, which has no
+    mean, is that of the first.
     """
     if not folders:
         raise CheckpointError("There is no checkpoint to average. Name at least one.")
     first = update_names(load_tensors(folders[0] / "model.safetensors"))
-    sums = {name: tensor.to(torch.float64) for name, tensor in first.items() if tensor.is_floating_point()}
+    sums = {name: tensor.to(torch.float64) for name, tensor in first.items() if has_mean(name, tensor)}
     for folder in folders[1:]:
         other = update_names(load_tensors(folder / "model.safetensors"))
         _check_alike(first, folders[0], other, folder)
@@ -35,10 +36,16 @@ def average(folders: Sequence[Path]) -> dict[str, Tensor]:
     }
 
 
+def has_mean(name: str, tensor: Tensor) -> bool:
+    """Whether a tensor of this name is a number or numbers that training has changed little by little."""
+    return tensor.is_floating_point() and not is_drawn(name)
+
+
 class EmaWeights:
     """average <- d * average + (1 - d) * weights, with d = min(decay, (1 + n) / (10 + n)) after n earlier updates
 
     The growing d lets go of the initial weights, of which a fixed d would still hold the share d^n after n updates.
+    Weights that are not learnt have no average: the model keeps its own.
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
@@ -46,7 +53,9 @@ class EmaWeights:
             raise ConfigError(f"The decay of the average must be at least 0 and less than 1; got {decay}.")
         self.decay = decay
         self.updates = 0
-        self._weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        self._weights = {
+            name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
+        }
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
@@ -103,7 +112,7 @@ def _check_alike(first: dict[str, Tensor], first_folder: Path, other: dict[str, 
             return True
         one, two = first[name], other[name]
         same_kind = one.shape == two.shape and one.dtype == two.dtype
-        return not same_kind or not (one.is_floating_point() or torch.equal(one, two))
+        return not same_kind or not (is_drawn(name) or one.is_floating_point() or torch.equal(one, two))
 
     if different := [name for name in sorted({*first, *other}) if differs(name)]:
         raise CheckpointError(

@@ -89,7 +89,7 @@ class CompiledForward:
         """Frees the graphs' memory for another batch; what is summed over batches must lie outside of it."""
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         for weight in self.model.decoder.parameters():
-            if weight.grad is None:
+            if weight.grad is None and weight.requires_grad:
                 weight.grad = torch.zeros_like(weight)
 
     def _run_block(self, embedded: Float[Tensor, "row block embedding"], state: Any, memory: SourceMemory) -> Decoded:

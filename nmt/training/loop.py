@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nmt.attention.favor import Favor
 from nmt.data.batching import Batch, Batches
 from nmt.data.loader import BatchLoader
 from nmt.errors import TrainingError
@@ -68,6 +69,7 @@ class Loop:
         self._start_time = time.monotonic()
         self._saved_step = state.progress.step
         self._vocabulary = model.head.vocabulary_size
+        self._drawn = [module for module in model.modules() if isinstance(module, Favor)]
 
     def run(self) -> str:
         """Trains, and returns why it ended: the limit that was reached, or `is_interrupted`.
@@ -127,6 +129,8 @@ class Loop:
         """One optimizer step over the next `accumulate` batches, their gradients weighed by words."""
         progress = self.state.progress
         started = time.monotonic()
+        for score in self._drawn:
+            score.redraw_at(progress.step)
         group = feed.take(self.settings.accumulate)
         counts = self.objective.count(group)
         words = counts.words

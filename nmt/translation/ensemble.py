@@ -26,9 +26,9 @@ class Ensemble:
         self.engines = tuple(engines)
 
     @property
-    def has_self_attention(self) -> bool:
-        """Whether any of the models has it."""
-        return any(engine.has_self_attention for engine in self.engines)
+    def is_quadratic(self) -> bool:
+        """Whether any of the models is."""
+        return any(engine.is_quadratic for engine in self.engines)
 
     def encode(
         self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary

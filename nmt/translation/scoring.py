@@ -70,7 +70,7 @@ def score_pairs(
     scores: list[PairScore] = [PairScore(np.zeros(0, np.float32))] * len(pairs)
     device = models[0].device
     widths = [max(len(source), len(target)) + 1 for source, target in pairs]
-    is_quadratic = any(model.has_self_attention for model in models)
+    is_quadratic = any(model.is_quadratic for model in models)
     for rows in bucket_by_length(widths, tokens, is_quadratic=is_quadratic):
         source, source_lengths = (part.to(device) for part in pad([pairs[row][0] for row in rows]))
         target_output, target_lengths = (part.to(device) for part in pad([pairs[row][1] for row in rows]))

@@ -33,9 +33,9 @@ class InferenceModel:
         self.head = model.head.prepare(linear_class, readout_bounded=model.decoder.readout_bounded)
 
     @property
-    def has_self_attention(self) -> bool:
-        """That of the model."""
-        return self.model.has_self_attention
+    def is_quadratic(self) -> bool:
+        """Whether the model is."""
+        return self.model.is_quadratic
 
     def encode(
         self, source: Shaped[Tensor, "row source *feature"], lengths: Int[Tensor, " row"], vocabulary: Vocabulary

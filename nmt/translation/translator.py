@@ -119,7 +119,7 @@ class BatchTranslator:
         whole = Vocabulary(precompute_inputs=sum(sizes) > self.model.head.vocabulary_size)
         keep_weights = self.weights or bool(getattr(self.search, "coverage", 0.0))  # which ranks by them
         step = engine.stepper(whole, keep_weights=keep_weights) if self.shortlist_source is None else None
-        for rows in bucket_by_length(sizes, self.tokens, is_quadratic=engine.has_self_attention):
+        for rows in bucket_by_length(sizes, self.tokens, is_quadratic=engine.is_quadratic):
             some = [row for row in rows if len(ids[row])]
             if some:
                 sentences = [ids[row] for row in some]
@@ -203,7 +203,7 @@ def force_decode(
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
     device = model.device
     widths = [max(len(source), len(target)) + 1 for source, target in pairs]
-    for rows in bucket_by_length(widths, tokens, is_quadratic=model.has_self_attention):
+    for rows in bucket_by_length(widths, tokens, is_quadratic=model.is_quadratic):
         source, lengths = pad([pairs[row][0] for row in rows])
         target_input = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
         target_input[:, 0] = BOS

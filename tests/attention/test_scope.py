@@ -62,7 +62,7 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
 
 
 @given(half_width=st.integers(1, 6), globals=st.integers(0, 12))
-def test_a_window_has_the_first_positions_besides(half_width: int, globals: int) -> None:
+def test_a_window_has_the_first_positions_besides_which_see_everything(half_width: int, globals: int) -> None:
     scope = WindowScope(query_size=QUERY_SIZE, heads=1, half_width=half_width, globals=globals)
     bias, factor, *_ = scope(queries(), POSITIONS, torch.tensor(LENGTHS), 12)
     assert factor is None
@@ -71,7 +71,7 @@ def test_a_window_has_the_first_positions_besides(half_width: int, globals: int)
         for t in range(3):
             centre = min(int(POSITIONS[row, t]), length - 1)
             for s in range(12):
-                seen = abs(s - centre) <= half_width or s < globals
+                seen = abs(s - centre) <= half_width or s < globals or POSITIONS[row, t] < globals
                 assert bias[row, 0, t, s].item() == (0.0 if seen else -math.inf)
 
 

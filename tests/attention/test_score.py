@@ -19,6 +19,7 @@ from nmt.attention.score import (
     Concat,
     CosineScore,
     Dot,
+    Favor,
     General,
     Location,
     Rotary,
@@ -112,6 +113,15 @@ def cosine(score: CosineScore, query: Tensor, key: Tensor, places: tuple[int, in
     return sharpness * inner(left, right) / math.sqrt(inner(left, left) * inner(right, right))
 
 
+def favor(score: Favor, query: Tensor, key: Tensor, places: tuple[int, int], head: int) -> float:
+    """log of the mean over directions of exp(w . q' - |q'|^2 / 2) exp(w . k' - |k'|^2 / 2)."""
+    sides = [times(part(linear.weight, head, score.heads), x) for linear, x in ((score.query, query), (score.key, key))]
+    q, k = ([x / len(side) ** 0.25 for x in side] for side in sides)
+    directions = score.directions.tolist()
+    phis = [[math.exp(inner(w, side) - inner(side, side) / 2) for w in directions] for side in (q, k)]
+    return math.log(inner(*phis) / len(directions))
+
+
 ORACLES: dict[str, Callable[..., float]] = {
     "dot": dot,
     "scaled_dot": scaled_dot,
@@ -122,6 +132,7 @@ ORACLES: dict[str, Callable[..., float]] = {
     "location": location,
     "cosine": cosine,
     "rotary": rotary,
+    "favor": favor,
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.data.tasks import TASKS, Expansion, SymbolTask
+from nmt.data.tasks import TASKS, Expansion, Retrieval, SymbolTask
 from nmt.errors import ConfigError
 
 SMALL = {"symbols": 5, "shortest": 1, "longest": 6, "train": 200, "validation": 20, "test": 20}
@@ -15,6 +15,9 @@ def solve(name: str, source: list[str]) -> tuple[list[str], list[int]]:
     if name == "reversal":
         following = dict(zip("abcde", "BCDEA", strict=True))
         return [following[word] for word in source[::-1]], list(range(len(source)))[::-1]
+    if name == "retrieval":
+        (place,) = (place for place, word in enumerate(source) if word.isupper())
+        return [source[place]], [place]
     words = [(word[0], place) for place, word in enumerate(source) for _ in range(int(word[1:]))]
     return [word for word, _ in words], [place for _, place in words]
 
@@ -40,7 +43,19 @@ def test_targets_and_links_are_those_of_the_task(task: SymbolTask) -> None:
 def test_all_lengths_and_symbols_are_drawn(task: SymbolTask) -> None:
     sources = [line.split() for line in task.load("train").source]
     assert {len(words) for words in sources} == set(range(1, 7))
-    assert {word[0] for words in sources for word in words} == set("abcde")
+    assert {word[0].lower() for words in sources for word in words} == set("abcde")
+
+
+def test_the_test_set_may_have_strings_of_another_length(task: SymbolTask) -> None:
+    longer = type(task)(**SMALL, test_length=9)
+    assert {len(line.split()) for line in longer.load("test").source} == {9}
+    assert {len(line.split()) for line in longer.load("train").source} == set(range(1, 7))
+    assert longer.get_identity() != task.get_identity()
+
+
+def test_what_is_asked_for_stands_at_the_beginning_of_a_long_string() -> None:
+    places = [pair.origins[0] for pair in Retrieval(**SMALL | {"shortest": 30, "longest": 30})._pairs]
+    assert set(places) == set(range(10))
 
 
 def test_the_text_is_that_of_the_settings(task: SymbolTask) -> None:
@@ -59,7 +74,8 @@ def test_the_text_is_that_of_the_settings(task: SymbolTask) -> None:
     [
         ({"symbols": 0}, r"data\.symbols must be from 1 to 26.*got 0"),
         ({"shortest": 7}, r"got 7 and 6"),
-        ({"longest": 2000}, r"from 1 to 1000"),
+        ({"longest": 2000}, r"from 1 to 1500"),
+        ({"test_length": 0}, r"data\.test_length must be from 1 to 1500, or null .* got 0"),
         ({"train": 0}, r"data\.train is a number of pairs"),
     ],
 )

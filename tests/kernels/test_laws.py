@@ -12,14 +12,16 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt import masks
-from nmt.kernels import additive, cross_entropy
+from nmt.kernels import additive, cross_entropy, feature_attention, window_attention
 from nmt.kernels.additive import additive_scores
 from nmt.kernels.cross_entropy import select, vocabulary_loss, word_indices
 from nmt.kernels.dot_attention import attend_by_dot
+from nmt.kernels.feature_attention import attend_by_features
 from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import Float32
 from nmt.kernels.switch import KERNELS, Kernel, disable_kernels
 from nmt.kernels.topk import stable_topk_sums
+from nmt.kernels.window_attention import attend_in_windows
 from nmt.special_tokens import PAD
 from tests.builders import draw_normal
 
@@ -123,12 +125,47 @@ def compute_mixture(readout: Tensor, scores: Tensor, weight: Tensor, bias: Tenso
     return torch.cat([torch.stack([loss.objective, loss.nll]) for loss in losses] + [losses[0].word_nll])
 
 
+def draw_sequence(extra: int) -> tuple[Tensor, ...]:
+    """Queries, keys and values of one sequence whose end is padding."""
+    return tuple(pad(draw_normal(ROW, 1, SOURCE, 2, seed=seed), 2, extra, 1.0) for seed in (31, 32, 33))
+
+
+def make_bias(keys: Tensor) -> Tensor:
+    """Two rows without padding but that beyond SOURCE, and one with more."""
+    return masks.log_mask(masks.mask(torch.tensor([SOURCE, 3, SOURCE]), keys.shape[2]), keys.dtype)
+
+
+def look_around(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Contexts of windows, with first positions and without, looking ahead and not, with weights dropped and kept."""
+    found = []
+    for first, is_causal in ((0, False), (2, False), (1, True)):
+        windows = window_attention.Windows(half_width=1, globals=first, is_causal=is_causal)
+        for dropout in (None, half_of):
+            found.append(attend_in_windows(queries, keys, values, make_bias(keys), windows, dropout))
+    real = masks.mask(torch.tensor([SOURCE, 3, SOURCE]), SOURCE)[:, None, :, None]
+    return torch.cat(found, 1)[:, :, :SOURCE] * real
+
+
+def half_of(weights: Tensor) -> Tensor:
+    """Dropout that is the same for the same place of a query, however many there are."""
+    places = torch.meshgrid(*map(torch.arange, weights.shape[2:]), indexing="ij")
+    return weights * (sum(places) % 3 > 0) / 0.5
+
+
+def sum_features(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Contexts of positions that see all, and of those that see none after them."""
+    found = [attend_by_features(queries, keys, values, make_bias(keys), is_causal=each) for each in (False, True)]
+    return torch.cat(found, 1)[:, :, :SOURCE]
+
+
 CASES: dict[Kernel, Case] = {
     "additive": Case(compare, draw_comparison, True),
     "cross_entropy": Case(compute_loss, draw_readouts, True),
     "dot_attention": Case(look_up, draw_lookup, True),
     "mixture_loss": Case(compute_mixture, draw_choices, True),
     "packed_linear": Case(lambda x, weight, bias: Float32(weight, bias)(x)[:ROW], draw_product, False),
+    "feature_attention": Case(sum_features, draw_sequence, True),
+    "window_attention": Case(look_around, draw_sequence, True),
     "topk": Case(find_top, draw_sums, False),
 }
 LEARNED = [kernel for kernel, case in CASES.items() if case.is_learned]
@@ -139,6 +176,8 @@ ELSEWHERE = {"fused_step"}
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(additive, "BLOCK_ENTRIES", 3 * HEAD * SOURCE * SIZE)
+    monkeypatch.setattr(window_attention, "LEAST_BLOCK", 2)
+    monkeypatch.setattr(feature_attention, "CHUNK", 3)
     monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 4 * VOCAB)
 
 

@@ -53,6 +53,11 @@ MODELS = {
         *(f"model.{side}.positions.name=none" for side in SIDES),
         *(f"model.{side}.norm=post" for side in SIDES),
     ),
+    "random features": (
+        *(*tiny_runs.TRANSFORMER, "attention=scaled_dot", "attention/score=favor", "attention.score.features=16"),
+        *(f"model.{side}.self_attention.score.name=favor" for side in SIDES),
+        *(f"+model.{side}.self_attention.score.features=16" for side in SIDES),
+    ),
     "additive, sparse, alibi, learned": (
         *(*tiny_runs.TRANSFORMER, "attention=bahdanau", "attention/scope=alibi"),
         *(f"model.{side}.self_attention.score.name=additive" for side in SIDES),
@@ -136,10 +141,12 @@ def test_a_model_says_whether_its_words_look_at_each_other() -> None:
     found = {}
     for name, words in {**MODELS, "recurrent": ()}.items():
         made = build.build_on_meta(settings_of(*words), source_vocab=9, target_vocab=9, joint=True)
-        found[name] = made.encoder.has_self_attention, made.decoder.has_self_attention, made.has_self_attention
+        found[name] = made.encoder.has_self_attention, made.decoder.has_self_attention, made.is_quadratic
     assert found.pop("recurrent") == (False, False, False)
     assert found["recurrent, transformer"] == (False, True, True)
     assert found["transformer, recurrent"] == found["cascade, recurrent"] == (True, False, True)
+    for name in ("rotary, window, no positions, post", "random features"):
+        assert found.pop(name) == (True, True, False)  # in linear time
     assert all(each[2] for each in found.values())
 
 

@@ -69,6 +69,23 @@ def test_checkpoints_of_different_models_are_refused(tmp_path: Path, other: dict
         average(folders)
 
 
+def test_what_is_drawn_has_no_mean(tmp_path: Path) -> None:
+    models = [{"a": torch.tensor([value]), "score.directions": torch.tensor([value])} for value in (1.0, 3.0)]
+    assert average(saved(tmp_path, *models)) == {"a": torch.tensor([2.0]), "score.directions": torch.tensor([1.0])}
+
+
+def test_what_is_not_learnt_has_no_moving_average() -> None:
+    network = model()
+    network[3].weight.requires_grad_(False)
+    ema = EmaWeights(network, decay=0.9)
+    step(network, seed=1)
+    ema.update(network)
+    own = network[3].weight.clone()
+    with ema.swap_in(network):
+        assert torch.equal(network[3].weight, own)
+    assert "weight.3.weight" not in ema.state_dict()
+
+
 def test_nothing_to_average_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="at least one"):
         average([])

@@ -32,6 +32,13 @@ COSINE = ("schedule=cosine", "schedule.steps=9", "schedule.warmup_steps=3")
 EMA = ("average=ema", "average.decay=0.7")
 RHYTHM = ("training.stop.steps=11", "training.validation.every_steps=3", "training.log_every=4")
 
+FAVOR = (
+    *("model.encoder.self_attention.score.name=favor", "+model.encoder.self_attention.score.redraw_every=4"),
+    *("model.decoder.self_attention.score.name=favor", "+model.decoder.self_attention.score.redraw_every=5"),
+    "model.decoder.attention_dropout=0.1",
+)
+"""Random features that are drawn anew before a resume and after it, before and after a validation."""
+
 CASES: dict[str, tuple[str, ...]] = {
     "luong": ("model/decoder=luong", *PLATEAU),
     "bahdanau": ("model/decoder=bahdanau", *COSINE, *EMA),
@@ -39,6 +46,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "transformer": (*tiny_runs.TRANSFORMER, *COSINE),
     "rotary": (*tiny_runs.TRANSFORMER, *tiny_runs.OTHER_POSITIONS, *EMA),
     "cascade": (*tiny_runs.CASCADE, *COSINE),
+    "favor": (*tiny_runs.TRANSFORMER, *FAVOR, *EMA),
 }
 STOPS = {
     "luong": (2, 3, 11),
@@ -47,6 +55,7 @@ STOPS = {
     "transformer": (4,),
     "rotary": (5,),
     "cascade": (5,),
+    "favor": (5,),
 }
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 
@@ -116,6 +125,18 @@ def test_the_limit_on_steps_can_be_raised_after_a_validation(
         assert tiny_runs.build_run(early, folder).train() == f"steps ({steps})"
     found = trained(folder, chosen(folder, *CASES["bahdanau"]))
     assert find_differences(found, whole("bahdanau")) == []
+
+
+def test_random_features_are_drawn_anew_in_training_when_it_is_due(tmp_path: Path) -> None:
+    trained(tmp_path, chosen(tmp_path, *CASES["favor"], "training.keep.last=9"))
+    files = [tmp_path / "checkpoints" / f"step-{step:06d}" / "model.safetensors" for step in (3, 6, 9, 11)]
+    drawn = [
+        {name: tensor for name, tensor in load_tensors(file).items() if name.endswith("directions")} for file in files
+    ]
+    for side, changes in (("encoder", [True, True, False]), ("decoder", [True, False, True])):
+        for name in (name for name in drawn[0] if name.startswith(side)):
+            pairs = itertools.pairwise(drawn)
+            assert [not torch.equal(one[name], other[name]) for one, other in pairs] == changes
 
 
 def forget(*path: str, value: Any) -> Callable[[pytest.MonkeyPatch], None]:

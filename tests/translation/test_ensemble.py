@@ -188,7 +188,7 @@ def test_a_recurrent_model_and_a_transformer_translate_together() -> None:
     torch.manual_seed(5)
     models = [build_tiny("model.tied=target"), build_tiny(*tiny_runs.TRANSFORMER, "model.tied=target")]
     together = Ensemble([InferenceModel(model) for model in models])
-    assert together.has_self_attention
+    assert together.is_quadratic
     given, state = together.encode(*sources(), Vocabulary())
     state, step = repeat_rows(state, 2), together.stepper(Vocabulary())
     alone = [model.encode(*sources()) for model in models]

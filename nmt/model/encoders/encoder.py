@@ -23,9 +23,9 @@ class Encoded(NamedTuple):
 class Encoder(nn.Module, ABC):
     """Reads whole sentences.
 
-    memory_size: that of a state. has_self_attention: whether positions look at each other, so that memory grows with
-    the square of the length. directions: how many recurrences have their part of it side by side; 1 where there
-    are none. final_layers, final_parts: how many layers, and tensors of each, there are in `Encoded.final`.
+    memory_size: that of a state. has_self_attention: whether positions look at each other. directions: how many
+    recurrences have their part of it side by side; 1 where there are none. final_layers, final_parts: how many layers,
+    and tensors of each, there are in `Encoded.final`.
     """
 
     memory_size: int
