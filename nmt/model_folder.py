@@ -12,6 +12,7 @@ from nmt import build, config
 from nmt.config import ConfigDict, Schema
 from nmt.data.corpus import Corpus
 from nmt.data.sources.reader import FeatureReader, SourceItem
+from nmt.data.spans import keep_spans
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import CheckpointError, ConfigError, DataError, ModelError
 from nmt.model.meta_init import assign_parameters
@@ -110,6 +111,8 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
         read = [Tokenizer.load(path) for path in paths]
         reader = build.build_reader(settings)
         tokenizers = Tokenizers(read[0] if reader is None else reader, read[-1])
+        if reader is None and build.copies_source(settings):
+            tokenizers = keep_spans(tokenizers)
         sizes = {"source_vocab": tokenizers.source.vocab_size, "target_vocab": read[-1].vocab_size}
         # No memory is taken for sizes which the weights do not have, nor for weights of other sizes, and no random
         # numbers are drawn.

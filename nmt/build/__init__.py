@@ -5,7 +5,7 @@ from nmt.build.check import dry_run
 from nmt.build.device import build_device, build_training_device
 from nmt.build.links import choose_links
 from nmt.build.model import build_model
-from nmt.build.run import build_corpus, build_reader, build_schedule, build_search, build_tokenizer
+from nmt.build.run import build_corpus, build_reader, build_schedule, build_search, build_tokenizer, copies_source
 from nmt.build.schema import (
     ATTENTION,
     AVERAGE,
@@ -65,6 +65,7 @@ __all__ = [
     "build_tokenizer",
     "build_training_device",
     "choose_links",
+    "copies_source",
     "count_parameters",
     "dry_run",
 ]

@@ -11,8 +11,10 @@ from nmt.data.own_model import read_pretrained
 from nmt.data.sources.reader import FeatureReader
 from nmt.data.sources.table import READERS
 from nmt.data.sources.target_only import TargetOnly
+from nmt.data.spans import SpanTrainer
 from nmt.data.tokenizer import SentencePieceTrainer
 from nmt.errors import ConfigError
+from nmt.model.heads.table import HEADS
 from nmt.search.protocols import Search
 from nmt.training.schedule import Schedule
 
@@ -38,9 +40,16 @@ def build_reader(settings: Mapping[str, Any]) -> FeatureReader | None:
 
 def build_tokenizer(settings: ConfigDict) -> SentencePieceTrainer:
     """How the vocabulary is learnt, or the one that `tokenizer.model` names; that of the target alone where the source
-    is no text."""
+    is no text, and one with ids for what it lacks where the head copies."""
     trainer, reader = build_trainer(settings), build_reader(settings)
-    return trainer if reader is None else TargetOnly(reader, trainer)
+    if reader is not None:
+        return TargetOnly(reader, trainer)
+    return SpanTrainer(trainer) if copies_source(settings) else trainer
+
+
+def copies_source(settings: Mapping[str, Any]) -> bool:
+    """Whether the model copies tokens of the source, so that what the vocabulary lacks has ids too."""
+    return HEADS[settings["model"]["head"]["name"]].copies and settings["tokenizer"].get("joint", True)
 
 
 def build_trainer(settings: ConfigDict) -> SentencePieceTrainer:

@@ -12,6 +12,7 @@ from nmt.data.lines import Errors
 from nmt.errors import ConfigError, DataError
 from nmt.inference.streams import read_parallel_lines
 from nmt.printable import escape_controls, print_text
+from nmt.special_tokens import UNK
 from nmt.storage.distinct_paths import check_distinct
 from nmt.storage.untrusted_paths import LEXICON, find_model_folder
 
@@ -68,7 +69,7 @@ def run_task(composed: dict[str, Any]) -> None:
     loaded = stored.load(folder, device=torch.device("cpu"))
     shortlist_file.check_size(loaded.tokenizers, max_translations=settings.kept)
     source, target = (
-        encode(tokenizer, side, name)
+        drop_unknown(encode(tokenizer, side, name), tokenizer.vocab_size)
         for tokenizer, side, name in zip(loaded.tokenizers, text, ("source", "target"), strict=True)
     )
     source, target = leave_out_long(source, target, settings.max_length)
@@ -78,6 +79,13 @@ def run_task(composed: dict[str, Any]) -> None:
     }
     lexicon = train_ibm1(source, target, max_translations=settings.kept, **sizes)
     print_text(escape_controls(str(shortlist_file.save(folder, loaded.tokenizers, lexicon))))
+
+
+def drop_unknown(ids: "RaggedIds", vocab_size: int) -> "RaggedIds":
+    """The ids with UNK for all that the vocabulary lacks, which may be copied, and is in no lexicon."""
+    import numpy as np
+
+    return ids._replace(flat=np.where(ids.flat < vocab_size, ids.flat, UNK).astype(ids.flat.dtype))
 
 
 def leave_out_long(source: "RaggedIds", target: "RaggedIds", max_length: int) -> "tuple[RaggedIds, RaggedIds]":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmt.data.line_errors import shift_lines
 from nmt.data.sources.reader import SourceItem, SourceReader
+from nmt.data.spans import match_lines
 from nmt.data.tokenizer import Tokenizers
 from nmt.progress import make_bar
 
@@ -144,8 +145,7 @@ class TokenizedBitext(NamedTuple):
 
 def tokenize(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> TokenizedBitext:
     """The best segmentation of every line; a progress bar on a terminal's standard error while there is much to do."""
-    ids = encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target")
-    return TokenizedBitext(*ids, source, target, np.arange(len(source)))
+    return TokenizedBitext(*encode_pairs(tokenizers, source, target), source, target, np.arange(len(source)))
 
 
 def resegment(
@@ -160,13 +160,22 @@ def resegment(
     that filters and budgets rely on stay true. `check_cancelled` is called now and then, and may end the work by
     raising.
     """
-    source = _sample_lines(tokenizers.source, tokenized.source_text, tokenized.source, [*seed, 0], check_cancelled)
-    target = _sample_lines(tokenizers.target, tokenized.target_text, tokenized.target, [*seed, 1], check_cancelled)
+    texts, best = (tokenized.source_text, tokenized.target_text), (tokenized.source, tokenized.target)
+    source = _sample_lines(tokenizers.source, texts[0], best[0], [*seed, 0], check_cancelled)
+    target = _sample_lines(tokenizers.target, texts[1], best[1], [*seed, 1], check_cancelled, source=texts[0])
     return tokenized._replace(source=source, target=target)
 
 
-def encode(tokenizer: SourceReader, lines: Sequence[str], side: str) -> RaggedIds:
-    """The best segmentation of every line, or its features. Raises LineError."""
+def encode_pairs(tokenizers: Tokenizers, source: Sequence[str], target: Sequence[str]) -> tuple[RaggedIds, RaggedIds]:
+    """Both sides of a bitext; spans that the vocabulary lacks have the same ids on both. Raises LineError."""
+    return encode(tokenizers.source, source, "source"), encode(tokenizers.target, target, "target", source=source)
+
+
+def encode(
+    tokenizer: SourceReader, lines: Sequence[str], side: str, *, source: Sequence[str] | None = None
+) -> RaggedIds:
+    """The best segmentation of every line, or its features. source: the lines that these translate, whose spans then
+    have the ids that they have there. Raises LineError."""
     # disable=None shows the bar on terminals only
     with make_bar(
         total=len(lines),
@@ -178,7 +187,10 @@ def encode(tokenizer: SourceReader, lines: Sequence[str], side: str) -> RaggedId
         parts = []
         for start, chunk in _iterate_chunks(lines, LINES_PER_CHUNK):
             with shift_lines(start):
-                parts.append(RaggedIds.from_sentences(tokenizer.encode(chunk)))
+                items = tokenizer.encode(chunk)
+            if source is not None:
+                items = match_lines(tokenizer, source[start : start + len(chunk)], items)
+            parts.append(RaggedIds.from_sentences(items))
             bar.update(len(chunk))
     return RaggedIds.concatenate(parts or [RaggedIds.from_sentences([])])
 
@@ -189,6 +201,8 @@ def _sample_lines(
     best: RaggedIds,
     seed: Sequence[int],
     check_cancelled: Callable[[], None],
+    *,
+    source: Sequence[str] | None = None,
 ) -> RaggedIds:
     if not tokenizer.reads_text:
         return best
@@ -198,6 +212,8 @@ def _sample_lines(
         check_cancelled()
         number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
         drawn = tokenizer.sample(chunk, seed=number)
+        if source is not None:
+            drawn = match_lines(tokenizer, source[start : start + len(chunk)], drawn)
         parts.append(
             RaggedIds.from_sentences(
                 [ids if len(ids) <= longest else best.get_sentence(start + at) for at, ids in enumerate(drawn)]

@@ -15,6 +15,7 @@ from nmt.data.symmetrization import grow_diag_final_and
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.word_aligner import WordAligner
 from nmt.progress import make_bar, report_time
+from nmt.special_tokens import UNK
 
 LinkSource = Literal["given", "em"]
 """Where links come from: the corpus has them, or expectation maximization makes them."""
@@ -113,7 +114,7 @@ def number_words(ids: RaggedIds, begins: NDArray[np.bool_]) -> NDArray[np.int64]
     """For each piece, how many words of its sentence have begun before it and with it, less one."""
     if not len(ids.flat):
         return np.zeros(0, np.int64)
-    total = np.concatenate([[0], np.cumsum(begins[ids.flat])])
+    total = np.concatenate([[0], np.cumsum(begins[np.where(ids.flat < len(begins), ids.flat, UNK)])])
     before = np.repeat(total[ids.offsets[:-1]], ids.lengths)
     places: NDArray[np.int64] = np.maximum(total[1:] - before - 1, 0)
     return places

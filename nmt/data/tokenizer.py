@@ -155,15 +155,15 @@ class Tokenizer:
         word has no piece only where normalization deletes it or joins it to the next.
         """
         encoded = self._model.encode(line, return_type="offset_mapping")
-        return encoded["ids"], _assign_words(line, encoded["offsets"])
+        return encoded["ids"], assign_words(line, encoded["offsets"])
 
     def get_word_indices(self, ids: Sequence[int]) -> list[int]:
         """For each id, the index of its word in `split()` of the text that `decode` makes of them."""
         decoded = self._model.decode([int(id) for id in ids], return_type="offset_mapping")
-        return _assign_words(decoded["text"], decoded["offsets"])
+        return assign_words(decoded["text"], decoded["offsets"])
 
 
-def _assign_words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+def assign_words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
     """For each piece, by its span of characters, the word of the line that it is a part of: see "
     "`Tokenizer.encode_with_words`."""
     ends = list(itertools.accumulate(len(word) for word in line.split()))

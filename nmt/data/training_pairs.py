@@ -7,7 +7,7 @@ import numpy as np
 
 from nmt.data import data_report
 from nmt.data.corpus import Bitext
-from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode
+from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode_pairs
 from nmt.data.filters import Filters
 from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
 from nmt.data.quality import TextHashes
@@ -38,7 +38,7 @@ def build_training_pairs(
     text = Bitext(PackedLines.from_lines(text.source), PackedLines.from_lines(text.target))
     with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
         tokenizers = settings.train(text.source, text.target)
-    source, target = encode(tokenizers.source, text.source, "source"), encode(tokenizers.target, text.target, "target")
+    source, target = encode_pairs(tokenizers, text.source, text.target)
     kept, counts = filters.keep(source.lengths, target.lengths)
     if not kept.any():
         raise DataError(
@@ -72,5 +72,5 @@ def _describe_side(ids: RaggedIds, reader: SourceReader) -> dict[str, Any]:
         "vocab_size": reader.vocab_size,
         "tokens": len(ids.flat),
         "longest": int(ids.lengths.max()),
-        "unknown_share": float((ids.flat == UNK).mean()),
+        "unknown_share": float(((ids.flat == UNK) | (ids.flat >= reader.vocab_size)).mean()),
     }

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.sources.reader import FeatureReader
+from nmt.data.spans import drop_spans
 from nmt.data.tokenizer import Tokenizers
 from nmt.evaluation.alignment import to_words
 from nmt.evaluation.faithfulness import Explanations, Measures, compute_faithfulness
@@ -54,11 +55,12 @@ def choose_lines(source: Sequence[str], settings: Measures) -> list[str]:
 
 
 def make_pair(tokenizers: Tokenizers, line: str, target: Sequence[int]) -> ForcedPair:
-    """A line and the pieces of a translation of it."""
+    """A line and the pieces of a translation of it; what is copied from outside the vocabulary counts as unknown."""
     reader = tokenizers.source
     ids, words = reader.encode_with_words(line)
     is_grid = isinstance(reader, FeatureReader) and reader.is_grid
-    return ForcedPair(ids, target, words, tokenizers.target.get_word_indices(target), is_grid)
+    plain: Sequence[int] = drop_spans(target)  # type: ignore[assignment]  # which are ids
+    return ForcedPair(drop_spans(ids), plain, words, tokenizers.target.get_word_indices(target), is_grid)
 
 
 def make_record(words: Sequence[str], target: str, pair: ForcedPair, maps: Explanations) -> dict[str, Any]:

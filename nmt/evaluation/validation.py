@@ -1,6 +1,8 @@
 """How good a model is on held-out pairs: loss, scores of translations, and alignment error where gold links exist."""
 
 import math
+import string
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +80,8 @@ class Validator:
         values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
         if (width := self.translator.model.head.symbol_bits) is not None:
             values["wrong_bits"] = count_wrong_bits(hypotheses, target, width)
+        if all(copies := find_copies(source, target)):
+            values["copied"] = compute_copied(hypotheses, copies)
         if not self.translator.model.has_attention:
             return ValidationResult(values, scores, hypotheses, [])
         attention = compute_forced_attention(self.translator, source, target)
@@ -144,6 +148,26 @@ def compute_exact(hypotheses: Sequence[str], references: Sequence[str]) -> float
     """The share of hypotheses that have the words of their reference, in percent."""
     same = sum(a.split() == b.split() for a, b in zip(hypotheses, references, strict=True))
     return 100 * same / max(len(references), 1)
+
+
+def find_copies(source: Sequence[str], references: Sequence[str]) -> list[set[str]]:
+    """The words, without punctuation, that a source line and its reference share and no other source line has: names,
+    say, that a model can only copy."""
+    found = [set(split_words(line)) for line in source]
+    counts = Counter(word for words in found for word in words)
+    pairs = zip(found, map(split_words, references), strict=True)
+    return [{word for word in words.intersection(others) if counts[word] == 1} for words, others in pairs]
+
+
+def compute_copied(hypotheses: Sequence[str], copies: Sequence[set[str]]) -> float:
+    """The share of such words that the translation has too, in percent."""
+    kept = sum(len(words.intersection(split_words(line))) for line, words in zip(hypotheses, copies, strict=True))
+    return 100 * kept / max(sum(map(len, copies)), 1)
+
+
+def split_words(line: str) -> list[str]:
+    """The words of a line without the punctuation around them."""
+    return [word for each in line.split() if (word := each.strip(string.punctuation))]
 
 
 def perplexity(nll: float) -> float:

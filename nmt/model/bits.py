@@ -38,6 +38,7 @@ class BitEmbedding(nn.Module):
 
     def __init__(self, vocabulary_size: int, size: int) -> None:
         super().__init__()
+        self.num_embeddings = vocabulary_size
         self.width = find_width(vocabulary_size)
         self.control = nn.Parameter(torch.empty(FIRST_SYMBOL, size))
         self.map = nn.Parameter(torch.empty(self.width, size))

@@ -11,6 +11,7 @@ from nmt.config import ConfigDict, format_value
 from nmt.data.given import PretrainedTokenizers
 from nmt.data.sources.reader import FeatureReader
 from nmt.data.sources.target_only import TargetOnly
+from nmt.data.spans import SpanTokenizer, SpanTrainer
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
@@ -90,7 +91,8 @@ def make_tokenizer(settings: ConfigDict, loaded: LoadedModel) -> SentencePieceTr
     sampling = settings["tokenizer"].get("sampling", 0.0)
     if isinstance(source, FeatureReader):
         return TargetOnly(source, PretrainedTokenizers(Tokenizers(target, target), sampling=sampling))
-    return PretrainedTokenizers(loaded.tokenizers, sampling=sampling)
+    pretrained = PretrainedTokenizers(loaded.tokenizers, sampling=sampling)
+    return SpanTrainer(pretrained) if isinstance(target, SpanTokenizer) else pretrained
 
 
 def copy_weights(model: Seq2Seq, loaded: LoadedModel, name: Any) -> None:

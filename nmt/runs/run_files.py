@@ -57,6 +57,7 @@ ADDED_SETTINGS = {
     "attention.selection.weight": 1.0,
     "data.links": None,
     "data.test_length": None,
+    "data.names": False,
     "model.decoder.self_attention.scope.name": "global",
     "model.decoder.aligned_layer": None,
     **{

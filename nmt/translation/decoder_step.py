@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.model.embedding import replace_unknown
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.trees import tree_map
@@ -31,8 +32,8 @@ class TokenInputs:
         self.table, self.words, self.project = table, words, project
 
     def __call__(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row input"]:
-        # Unlike indexing, it copies row by row.
-        rows = self.table.index_select(0, tokens if self.words is None else self.words[tokens])
+        known = replace_unknown(tokens if self.words is None else self.words[tokens], len(self.table))
+        rows = self.table.index_select(0, known)  # unlike indexing, it copies row by row
         return rows if self.project is None else self.project(rows)
 
 

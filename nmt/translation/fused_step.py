@@ -14,6 +14,7 @@ from nmt.model.cells import LSTM, Cell
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.luong import Luong
 from nmt.model.decoders.recurrent import DecoderState
+from nmt.model.embedding import replace_unknown
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
 from nmt.translation.decoder_step import DecoderStep, ReferenceStep, StepResult, TokenInputs, Vocabulary
@@ -64,7 +65,7 @@ class FusedLuongLSTM(DecoderStep):
         count = len(self.table) if words is None else len(words)
         if not vocabulary.precompute_inputs or count * len(self.bias) > MAX_TABLE_NUMBERS:
             return TokenInputs(self.table, words, self.project)
-        embedded = self.table if words is None else self.table[words]
+        embedded = self.table if words is None else self.table[replace_unknown(words, len(self.table))]
         return TokenInputs(F.linear(embedded, self.weight_input, self.bias), None, None)
 
     def step(

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nmt.data.batching import bucket_by_length, pad
 from nmt.data.sources.reader import SourceItem
-from nmt.model.heads.head import select_words
+from nmt.data.spans import match_spans
+from nmt.model.heads.head import gather_words, select_words
 from nmt.model.seq2seq import Seq2Seq
 from nmt.special_tokens import BOS, EOS, PAD
 from nmt.trees import tree_map
@@ -67,6 +68,7 @@ def score_pairs(
     of EOS at once, and an empty source is EOS alone. `tokens` are positions a batch, padding counted. `report` gets how
     many more pairs are scored.
     """
+    pairs = [(source, match_spans(source, target)) for source, target in pairs]
     scores: list[PairScore] = [PairScore(np.zeros(0, np.float32))] * len(pairs)
     device = models[0].device
     widths = [max(len(source), len(target)) + 1 for source, target in pairs]
@@ -98,7 +100,7 @@ def score_batch(
     for first in range(0, len(wanted), MAX_POSITIONS):
         places = slice(first, first + MAX_POSITIONS)
         log_probs = model.head.log_probs(tree_map(inputs, itemgetter(places)))
-        parts.append(log_probs.gather(1, wanted[places].unsqueeze(1)).squeeze(1))
+        parts.append(gather_words(log_probs, wanted[places]))
     scores = torch.zeros(target_output.numel(), device=source.device)
     scores[real] = torch.cat(parts)
     return scores.view(target_output.shape)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.data.encoded import RaggedIds
 from nmt.data.lexicon import choose_evenly, count_kinds
 from nmt.errors import ConfigError, DataError
-from nmt.special_tokens import EOS, PAD
+from nmt.special_tokens import EOS, PAD, UNK
 
 ROUNDS = 5
 MAX_CELLS = 2**25
@@ -110,10 +110,11 @@ class LexicalShortlist:
         translations = lexicon.translations[:, : self.translations]
         everywhere = np.concatenate([np.arange(EOS + 1), lexicon.frequent[: self.frequent]])
         own = [np.asarray(sentence, np.int64) for sentence in sentences]
+        known_own = [np.where(ids < len(translations), ids, UNK) for ids in own]  # others may be copied
         begun = [np.asarray(prefix, np.int64) for prefix in prefixes or [()] * len(own)]
         each = [
-            np.concatenate([everywhere, translations[ids].ravel(), ids if joint else ids[:0], prefix])
-            for ids, prefix in zip(own, begun, strict=True)
+            np.concatenate([everywhere, translations[known].ravel(), ids if joint else ids[:0], prefix])
+            for ids, known, prefix in zip(own, known_own, begun, strict=True)
         ]
         words, places = np.unique(np.concatenate(each), return_inverse=True)
         allowed = np.zeros((len(sentences), len(words)), bool)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt.data.batching import bucket_by_length, pad
 from nmt.data.sources.reader import SourceItem
+from nmt.data.spans import LineIds, match_spans
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
@@ -154,17 +155,20 @@ class BatchTranslator:
             self.on_step()
             return step(tokens, state, memory)
 
+        if prefixes is not None:
+            prefixes = [match_spans(*pair) for pair in zip(sentences, prefixes, strict=True)]
         if vocabulary.words is None:
-            return self.search(
-                step_with_callback, state, step_inputs, lengths, Request(prefixes, tuple(self._exempt_pieces))
-            )
+            request = Request(prefixes, tuple(self._exempt_pieces))
+            found = self.search(step_with_callback, state, step_inputs, lengths, request)
+            return name_spans(sentences, found)
         words = vocabulary.words.tolist()
         # The step's tokens are places among the words; PAD fills them up at the end, and keeps its first place.
         indices = {word: place for place, word in reversed(list(enumerate(words)))}
         begun = None if prefixes is None else [[indices[id] for id in prefix] for prefix in prefixes]
         exempt = tuple(indices[id] for id in self._exempt_pieces if id in indices)
         found = self.search(step_with_callback, state, step_inputs, lengths, Request(begun, exempt))
-        return [[h._replace(tokens=[words[place] for place in h.tokens]) for h in each] for each in found]
+        found = [[h._replace(tokens=[words[place] for place in h.tokens]) for h in each] for each in found]
+        return name_spans(sentences, found)
 
     def _make_vocabulary(
         self,
@@ -191,6 +195,16 @@ class BatchTranslator:
         )
 
 
+def name_spans(sentences: Sequence[SourceItem], found: list[list[Hypothesis]]) -> list[list[Hypothesis]]:
+    """The same hypotheses, whose tokens know the spans of their sentence where it has any."""
+    return [
+        [h._replace(tokens=LineIds(h.tokens, sentence.spans, sentence.first)) for h in each]
+        if isinstance(sentence, LineIds)
+        else each
+        for sentence, each in zip(sentences, found, strict=True)
+    ]
+
+
 @torch.inference_mode()
 def force_decode(
     model: Seq2Seq, pairs: Sequence[tuple[SourceItem, Sequence[int]]], *, position: Position, tokens: int = 2048
@@ -200,6 +214,7 @@ def force_decode(
     Row t belongs to target piece t; with `predicted` there is a last row for EOS, with `read` there is none. Columns
     are the source pieces and EOS.
     """
+    pairs = [(source, match_spans(source, target)) for source, target in pairs]
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
     device = model.device
     widths = [max(len(source), len(target)) + 1 for source, target in pairs]

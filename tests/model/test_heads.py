@@ -1,5 +1,6 @@
 """Heads: each gives one distribution, whoever asks for it and how."""
 
+import itertools
 import math
 
 import pytest
@@ -177,6 +178,55 @@ def test_a_gate_that_is_too_sure_has_finite_gradients(bias: float) -> None:
     loss.backward()
     assert torch.isfinite(loss)
     assert all(parameter.grad.isfinite().all() for parameter in head.parameters())
+
+
+def make_inputs_beyond() -> HeadInputs:
+    """Inputs whose sources have two words that the vocabulary lacks, one of them with no weight in the first row."""
+    inputs = make_inputs()
+    source = inputs.source.clone()
+    source[:, 1], source[:, 3] = VOCAB, VOCAB + 1
+    weights = inputs.weights.clone()
+    weights[0, 3] = 0.0
+    return inputs._replace(source=source, weights=weights / weights.sum(1, keepdim=True))
+
+
+def test_words_beyond_the_vocabulary_can_only_be_copied() -> None:
+    head, inputs = make_head("copy"), make_inputs_beyond()
+    assert isinstance(head, CopyHead)
+    forbid_pad(head)
+    found, generated = head.log_probs(inputs).exp(), SoftmaxHead.log_probs(head, inputs).exp()
+    gate = head.compute_gate(inputs)[0].exp()
+    assert found.shape == (ROWS, VOCAB + 2)
+    assert_close(found.sum(1), torch.ones(ROWS).double())
+    for row, word in itertools.product(range(ROWS), range(VOCAB + 2)):
+        copied = sum(float(inputs.weights[row, s]) for s in range(SOURCE) if inputs.source[row, s] == word)
+        own = float(generated[row, word]) if word < VOCAB else 0.0
+        assert float(found[row, word]) == pytest.approx(float(gate[row]) * own + (1 - float(gate[row])) * copied)
+    for word in (VOCAB, VOCAB + 1):
+        wanted = torch.full((ROWS,), word)
+        loss = head.loss(inputs, wanted, 0.0)
+        rows = slice(0 if word == VOCAB else 1, None)
+        assert_close(loss.word_nll[rows], -head.log_probs(inputs)[rows, word])
+    assert_close(loss.word_nll[0], -(gate[0, 0] * generated[0, UNK]).log())  # which nothing copies
+
+
+def test_a_mixture_copies_words_beyond_the_vocabulary() -> None:
+    """Also where no choice is the word's: finite numbers and gradients."""
+    inner, inputs = make_head("copy"), make_inputs_beyond()
+    forbid_pad(inner)
+    head, one = MixtureHead(inner), torch.eye(SOURCE).double()
+    given = tree_map(inputs, lambda tensor: tensor.unsqueeze(1).expand(-1, 2, *tensor.shape[1:]))
+    given = given._replace(weights=one[[0, 1]].expand(ROWS, -1, -1), log_weights=torch.tensor([[0.3, 0.7]]).log())
+    given = given._replace(log_weights=given.log_weights.double().expand(ROWS, -1))
+    for word, smoothing in itertools.product((VOCAB, VOCAB + 1), (0.0, 0.1)):
+        head.zero_grad()
+        loss = head.loss(given, torch.full((ROWS,), word), smoothing)
+        loss.objective.backward()
+        assert torch.isfinite(loss.objective)
+        assert all(each.grad.isfinite().all() for each in head.parameters() if each.grad is not None)
+        log_probs = head.log_probs(given)
+        assert_close(loss.word_nll, -log_probs[:, word if word == VOCAB else UNK])
+    assert_close(log_probs.exp().sum(1), torch.ones(ROWS).double())
 
 
 @pytest.mark.parametrize("attention", [make_mix(), Mix("additive", "local_p", (), "sparsemax", 2)], ids=str)

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from nmt import build
 from nmt.data.batching import pad
+from nmt.data.spans import SpanTrainer
+from nmt.data.tokenizer import TOKENIZERS, Tokenizers
 from nmt.errors import ConfigError
 from nmt.model.decoders.table import DECODERS
+from nmt.model.heads.copy import CopyHead
+from nmt.model.seq2seq import Seq2Seq
 from nmt.runs.training_run import TrainingRun
 from nmt.search.beam import Beam
 from nmt.search.greedy import Greedy
 from nmt.search.sampling import Sampling
 from nmt.special_tokens import BOS
 from nmt.translation.ensemble import Ensemble
+from nmt.translation.scoring import score_pairs
 from nmt.translation.shortlist import LexicalShortlist, Lexicon, train_ibm1
 from nmt.translation.stepper import InferenceModel
 from nmt.translation.translator import BatchTranslator, ShortlistSource, force_decode
@@ -125,6 +131,72 @@ def test_a_shortlist_leaves_a_sentence_what_the_lexicon_says(run: TrainingRun) -
         for sentence, found in zip(ids, translator.search_all(ids), strict=True):
             words, allowed = chosen.choice.shortlist(chosen.lexicon, [sentence], joint=True)
             assert set(found[0].tokens) <= set(words[allowed[0]].tolist())
+
+
+NAMED = ["the 東京 Жук", "東京 sat", "a cat", "Жук ( 東京 ) Жук"]
+
+
+def make_copier(tokenizers: Tokenizers, bias: float) -> Seq2Seq:
+    """A model with a copying head; its gate generates nothing where the bias is low."""
+    torch.manual_seed(3)
+    size = tokenizers.target.vocab_size
+    settings = tiny_runs.compose_config("model/head=copy")
+    model = build.build_model(settings, source_vocab=size, target_vocab=size, joint=True).eval()
+    assert isinstance(model.head, CopyHead)
+    model.head.gate.weight.data.zero_()
+    model.head.gate.bias.data.fill_(bias)
+    return model
+
+
+@pytest.fixture(scope="module")
+def span_tokenizers() -> Tokenizers:
+    text = ["the cat sat on a mat .", "a dog is on the mat"] * 20
+    return SpanTrainer(TOKENIZERS["bpe"](vocab_size="auto")).train(text, text)
+
+
+@pytest.mark.parametrize("search", SEARCHED)
+def test_what_the_vocabulary_lacks_is_copied_by_every_engine(
+    span_tokenizers: Tokenizers, search: Greedy | Beam
+) -> None:
+    model = make_copier(span_tokenizers, -1e4)
+    size = span_tokenizers.target.vocab_size
+    everything = ShortlistSource(
+        Lexicon(np.zeros((size, 1), np.int32), np.arange(size, dtype=np.int32)),
+        LexicalShortlist(translations=1, frequent=size),
+    )
+    plain = BatchTranslator(model, span_tokenizers, search).translate(NAMED)
+    for line, found in zip(NAMED, plain, strict=True):
+        pieces = span_tokenizers.source.label(span_tokenizers.source.encode([line])[0])
+        for hypothesis in found.hypotheses:
+            assert set(span_tokenizers.target.convert_ids_to_pieces(hypothesis.tokens)) <= set(pieces)
+    others = {
+        "shortlist": BatchTranslator(model, span_tokenizers, search, shortlist_source=everything),
+        "ensemble": BatchTranslator(model, span_tokenizers, search, engine=Ensemble([InferenceModel(model)] * 2)),
+    }
+    for translator in others.values():
+        assert [found.text for found in translator.translate(NAMED)] == [found.text for found in plain]
+
+
+def test_an_ensemble_copies_beside_a_model_that_cannot(span_tokenizers: Tokenizers) -> None:
+    copier, size = make_copier(span_tokenizers, -1e4), span_tokenizers.target.vocab_size
+    other = build.build_model(tiny_runs.compose_config(), source_vocab=size, target_vocab=size, joint=True).eval()
+    engine = Ensemble([InferenceModel(other), InferenceModel(copier)])
+    chosen = ShortlistSource(Lexicon(np.full((size, 1), 5, np.int32), np.arange(size)), LexicalShortlist(frequent=3))
+    for shortlist in (None, chosen):
+        translator = BatchTranslator(
+            copier, span_tokenizers, Sampling(max_ratio=3.0, seed=1), engine=engine, shortlist_source=shortlist
+        )
+        assert any("東京" in found.text or "Жук" in found.text for found in translator.translate(NAMED * 5))
+
+
+def test_copies_are_scored_as_they_are_searched(span_tokenizers: Tokenizers) -> None:
+    model = make_copier(span_tokenizers, 0.0)
+    sources = span_tokenizers.source.encode(NAMED)
+    found = BatchTranslator(model, span_tokenizers, Greedy(max_ratio=0.5)).search_all(sources)
+    pairs = [(source, each[0].tokens) for source, each in zip(sources, found, strict=True)]
+    for score, (_, tokens), each in zip(score_pairs([model], pairs), pairs, found, strict=True):
+        assert score.log_probs[: len(tokens)] == pytest.approx(each[0].log_probs[: len(tokens)], abs=1e-4)
+    assert len(force_decode(model, pairs, position="predicted")) == len(NAMED)
 
 
 def test_a_shortlist_of_everything_changes_nothing(run: TrainingRun) -> None:

@@ -5,10 +5,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from nmt import masks
 from nmt.kernels.cross_entropy import Loss
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.masks import safe_log
 from nmt.model.decoders.decoder import Decoded
+from nmt.model.embedding import replace_unknown
 from nmt.model.heads.head import Head, HeadInputs, PreparedHead, condition
 from nmt.model.heads.softmax import PreparedSoftmax, SoftmaxHead
 
@@ -24,9 +26,12 @@ class CopyHead(SoftmaxHead):
     is the softmax head's. All of it is computed in log space, so that no gate is too sure for a gradient. Source and
     target have one vocabulary.
 
-    It reads r where See et al. read the decoder's state; label smoothing acts on p_vocab alone.
+    Tokens beyond the vocabulary stand for what it lacks (`nmt.data.spans`): p_vocab is 0 for them, and the distribution
+    has a place for each that the batch's sources have. Where attention gives such a word no weight at all, its loss is
+    that of UNK. It reads r where See et al. read the decoder's state; label smoothing acts on p_vocab alone.
     """
 
+    copies = True
     reads_attention = True
     mixture_loss = Head.mixture_loss
 
@@ -72,12 +77,17 @@ class CopyHead(SoftmaxHead):
         logit = logit.to(torch.promote_types(logit.dtype, torch.float32))
         return F.logsigmoid(logit), F.logsigmoid(-logit)
 
-    def add_copies(self, inputs: HeadInputs, generated: Float[Tensor, "*place word"]) -> Float[Tensor, "*place word"]:
+    def add_copies(
+        self, inputs: HeadInputs, generated: Float[Tensor, "*place word"]
+    ) -> Float[Tensor, "*place any_word"]:
         """log p of every word, of the log p_vocab of every word."""
         assert inputs.weights is not None
         assert inputs.source is not None
         gate = self.compute_gate(inputs)
         weights = inputs.weights.to(generated.dtype)
+        more = max(0, int(inputs.source.max()) + 1 - generated.shape[-1])
+        # Not minus infinity, of whose sum with itself there is no gradient.
+        generated = F.pad(generated, (0, more), value=torch.finfo(generated.dtype).min / 2)
         copied = torch.zeros_like(generated).scatter_add(-1, inputs.source, weights)
         return mix(gate, generated, copied)
 
@@ -93,7 +103,9 @@ class CopyHead(SoftmaxHead):
         generated = self.compute_logits(inputs).log_softmax(-1)
         targets = target_output.unsqueeze(1)
         copied = (inputs.weights * (inputs.source == targets)).sum(-1, keepdim=True).to(generated.dtype)
-        nll = -mix(gate, generated.gather(1, targets), copied).squeeze(1)
+        known = replace_unknown(targets, self.vocabulary_size)
+        wanted = generated.gather(1, known).masked_fill((known != targets) & (copied > 0), masks.NEG_INF)
+        nll = -mix(gate, wanted, copied).squeeze(1)
         objective = ((1 - smoothing) * nll - smoothing * generated.mean(-1)).sum()
         word_nll = nll.detach()
         return Loss(objective, word_nll.sum(), word_nll)

@@ -27,6 +27,7 @@ class DrawnHead(Head):
         self.head = head
         self.compares = compares
         self.vocabulary_size = head.vocabulary_size
+        self.copies = head.copies
 
     def gather_inputs(
         self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]

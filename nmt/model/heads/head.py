@@ -16,7 +16,7 @@ from nmt.kernels.cross_entropy import Loss, select
 from nmt.kernels.quantized_linear import PreparedLinear
 from nmt.model.decoders.decoder import Decoded
 from nmt.model.embedding import TokenTable, build_embedding_table
-from nmt.special_tokens import PAD
+from nmt.special_tokens import PAD, UNK
 from nmt.trees import tree_map
 
 S = TypeVar("S")
@@ -78,6 +78,8 @@ class Head(nn.Module, ABC):
     """Makes the distribution of the next word of what a decoder gives. vocabulary_size: how many words there are."""
 
     vocabulary_size: int
+    copies = False
+    """Whether it may copy tokens of the source, so that those beyond the vocabulary have probabilities too."""
     reads_attention = False
     """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
     symbol_bits: int | None = None
@@ -115,9 +117,8 @@ class Head(nn.Module, ABC):
         def compute(given: tuple[HeadInputs, Tensor]) -> Tensor:
             part, words = given
             log_probs = mix_choices(part, self.log_probs_of_all(part))
-            return torch.stack(
-                [-log_probs.gather(1, words.unsqueeze(1)).squeeze(1), self.compute_uniform(log_probs)], 1
-            )
+            nll = -gather_words(log_probs, words, self.vocabulary_size)
+            return torch.stack([nll, self.compute_uniform(log_probs)], 1)
 
         given = (inputs, target_output)
         nll, uniform = compute_in_chunks(compute, inputs, given, self.vocabulary_size).unbind(1)
@@ -126,7 +127,7 @@ class Head(nn.Module, ABC):
 
     def compute_uniform(self, log_probs: Float[Tensor, "*place word"]) -> Float[Tensor, "*place"]:
         """The mean of -log p over all words that may be predicted: what label smoothing adds."""
-        return -log_probs.mean(-1)
+        return -log_probs[..., : self.vocabulary_size].mean(-1)
 
     def align(
         self, inputs: HeadInputs, decoded: Decoded, target_output: Int[Tensor, "row target"]
@@ -163,6 +164,23 @@ def condition(
     if allowed is not None:
         log_probs.view(len(allowed), -1, log_probs.shape[1]).add_(allowed.unsqueeze(1))
     return torch.log_softmax(log_probs, -1)
+
+
+def gather_words(
+    log_probs: Float[Tensor, "word vocab"], words: Int[Tensor, " word"], vocabulary_size: int | None = None
+) -> Float[Tensor, " word"]:
+    """log p of each word, and the lowest number there is for one beyond the distribution.
+
+    vocabulary_size: where words from it on, which can only be copied, count as UNK where nothing copies them.
+    """
+    width = log_probs.shape[1]
+    known = words.clamp(max=width - 1)
+    found = log_probs.gather(1, known.unsqueeze(1)).squeeze(1)
+    lowest = torch.finfo(log_probs.dtype).min
+    if vocabulary_size is None:
+        return torch.where(words < width, found, lowest)
+    is_missing = (words >= width) | ((words >= vocabulary_size) & (found < lowest / 4))
+    return torch.where(is_missing, log_probs[:, UNK], found)
 
 
 def mix_choices(inputs: HeadInputs, log_probs: Float[Tensor, "*place choice word"]) -> Float[Tensor, "*place word"]:

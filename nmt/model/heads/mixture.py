@@ -25,6 +25,7 @@ class MixtureHead(Head):
         super().__init__()
         self.head = head
         self.vocabulary_size = head.vocabulary_size
+        self.copies = head.copies
 
     def gather_inputs(
         self,

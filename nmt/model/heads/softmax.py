@@ -2,12 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.kernels.cross_entropy import Loss, vocabulary_loss
 from nmt.kernels.mixture_loss import mixture_loss
 from nmt.kernels.quantized_linear import PreparedLinear
+from nmt.model.embedding import replace_unknown
 from nmt.model.heads.head import Head, HeadInputs, PreparedHead, forbid_padding
 
 
@@ -75,8 +76,11 @@ class PreparedSoftmax(PreparedHead):
         if isinstance(head.readout, nn.Linear):
             self.readout = linear_class(head.readout.weight, None, inputs_bounded=readout_bounded, may_round=True)
         weight, bias = head.output.weight.detach(), head.output.bias.detach()
+        self.is_beyond: Bool[Tensor, " word"] | None = None
         if words is not None:
-            weight, bias = weight[words], bias[words]
+            known = replace_unknown(words, len(weight))
+            weight, bias, is_beyond = weight[known], bias[known], known != words
+            self.is_beyond = is_beyond if is_beyond.any() else None
         self.output = linear_class(weight, bias, inputs_bounded=readout_bounded and self.readout is None)
 
     def restrict(self, words: Int[Tensor, " word"]) -> "PreparedSoftmax":
@@ -87,6 +91,8 @@ class PreparedSoftmax(PreparedHead):
     ) -> Float[Tensor, "row word"]:
         readout = inputs.readout if self.readout is None else self.readout(inputs.readout)
         logits = forbid_padding(self.output(readout))
+        if self.is_beyond is not None:  # what other heads of an ensemble copy
+            logits.masked_fill_(self.is_beyond, torch.finfo(logits.dtype).min)
         if allowed is not None:
             logits.view(len(allowed), -1, logits.shape[1]).add_(allowed.unsqueeze(1))
         return F.log_softmax(logits, -1)
