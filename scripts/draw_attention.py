@@ -47,6 +47,7 @@ from scripts.machine_pictures import draw_machine  # noqa: E402
 from scripts.monotonic_pictures import draw_chunks, draw_monotonic  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_favor, draw_positions, draw_rotary  # noqa: E402
+from scripts.snail_pictures import draw_snail  # noqa: E402
 from scripts.source_pictures import draw_block, draw_grid, draw_slices  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images" / "attention"
@@ -318,6 +319,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "rendered": draw_slices,
     "pixels": draw_grid,
     "sagan": draw_block,
+    "snail": draw_snail,
 }
 
 

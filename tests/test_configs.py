@@ -68,6 +68,9 @@ OTHERWISE = {
     "model/encoder/transformer": {"dropout", "positions", "self_attention"},
     "model/encoder/cascade": {"dropout", "block_dropout", "self_attention"},
     "model/decoder/transformer": {"dropout", "positions", "self_attention"},
+    "model/encoder/snail": {"dropout", "self_attention"},
+    "model/encoder/snail_cosine": {"dropout", "self_attention"},
+    "model/decoder/snail": {"dropout", "self_attention"},
     "attention/score/additive": {"hidden_size"},
     "attention/score/additive_normed": {"hidden_size"},
     "attention/scope/monotonic": {"hidden_size"},
@@ -80,7 +83,8 @@ OTHERWISE = {
 """Where a file differs from its class, which alone drops and warms up nothing, and knows no other size."""
 
 
-COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in ("transformer", "embedding")}
+SEQUENCE_ENCODERS = ("transformer", "embedding", "snail", "snail_cosine")
+COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in SEQUENCE_ENCODERS}
 COMPANIONS["model/head/bernoulli"] = ("model.tied=none", "tokenizer=numbers")
 """What a leaf needs beside it, as the error without it says."""
 

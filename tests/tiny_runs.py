@@ -55,6 +55,15 @@ TRANSFORMER = (
     *("model.encoder.feed_forward_size=8", *TRANSFORMER_DECODER),
 )
 """All that draws random numbers while training; dropout of features is on by default."""
+SNAIL_ENCODER = (
+    *("model/encoder=snail", "model/bridge=mean", "model.encoder.blocks=[attention,temporal,attention]"),
+    *("model.encoder.filters=4", "model.encoder.span=4", "model.encoder.value_size=6"),
+    "model.encoder.self_attention.score.hidden_size=8",
+)
+SNAIL_DECODER = (
+    *("model/decoder=snail", "model.decoder.hidden_size=12", "model.decoder.filters=4", "model.decoder.span=4"),
+    *("model.decoder.value_size=6", "model.decoder.self_attention.score.hidden_size=8"),
+)
 
 
 OTHER_POSITIONS = (

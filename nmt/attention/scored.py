@@ -42,10 +42,10 @@ class ScoredAttention(Attention):
 
     With one head the values are the encoder states themselves (Bahdanau et al. 2015, Luong et al. 2015); with more each
     head reads its own learned projection of them (Vaswani et al. 2017), and the contexts of all heads stand side by
-    side. The size of the context is always the size of the memory. dropout: of weights where they meet the values, in
-    training; weights that are kept, and what a history remembers, are as they were before it. is_self: whether queries
-    are those of the memory's own positions, in their order, where there are as many of them; then what a query on
-    padding gets is finite, and no more.
+    side. The size of the context is that of the memory, or `value_size`, to which values are then projected with one
+    head too. dropout: of weights where they meet the values, in training; weights that are kept, and what a history
+    remembers, are as they were before it. is_self: whether queries are those of the memory's own positions, in their
+    order, where there are as many of them; then what a query on padding gets is finite, and no more.
     """
 
     def __init__(
@@ -60,16 +60,17 @@ class ScoredAttention(Attention):
         heads: int,
         dropout: float = 0.0,
         is_self: bool = False,
+        value_size: int | None = None,
     ) -> None:
         super().__init__()
-        head_size("the memory", memory_size, heads)
+        self.context_size = memory_size if value_size is None else value_size
+        head_size("the memory", self.context_size, heads)
         self.score = score
         self.scope = scope
         self.normalizer = normalizer
         self.history = history or History()
         self.selection = selection or Selection()
         self.heads = heads
-        self.context_size = memory_size
         self.selection.check_heads(heads)
         self.predicts_from = self.selection.predicts_from
         self.is_stepwise = self.history.has_past or normalizer.has_past or scope.has_past
@@ -80,7 +81,8 @@ class ScoredAttention(Attention):
         self.is_plain = is_plain and type(score) in (ScaledDot, Rotary)
         self.is_self = is_self
         self.linear_form = find_linear_form(score, scope, is_self=is_self) if is_plain else None
-        self.value = nn.Linear(memory_size, memory_size, bias=False) if heads > 1 else nn.Identity()
+        is_projected = heads > 1 or value_size is not None
+        self.value = nn.Linear(memory_size, self.context_size, bias=False) if is_projected else nn.Identity()
 
     @property
     def is_quadratic(self) -> bool:

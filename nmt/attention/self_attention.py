@@ -45,15 +45,18 @@ class CausalAttentionParts:
     scope: CausalScopeFactory = Global
     normalizer: NormalizerFactory = Softmax
 
-    def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
-        """The attention between states of this size, with dropout of weights. Raises ConfigError, whose settings are
-        those of `self_attention` in `where`."""
-        return self._build(size, where, dropout, lambda **sizes: CausalWithin(self.scope(**sizes)))
+    def build(self, size: int, where: str, dropout: float = 0.0, *, value_size: int | None = None) -> ScoredAttention:
+        """The attention between states of this size, with dropout of weights. value_size: of contexts, where it is
+        another. Raises ConfigError, whose settings are those of `self_attention` in `where`."""
+        return self._build(size, where, dropout, value_size, lambda **sizes: CausalWithin(self.scope(**sizes)))
 
-    def _build(self, size: int, where: str, dropout: float, make_scope: Callable[..., Scope]) -> ScoredAttention:
-        if self.heads < 1 or size % self.heads:
+    def _build(
+        self, size: int, where: str, dropout: float, value_size: int | None, make_scope: Callable[..., Scope]
+    ) -> ScoredAttention:
+        name, shared = ("hidden_size", size) if value_size is None else ("value_size", value_size)
+        if self.heads < 1 or shared % self.heads:
             raise ConfigError(
-                f"{where}.self_attention.heads must divide {where}.hidden_size, which is {size}; got {self.heads}."
+                f"{where}.self_attention.heads must divide {where}.{name}, which is {shared}; got {self.heads}."
             )
         sizes = {"query_size": size, "heads": self.heads}
         try:
@@ -65,6 +68,7 @@ class CausalAttentionParts:
                 heads=self.heads,
                 dropout=dropout,
                 is_self=True,
+                value_size=value_size,
             )
         except ConfigError as problem:  # of parts, which know themselves as those of `attention`
             raise problem.move("attention", f"{where}.self_attention") from None
@@ -77,8 +81,8 @@ class SelfAttentionParts(CausalAttentionParts):
 
     scope: ScopeFactory = Global
 
-    def build(self, size: int, where: str, dropout: float = 0.0) -> ScoredAttention:
-        return self._build(size, where, dropout, self.scope)
+    def build(self, size: int, where: str, dropout: float = 0.0, *, value_size: int | None = None) -> ScoredAttention:
+        return self._build(size, where, dropout, value_size, self.scope)
 
 
 def is_quadratic(side: nn.Module) -> bool:

@@ -84,7 +84,7 @@ def check_sizes(chosen: Mapping[str, Any]) -> None:
         if size < 1:
             raise ConfigError(f"model.{name} must be at least 1; got {size}.")
     for side, name in (("encoder", "layers"), ("encoder", "blocks"), ("decoder", "layers")):
-        if (layers := chosen[side].get(name, 1)) > MAX_LAYERS:
+        if isinstance(layers := chosen[side].get(name, 1), int) and layers > MAX_LAYERS:
             raise ConfigError(f"model.{side}.{name} must be at most {MAX_LAYERS}; got {layers}.")
 
 

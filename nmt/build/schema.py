@@ -14,6 +14,7 @@ from nmt.config import Schema, Variants
 from nmt.data.batching import BatchSettings
 from nmt.data.bits import Bits
 from nmt.data.corpus import Files
+from nmt.data.fewshot import Fewshot
 from nmt.data.filters import Filters
 from nmt.data.hub import Hub
 from nmt.data.numbers import Numbers
@@ -44,7 +45,9 @@ NONE = "none"
 """The score of a model without attention."""
 
 PICTURES = {"scenes": Scenes, "images": Images}
-DATA = Variants({"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS, **PICTURES})
+DATA = Variants(
+    {"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS, **PICTURES, "fewshot": Fewshot}
+)
 TOKENIZER = Variants({**TOKENIZERS, "numbers": Numbers})
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from nmt.attention.attention import Attention
 from nmt.attention.scored import ScoredAttention
 from nmt.data.batching import pad
 from nmt.data.sources.reader import SourceItem
@@ -16,15 +17,15 @@ from nmt.explanation.explain import check_place, explain
 from nmt.explanation.look import Question, look_at_all
 from nmt.explanation.scene import Scene
 from nmt.kernels.switch import KERNELS, disable_kernels
-from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
-from nmt.model.encoders.transformer import EncoderLayer
+from nmt.model.decoders.recurrent import RecurrentDecoder
 from nmt.model.seq2seq import Seq2Seq
 from nmt.report.explanation import Explanation, shorten_explanation
 from nmt.special_tokens import BOS
+from nmt.translation.attention_maps import find_map
 from nmt.trees import tree_map
 
 Kind = Literal["source", "decoder", "encoder"]
-"""source: from the translation to the source. decoder, encoder: between the words of one of a Transformer's sides."""
+"""source: from the translation to the source. decoder, encoder: between the words of one side."""
 
 BOS_WORD, EOS_WORD = "<s>", "</s>"
 
@@ -78,7 +79,7 @@ def explain_translation(
     facts = [
         ("word", asks[query]),
         ("position", f"{query} of 0 to {len(asks) - 1}"),
-        *([("layer", f"{layer} of 1 to {count_layers(model, choice.kind)}")] if layer is not None else []),
+        *([("layer", f"{layer} of 1 to {len(list_attentions(model, choice.kind))}")] if layer is not None else []),
         ("head", f"{choice.head} of 1 to {attention.heads}"),
     ]
     found = explain(scene, title=TITLES[choice.kind], facts=facts, translation=translated.text)
@@ -121,37 +122,26 @@ def find_attention(model: Seq2Seq, choice: Choice) -> tuple[ScoredAttention, int
     """The attention that is meant, and its layer from 1 where there are several. Raises ModelError and ConfigError."""
     if choice.kind == "source" and not model.has_attention:
         raise ModelError("This model has no attention (attention=none), so there is nothing to explain.")
-    layers = count_layers(model, choice.kind)
-    if not layers:
-        if choice.kind != "source":
-            raise ModelError(
-                f"kind={choice.kind} explains attention between the words of a Transformer, and the {choice.kind} of "
-                "this model is none. Leave kind= out."
-            )
+    attentions = list_attentions(model, choice.kind)
+    if not attentions:
+        raise ModelError(
+            f"kind={choice.kind} explains attention between the words of one side, and the {choice.kind} of this model "
+            "has none. Leave kind= out."
+        )
+    if choice.kind == "source" and isinstance(model.decoder, RecurrentDecoder):
         if choice.layer not in (None, 1):
             raise ConfigError(f"layer={choice.layer} is not there: this decoder has one attention. Leave layer= out.")
         return check_scored(model.decoder.attention), None
-    shown = model.decoder.aligned_layer + 1 if isinstance(model.decoder, TransformerDecoder) else layers
-    layer = choice.layer if choice.layer is not None else shown if choice.kind != "encoder" else layers
-    check_place("layer", layer, layers, first=1)
-    if choice.kind == "encoder":
-        return check_scored(list_encoder_layers(model)[layer - 1].attention), layer
-    assert isinstance(model.decoder, TransformerDecoder)
-    decoder_layer: DecoderLayer = model.decoder.get_layer(layer - 1)
-    attention = decoder_layer.attention if choice.kind == "source" else decoder_layer.self_attention
-    return check_scored(attention), layer
+    shown = len(attentions) if choice.kind == "encoder" else model.decoder.aligned_layer + 1
+    layer = shown if choice.layer is None else choice.layer
+    check_place("layer", layer, len(attentions), first=1)
+    return check_scored(attentions[layer - 1]), layer
 
 
-def count_layers(model: Seq2Seq, kind: Kind) -> int:
-    """The layers of a side that have such an attention each; 0 where it has none, or one in all."""
-    if kind == "encoder":
-        return len(list_encoder_layers(model))
-    return len(model.decoder.layers) if isinstance(model.decoder, TransformerDecoder) else 0
-
-
-def list_encoder_layers(model: Seq2Seq) -> list[EncoderLayer]:
-    """The layers of self-attention of an encoder, the first of them first."""
-    return [module for module in model.encoder.modules() if isinstance(module, EncoderLayer)]
+def list_attentions(model: Seq2Seq, kind: Kind) -> list[Attention]:
+    """The attentions of a kind, that of the first layer first."""
+    modules = model.named_modules()
+    return [module for name, module in modules if isinstance(module, Attention) and find_map(name) == kind]
 
 
 def check_scored(attention: nn.Module) -> ScoredAttention:

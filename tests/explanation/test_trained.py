@@ -16,6 +16,7 @@ from nmt.model.decoders.transformer import TransformerDecoder
 from nmt.model.seq2seq import Seq2Seq
 from nmt.report.explanation import Explanation, find_stage
 from nmt.report.explanation_text import render_text
+from nmt.translation.attention_maps import compute_attention_maps
 from nmt.translation.translator import force_decode
 from tests import tiny_runs
 from tests.builders import DECODER_FORMS, Plan, build_seq2seq, make_mix, mark_slow_unless
@@ -46,6 +47,7 @@ MODELS: dict[str, Any] = {
         for name, settings in DECODER_FORMS
     },
     "transformer": lambda: build_tiny(*TRANSFORMER),
+    "snail": lambda: build_tiny(*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER, "attention=bahdanau"),
     "coverage": lambda: build_tiny("attention/history=coverage", "attention/normalizer=monotonic"),
 }
 
@@ -97,10 +99,20 @@ def test_every_attention_of_a_transformer_can_be_explained(
             explain_translation(model, tokenizers, PAIR, Choice(2, 1, layer, kind))
 
 
+@pytest.mark.parametrize(("kind", "layers"), [("source", 2), ("decoder", 1), ("encoder", 2)])
+def test_every_attention_of_snail_can_be_explained(kind: Kind, layers: int, tokenizers: Tokenizers) -> None:
+    model = MODELS["snail"]()
+    maps = compute_attention_maps(model, PAIR.source, PAIR.target).get_present()[kind]
+    assert len(maps) == layers
+    for layer in range(1, layers + 1):
+        found = explain_translation(model, tokenizers, PAIR, Choice(2, 1, layer, kind))
+        np.testing.assert_allclose(found.weights, maps[layer - 1, 0], atol=1e-6)
+
+
 def test_what_a_model_does_not_have_is_refused(tokenizers: Tokenizers) -> None:
     plain, blind = MODELS["coverage"](), build_tiny("attention=none")
     for model, choice, problem in (
-        (plain, Choice(0, kind="encoder"), "the encoder of this model is none"),
+        (plain, Choice(0, kind="encoder"), "the encoder of this model has none"),
         (blind, Choice(0), "no attention"),
     ):
         with pytest.raises(ModelError, match=problem):

@@ -1,4 +1,4 @@
-"""The Transformer: one model for training and search, of any parts."""
+"""Models that read all words at once, the Transformer and SNAIL: one model for training and search, of any parts."""
 
 import copy
 import re
@@ -72,6 +72,15 @@ MODELS["marginal, sparse, post, copy"] = (
     *(*MODELS["marginal"], "attention/normalizer=sparsemax", "model/head=copy"),
     "model.decoder.norm=post",
 )
+MODELS |= {
+    "snail": (*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER, "attention=bahdanau"),
+    "snail, recurrent": (*tiny_runs.SNAIL_ENCODER, "attention=bahdanau"),
+    "recurrent, snail of other parts": (
+        *(*tiny_runs.SNAIL_DECODER, "attention=luong_local_p", "attention.heads=2", "attention/history=coverage"),
+        *("model.decoder.self_attention.score.name=rotary", "model.decoder.self_attention.heads=2"),
+        *("model.decoder.blocks=[attention,source,temporal,source,temporal]", "model.decoder.aligned_layer=1"),
+    ),
+}
 VOCAB = 17
 
 
@@ -143,10 +152,11 @@ def test_a_model_says_whether_its_words_look_at_each_other() -> None:
         made = build.build_on_meta(settings_of(*words), source_vocab=9, target_vocab=9, joint=True)
         found[name] = made.encoder.has_self_attention, made.decoder.has_self_attention, made.is_quadratic
     assert found.pop("recurrent") == (False, False, False)
-    assert found["recurrent, transformer"] == (False, True, True)
+    assert found["recurrent, transformer"] == found["recurrent, snail of other parts"] == (False, True, True)
     assert found["transformer, recurrent"] == found["cascade, recurrent"] == (True, False, True)
     for name in ("rotary, window, no positions, post", "random features"):
         assert found.pop(name) == (True, True, False)  # in linear time
+    assert found["snail, recurrent"] == (True, False, True)
     assert all(each[2] for each in found.values())
 
 

@@ -18,6 +18,7 @@ MODELS = {
     "fed": (*HEADS,),
     "not fed, coverage": (*HEADS, "model.decoder.input_feeding=false", "attention/history=coverage"),
     "cascade, transformer": (*tiny_runs.CASCADE, *tiny_runs.TRANSFORMER_DECODER, *HEADS),
+    "snail": (*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER, *HEADS),
     "none": ("attention=none",),
 }
 
@@ -29,7 +30,7 @@ def make_model(name: str) -> Seq2Seq:
 
 
 def shapes(maps: AttentionMaps) -> list[tuple[int, ...] | None]:
-    return [None if each is None else each.shape for each in maps]
+    return [None if each is None else each.shape for each in (maps.encoder, maps.decoder, maps.source)]
 
 
 def test_every_layer_and_head_has_its_weights() -> None:
@@ -39,6 +40,7 @@ def test_every_layer_and_head_has_its_weights() -> None:
         "fed": [None, None, (1, 3, 4, 6)],
         "not fed, coverage": [None, None, (1, 3, 4, 6)],
         "cascade, transformer": [(1, 2, 6, 6), (2, 2, 4, 4), (2, 3, 4, 6)],
+        "snail": [(2, 1, 6, 6), (1, 1, 4, 4), (2, 3, 4, 6)],
         "none": [None, None, None],
     }
 

@@ -5,6 +5,7 @@ from nmt.model.decoders.conditional import Conditional
 from nmt.model.decoders.decoder import Decoder
 from nmt.model.decoders.luong import Luong
 from nmt.model.decoders.ntm import Ntm
+from nmt.model.decoders.snail import SnailDecoder
 from nmt.model.decoders.transformer import TransformerDecoder
 
 DECODERS: dict[str, type[Decoder]] = {
@@ -13,4 +14,5 @@ DECODERS: dict[str, type[Decoder]] = {
     "conditional": Conditional,
     "ntm": Ntm,
     "transformer": TransformerDecoder,
+    "snail": SnailDecoder,
 }
