@@ -59,6 +59,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "plan": Plan("luong", "gru"),
         "attention": Mix("cosine", "causal", (), "entmax15", 1, "none", "sampled"),
     },
+    "ntm": {"plan": Plan("ntm", "lstm", (("free_slots", 0),)), "attention": make_mix("cosine")},
     "copy": {
         "plan": Plan("bahdanau", "lstm"),
         "attention": Mix("location", "global", (), "uniform", 1),

@@ -47,6 +47,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "rotary": (*tiny_runs.TRANSFORMER, *tiny_runs.OTHER_POSITIONS, *EMA),
     "cascade": (*tiny_runs.CASCADE, *COSINE),
     "favor": (*tiny_runs.TRANSFORMER, *FAVOR, *EMA),
+    "ntm": ("model/decoder=ntm", "attention=cosine", "model.decoder.free_slots=3", *EMA),
 }
 STOPS = {
     "luong": (2, 3, 11),
@@ -56,6 +57,7 @@ STOPS = {
     "rotary": (5,),
     "cascade": (5,),
     "favor": (5,),
+    "ntm": (4,),
 }
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 

@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "conditional": ("model/decoder=conditional", "attention/scope=local_p", "tokenizer=unigram", *LAST, *PLATEAU),
     "transformer": (*tiny_runs.TRANSFORMER, *EMA, *COSINE),
     "heads": ("model/decoder=conditional", "attention.heads=2", "attention/normalizer=sparsemax", *EMA, "search=beam"),
+    "ntm": ("model/decoder=ntm", "attention=cosine", *EMA, *COSINE),
 }
 
 PLACES: dict[str, tuple[str, bool, int]] = {
