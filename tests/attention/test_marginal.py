@@ -57,6 +57,9 @@ def predict_apart(model: Seq2Seq) -> tuple[Tensor, Tensor]:
     found = torch.zeros(*weights.shape, model.head.vocabulary_size)
     for row, t, s in itertools.product(range(2), range(3), range(3)):
         value = memory.memory.values[row, 0, s]
+        if (gate := getattr(model.decoder, "gate", None)) is not None:
+            before = outputs[row, t - 1] if t else state.carries[-1][0][row]
+            value = gate(before).sigmoid() * value
         readout = compute(outputs[row, t], embedded[row, t], value)
         logits = model.head.head.output(model.head.head.readout(readout))
         found[row, t, s] = logits.softmax(-1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nmt.model.sources.grid_blocks import NoBlock, SaganBlock
 
 SIDE, CHANNELS, COLOURS = 24, 32, 8
+CONTRAST = 6.4  # of colours, so that the block's scores differ from the start
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 def draw_twins(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Pictures with a mark in one corner and one in the opposite corner, and whether both have one colour, which holds
     for half of them; the colours of both are drawn alike."""
-    palette = torch.tensor([[n >> 2 & 1, n >> 1 & 1, n & 1] for n in range(COLOURS)]) * 0.8 + 0.2
+    palette = CONTRAST * (torch.tensor([[n >> 2 & 1, n >> 1 & 1, n & 1] for n in range(COLOURS)]) - 0.5)
     one = torch.randint(COLOURS, (count,), generator=generator)
     other = (one + torch.randint(1, COLOURS, (count,), generator=generator)) % COLOURS
     is_twin = torch.rand(count, generator=generator) < 0.5
@@ -43,7 +44,7 @@ def train(block: nn.Module, steps: int) -> float:
     seen = nn.Sequential(*below, block, nn.Conv2d(CHANNELS, CHANNELS, 1), nn.ReLU())
     last = nn.Conv2d(CHANNELS, 2, 1)
     optimizer = torch.optim.Adam([*seen.parameters(), *last.parameters()], 3e-3)
-    pictures, classes = draw_twins(6000, generator)
+    pictures, classes = draw_twins(10_000, generator)
     for _ in range(steps):
         rows = torch.randint(len(pictures), (64,), generator=generator)
         loss = F.cross_entropy(last(seen(pictures[rows])).mean((2, 3)), classes[rows])

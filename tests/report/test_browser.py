@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nmt.data.pictures.boxes import Box
+from nmt.data.pictures.records import make_picture_record
+from nmt.data.pictures.source_picture import SourcePicture
 from nmt.report.html import render_page as page_of
+from nmt.report.picture_maps import light_up
 from nmt.report.translation_page import Picture
 from nmt.report.translation_page import render_page as sentences_page
 from tests.report import samples
@@ -418,3 +422,68 @@ def test_the_pictures_of_an_explanation_are_switched_one_by_one(browser: Any, tm
     after = [each.evaluate_all(LIGHTNESS) for each in cells]
     assert after[1] == before[0] == after[0]
     assert after[2] == before[2]
+
+
+# Pictures ---------------------------------------------------------------------------------------------------------
+
+
+def make_picture_report(picture: SourcePicture, target: list[str], weights: np.ndarray) -> dict[str, Any]:
+    """The report of a run with one probe, whose source is a picture."""
+    report = samples.report()
+    frame = {"target": [*target, "</s>"], "weights": weights.tolist()}
+    probe = {
+        "source": [*map(str, range(len(picture.regions))), "</s>"],
+        "reference": " ".join(target),
+        "gold": None,
+        "picture": make_picture_record(picture, "folder/<b>.png"),
+        "frames": [{"step": 100, **frame, "forced": frame}],
+    }
+    report["variants"][0]["runs"][0]["probes"] = [probe]
+    return report
+
+
+PAINTED = """canvas => {
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return Array.from(data).filter((_, place) => place % 4 < 3);
+}"""
+
+
+def open_report(browser: Any, path: Path, report: dict[str, Any]) -> Any:
+    path.write_text(page_of(report), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.goto(path.as_uri())
+    return page
+
+
+def test_a_grid_is_shown_as_a_picture_for_each_word(browser: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    picture = SourcePicture(pixels, [Box(x, y, x + 2, y + 2) for y in (0, 2) for x in (0, 2, 4)])
+    weights = np.random.default_rng(2).dirichlet(np.ones(7), 3)
+    page = open_report(browser, tmp_path / "grid.html", make_picture_report(picture, ["red", "circle"], weights))
+    page.wait_for_selector(f"{LEFT} .thumb")
+    assert page.locator(f"{LEFT} .thumb figcaption").all_inner_texts()[1:] == ["red", "circle", "</s>"]
+    assert page.locator(f"{LEFT} table").is_hidden()
+    assert "folder/<b>.png" in page.locator("#alignments dl").inner_text()
+    canvases = page.locator(f"{LEFT} canvas").all()
+    assert canvases[0].evaluate(PAINTED) == pixels.ravel().tolist()
+    for row, canvas in enumerate(canvases[1:]):
+        lit = light_up(picture, np.round(weights[row, :6] * 255) / 255)
+        np.testing.assert_allclose(canvas.evaluate(PAINTED), lit.ravel(), atol=2)
+    assert page.complaints == []
+    page.close()
+
+
+def test_slices_stand_over_the_columns_of_a_drawn_sentence(browser: Any, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    picture = SourcePicture(pixels, [Box(x, 0, x + 2, 5) for x in (0, 2, 4)])
+    weights = np.random.default_rng(4).dirichlet(np.ones(4), 2)
+    page = open_report(browser, tmp_path / "strip.html", make_picture_report(picture, ["rot"], weights))
+    page.wait_for_selector(f"{LEFT} td[data-row]")
+    heads = page.locator(f"{LEFT} th.source canvas").all()
+    assert [head.evaluate(PAINTED) for head in heads] == [pixels[:, x : x + 2].ravel().tolist() for x in (0, 2, 4)]
+    assert page.locator(f"{LEFT} th.source").nth(3).inner_text().strip() == "</s>"
+    assert page.complaints == []
+    page.close()

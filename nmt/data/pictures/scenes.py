@@ -28,6 +28,9 @@ COLOURS = {
     "purple": (150, 60, 190),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
+SMALLEST, LARGEST = 8, 12
+"""Pixels of a side of an object."""
+
 RELATIONS = ("above", "left of")
 MAX_OBJECTS = 3
 MAX_PAIRS = 200_000
@@ -70,8 +73,8 @@ class Scene(NamedTuple):
 class Scenes:
     """Pictures of one to `objects` shapes, and what is in them: "a red circle above a blue square".
 
-    Pictures have 32 x 32 pixels. Of several objects one is above the next, or left of it, by at least half of its own
-    size more than to the other side, so that there is one caption. train, validation and test are numbers of pairs.
+    Pictures have 32 x 32 pixels. Of several objects one is above the next, or left of it, by more than it is to the
+    side of it, so that there is one caption. train, validation and test are numbers of pairs.
     The pictures are a function of the other settings; they are written into `folder` as PNG files where they are not
     there yet, and source lines are their paths. Raises ConfigError for a number that is out of range.
     """
@@ -104,7 +107,7 @@ class Scenes:
         sizes = {str(split): size for split, size in self.sizes.items()}
         return {
             "corpus": "scenes",
-            "version": 1,
+            "version": 2,
             "objects": self.objects,
             "seed": self.seed,
             **sizes,
@@ -135,7 +138,7 @@ class Scenes:
         )
 
     def _find_path(self, place: int) -> Path:
-        settings = json.dumps([1, self.objects, self.seed, *self.sizes.values()])
+        settings = json.dumps([2, self.objects, self.seed, *self.sizes.values()])
         name = hashlib.sha256(settings.encode()).hexdigest()[:16]
         return Path(self.folder, name, f"{place // FILES_PER_FOLDER:03d}", f"{place:06d}.png")
 
@@ -159,7 +162,7 @@ def compose_scene(random: Random, most: int) -> Scene:
     count = random.randint(1, most)
     relation = random.choice(RELATIONS)
     room = SIZE // count
-    sizes = [random.randint(7, min(9, room - 1)) for _ in range(count)]
+    sizes = [random.randint(SMALLEST, min(LARGEST, room)) for _ in range(count)]
     objects = []
     middle = random.randint(8, SIZE - 8)
     for place, size in enumerate(sizes):
