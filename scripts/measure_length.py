@@ -24,6 +24,7 @@ sys.path[0] = str(ROOT)  # this folder's file names would hide modules of the sa
 
 import torch  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator  # noqa: E402
 
 from nmt.attention.scope import WindowScope  # noqa: E402
 from nmt.attention.score import Favor, ScaledDot  # noqa: E402
@@ -109,6 +110,8 @@ def draw(lengths: Sequence[int], found: dict[str, tuple[list[float], list[float]
             ax.plot(lengths, values[number], "o-", color=color, label=kind)
         ax.set(xscale="log", yscale="log", xlabel="positions", ylabel=label)
         ax.set_xticks(list(lengths), [str(length) for length in lengths])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.minorticks_off()
         ax.legend(fontsize=8)
     return figure
