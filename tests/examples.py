@@ -99,7 +99,8 @@ def prepare(example: Example, model: Path, pairs: int) -> list[str]:
         key, equals, value = word.partition("=")
         if "..." in word or word == "FILES":
             continue
-        if key in MODEL_SETTINGS and value:
+        is_group = key == "model" and example.command in ("train", "compare")  # model=transformer
+        if key in MODEL_SETTINGS and value and not is_group:
             named = model.with_name(f"{model.name}-reverse") if key == "reverse" else model
             value = f"[{named},{named}]" if value.startswith("[") else str(named)
         words.append(f"{key}{equals}{value}")
