@@ -85,6 +85,8 @@ OTHERWISE = {
 
 SEQUENCE_ENCODERS = ("transformer", "embedding", "snail", "snail_cosine")
 COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in SEQUENCE_ENCODERS}
+COMPANIONS["model/head/pointer"] = ("tokenizer=numbers",)
+COMPANIONS["model/source/vectors"] = ("model.source.features=8",)
 COMPANIONS["model/head/bernoulli"] = ("model.tied=none", "tokenizer=numbers")
 """What a leaf needs beside it, as the error without it says."""
 
@@ -157,6 +159,7 @@ def test_a_leaf_lists_all_that_can_be_set(leaf: str) -> None:
 def test_a_leaf_passes_the_check(leaf: str) -> None:
     text = (ROOT / f"{leaf}.yaml").read_text(encoding="utf-8").replace(MISSING, "given")
     found = yaml.safe_load(re.sub(r"\$\{.*\}", "8", text))  # what stands for another setting is checked in its place
+    found |= {key: 8 for key, each in settable(leaf).items() if each.annotation is int and found[key] == "given"}
     assert config.check({"it": found}, {"it": variants(leaf)})["it"].keys() == found.keys()
 
 

@@ -10,6 +10,18 @@ from torch import Tensor
 from nmt import masks
 
 
+class Hidden(NamedTuple):
+    """Which positions queries must not look at: those of query t are mask[:, t], at target position first + t. Rows are
+    those of the queries."""
+
+    mask: Bool[Tensor, "row target source"]
+    first: Int[Tensor, " row"]
+
+    def look_up(self, positions: Int[Tensor, "row target"]) -> Bool[Tensor, "row target source"]:
+        """Those of queries at these target positions."""
+        return torch.take_along_dim(self.mask, (positions - self.first.unsqueeze(1)).unsqueeze(-1), 1)
+
+
 class Memory(NamedTuple):
     """The encoder states as the decoder sees them; a value that the caller holds, one row a sentence."""
 
@@ -20,6 +32,8 @@ class Memory(NamedTuple):
     lengths: Int[Tensor, " row"]
     scope_keys: Float[Tensor, "row head source scope_key"] | None = None
     """What a scope with an energy of its own compares queries with."""
+    hidden: Hidden | None = None
+    """What some queries must not look at, beside padding."""
 
 
 def split_heads(states: Float[Tensor, "row time size"], heads: int) -> Float[Tensor, "row {heads} time part"]:

@@ -130,20 +130,24 @@ class ScoredAttention(Attention):
         keep_weights: bool = False,
     ) -> Attended:
         rows, sentences = len(query), len(memory.bias)
+        hidden = None if memory.hidden is None else regroup_rows(memory.hidden.look_up(positions), sentences)
         # Rows that share a sentence, a beam, become its target positions.
         query, positions = regroup_rows(query, sentences), regroup_rows(positions, sentences)
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
         drops = self.training and self.dropout.p > 0
-        if not keep_weights and (form := self._find_linear_form(query.shape[1], memory.bias.shape[1], drops)):
+        may_be_linear = not keep_weights and hidden is None
+        if may_be_linear and (form := self._find_linear_form(query.shape[1], memory.bias.shape[1], drops)):
             contexts = form.attend(self.score, query, positions, memory, self.dropout if drops else None)
             return Attended(regroup_rows(join_heads(contexts), rows))
         window = self.scope.find_window(query, positions, memory, before.scope)
-        if self.is_plain and window.factor is None and not keep_weights and not drops:
+        if self.is_plain and window.factor is None and hidden is None and not keep_weights and not drops:
             return Attended(regroup_rows(self._attend_by_dot(query, positions, memory, window), rows))
         energies = self.score.compare_at(query, positions, memory.keys, self.history(before.history))
         energies = energies + memory.bias[:, None, None, :]
         if window.bias is not None:
             energies = energies + window.bias
+        if hidden is not None:
+            energies = energies + masks.log_mask(~hidden, energies.dtype).unsqueeze(1)
         normalized = normalize_within(window, self.normalizer, energies, before.normalizer)
         weights = normalized if window.factor is None else normalized * window.factor
         selected = self.selection(weights)

@@ -1,7 +1,10 @@
 """Whether a config can be built, without data and without memory."""
 
+from typing import get_args
+
 from nmt import config
 from nmt.build.links import check_alignment_losses
+from nmt.build.pointer import check_pointer_vocabulary
 from nmt.build.run import build_corpus, build_schedule, build_search, build_tokenizer
 from nmt.build.schema import AVERAGE, DATA, NONE, OPTIMIZER, SETTINGS, TOKENIZER, get_default
 from nmt.build.size import build_on_meta, check_size
@@ -12,7 +15,7 @@ from nmt.model.heads.bernoulli import BernoulliHead
 from nmt.model.heads.table import HEADS
 from nmt.storage.untrusted_paths import MAX_THREADS
 from nmt.training.length import is_open
-from nmt.training.settings import Training
+from nmt.training.settings import TaskMetric, Training
 
 
 def dry_run(settings: ConfigDict) -> None:
@@ -38,9 +41,23 @@ def dry_run(settings: ConfigDict) -> None:
             f"search.coverage=0; got {settings['search']['coverage']}."
         )
     check_alignment_losses(settings)
+    check_pointer_vocabulary(settings)
     check_bits(settings)
+    check_metric(settings)
     joint = settings["tokenizer"].get("joint", True)
     check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)
+
+
+def check_metric(settings: ConfigDict) -> None:
+    """Raises ConfigError where the best model is to be chosen by what its task does not measure."""
+    metric, data = settings["training"]["validation"].get("metric"), settings["data"]["name"]
+    measured = getattr(DATA.table[data], "metrics", ())
+    if metric in get_args(TaskMetric) and metric not in measured:
+        known = ", ".join(name for name, cls in DATA.table.items() if metric in getattr(cls, "metrics", ()))
+        raise ConfigError(
+            f"training.validation.metric={metric} is of data={known}, and data={data} does not measure it. Choose "
+            f"another metric{', such as exact' if measured else ''}."
+        )
 
 
 def check_bits(settings: ConfigDict) -> None:

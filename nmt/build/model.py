@@ -8,6 +8,7 @@ from nmt import config
 from nmt.attention.attention import Attention
 from nmt.attention.selection import Sampled
 from nmt.build.attention import build_attention
+from nmt.build.pointer import check_pointer
 from nmt.build.schema import BRIDGE, DECODER, ENCODER, HEAD, SELECTION, SOURCE, get_default
 from nmt.data.sources.table import READERS
 from nmt.errors import ConfigError
@@ -40,11 +41,13 @@ def build_model(settings: Mapping[str, Any], *, source_vocab: int, target_vocab:
     embedding_size = chosen["embedding_size"]
     encoder = config.build_variant(ENCODER, chosen["encoder"], embedding_size=embedding_size)
     decoder = build_decoder(settings, encoder, readout_dropout=dropout.readout)
+    check_pointer(settings, decoder)
     check_head(HEADS[chosen["head"]["name"]], decoder.attention, joint=joint, reads_text=reads_text)
     target_table = HEADS[chosen["head"]["name"]].build_table(target_vocab, embedding_size)
     source_table = None
     if reads_text:
-        source_table = target_table if chosen["tied"] == "all" else build_embedding_table(source_vocab, embedding_size)
+        is_shared = chosen["tied"] == "all" and not HEADS[chosen["head"]["name"]].points
+        source_table = target_table if is_shared else build_embedding_table(source_vocab, embedding_size)
     head = config.build_variant(
         HEAD,
         chosen["head"],
@@ -126,6 +129,8 @@ def build_decoder(settings: Mapping[str, Any], encoder: Encoder, *, readout_drop
 
 def check_head(head: type[Head], attention: Attention, *, joint: bool, reads_text: bool) -> None:
     """Raises ConfigError where a head reads what there is not."""
+    if head.points:
+        return
     if head.reads_attention and not reads_text:
         raise ConfigError(
             "model/head=copy copies pieces of the source into the target, and this source has none (model/source). "

@@ -20,9 +20,12 @@ from nmt.data.hub import Hub
 from nmt.data.numbers import Numbers
 from nmt.data.pictures.images import Images
 from nmt.data.pictures.scenes import Scenes
+from nmt.data.points import POINT_TASKS
 from nmt.data.synthetic import Grammar
 from nmt.data.tasks import TASKS
 from nmt.data.tokenizer import TOKENIZERS
+from nmt.data.tones import Tones
+from nmt.data.vector_files import VectorFiles
 from nmt.evaluation.bleu_tokens import BleuSettings
 from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.probes import Probes
@@ -46,7 +49,18 @@ NONE = "none"
 
 PICTURES = {"scenes": Scenes, "images": Images}
 DATA = Variants(
-    {"files": Files, "hub": Hub, "synthetic": Grammar, "bits": Bits, **TASKS, **PICTURES, "fewshot": Fewshot}
+    {
+        "files": Files,
+        "hub": Hub,
+        "synthetic": Grammar,
+        "bits": Bits,
+        "tones": Tones,
+        "vectors": VectorFiles,
+        **TASKS,
+        **POINT_TASKS,
+        **PICTURES,
+        "fewshot": Fewshot,
+    }
 )
 TOKENIZER = Variants({**TOKENIZERS, "numbers": Numbers})
 SEARCH = Variants(SEARCHES)

@@ -1,7 +1,7 @@
 """A corpus: parallel text in up to three splits, and the one that lies in plain files."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -79,11 +79,21 @@ class OptionalSplitFiles:
         return SplitFiles(source=self.source, target=self.target, links=self.links)
 
 
+Measure = Callable[[Sequence[str], Sequence[str], Sequence[str]], dict[str, float]]
+"""What a task says of source lines, hypotheses and references: metric -> number."""
+
+
+def get_measure(corpus: Corpus) -> Measure | None:
+    """That of a corpus which is a task; None for text."""
+    found: Measure | None = getattr(corpus, "measure", None)
+    return found
+
+
 def name_source(corpus: Corpus, split: Split) -> str:
     """What a message calls the source lines of a split: their file where they are those of one file."""
-    files: SplitFiles | None = corpus.splits.get(split) if isinstance(corpus, Files) else None
-    held_out = isinstance(corpus, Files) and corpus.validation_pairs is not None and split != "test"
-    return f"the source of the {split} split" if files is None or held_out else files.source
+    name_lines = getattr(corpus, "name_lines", None)
+    found: str | None = None if name_lines is None else name_lines(split)
+    return found or f"the source of the {split} split"
 
 
 class Files:
@@ -133,6 +143,11 @@ class Files:
                 lines.check(path, setting=f"data.{split}.{name}", errors=self.errors, regular=True)
                 if Path(path).expanduser().stat().st_size == 0:
                     raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
+
+    def name_lines(self, split: Split) -> str | None:
+        """The file that has the source lines of a split, in their order; None where they were split off."""
+        files = self.splits.get(split) if split == "test" or self.validation_pairs is None else None
+        return None if files is None else files.source
 
     def get_identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""

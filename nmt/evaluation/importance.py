@@ -105,9 +105,7 @@ def compute_input_gradients(
 def compute_last_log_prob(model: Seq2Seq, batch: ForcedBatch, read: FrontendOutput) -> Float[Tensor, " row"]:
     """log p of the last piece of each row's output."""
     memory, state = model.encode_vectors(read, batch.source)
-    embedded = model.target(batch.target_input)
-    decoded = model.decoder(embedded, state, memory.memory, keep_weights=model.head.reads_attention)
-    inputs = model.head.gather_inputs(decoded, embedded, batch.source)
+    _, inputs = model.decode(batch.target_input, state, memory)
     places = torch.arange(len(batch.source), device=batch.source.device)
     last = (batch.target_output != PAD).sum(-1) - 1
     log_probs = model.head.log_probs(tree_map(inputs, lambda tensor: tensor[places, last]))
@@ -179,7 +177,7 @@ def hide_words(hidden: Bool[Tensor, "row change source"]) -> Callable[[SourceMem
     def change(memory: SourceMemory) -> SourceMemory:
         rows = empty.view(-1, *(1 for _ in memory.tokens.shape[1:]))
         tokens = memory.tokens.masked_fill(rows, PAD)  # nor is anything copied
-        return SourceMemory(map_memories(memory.memory, hide), tokens)
+        return memory._replace(memory=map_memories(memory.memory, hide), tokens=tokens)
 
     return change
 
@@ -199,6 +197,11 @@ def compute_importances(
     """The importances of a method, for each pair in its order; `copies` are those of `gradient`."""
     if method == "gradient":
         return compute_gradients(model, pairs, copies=copies, tokens=tokens)
+    if model.head.points:
+        raise ModelError(
+            f"method={method} takes source positions away, and this model's words are source positions "
+            "(model/head=pointer), which would have no name. Choose attention or gradient."
+        )
     erase = {"erase_input": erase_from_input, "erase_memory": erase_from_memory}[method]
     return [each.importance for each in erase(model, pairs, tokens=tokens)]
 

@@ -63,7 +63,7 @@ def make_reordering(order: Int[Tensor, "row order source"]) -> Callable[[SourceM
 
     def change(memory: SourceMemory) -> SourceMemory:
         rows = torch.arange(len(flat), device=flat.device).unsqueeze(1)
-        return SourceMemory(map_memories(memory.memory, reorder), memory.tokens[rows, flat])
+        return memory._replace(memory=map_memories(memory.memory, reorder), tokens=memory.tokens[rows, flat])
 
     return change
 

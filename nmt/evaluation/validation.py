@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from nmt.data.batching import iterate_validation_batches
 from nmt.data.bits import count_wrong_bits
-from nmt.data.corpus import Bitext
+from nmt.data.corpus import Bitext, Measure
 from nmt.data.encoded import TokenizedBitext
 from nmt.data.sources.reader import SourceItem
 from nmt.evaluation.alignment import (
@@ -59,6 +59,8 @@ class Validator:
     sentences: int | None = None
     tokens: int = 4096
     tokenize: str = DEFAULT_TOKENIZER
+    measure: Measure | None = None
+    """What the task measures of its hypotheses, where it is one."""
 
     def __call__(self) -> ValidationResult:
         """Validates the translator's model as it is now, without dropout; leaves it in the mode in which it was."""
@@ -78,6 +80,8 @@ class Validator:
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": perplexity(nll)}
         values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
+        if self.measure is not None:
+            values |= self.measure(source, hypotheses, target)
         if (width := self.translator.model.head.symbol_bits) is not None:
             values["wrong_bits"] = count_wrong_bits(hypotheses, target, width)
         if all(copies := find_copies(source, target)):

@@ -14,9 +14,10 @@ from nmt.model.decoders.decoder import Decoded, Decoder
 from nmt.model.embedding import Embedding
 from nmt.model.encoders.encoder import Encoder
 from nmt.model.heads.head import Head, HeadInputs, add_attention, select_words
+from nmt.model.pointing import PointerState, embed_pointed, hide_used, mark_used, start_pointing
 from nmt.model.reinforce import Reinforce
 from nmt.model.sources.frontend import Frontend, FrontendOutput
-from nmt.special_tokens import PAD
+from nmt.special_tokens import EOS, PAD
 
 WeightTying = Literal["none", "target", "all"]
 
@@ -46,10 +47,11 @@ class StepOutput(NamedTuple):
 
 class SourceMemory(NamedTuple):
     """What steps are given of each sentence. memory: what the decoder may look at. tokens: those of the source, or the
-    features that it has in their place."""
+    features that it has in their place. embedded: the source's vectors, where words point at them."""
 
     memory: Any
     tokens: Shaped[Tensor, "sentence source *feature"]
+    embedded: Float[Tensor, "sentence source embedding"] | None = None
 
 
 class Seq2Seq(nn.Module):
@@ -101,7 +103,33 @@ class Seq2Seq(nn.Module):
         """The same for sources that are vectors already, such as embeddings of which a gradient is wanted."""
         encoded = self.encoder(read.embedded, read.lengths, read.mask)
         memory = self.decoder.remember(encoded)
-        return SourceMemory(memory, source), self.decoder.start(encoded, memory)
+        state = self.decoder.start(encoded, memory)
+        tokens = self.head.name_source(source, read.lengths)
+        if self.head.points:
+            return SourceMemory(memory, tokens, read.embedded), start_pointing(state, read.mask)
+        return SourceMemory(memory, tokens), state
+
+    def decode(
+        self, tokens: Int[Tensor, "row target"], state: Any, memory: SourceMemory, *, keep_weights: bool = False
+    ) -> tuple[Decoded, HeadInputs]:
+        """Read target words after a state: what the decoder gives, and what the head predicts the next words from.
+
+        Rows may be a beam of each sentence.
+        """
+        keep_weights = keep_weights or self.head.reads_attention
+        if self.head.points:
+            assert memory.embedded is not None
+            symbols = self.target(torch.where(tokens > EOS, PAD, tokens))
+            embedded = embed_pointed(tokens, symbols, memory.embedded)
+            used = mark_used(tokens, state.used)
+            seen = hide_used(memory.memory, used, state.position) if self.head.once else memory.memory
+            decoded: Decoded = self.decoder(embedded, state.decoder, seen, keep_weights=keep_weights)
+            position = state.position + tokens.shape[1]
+            decoded = decoded._replace(state=PointerState(decoded.state, used[:, -1], position))
+        else:
+            embedded = self.target(tokens)
+            decoded = self.decoder(embedded, state, memory.memory, keep_weights=keep_weights)
+        return decoded, self.head.gather_inputs(decoded, embedded, memory.tokens)
 
     def forward(
         self,
@@ -114,9 +142,7 @@ class Seq2Seq(nn.Module):
         """What the head predicts every target word from, given the words before it. keep_weights: also those of
         attention, for losses, which costs memory."""
         memory, state = self.encode(source, lengths)
-        embedded = self.target(target_input)
-        decoded = self.decoder(embedded, state, memory.memory, keep_weights=keep_weights or self.head.reads_attention)
-        inputs = self.head.gather_inputs(decoded, embedded, source)
+        decoded, inputs = self.decode(target_input, state, memory, keep_weights=keep_weights)
         return add_attention(inputs, decoded) if keep_weights else inputs
 
     def log_probs(
@@ -164,18 +190,14 @@ class Seq2Seq(nn.Module):
         word's probability came from each of them. Raises ModelError for a model without attention.
         """
         memory, state = self.encode(source, lengths)
-        embedded = self.target(target_input)
-        decoded: Decoded = self.decoder(embedded, state, memory.memory, keep_weights=True)
+        decoded, inputs = self.decode(target_input, state, memory, keep_weights=True)
         if decoded.weights is None:
             raise ModelError("This model has no attention (attention=none), so it has no alignment.")
-        if target_output is None:
-            return decoded.weights
-        return self.head.align(self.head.gather_inputs(decoded, embedded, source), decoded, target_output)
+        return decoded.weights if target_output is None else self.head.align(inputs, decoded, target_output)
 
     def step(self, tokens: Int[Tensor, " row"], state: Any, memory: SourceMemory) -> StepOutput:
         """Read one token a row and give the distribution of the next; rows may be a beam of each sentence."""
-        embedded = self.target(tokens.unsqueeze(1))
-        decoded = self.decoder(embedded, state, memory.memory, keep_weights=True)
-        log_probs = self.head.log_probs(self.head.gather_inputs(decoded, embedded, memory.tokens))
+        decoded, inputs = self.decode(tokens.unsqueeze(1), state, memory, keep_weights=True)
+        log_probs = self.head.log_probs(inputs)
         weights = decoded.weights
         return StepOutput(log_probs.squeeze(1), decoded.state, None if weights is None else weights.squeeze(1))

@@ -33,6 +33,13 @@ ALIGNMENT_LOSS_NOTES = {
 }
 """What a reader is told of each alignment loss of training."""
 
+TASK_PANELS: tuple[tuple[str, str, Literal["min", "max"]], ...] = (
+    ("valid", "answers of the task, good or bad, in percent of the validation lines", "max"),
+    ("area", "of the polygon, in percent of the hull's, a mean over the validation lines", "max"),
+    ("ratio", "length of a tour by that of the shortest; lower is better", "min"),
+)
+"""What tasks of points measure."""
+
 LEARNING_PANELS = (
     Panel(
         "loss",
@@ -48,6 +55,10 @@ LEARNING_PANELS = (
     Panel("BLEU", "of the validation sentences", (PanelLine("BLEU", "validation", "bleu"),), "max", 1, True),
     Panel("chrF", "of the validation sentences", (PanelLine("chrF", "validation", "chrf"),), "max", 1, True),
     Panel("learning rate", "", (PanelLine("learning rate", "train", "learning_rate"),), digits=5, zero=True),
+    *(
+        Panel(name, note, (PanelLine(name, "validation", name),), best, 3 if best == "min" else 1, best == "max")
+        for name, note, best in TASK_PANELS
+    ),
     Panel(
         "wrong bits",
         "of each validation sequence; lower is better",

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.corpus import Bitext
+from nmt.data.corpus import Bitext, Measure
 from nmt.data.held_out import select_pairs
 from nmt.data.quality import find_complete, pick
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.pointing import point
-from nmt.evaluation.validation import compute_word_alignments, score_forced_alignments
+from nmt.evaluation.validation import compute_exact, compute_word_alignments, score_forced_alignments
 from nmt.storage.files import write_atomically
 from nmt.translation.translator import BatchTranslator
 
@@ -27,15 +27,26 @@ class FinalScores(NamedTuple):
 
 
 def score_translations(
-    translator: BatchTranslator, text: Bitext, folder: Path, *, name: str, language: str, tokenize: str
+    translator: BatchTranslator,
+    text: Bitext,
+    folder: Path,
+    *,
+    name: str,
+    language: str,
+    tokenize: str,
+    measure: Measure | None = None,
 ) -> FinalScores:
-    """Translates a split, whose `name` stands in the names of the scores, and writes its lines to files in `folder`."""
+    """Translates a split, whose `name` stands in the names of the scores, and writes its lines to files in `folder`.
+    measure: what a task measures of its hypotheses, beside how many are met word for word."""
     start = time.perf_counter()
     hypotheses = [translation.text for translation in translator.translate(text.source, progress=True)]
     speed = len(hypotheses) / (time.perf_counter() - start)
     for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
         write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
     found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
+    if measure is not None:
+        values = {"exact": compute_exact(hypotheses, text.target), **measure(text.source, hypotheses, text.target)}
+        found += [{"name": f"{name} {key}", "value": value, "signature": "task"} for key, value in values.items()]
     complete = select_pairs(text, find_complete(text.source, text.target))
     alignment = score_alignment(translator, complete) | score_pointing(translator, complete)
     return FinalScores(found, alignment, speed)

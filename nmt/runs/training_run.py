@@ -13,7 +13,7 @@ from nmt import build, config
 from nmt import model_folder as stored
 from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
-from nmt.data.corpus import Corpus
+from nmt.data.corpus import Corpus, get_measure
 from nmt.data.filters import Filters
 from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
@@ -135,6 +135,7 @@ class TrainingRun:
             config.build(Probes, settings["probes"]),
             self.training.validation.sentences,
             tokenize=resolve_tokenizer(settings),
+            measure=get_measure(corpus),
         )
 
     def execute(self) -> RunResult:
@@ -264,6 +265,7 @@ class TrainingRun:
             name=name,
             language=self.corpus.target_language,
             tokenize=resolve_tokenizer(self.settings),
+            measure=get_measure(self.corpus),
         )
 
     def explain(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.errors import ConfigError
@@ -60,13 +60,17 @@ class CompiledForward:
         self.block = torch.compile(model.decoder.forward, fullgraph=True, dynamic=True, backend=backend, mode=mode)
 
     def __call__(
-        self, source: Int[Tensor, "row source"], lengths: Int[Tensor, " row"], target_input: Int[Tensor, "row target"]
+        self,
+        source: Shaped[Tensor, "row source *feature"],
+        lengths: Int[Tensor, " row"],
+        target_input: Int[Tensor, "row target"],
     ) -> HeadInputs:
         rows, steps = target_input.shape
         if self.is_captured:
             self._begin()
             missing = -rows % ROW_MULTIPLE
-            source = F.pad(source, (0, -source.shape[1] % WIDTH_MULTIPLE, 0, missing), value=PAD)
+            sides = (0, -source.shape[1] % WIDTH_MULTIPLE, 0, missing)
+            source = F.pad(source, (*(0, 0) * (source.dim() - 2), *sides), value=PAD)
             lengths, target_input = (
                 F.pad(lengths, (0, missing), value=1),
                 F.pad(target_input, (0, 0, 0, missing), value=PAD),
@@ -113,6 +117,6 @@ def make_forward_fn(
     model: Seq2Seq, mode: CompileMode, *, keep_weights: bool = False
 ) -> Callable[[Tensor, Tensor, Tensor], HeadInputs]:
     """What gives the head's inputs for (source, lengths, read): the model itself where no positions are stepped."""
-    if mode == "off" or not model.decoder.is_stepwise:
+    if mode == "off" or not model.decoder.is_stepwise or model.head.points:
         return partial(model, keep_weights=True) if keep_weights else model
     return CompiledForward(model, is_captured=mode == "cuda_graphs", keep_weights=keep_weights)

@@ -279,7 +279,7 @@ def rank(values: Mapping[str, float], metric: str) -> float:
     value = values[metric]
     if metric in ("loss", "perplexity"):
         return -value
-    if metric == "wrong_bits":
+    if metric in ("wrong_bits", "ratio"):
         value = -value
     loss = values["loss"]
     return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)

@@ -10,7 +10,9 @@ from nmt.training.alignment_losses import ALIGNMENT_LOSSES, AlignmentLossName
 
 Precision = Literal["float32", "bfloat16"]
 CompileMode = Literal["off", "inductor", "cuda_graphs"]
-Metric = Literal["bleu", "chrf", "exact", "wrong_bits", "loss", "perplexity"]
+Metric = Literal["bleu", "chrf", "exact", "wrong_bits", "valid", "area", "ratio", "loss", "perplexity"]
+TaskMetric = Literal["valid", "area", "ratio"]
+"""Those that a generated task measures: see `nmt.data.points`."""
 
 
 @dataclass(frozen=True, kw_only=True)

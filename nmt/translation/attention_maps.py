@@ -57,7 +57,7 @@ def compute_attention_maps(model: Seq2Seq, source: SourceItem, target: Sequence[
     target_input = torch.tensor([[BOS, *target]], device=model.device)
     with keep_all_weights(model) as kept:
         memory, state = model.encode(tokens, lengths)
-        model.decoder(model.target(target_input), state, memory.memory)
+        model.decode(target_input, state, memory)
     found: dict[str, list[Tensor]] = {name: [] for name in MAPS}
     for name, steps in kept.items():
         if steps and name.endswith(ADDRESSING):

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 from nmt.model.embedding import replace_unknown
@@ -31,7 +31,7 @@ class TokenInputs:
     def __init__(self, table: Float[Tensor, "vocab size"], words: Int[Tensor, " word"] | None, project: Any) -> None:
         self.table, self.words, self.project = table, words, project
 
-    def __call__(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row input"]:
+    def __call__(self, tokens: Int[Tensor, " row"]) -> Num[Tensor, "row input"]:
         known = replace_unknown(tokens if self.words is None else self.words[tokens], len(self.table))
         rows = self.table.index_select(0, known)  # unlike indexing, it copies row by row
         return rows if self.project is None else self.project(rows)
@@ -54,9 +54,38 @@ class DecoderStep(ABC):
 
     @abstractmethod
     def step(
-        self, inputs: Float[Tensor, "row input"], state: Any, memory: SourceMemory, *, keep_weights: bool
+        self, inputs: Num[Tensor, "row input"], state: Any, memory: SourceMemory, *, keep_weights: bool
     ) -> StepResult:
         """One word a row."""
+
+
+class TokenIds(TokenInputs):
+    """The words themselves, for a step that knows where they point."""
+
+    def __init__(self) -> None:
+        return None
+
+    def __call__(self, tokens: Int[Tensor, " row"]) -> Int[Tensor, "row 1"]:
+        return tokens.unsqueeze(1)
+
+
+class PointerStep(DecoderStep):
+    """The decoder as it is, where words are source positions."""
+
+    def __init__(self, model: Seq2Seq) -> None:
+        self.model = model
+
+    def start(self, state: Any) -> Any:
+        return state
+
+    def make_inputs(self, vocabulary: Vocabulary) -> TokenInputs:
+        return TokenIds()
+
+    def step(self, inputs: Int[Tensor, "row 1"], state: Any, memory: SourceMemory, *, keep_weights: bool) -> StepResult:
+        decoded, given = self.model.decode(inputs, state, memory)
+        weights = decoded.weights if keep_weights else None
+        given = tree_map(given, lambda tensor: tensor.squeeze(1))
+        return given, decoded.state, None if weights is None else weights.squeeze(1)
 
 
 class ReferenceStep(DecoderStep):

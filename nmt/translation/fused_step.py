@@ -17,7 +17,7 @@ from nmt.model.decoders.recurrent import DecoderState
 from nmt.model.embedding import replace_unknown
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq, SourceMemory
-from nmt.translation.decoder_step import DecoderStep, ReferenceStep, StepResult, TokenInputs, Vocabulary
+from nmt.translation.decoder_step import DecoderStep, PointerStep, ReferenceStep, StepResult, TokenInputs, Vocabulary
 
 MAX_TABLE_NUMBERS = 2**26
 """The most numbers that a table of projected words may have: 256 MiB of them."""
@@ -103,6 +103,8 @@ FUSED_STEPS: dict[tuple[type[Decoder], tuple[type[Cell], ...]], type[FusedLuongL
 
 def make_decoder_step(model: Seq2Seq, linear_class: type[PreparedLinear]) -> DecoderStep:
     """The fastest there is for the model, with its products by `linear_class` where it has its own."""
+    if model.head.points:
+        return PointerStep(model)
     cells = tuple(type(cell) for cell in getattr(getattr(model.decoder, "stack", None), "cells", ()))
     fused = FUSED_STEPS.get((type(model.decoder), cells))
     if fused is None or not is_enabled("fused_step") or model.head.reads_attention or not model.decoder.is_stepwise:

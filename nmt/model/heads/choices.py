@@ -1,7 +1,7 @@
 """What a head is given of each source position that attention chooses from."""
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from nmt.attention.attention import Attended
@@ -14,7 +14,7 @@ def gather_choices(
     head: Head,
     decoded: Decoded,
     embedded: Float[Tensor, "row target embedding"],
-    source: Int[Tensor, "sentence source"],
+    source: Shaped[Tensor, "sentence source *feature"],
 ) -> HeadInputs:
     """The head's inputs of each choice, which is the last axis of the places: the readout and the value of one source
     position, and all weight on it."""

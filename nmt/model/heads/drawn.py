@@ -1,7 +1,7 @@
 """A head that predicts the word from one source position, which attention has drawn."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from nmt.kernels.cross_entropy import Loss
@@ -30,7 +30,10 @@ class DrawnHead(Head):
         self.copies = head.copies
 
     def gather_inputs(
-        self, decoded: Decoded, embedded: Float[Tensor, "row target embedding"], source: Int[Tensor, "sentence source"]
+        self,
+        decoded: Decoded,
+        embedded: Float[Tensor, "row target embedding"],
+        source: Shaped[Tensor, "sentence source *feature"],
     ) -> HeadInputs:
         assert decoded.choices is not None
         chosen = gather_choices(self.head, decoded, embedded, source)._replace(log_weights=None)

@@ -84,11 +84,21 @@ class Head(nn.Module, ABC):
     """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
     symbol_bits: int | None = None
     """How many bits a word has, where it is predicted bit by bit."""
+    points = False
+    """Whether its words are source positions, whose vectors the decoder reads."""
+    once = False
+    """Whether a word that points may not come twice."""
 
     @classmethod
     def build_table(cls, vocabulary_size: int, embedding_size: int) -> TokenTable:
         """The vectors of target words, as the decoder reads them."""
         return build_embedding_table(vocabulary_size, embedding_size)
+
+    def name_source(
+        self, source: Shaped[Tensor, "sentence source *feature"], lengths: Int[Tensor, " sentence"]
+    ) -> Shaped[Tensor, "sentence source *feature"]:
+        """What it is given as the source's tokens."""
+        return source
 
     def gather_inputs(
         self,

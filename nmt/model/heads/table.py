@@ -6,9 +6,15 @@ from nmt.model.heads.copy import CopyHead
 from nmt.model.heads.drawn import DrawnHead
 from nmt.model.heads.head import Head
 from nmt.model.heads.mixture import MixtureHead
+from nmt.model.heads.pointer import PointerHead
 from nmt.model.heads.softmax import SoftmaxHead
 
-HEADS: dict[str, type[Head]] = {"softmax": SoftmaxHead, "copy": CopyHead, "bernoulli": BernoulliHead}
+HEADS: dict[str, type[Head]] = {
+    "softmax": SoftmaxHead,
+    "copy": CopyHead,
+    "bernoulli": BernoulliHead,
+    "pointer": PointerHead,
+}
 
 
 def wrap_head(head: Head, selection: Selection) -> Head:
