@@ -12,6 +12,7 @@ from typing import Any
 from nmt.report.escaping import escape_html
 from nmt.report.explanation_html import render_report_section
 from nmt.report.heatmap import INKS
+from nmt.report.machine_section import render_machine_section
 from nmt.report.packing import pack_explanations, pack_probes, thin
 from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS, Panel, select_points
 from nmt.report.passages import render_about_section, render_link_section, render_passage_section
@@ -60,6 +61,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         [(name, text)]}]}]}, sentences to read
     links?: [(variant, [(name, relative path of its page)])]
     explanation?: an `Explanation` of one word, or None
+    memories?: maps of a memory machine, as `render_machine_section` takes them
 
     All text is escaped, and a content security policy keeps the page from loading anything and from running any script
     but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
@@ -76,6 +78,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         "faithfulness": render_score_table(measured) if (measured := report.get("faithfulness")) else "",
         "faithfulness_hidden": "" if measured else "hidden",
         "about": render_about_section(report.get("about", ()), "What this is"),
+        "machine": render_machine_section(report.get("memories", ())),
         "explanation": render_report_section(report.get("explanation")),
         "passages": render_passage_section(report.get("passages")),
         "links": render_link_section(report.get("links", ())),

@@ -5,12 +5,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from jaxtyping import Float
-
 from nmt.evaluation.probes import round_weights
 from nmt.report.formats import Format, encode
 from nmt.report.heatmap import Frame, draw_checkpoint_grid
+from nmt.report.map_labels import TITLES, Weights, label_maps
 from nmt.report.translation_page import Picture, render_page
 
 if TYPE_CHECKING:
@@ -18,18 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TITLES = {
-    "encoder": "self-attention of the encoder",
-    "decoder": "self-attention of the decoder",
-    "source": "attention to the source",
-    "read": "where the memory was read",
-    "written": "where the memory was written",
-}
-
 MAX_GRID_CELLS, MAX_PANELS = 60_000, 64
 """Of a figure with all layers and heads."""
-
-Weights = Float[np.ndarray, "layer head row column"]
 
 
 def render_maps(
@@ -84,24 +72,6 @@ def draw_map_grid(weights: Weights, rows: Sequence[str], columns: Sequence[str],
         for head in range(heads)
     ]
     return draw_checkpoint_grid(frames, columns, columns=heads, title=title)
-
-
-def label_maps(
-    source: Sequence[str], target: Sequence[str], maps: Mapping[str, Weights]
-) -> dict[str, tuple[list[str], list[str]]]:
-    """The words of rows and of columns of each map, for pieces of both sides without control symbols."""
-    read, over, predicted = ["<s>", *target], [*source, "</s>"], [*target, "</s>"]
-    labels = {"encoder": (over, over), "decoder": (read, read), "source": (predicted, over)}
-    for name in maps.keys() & {"read", "written"}:
-        labels[name] = label_machine(over, predicted, *maps[name].shape[2:])
-    return labels
-
-
-def label_machine(over: list[str], predicted: list[str], steps: int, slots: int) -> tuple[list[str], list[str]]:
-    """The words of the steps of a memory machine, and of its slots: numbers of those that no source piece lies in."""
-    if steps > len(predicted):  # the source was read in steps
-        return [*over, *predicted], [str(slot + 1) for slot in range(slots)]
-    return predicted, [*(str(slot + 1) for slot in range(slots - len(over))), *over]
 
 
 def render_maps_page(

@@ -286,3 +286,11 @@ def read_probes(folder: Path) -> list[dict[str, Any]]:
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])
     return list(found.values())
+
+
+def read_memories(folder: Path) -> list[dict[str, Any]]:
+    """The maps of the probe sentences at the last checkpoint that has them, of models with a memory machine; none for
+    other models, and where `probes.maps` was off."""
+    paths = sorted(folder.glob("checkpoints/step-*/alignments/*-maps.json"))
+    last = [read_json(path) for path in paths if path.parent == paths[-1].parent]
+    return [maps for maps in last if "read" in maps["maps"]]

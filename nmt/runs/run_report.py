@@ -70,6 +70,7 @@ def build_run_report(
         "commands": [("This run", about["command"]), ("Its commit", about["commit"] or "not a checkout")],
         "variants": [{"label": folder.resolve().name, "runs": [run]}],
         "about": describe(folder, reason=reason),
+        "memories": run_folder.read_memories(folder),
         "passages": choose_worst(whole) if (whole := read_texts(folder)) else None,
     }
 

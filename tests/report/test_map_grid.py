@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from nmt.report.map_grid import draw_map_grid, explain_grid_size, label_maps, render_maps
+from nmt.report.map_grid import draw_map_grid, explain_grid_size, render_maps
+from nmt.report.map_labels import label_maps
 from nmt.translation.attention_maps import AttentionMaps
 
 SOURCE, TARGET = ["▁ein", "▁Haus"], ["▁a", "▁small", "▁house"]
