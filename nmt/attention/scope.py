@@ -131,14 +131,27 @@ class LocalPredictive(PlainScope):
     counts positions from 1, ours from 0. As in the paper the Gaussian multiplies the weights after normalizing, which
     then sum to at most one; with `renormalize` its logarithm is added to the scores instead, and weights sum to one.
     Every head predicts a centre of its own.
+
+    scaled: v is u / sqrt(query size), and u is what is learnt. The function is the same, but a step of the optimizer
+    moves the centre less by that factor; without it the first steps can take the centre to an end of the sentence,
+    where the sigmoid is flat.
     """
 
-    def __init__(self, *, query_size: int, heads: int, half_width: int = 10, renormalize: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        query_size: int,
+        heads: int,
+        half_width: int = 10,
+        renormalize: bool = False,
+        scaled: bool = False,
+    ) -> None:
         super().__init__()
         self.half_width = check_half_width(half_width)
         self.renormalize = renormalize
         self.hidden = nn.Linear(query_size, query_size, bias=False)
         self.centre = nn.Linear(query_size, heads, bias=False)
+        self.scale = query_size**-0.5 if scaled else 1.0
 
     def forward(
         self,
@@ -147,15 +160,18 @@ class LocalPredictive(PlainScope):
         lengths: Int[Tensor, " row"],
         source: int,
     ) -> Window:
-        # In the format of the query, for eight binary digits would not do for a place in a long sentence.
-        predicted = self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
-        centre = torch.sigmoid(predicted).transpose(1, 2) * (lengths.view(-1, 1, 1) - 1)
-        distance = compute_distances(centre, source)
+        distance = compute_distances(self.predict_centre(query) * (lengths.view(-1, 1, 1) - 1), source)
         bias = masks.log_mask(distance.detach().abs() <= self.half_width, query.dtype)
         log_gaussian = -2.0 * (distance / self.half_width).square()
         if self.renormalize:
             return Window(bias + log_gaussian, None)
         return Window(bias, log_gaussian.exp())
+
+    def predict_centre(self, query: Float[Tensor, "row target query"]) -> Float[Tensor, "row head target"]:
+        """sigmoid(v . tanh(W q)), the share of the sentence that lies before the centre."""
+        # In the format of the query, for eight binary digits would not do for a place in a long sentence.
+        raised = self.scale * self.centre(torch.tanh(self.hidden(query))).to(query.dtype)
+        return torch.sigmoid(raised).transpose(1, 2)
 
 
 class Causal(PlainScope):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from nmt.attention.chunks import MonotonicScope
@@ -54,7 +53,7 @@ def explain_centre(scene: Scene) -> list[Stage]:
     scope, look = scene.attention.scope, scene.look
     assert isinstance(scope, LocalPredictive)
     last = int((look.mask == 0).sum()) - 1
-    place = torch.sigmoid(scope.centre(torch.tanh(scope.hidden(look.query))))[:, scene.head : scene.head + 1] * last
+    place = scope.predict_centre(look.query.unsqueeze(0))[0, scene.head].unsqueeze(1) * last
     return [scene.make_scalars("centre", "Centre", "p[t] = (S - 1) sigmoid(v . tanh(W q[t])), from 0", place)]
 
 

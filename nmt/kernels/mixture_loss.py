@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -12,6 +12,7 @@ from nmt.kernels import cross_entropy
 from nmt.kernels.cross_entropy import Loss, accumulate
 from nmt.kernels.precision import to_autocast_dtype
 from nmt.kernels.switch import is_enabled
+from nmt.masks import NEG_INF
 
 
 def mixture_loss(
@@ -68,6 +69,31 @@ def iterate_chunks(readout: Float[Tensor, "word choice size"], vocab: int) -> li
     return [slice(start, start + chunk) for start in range(0, len(readout), chunk)]
 
 
+def find_choices(log_weights: Float[Tensor, "word choice"], smoothing: float) -> Int[Tensor, " place"] | None:
+    """Where choices have a weight, counted row after row: others need no logits. None for all places, which label
+    smoothing has, since it sums over the choices of every word of the vocabulary."""
+    is_chosen = (log_weights > NEG_INF).flatten()
+    return None if smoothing or bool(is_chosen.all()) else is_chosen.nonzero().squeeze(1)
+
+
+def take_choices(
+    tensor: Shaped[Tensor, "word choice *size"], places: Int[Tensor, " place"] | None
+) -> Shaped[Tensor, "_ *size"]:
+    """What is at these places, or at all."""
+    flat = tensor.flatten(0, 1)
+    return flat if places is None else flat[places]
+
+
+def put_choices(
+    tensor: Float[Tensor, "_ *size"], places: Int[Tensor, " place"] | None, shape: torch.Size
+) -> Float[Tensor, "word choice *size"]:
+    """The tensor at these places, and zeros elsewhere."""
+    if places is None:
+        return tensor.view(*shape, *tensor.shape[1:])
+    size = tensor.shape[1:]
+    return tensor.new_zeros(shape.numel(), *size).index_copy_(0, places, tensor).view(*shape, *size)
+
+
 class _MixtureLoss(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -85,34 +111,34 @@ class _MixtureLoss(torch.autograd.Function):
         grad_readout, grad_log_weights, grad_weight, grad_bias = grads
         vocabulary, offset = to_autocast_dtype(weight), to_autocast_dtype(bias)
         for rows in iterate_chunks(readout, len(bias)):
-            words = to_autocast_dtype(readout[rows])
             logs = log_weights[rows].to(bias.dtype)
-            targets = target_output[rows].view(-1, 1, 1).expand(*logs.shape, 1)
+            places = find_choices(logs, smoothing)
+            words = take_choices(to_autocast_dtype(readout[rows]), places)
+            targets = take_choices(target_output[rows].unsqueeze(1).expand(logs.shape), places).unsqueeze(1)
             log_probs = F.linear(words, vocabulary, offset).to(bias.dtype).log_softmax(-1)
-            joint = log_probs.gather(2, targets).squeeze(2) + logs
+            joint = logs + put_choices(log_probs.gather(1, targets).squeeze(1), places, logs.shape)
             mixed = joint.logsumexp(1)
             nll[rows] = -mixed
             objective -= (1 - smoothing) * mixed.sum()
             # The share of each choice in the wanted word, times how much of the target that is.
             shares = (1 - smoothing) * (joint - mixed.unsqueeze(1)).exp()
             if smoothing:
-                all_joint = log_probs + logs.unsqueeze(2)
+                all_joint = log_probs.view(*logs.shape, -1) + logs.unsqueeze(2)
                 all_mixed = all_joint.logsumexp(1)
                 objective -= smoothing * all_mixed.mean(1).sum()
                 uniform = (all_joint - all_mixed.unsqueeze(1)).exp_().mul_(smoothing / len(bias))
             if not differentiate:
                 continue
             total = shares + uniform.sum(2) if smoothing else shares
-            grad = log_probs.exp_().mul_(total.unsqueeze(2))
+            grad = log_probs.exp_().mul_(take_choices(total, places).unsqueeze(1))
             if smoothing:
-                grad.sub_(uniform)
-            grad.scatter_add_(2, targets, -shares.unsqueeze(2))
+                grad.sub_(uniform.flatten(0, 1))
+            grad.scatter_add_(1, targets, -take_choices(shares, places).unsqueeze(1))
             grad_log_weights[rows] = -total
-            flat = grad.flatten(0, 1)
-            grad_bias += flat.sum(0)
-            flat = flat.to(vocabulary.dtype)
-            grad_readout[rows] = (flat @ vocabulary).view(words.shape).to(bias.dtype)
-            accumulate(grad_weight, flat.t(), words.flatten(0, 1))
+            grad_bias += grad.sum(0)
+            grad = grad.to(vocabulary.dtype)
+            grad_readout[rows] = put_choices((grad @ vocabulary).to(bias.dtype), places, logs.shape)
+            accumulate(grad_weight, grad.t(), words)
         if differentiate:
             ctx.save_for_backward(*grads)
         ctx.mark_non_differentiable(nll)

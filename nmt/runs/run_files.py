@@ -50,6 +50,7 @@ AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
 ADDED_SETTINGS = {
     "probes.maps": False,
     "attention.history.name": "none",
+    "attention.scope.scaled": False,
     "attention.selection.name": "expected",
     "attention.selection.baseline": "batch",
     "attention.selection.goes_on": "selected",
@@ -57,7 +58,7 @@ ADDED_SETTINGS = {
     "attention.selection.weight": 1.0,
     "data.links": None,
     "data.test_length": None,
-    "data.names": False,
+    "data.names": None,
     "model.decoder.self_attention.scope.name": "global",
     "model.decoder.aligned_layer": None,
     **{

@@ -20,6 +20,11 @@ TARGET = torch.tensor([[7, 8, EOS], [4, EOS, PAD]])
 READ = torch.tensor([[BOS, 7, 8], [BOS, 4, EOS]])
 
 
+def is_gated(form: tuple[str, tuple[tuple[str, object], ...]]) -> bool:
+    """Whether a decoder multiplies what it reads, which `predict_apart` does not."""
+    return ("context_gate", True) in form[1]
+
+
 def build_model(
     decoder: str = "luong",
     settings: tuple[tuple[str, object], ...] = (),
@@ -67,7 +72,7 @@ def predict_apart(model: Seq2Seq) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("normalizer", ["softmax", "sparsemax"])
-@pytest.mark.parametrize(("decoder", "settings"), DECODER_FORMS, ids=str)
+@pytest.mark.parametrize(("decoder", "settings"), [form for form in DECODER_FORMS if not is_gated(form)], ids=str)
 @torch.no_grad()
 def test_it_is_the_sum_over_all_paths_of_positions(decoder: str, settings: tuple, normalizer: str) -> None:
     model = build_model(decoder, settings, normalizer=normalizer)

@@ -61,6 +61,16 @@ def test_local_m_opens_a_window_around_the_target_position(half_width: int, sour
                 assert bias[row, 0, t, s].item() == (0.0 if abs(s - centre) <= half_width else -math.inf)
 
 
+def test_a_scaled_centre_is_that_of_a_smaller_vector() -> None:
+    paper, scaled = (
+        LocalPredictive(query_size=QUERY_SIZE, heads=2, scaled=scaled).double() for scaled in (False, True)
+    )
+    scaled.load_state_dict(paper.state_dict())
+    paper.centre.weight.data /= QUERY_SIZE**0.5
+    windows = [scope(queries(3.0), POSITIONS, torch.tensor(LENGTHS), 11) for scope in (paper, scaled)]
+    assert_close(windows[0], windows[1])
+
+
 @given(half_width=st.integers(1, 6), globals=st.integers(0, 12))
 def test_a_window_has_the_first_positions_besides_which_see_everything(half_width: int, globals: int) -> None:
     scope = WindowScope(query_size=QUERY_SIZE, heads=1, half_width=half_width, globals=globals)

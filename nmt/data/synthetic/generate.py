@@ -5,7 +5,7 @@ from random import Random
 from typing import Literal
 
 from nmt.data.corpus import Bitext
-from nmt.data.synthetic.names import NAMES_VERSION, draw_named
+from nmt.data.synthetic.names import NAMES_VERSION, Script, draw_named
 from nmt.data.synthetic.pair import SentencePair
 from nmt.data.synthetic.sentences import draw_sentence
 from nmt.errors import ConfigError
@@ -31,8 +31,8 @@ class Grammar:
     possible. Punctuation attaches to the word before it. The linking conventions are in `nmt.data.synthetic.sentences`.
 
     links: which ones training learns from where it needs some: its own, or "em", those of expectation maximization.
-    names: whether every sentence has a person's name, six random letters, the same on both sides and in no other pair,
-    so that it can only be copied.
+    names: of this script, every sentence has a name, six random letters, the same on both sides and in no other
+    pair, so that it can only be copied; None for names as everywhere.
 
     Raises ConfigError where a size is not positive, the sizes exceed a million in all, or the languages are the same.
     """
@@ -47,7 +47,7 @@ class Grammar:
         validation: int = 500,
         test: int = 1000,
         links: Literal["em"] | None = None,
-        names: bool = False,
+        names: Script | None = None,
     ) -> None:
         if {source_language, target_language} != {"en", "de"}:
             raise ConfigError(
@@ -83,7 +83,7 @@ class Grammar:
             "validation": self.sizes["validation"],
             "test": self.sizes["test"],
             "code": TEXT_VERSION,
-            **({"names": NAMES_VERSION} if self.names else {}),
+            **({"names": f"{self.names} {NAMES_VERSION}"} if self.names else {}),
         }
 
     def load(self, split: Split) -> Bitext:
@@ -102,7 +102,7 @@ class Grammar:
     @cached_property
     def _pairs(self) -> list[SentencePair]:
         count = sum(self.sizes.values())
-        return draw_named(count, self.seed) if self.names else draw_distinct(count, self.seed)
+        return draw_named(count, self.seed, self.names) if self.names else draw_distinct(count, self.seed)
 
 
 def draw_distinct(count: int, seed: int) -> list[SentencePair]:
