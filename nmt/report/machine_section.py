@@ -55,25 +55,24 @@ def draw_weights(weights: Sequence[Sequence[float]], rows: Sequence[str], column
     """Weights as the opacity of cells; the name of a cell is its row, its column and its weight."""
     width, height = LEFT + CELL * len(columns) + CELL, TOP + CELL * len(rows) + 2
     parts = [
-        f'<svg class="chart" role="img" aria-label="{escape_html(title)}" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}">'
+        f'<svg role="img" aria-label="{escape_html(title)}" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" font-size="10" fill="currentColor">'
     ]
     for place in range(0, len(columns), max(1, len(columns) // 8)):
         x = LEFT + CELL * place + CELL / 2
-        parts.append(f'<text class="tick" x="{x:g}" y="10" text-anchor="middle">{label(columns[place], 4)}</text>')
+        parts.append(f'<text x="{x:g}" y="10" text-anchor="middle">{label(columns[place], 4)}</text>')
     for t, row in enumerate(rows):
         y = TOP + CELL * t
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 10}" text-anchor="end">{label(row, MAX_LABEL)}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 10}" text-anchor="end">{label(row, MAX_LABEL)}</text>')
         parts.append(
-            f'<rect x="{LEFT}" y="{y}" width="{CELL * len(columns)}" height="{CELL - 1}" fill="currentColor" '
-            'fill-opacity="0.04"/>'
+            f'<rect x="{LEFT}" y="{y}" width="{CELL * len(columns)}" height="{CELL - 1}" fill-opacity="0.04"/>'
         )
         for slot, weight in enumerate(weights[t]):
             if weight >= 0.005:
                 name = f"{label(row, MAX_LABEL)}, {label(columns[slot], MAX_LABEL)}: {weight:.2f}"
                 parts.append(
                     f'<rect x="{LEFT + CELL * slot}" y="{y}" width="{CELL - 1}" height="{CELL - 1}" '
-                    f'fill="currentColor" fill-opacity="{weight:.2f}"><title>{name}</title></rect>'
+                    f'fill-opacity="{weight:.2f}"><title>{name}</title></rect>'
                 )
     return "".join([*parts, "</svg>"])
 
