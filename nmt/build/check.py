@@ -11,8 +11,6 @@ from nmt.build.size import build_on_meta, check_size
 from nmt.config import ConfigDict
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import check_tokenizer
-from nmt.model.heads.bernoulli import BernoulliHead
-from nmt.model.heads.table import HEADS
 from nmt.storage.untrusted_paths import MAX_THREADS
 from nmt.training.length import is_open
 from nmt.training.settings import TaskMetric, Training
@@ -61,13 +59,7 @@ def check_metric(settings: ConfigDict) -> None:
 
 
 def check_bits(settings: ConfigDict) -> None:
-    """Raises ConfigError where bits are to be counted of what has none, or symbols have more than there are words."""
-    metric, head = settings["training"]["validation"].get("metric"), settings["model"]["head"]["name"]
-    if metric == "wrong_bits" and HEADS[head] is not BernoulliHead:
-        raise ConfigError(
-            f"training.validation.metric=wrong_bits counts bits of symbols, which model/head={head} does not predict. "
-            "Choose model/head=bernoulli, or training.validation.metric=exact."
-        )
+    """Raises ConfigError where there are more symbols of bits than words."""
     data, tokenizer = settings["data"], settings["tokenizer"]
     if data["name"] == "bits" and tokenizer["name"] == "numbers":
         width, count = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from nmt.data.corpus import Bitext, Split
 from nmt.data.tasks import MAX_LENGTH, MAX_PAIRS, NO_LANGUAGE
@@ -21,6 +21,8 @@ class Bits:
     where training has ended. train, validation and test are numbers of pairs. Those of test and
     validation are drawn first. Raises ConfigError for a number that is out of range.
     """
+
+    metrics: ClassVar[tuple[str, ...]] = ("wrong_bits",)
 
     def __init__(
         self,
@@ -50,6 +52,10 @@ class Bits:
         self.width, self.shortest, self.longest, self.seed = width, shortest, longest, seed
         self.test_length = test_length
         self.source_language = self.target_language = NO_LANGUAGE
+
+    def measure(self, source: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        """`wrong_bits` of a sequence."""
+        return {"wrong_bits": count_wrong_bits(hypotheses, references, self.width)}
 
     def check(self) -> None:
         """Nothing can be missing: the task is code."""

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.batching import iterate_validation_batches
-from nmt.data.bits import count_wrong_bits
 from nmt.data.corpus import Bitext, Measure
 from nmt.data.encoded import TokenizedBitext
 from nmt.data.sources.reader import SourceItem
@@ -82,8 +81,6 @@ class Validator:
         values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
         if self.measure is not None:
             values |= self.measure(source, hypotheses, target)
-        if (width := self.translator.model.head.symbol_bits) is not None:
-            values["wrong_bits"] = count_wrong_bits(hypotheses, target, width)
         if all(copies := find_copies(source, target)):
             values["copied"] = compute_copied(hypotheses, copies)
         if not self.translator.model.has_attention:

@@ -11,7 +11,7 @@ from nmt.training.alignment_losses import ALIGNMENT_LOSSES, AlignmentLossName
 Precision = Literal["float32", "bfloat16"]
 CompileMode = Literal["off", "inductor", "cuda_graphs"]
 Metric = Literal["bleu", "chrf", "exact", "wrong_bits", "valid", "area", "ratio", "loss", "perplexity"]
-TaskMetric = Literal["valid", "area", "ratio"]
+TaskMetric = Literal["wrong_bits", "valid", "area", "ratio"]
 """Those that a generated task measures: see `nmt.data.points`."""
 
 

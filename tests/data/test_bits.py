@@ -2,8 +2,10 @@
 
 import pytest
 
+from nmt import build, config
 from nmt.data.bits import Bits, count_wrong_bits
 from nmt.errors import ConfigError
+from tests import tiny_runs
 
 SMALL = {"train": 50, "validation": 7, "test": 5}
 
@@ -60,3 +62,19 @@ def test_wrong_bits_are_counted_one_by_one() -> None:
 def test_numbers_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"data\."):
         Bits(**settings)
+
+
+def test_the_task_measures_wrong_bits() -> None:
+    task = Bits(width=3, **SMALL)
+    text = task.load("test")
+    assert task.measure(text.source, text.target, text.target) == {"wrong_bits": 0}
+    assert task.measure(text.source, ["" for _ in text.target], text.target)["wrong_bits"] == pytest.approx(
+        3 * sum(len(line.split()) for line in text.target) / len(text.target)
+    )
+
+
+def test_there_must_be_a_word_for_each_symbol() -> None:
+    words = ("experiment=ntm_copy", "tokenizer.count=128")
+    settings = config.check(tiny_runs.compose_config(*words), build.TRAIN)
+    with pytest.raises(ConfigError, match=r"tokenizer\.count=256"):
+        build.dry_run(settings)

@@ -34,7 +34,7 @@ class BernoulliHead(Head):
     ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
-        self.symbol_bits = self.width = find_width(vocabulary_size)
+        self.width = find_width(vocabulary_size)
         if embedding is not None:
             raise ConfigError(
                 "model/head=bernoulli has no row for each symbol that could be its embedding too. Set model.tied=none."

@@ -82,8 +82,6 @@ class Head(nn.Module, ABC):
     """Whether it may copy tokens of the source, so that those beyond the vocabulary have probabilities too."""
     reads_attention = False
     """Whether it reads what attention gave and the source's tokens, which are then kept for it."""
-    symbol_bits: int | None = None
-    """How many bits a word has, where it is predicted bit by bit."""
     points = False
     """Whether its words are source positions, whose vectors the decoder reads."""
     once = False
