@@ -113,7 +113,7 @@ class TrainingResult:
 
     folder: with the model, the report and the log. reason: what ended training. scores: of the test split, or of the
     validation split where there is no other, said in their names. alignment: AER, precision and recall where there are
-    gold links. divergence: says so where the loss ended above that of guessing.
+    gold links, and pointing where there are boxes. divergence: says so where the loss ended above that of guessing.
     """
 
     folder: Path

@@ -56,7 +56,7 @@ def show_source(reader: SourceReader, line: str) -> SourcePicture | None:
     return reader.show(line) if isinstance(reader, FeatureReader) and line.strip() else None
 
 
-def point(
+def measure_pointing(
     reader: SourceReader,
     source: Sequence[str],
     boxes: Sequence[str] | None,

@@ -26,7 +26,7 @@ from nmt.evaluation.alignment import (
 from nmt.evaluation.bleu import CorpusScore, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
-from nmt.evaluation.pointing import point
+from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.probes import Probes, make_probe_record
 from nmt.kernels.cross_entropy import word_indices
 from nmt.translation.attention_maps import AttentionMaps, compute_attention_maps
@@ -123,7 +123,7 @@ class Validator:
         """Whether attention to pictures lies on what words name, where that is known."""
         boxes = None if self.text.boxes is None else self.text.boxes[: self.sentences]
         weights = [get_word_weights(pair, position="predicted") for pair in attention]
-        return point(self.translator.tokenizers.source, source, boxes, weights)
+        return measure_pointing(self.translator.tokenizers.source, source, boxes, weights)
 
     def _compute_maps(self, source: str, translation: SearchResult) -> AttentionMaps:
         """The weights of every layer and head when a translation is produced once more."""

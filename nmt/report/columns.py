@@ -22,6 +22,7 @@ TABLE_COLUMNS = (
     Column("AER", "AER", "aer", 3, True),
     Column("precision", "precision", "precision", 3, True),
     Column("recall", "recall", "recall", 3, True),
+    Column("pointing", "pointing", "pointing", 3, True),
     Column("lagging", "lagging", "lagging", 2, True),
     Column("parameters", "parameters", "parameters", 0, False),
     Column("tokens_per_second", "tokens/s", "tokens_per_second", 0, False),

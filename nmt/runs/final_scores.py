@@ -11,7 +11,7 @@ from nmt.data.quality import find_complete, pick
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
 from nmt.evaluation.literature import compute_tokenized_scores
-from nmt.evaluation.pointing import point
+from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.validation import compute_exact, compute_word_alignments, score_forced_alignments
 from nmt.storage.files import write_atomically
 from nmt.translation.translator import BatchTranslator
@@ -86,4 +86,4 @@ def score_pointing(translator: BatchTranslator, text: Bitext) -> dict[str, float
     if text.boxes is None or not translator.model.has_attention:
         return {}
     weights = compute_word_alignments(translator, text.source, text.target, position="predicted")
-    return point(translator.tokenizers.source, text.source, text.boxes, weights)
+    return measure_pointing(translator.tokenizers.source, text.source, text.boxes, weights)
