@@ -48,6 +48,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "cascade": (*tiny_runs.CASCADE, *COSINE),
     "favor": (*tiny_runs.TRANSFORMER, *FAVOR, *EMA),
     "ntm": ("model/decoder=ntm", "attention=cosine", "model.decoder.free_slots=3", *EMA),
+    "snail": (*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER, "model.encoder.attention_dropout=0.1", *COSINE),
 }
 STOPS = {
     "luong": (2, 3, 11),
@@ -58,6 +59,7 @@ STOPS = {
     "cascade": (5,),
     "favor": (5,),
     "ntm": (4,),
+    "snail": (5,),
 }
 """Optimizer steps: within an epoch, at its end, on a validation and on none, and the very last."""
 

@@ -60,6 +60,7 @@ MODELS = {
     "drawn, transformer, copy": (*DRAWN, *TRANSFORMER_DECODER, "model/head=copy"),
     "fed, embedding": ("model/encoder=embedding", "model/bridge=mean"),
     "fed, cascade": ("model/encoder=cascade", "model.encoder.hidden_size=16", "model/bridge=copy"),
+    "snail": (*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER, "attention=bahdanau"),
     "copy": ("model/head=copy",),
     "ntm": ("model/decoder=ntm", "attention=cosine", "model.decoder.read_heads=2"),
     "ntm, steps": (

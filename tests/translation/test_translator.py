@@ -34,6 +34,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("run") / request.param
     others = {
         "transformer": tiny_runs.TRANSFORMER,
+        "snail": (*tiny_runs.SNAIL_ENCODER, *tiny_runs.SNAIL_DECODER),
         "rotary": (*tiny_runs.TRANSFORMER, *tiny_runs.OTHER_POSITIONS),
     }
     decoder = others.get(request.param, (f"model/decoder={request.param}",))
