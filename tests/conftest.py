@@ -7,8 +7,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.shapes import install_checks, without_checks
+from tests.yaml_memory import remember_yaml
 
 install_checks()
+remember_yaml()
 
 from nmt.kernels.precision import use_onednn  # noqa: E402 (checked too)
 from tests.trained import handlers, trained  # noqa: E402, F401 (fixtures for all)

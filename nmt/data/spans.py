@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex, overload
 
+from nmt.data.piece_words import assign_words
 from nmt.data.sources.reader import SourceItem, SourceReader
-from nmt.data.tokenizer import SentencePieceTrainer, Tokenizer, Tokenizers, assign_words
+from nmt.data.tokenizer import SentencePieceTrainer, Tokenizer, Tokenizers
 from nmt.special_tokens import EOS, UNK
 
 

@@ -1,6 +1,5 @@
 """Subwords by SentencePiece (Kudo and Richardson 2018): how they are learnt, and how lines become ids and ids lines."""
 
-import bisect
 import io
 import itertools
 import logging
@@ -14,9 +13,10 @@ import numpy as np
 import sentencepiece
 
 from nmt.data.lines import replace_line_ends
+from nmt.data.piece_words import assign_words
 from nmt.data.sources.reader import SourceItem, SourceReader
 from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSampler, UnigramSampler
-from nmt.data.vocabulary_size import choose_size, explain_size, learn_near
+from nmt.data.vocabulary_size import choose_lines, choose_size, explain_size, learn_near
 from nmt.data.whole import ProtectedSymbols, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
 from nmt.exhaustion import explain_exhaustion
@@ -163,20 +163,6 @@ class Tokenizer:
         return assign_words(decoded["text"], decoded["offsets"])
 
 
-def assign_words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """For each piece, by its span of characters, the word of the line that it is a part of: see "
-    "`Tokenizer.encode_with_words`."""
-    ends = list(itertools.accumulate(len(word) for word in line.split()))
-    visible = [place for place, character in enumerate(line) if not character.isspace()]
-    words = []
-    for start, end in offsets:
-        before = bisect.bisect_left(visible, end)  # visible characters before the end of the piece
-        inside = before > bisect.bisect_left(visible, start)
-        character = before - 1 if inside else before
-        words.append(max(0, min(bisect.bisect_right(ends, character), len(ends) - 1)))
-    return words
-
-
 class Tokenizers(NamedTuple):
     """One tokenizer a language; the same object twice when they share a vocabulary. Where source lines are no text,
     `source` is what reads them."""
@@ -272,7 +258,7 @@ class SentencePieceTrainer:
 
     def _learn(self, sides: Sequence[Sequence[str]], name: str) -> Tokenizer:
         """One model from one side or both, of the size that is set or chosen."""
-        lines = [line for side in sides for line in _subsample(side, MAX_TRAINING_LINES // len(sides))]
+        lines = [line for side in sides for line in choose_lines(side, MAX_TRAINING_LINES // len(sides))]
         size = self.options["vocab_size"]
         try:
             if size == "auto":
@@ -312,7 +298,3 @@ class Bpe(SentencePieceTrainer):
 
 
 TOKENIZERS: dict[str, type[SentencePieceTrainer]] = {"unigram": Unigram, "bpe": Bpe}
-
-
-def _subsample(lines: Sequence[str], limit: int) -> Sequence[str]:
-    return lines if len(lines) <= limit else lines[:: -(-len(lines) // limit)]

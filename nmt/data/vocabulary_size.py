@@ -114,3 +114,8 @@ def explain_no_text(side: str, lines: Sequence[str], longest: int) -> str:
         f"There is nothing to learn a vocabulary from in the {side} training data: of {len(lines)} lines {told}. Give "
         "files with one sentence a line."
     )
+
+
+def choose_lines(lines: Sequence[str], limit: int) -> Sequence[str]:
+    """At most so many lines, evenly spaced."""
+    return lines if len(lines) <= limit else lines[:: -(-len(lines) // limit)]

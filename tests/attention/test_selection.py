@@ -195,8 +195,8 @@ def test_the_baseline_lowers_the_variance() -> None:
     """A row alone has no baseline: as many batches of one row, against one batch of them all."""
     model = build_model()
     torch.manual_seed(0)
-    alone = estimate_gradients(model, rows=1, batches=400).view(40, 10, -1).mean(1)
-    together = estimate_gradients(model, rows=10, batches=40)
+    alone = estimate_gradients(model, rows=1, batches=200).view(20, 10, -1).mean(1)
+    together = estimate_gradients(model, rows=10, batches=20)
     assert together.var(0).sum() < 0.7 * alone.var(0).sum()
 
 
@@ -213,11 +213,11 @@ def test_the_baseline_lowers_the_variance() -> None:
 def test_every_baseline_lowers_the_variance(settings: dict[str, Any], most: float) -> None:
     without = build_model(**{**settings, "baseline": "none"})
     torch.manual_seed(0)
-    plain = estimate_gradients(without, rows=1, batches=300)
+    plain = estimate_gradients(without, rows=1, batches=100)
     model = build_model(**settings)
     torch.manual_seed(0)
     estimate_gradients(model, rows=50, batches=20)  # so that an average is one
-    found = estimate_gradients(model, rows=1, batches=300)
+    found = estimate_gradients(model, rows=1, batches=100)
     assert found.var(0).sum() < most * plain.var(0).sum()
 
 
