@@ -1,12 +1,15 @@
 """Ways to run a command: its task in this process, or all of it in one of its own."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nmt.composition.overrides import MODEL_ALIASES, expand_alias
@@ -59,6 +62,30 @@ def run_process(
         env=build_environment(),
         check=False,
     )
+
+
+class Answer(NamedTuple):
+    """What a command that ran in this process left: its exit status, what it printed, and what it complained of."""
+
+    status: object
+    out: str
+    err: str
+
+
+def call_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> Answer:
+    """The whole command in this process, where nothing about the process is asked."""
+    monkeypatch.setattr(sys, "argv", [f"nmt-{command}", *words])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    status: object = 0
+    try:
+        importlib.import_module(f"nmt.cli.{command}").main()
+    except SystemExit as ended:
+        status = ended.code
+    finally:
+        GlobalHydra.instance().clear()
+    printed = capsys.readouterr()
+    return Answer(status or 0, printed.out, printed.err)
 
 
 def write_lines(path: Path, *lines: str) -> Path:

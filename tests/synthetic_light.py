@@ -4,6 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nmt.report import figures
+from nmt.runs import report
 from nmt.training import metrics_logger
 
 
@@ -12,3 +13,4 @@ def lighten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(metrics_logger, "_open_tensorboard", lambda folder, step: None)
     patch.setattr(figures, "build_figures", lambda report: {"nothing": Figure(figsize=(1, 1))})
     patch.setattr(figures, "build_panel_figures", lambda report: {})
+    patch.setattr(report, "render_for_papers", lambda folder: ())

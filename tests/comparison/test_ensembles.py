@@ -19,6 +19,7 @@ from nmt.runs import training_run
 from nmt.runs.comparison_report import build_comparison_report
 from tests.cli.test_compare import make_overrides, snapshot_files
 from tests.commands import compose_command, read_lines
+from tests.synthetic_light import lighten
 
 
 class FinishedComparison(NamedTuple):
@@ -57,6 +58,7 @@ def compared(unchecked_shapes: None, tmp_path_factory: pytest.TempPathFactory) -
     )
     jobs = plan.plan_jobs(given, seeds=[1, 2], output=folder / "out", at_once=1)
     with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
         patch.setattr(training_run, "write_run", lambda *given: None)  # which takes longer than all the rest
         for job in jobs:
             training_run.run(job.settings, job.folder)

@@ -38,13 +38,16 @@ def read_weights(trained: TrainedRun, source: Path, *given: str) -> list[dict[st
     return [json.loads(line) for line in translate_with_view(trained, source, "format=json", "weights=true", *given)]
 
 
-def test_standard_output_is_what_it_is_without(trained: TrainedRun, source: Path) -> None:
-    plain, with_grids = (
-        run_process("translate", f"model={trained.folder}", *given, text=source.read_bytes(), folder=source.parent)
-        for given in ((), ("show=attention",))
+def test_standard_output_is_what_it_is_without(
+    trained: TrainedRun, source: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with_grids = run_process(
+        "translate", f"model={trained.folder}", "show=attention", text=source.read_bytes(), folder=source.parent
     )
-    assert with_grids.stdout == plain.stdout
-    assert plain.stderr.count(b"\n") == 2  # unknown characters, and the summary
+    run_task(compose_command("translate", f"model={trained.folder}", f"input={source}"))
+    plain = capfdbinary.readouterr()
+    assert with_grids.stdout == plain.out
+    assert LEGEND.encode() not in plain.err
     told = with_grids.stderr.decode()
     assert (with_grids.returncode, told.count(LEGEND)) == (0, 1)
     assert re.findall(r"^line (\d+)(?:$|:)", told, re.MULTILINE) == [str(n + 1) for n in range(len(read_lines(source)))]

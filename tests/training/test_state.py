@@ -109,7 +109,11 @@ def test_every_decoder_is_under_test() -> None:
     assert CASES.keys() >= DECODERS.keys()
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = ("luong", "bahdanau", "favor", "ntm")
+"""Every schedule, averages and none, one and several interruptions, and what draws random numbers of its own."""
+
+
+@pytest.mark.parametrize("case", mark_slow_unless(QUICK, list(CASES)))
 def test_an_interrupted_run_is_an_uninterrupted_one(
     case: str, tmp_path: Path, home: Path, whole: Callable[[str], dict[str, Any]]
 ) -> None:
