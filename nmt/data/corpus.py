@@ -83,6 +83,16 @@ Measure = Callable[[Sequence[str], Sequence[str], Sequence[str]], dict[str, floa
 """What a task says of source lines, hypotheses and references: metric -> number."""
 
 
+Trace = Callable[[str, str, str], dict[str, Any]]
+"""What is to be drawn of a source line, a hypothesis and a reference, by its key in the record of a probe."""
+
+
+def get_trace(corpus: Corpus) -> Trace | None:
+    """That of a corpus whose answers are drawn; None for others."""
+    found: Trace | None = getattr(corpus, "trace", None)
+    return found
+
+
 def get_measure(corpus: Corpus) -> Measure | None:
     """That of a corpus which is a task; None for text."""
     found: Measure | None = getattr(corpus, "measure", None)

@@ -26,7 +26,8 @@ DECIMALS = 4
 
 class PointTask(ABC):
     """Points with coordinates that are uniform between 0 and 1, and a target that names some of them by their
-    positions. train, validation and test are numbers of pairs; there are `shortest` to `longest` points, alike.
+    positions. train, validation and test are numbers of pairs; there are `shortest` to `longest` points, alike;
+    test_length: so many in each line of the test split, to see whether a model goes on beyond what it has seen.
 
     The text is a function of the settings. Pairs of test and validation are drawn first. Raises ConfigError for a
     number that is out of range.
@@ -48,7 +49,13 @@ class PointTask(ABC):
         train: int = 100_000,
         validation: int = 500,
         test: int = 1000,
+        test_length: int | None = None,
     ) -> None:
+        if test_length is not None and not self.least <= test_length <= self.most:
+            raise ConfigError(
+                f"data.test_length must be from {self.least} to {self.most}, or null for the lengths of all lines; got "
+                f"{test_length}."
+            )
         if not self.least <= shortest <= longest <= self.most:
             raise ConfigError(
                 f"data.shortest and data.longest must be from {self.least} to {self.most}, the longest not below the "
@@ -58,7 +65,7 @@ class PointTask(ABC):
         for split, size in self.sizes.items():
             if not 1 <= size <= MAX_PAIRS:
                 raise ConfigError(f"data.{split} is a number of pairs, from 1 to {MAX_PAIRS}; got {size}.")
-        self.shortest, self.longest, self.seed = shortest, longest, seed
+        self.shortest, self.longest, self.seed, self.test_length = shortest, longest, seed, test_length
         self.source_language = self.target_language = NO_LANGUAGE
 
     @abstractmethod
@@ -75,6 +82,13 @@ class PointTask(ABC):
     def is_valid(self, points: Points, found: Sequence[int] | None) -> bool:
         """Whether these positions are an answer, good or bad; None is none."""
 
+    def trace(self, source: str, hypothesis: str, reference: str) -> dict[str, Any]:
+        """The closed ways of both through points of a plane, as `nmt.report.polygons` draws them; nothing of others."""
+        if self.features != 2:
+            return {}
+        sides = {"found": parse_positions(hypothesis), "right": parse_positions(reference)}
+        return {"polygon": {"points": parse_points(source).tolist(), **sides}}
+
     def check(self) -> None:
         """Nothing can be missing: the task is code."""
         return None
@@ -83,6 +97,7 @@ class PointTask(ABC):
         """All that shapes the text."""
         sizes = {str(split): size for split, size in self.sizes.items()}
         settings = {"shortest": self.shortest, "longest": self.longest, "seed": self.seed}
+        settings |= {} if self.test_length is None else {"test_length": self.test_length}
         return {"corpus": self.name, "version": 1} | settings | sizes
 
     def load(self, split: Split) -> Bitext:
@@ -103,8 +118,14 @@ class PointTask(ABC):
     @cached_property
     def _draws(self) -> list[Points]:
         draw = np.random.default_rng(self.seed)
-        sizes = (int(draw.integers(self.shortest, self.longest + 1)) for _ in range(sum(self.sizes.values())))
-        return [np.round(draw.random((size, self.features)), DECIMALS) for size in sizes]
+        found = []
+        for split, count in self.sizes.items():
+            for _ in range(count):
+                size = int(draw.integers(self.shortest, self.longest + 1))
+                if split == "test" and self.test_length is not None:
+                    size = self.test_length
+                found.append(np.round(draw.random((size, self.features)), DECIMALS))
+        return found
 
 
 class Sorting(PointTask):
@@ -178,8 +199,10 @@ class Tour(PointTask):
         train: int = 100_000,
         validation: int = 500,
         test: int = 1000,
+        test_length: int | None = None,
     ) -> None:
-        super().__init__(shortest=shortest, longest=longest, seed=seed, train=train, validation=validation, test=test)
+        sizes = {"train": train, "validation": validation, "test": test, "test_length": test_length}
+        super().__init__(shortest=shortest, longest=longest, seed=seed, **sizes)  # type: ignore[arg-type]
 
     def solve(self, points: Points) -> list[int]:
         ways = list_tours(len(points))

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.batching import iterate_validation_batches
-from nmt.data.corpus import Bitext, Measure
+from nmt.data.corpus import Bitext, Measure, Trace
 from nmt.data.encoded import TokenizedBitext
 from nmt.data.sources.reader import SourceItem
 from nmt.evaluation.alignment import (
@@ -60,6 +60,8 @@ class Validator:
     tokenize: str = DEFAULT_TOKENIZER
     measure: Measure | None = None
     """What the task measures of its hypotheses, where it is one."""
+    trace: Trace | None = None
+    """What the task has drawn of a hypothesis."""
 
     def __call__(self) -> ValidationResult:
         """Validates the translator's model as it is now, without dropout; leaves it in the mode in which it was."""
@@ -116,7 +118,12 @@ class Validator:
             for i, found in zip(shown, pictures, strict=True)
             if found and self.probes.maps
         ]
-        probes = [found | marks for found in pictures if found]
+        traces = [
+            {} if self.trace is None else self.trace(source[i], hypotheses[i], target[i])
+            for i, found in zip(shown, pictures, strict=True)
+            if found
+        ]
+        probes = [found | marks | traced for found, traced in zip(filter(None, pictures), traces, strict=True)]
         return ValidationResult(values, scores, hypotheses, probes, measures, maps)
 
     def _point(self, source: Sequence[str], attention: Sequence[PairAttention]) -> dict[str, float]:

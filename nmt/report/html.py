@@ -16,6 +16,7 @@ from nmt.report.machine_section import render_machine_section
 from nmt.report.packing import pack_explanations, pack_probes, thin
 from nmt.report.panels import LEARNING_PANELS, MEASURE_PANELS, Panel, select_points
 from nmt.report.passages import render_about_section, render_link_section, render_passage_section
+from nmt.report.polygons import render_polygons
 
 # On a dark page zero is the page itself and more weight is more light, in the same steps of lightness.
 DARK_INKS = ("#14171d", "#1e2c4c", "#22457a", "#2461a3", "#2f80c3", "#4d9fd9", "#7abee7", "#b0daf0", "#ebf3f7")
@@ -62,6 +63,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     links?: [(variant, [(name, relative path of its page)])]
     explanation?: an `Explanation` of one word, or None
     memories?: maps of a memory machine, as `render_machine_section` takes them
+    polygons?: [(title, polygon as `nmt.report.polygons` takes it)]
 
     All text is escaped, and a content security policy keeps the page from loading anything and from running any script
     but its own; numbers are rounded. Raises ValueError as `packing.packed` does.
@@ -81,6 +83,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         "machine": render_machine_section(report.get("memories", ())),
         "explanation": render_report_section(report.get("explanation")),
         "passages": render_passage_section(report.get("passages")),
+        "polygons": render_polygons(report.get("polygons", ())),
         "links": render_link_section(report.get("links", ())),
         "signatures": render_definitions(report["signatures"]),
         "commands": render_definitions(report["commands"][:1]),

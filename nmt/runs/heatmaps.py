@@ -15,6 +15,7 @@ from nmt.report.formats import encode
 from nmt.report.heatmap import draw_heatmap, explain_size
 from nmt.report.map_grid import render_maps
 from nmt.report.picture_maps import draw_picture_maps
+from nmt.report.polygons import draw_polygon
 from nmt.translation.attention_maps import AttentionMaps
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def save_heatmaps(
             logger.warning("probe %d of step %d could not be drawn: %r", number, step, problem)
         else:
             (folder / f"{number:03d}.png").write_bytes(image)
+        if probe.get("polygon"):
+            save_polygon(folder / f"{number:03d}-polygon.png", probe["polygon"], step=step)
     for number, (probe, each) in enumerate(zip(probes, maps, strict=False), start=1):
         on_heatmap()
         source, target = (probe["pieces"][side][:-1] for side in ("source", "target"))
@@ -58,6 +61,16 @@ def save_heatmaps(
             each.get_present(), source, target, title=make_title(probe, step), formats=["png"]
         ):
             (folder / f"{number:03d}-{name}").write_bytes(content)
+
+
+def save_polygon(path: Path, polygon: dict[str, Any], *, step: int) -> None:
+    """Writes the picture of a way through points; a warning where it cannot be drawn."""
+    try:
+        image = encode(draw_polygon(polygon, title=f"step {step}"), "png", dpi=120)
+    except Exception as problem:  # of a library that draws
+        logger.warning("%s of step %d could not be drawn: %r", path.name, step, problem)
+    else:
+        path.write_bytes(image)
 
 
 def render_png(probe: dict[str, Any], *, step: int) -> bytes:

@@ -281,7 +281,7 @@ def read_probes(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("checkpoints/step-*/alignments/*[0-9].json")):
         record = read_json(path)
         probe = found.setdefault(path.stem, {key: record.get(key) for key in PROBE_KEYS})
-        frame = {key: record.get(key) for key in ("step", "target", "weights", "forced")}
+        frame = {key: record.get(key) for key in ("step", "target", "weights", "forced", "polygon")}
         probe.setdefault("frames", []).append(frame)
     for probe in found.values():
         probe["frames"].sort(key=lambda frame: frame["step"])

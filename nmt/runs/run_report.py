@@ -72,7 +72,14 @@ def build_run_report(
         "about": describe(folder, reason=reason),
         "memories": run_folder.read_memories(folder),
         "passages": choose_worst(whole) if (whole := read_texts(folder)) else None,
+        "polygons": list_polygons(run["probes"]),
     }
+
+
+def list_polygons(probes: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The ways through points that the last checkpoint of each probe found, with their titles."""
+    last = [(number, probe["frames"][-1]) for number, probe in enumerate(probes, start=1)]
+    return [(f"probe {n}, step {frame['step']}", frame["polygon"]) for n, frame in last if frame.get("polygon")]
 
 
 def build_run_record(folder: Path, seed: int, values: Mapping[str, float], lengths: Sequence[Bucket]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from nmt import build, config
 from nmt import model_folder as stored
 from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
-from nmt.data.corpus import Corpus, get_measure
+from nmt.data.corpus import Corpus, get_measure, get_trace
 from nmt.data.filters import Filters
 from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
@@ -136,6 +136,7 @@ class TrainingRun:
             self.training.validation.sentences,
             tokenize=resolve_tokenizer(settings),
             measure=get_measure(corpus),
+            trace=get_trace(corpus),
         )
 
     def execute(self) -> RunResult:
@@ -172,6 +173,10 @@ class TrainingRun:
             self.state.load(newest)
             self.checkpoints.repair_pointers(newest)
             logger.info("going on from %s", newest)
+        if self.settings["measures"]["faithfulness"] and self.model.head.points:
+            logger.warning(
+                "measures.faithfulness: words are source positions (model/head=pointer), so none can be taken away"
+            )
         if self.settings["measures"]["faithfulness"] and not self.model.has_attention:
             logger.warning(
                 "measures.faithfulness: this model has no attention (attention=none), so nothing is measured of it"
@@ -274,7 +279,7 @@ class TrainingRun:
         settings = config.build(Measures, self.settings["measures"])
         path = self.folder / run_folder.EXPLANATIONS
         path.unlink(missing_ok=True)
-        if not settings.faithfulness:
+        if not settings.faithfulness or self.model.head.points:
             return {}
         if not self.model.has_attention:
             return {}

@@ -113,12 +113,20 @@ def test_areas_and_crossings_are_those_of_polygons() -> None:
             assert not is_simple(twisted)
 
 
+def test_a_test_may_be_longer(task: PointTask) -> None:
+    longer = type(task)(**SMALL, test_length=9)
+    assert {len(line.split()) for line in longer.load("test").source} == {9}
+    assert {len(line.split()) for line in longer.load("train").source} == set(range(3, 8))
+    assert longer.get_identity() != task.get_identity()
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
         ("sorting", {"shortest": 7, "longest": 3}, "got 7 and 3"),
         ("hull", {"shortest": 2}, "from 3 to 200"),
         ("tour", {"longest": 10}, "from 3 to 9"),
+        ("hull", {"test_length": 2}, r"data\.test_length must be from 3 to 200"),
         ("tour", {"test": 0}, r"data\.test is a number of pairs"),
     ],
 )
