@@ -21,6 +21,7 @@ import torch
 
 import nmt
 from nmt import build, config
+from nmt.build.run import build_trainer
 from nmt.config import ConfigDict
 from nmt.data.filters import Filters
 from nmt.data.prepare import PreparedData, prepare
@@ -65,7 +66,7 @@ ATTENTIONS: Mapping[str, Sequence[str]] = {
     "luong_dot": (),
     "luong_general": (),
     "luong_local_m": ("attention.scope.half_width=3",),
-    "luong_local_p": ("attention.scope.half_width=3",),
+    "luong_local_p": ("attention.scope.half_width=3", "attention.scope.scaled=false"),
     "luong_location": ("attention.score.positions=9",),
     "multi_head": (),
     "scaled_dot": (),
@@ -115,7 +116,7 @@ OTHERS: Mapping[str, Sequence[str]] = {
     ),
     "renormalized window": (
         *("attention=luong_local_p", "attention.scope.half_width=2", "attention.scope.renormalize=true"),
-        *("attention.heads=2", "attention/normalizer=entmax15"),
+        *("attention.scope.scaled=false", "attention.heads=2", "attention/normalizer=entmax15"),
     ),
     "seed 0": ("seed=0", "filters.max_length=10", "filters.max_ratio=1.5"),
 }
@@ -157,7 +158,7 @@ def prepared(chosen: str) -> PreparedData:
     """The data of a run, from those of its settings that shape them, as JSON."""
     data, tokenizer, filters, cache = json.loads(chosen)
     settings = {"data": data, "tokenizer": tokenizer}
-    return prepare(build.build_corpus(settings), build.build_tokenizer(settings), config.build(Filters, filters), cache)
+    return prepare(build.build_corpus(settings), build_trainer(settings), config.build(Filters, filters), cache)
 
 
 def describe() -> dict[str, Any]:
