@@ -147,7 +147,10 @@ def list_attentions(model: Seq2Seq, kind: Kind) -> list[Attention]:
 def check_scored(attention: nn.Module) -> ScoredAttention:
     """The attention, where it has parts. Raises ModelError."""
     if not isinstance(attention, ScoredAttention):
-        raise ModelError(f"{type(attention).__name__} has no parts that could be explained.")
+        raise ModelError(
+            f"{type(attention).__name__} has no parts that could be explained. nmt-align "
+            "heatmaps.maps=true draws where it looked."
+        )
     return attention
 
 
