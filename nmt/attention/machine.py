@@ -13,7 +13,7 @@ from nmt.attention.attention import Attended, Attention, Past
 from nmt.attention.history import History
 from nmt.attention.memory import Memory
 from nmt.attention.scope import Global
-from nmt.attention.score import Score
+from nmt.attention.score import CosineScore, Score
 from nmt.attention.scored import ScoredAttention
 from nmt.attention.selection import Selection
 from nmt.errors import ConfigError
@@ -78,10 +78,15 @@ class Addressing(nn.Module):
         bias: Float[Tensor, "row slot"],
     ) -> HeadWeights:
         """w_c of each head."""
-        found = []
+        found: list[Tensor] = []
+        keys = None
         for score, normalizer in zip(self.scores, self.normalizers, strict=True):
             assert isinstance(score, Score)
-            energies = score.compare_at(query.unsqueeze(1), positions, score.remember(memory))
+            if keys is None or not isinstance(
+                score, CosineScore
+            ):  # whose keys have no weights, so all heads share them
+                keys = score.remember(memory)
+            energies = score.compare_at(query.unsqueeze(1), positions, keys)
             found.append(normalizer(energies + bias[:, None, None, :]))
         return torch.cat(found, 1).squeeze(2)
 
@@ -221,8 +226,9 @@ class MemoryMachine(Attention):
 
 def compute_left(write: HeadWeights, erase: Float[Tensor, "row head value"]) -> Float[Tensor, "row slot value"]:
     """prod over heads of 1 - w[i] e: the share of each number that stays."""
-    erased = write.unsqueeze(3) * erase.unsqueeze(2)
-    return 1 - erased.squeeze(1) if write.shape[1] == 1 else (1 - erased).prod(1)
+    if write.shape[1] == 1:
+        return torch.baddbmm(write.new_ones(()), write.transpose(1, 2), erase, alpha=-1)
+    return (1 - write.unsqueeze(3) * erase.unsqueeze(2)).prod(1)
 
 
 def compute_origin(
