@@ -65,7 +65,7 @@ class Ntm(RecurrentDecoder):
         read_heads: int = 1,
         write_heads: int = 1,
         shift: int = 1,
-        free_slots: int = 16,
+        free_slots: int = 4,
         slot_size: int | None = None,
         source: SourcePlace = "slots",
         reads_words: bool = True,
