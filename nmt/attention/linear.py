@@ -11,7 +11,7 @@ from nmt.attention.favor import Favor
 from nmt.attention.memory import Memory
 from nmt.attention.scope import Causal, CausalWithin, Global, LocalMonotonic, Scope, WindowScope
 from nmt.attention.score import Rotary, ScaledDot
-from nmt.kernels.feature_attention import attend_by_features
+from nmt.kernels.feature_attention import CHUNK, attend_by_features
 from nmt.kernels.window_attention import Windows, attend_in_windows
 
 Contexts = Float[Tensor, "row head target value"]
@@ -27,8 +27,8 @@ class LinearForm(ABC):
     """Whether it can drop weights."""
 
     @abstractmethod
-    def serves(self, targets: int, source: int) -> bool:
-        """Whether it saves anything for so many queries and keys."""
+    def serves(self, targets: int, source: int, size: int) -> bool:
+        """Whether it saves anything for so many queries and keys, with values of this size in each head."""
 
     @abstractmethod
     def attend(
@@ -45,7 +45,7 @@ class WindowForm(LinearForm):
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
 
-    def serves(self, targets: int, source: int) -> bool:
+    def serves(self, targets: int, source: int, size: int) -> bool:
         return targets == source and self.windows.saves(source)
 
     def attend(
@@ -62,8 +62,10 @@ class FeatureForm(LinearForm):
     def __init__(self, *, is_causal: bool) -> None:
         self.is_causal = is_causal
 
-    def serves(self, targets: int, source: int) -> bool:
-        return targets == source if self.is_causal else targets > 1
+    def serves(self, targets: int, source: int, size: int) -> bool:
+        if self.is_causal and (targets != source or targets <= CHUNK):
+            return False
+        return targets * source > (targets + source) * size
 
     def attend(
         self, score: Score, query: Queries, positions: Positions, memory: Memory, dropout: Dropout | None

@@ -136,7 +136,7 @@ class ScoredAttention(Attention):
         before = ScoredPast(*regroup_rows(past, sentences)) if self.is_stepwise else ScoredPast((), ())
         drops = self.training and self.dropout.p > 0
         may_be_linear = not keep_weights and hidden is None
-        if may_be_linear and (form := self._find_linear_form(query.shape[1], memory.bias.shape[1], drops)):
+        if may_be_linear and (form := self._find_linear_form(query.shape[1], memory, drops)):
             contexts = form.attend(self.score, query, positions, memory, self.dropout if drops else None)
             return Attended(regroup_rows(join_heads(contexts), rows))
         window = self.scope.find_window(query, positions, memory, before.scope)
@@ -162,10 +162,10 @@ class ScoredAttention(Attention):
             regroup_rows(log_weights, rows, axis=2),
         )
 
-    def _find_linear_form(self, targets: int, source: int, drops: bool) -> LinearForm | None:
+    def _find_linear_form(self, targets: int, memory: Memory, drops: bool) -> LinearForm | None:
         """What computes contexts in linear time, where there is such a thing and it saves something."""
-        form = self.linear_form
-        return form if form and form.serves(targets, source) and (form.drops_weights or not drops) else None
+        form, sizes = self.linear_form, (memory.values.shape[2], memory.values.shape[3])
+        return form if form and form.serves(targets, *sizes) and (form.drops_weights or not drops) else None
 
     def _attend_by_dot(
         self,
