@@ -59,6 +59,7 @@ RECIPES = [
 OTHERWISE = {
     "data/scenes": {"folder"},
     "model/source/pixels": {"block"},
+    "attention/scope/local_p": {"scaled"},
     "model/encoder/lstm": {"dropout"},
     "model/encoder/gru": {"dropout", "cell"},
     "model/decoder/luong": {"dropout"},
