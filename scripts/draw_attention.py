@@ -46,6 +46,7 @@ from scripts.loss_pictures import draw_alignment_losses  # noqa: E402
 from scripts.machine_pictures import draw_machine  # noqa: E402
 from scripts.monotonic_pictures import draw_chunks, draw_monotonic  # noqa: E402
 from scripts.pictures import INK, RED, make_figure, show_weights  # noqa: E402
+from scripts.pointer_pictures import draw_pointer, draw_vectors  # noqa: E402
 from scripts.position_pictures import draw_alibi, draw_favor, draw_positions, draw_rotary  # noqa: E402
 from scripts.snail_pictures import draw_snail  # noqa: E402
 from scripts.source_pictures import draw_block, draw_grid, draw_slices  # noqa: E402
@@ -317,6 +318,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "ntm": draw_machine,
     "positions": draw_positions,
     "rendered": draw_slices,
+    "pointer": draw_pointer,
+    "vectors": draw_vectors,
     "pixels": draw_grid,
     "sagan": draw_block,
     "snail": draw_snail,
