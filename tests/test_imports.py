@@ -5,6 +5,7 @@ Everything may know the leaves, and `config`. `cli` is imported by nothing, `sea
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,10 +59,15 @@ def imported(tree: ast.AST, module: str, package: bool) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
+def parse(file: str) -> ast.Module:
+    return ast.parse(FILES[file].read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imports(file: str) -> list[str]:
-    path = FILES[file]
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return list(imported(ast.parse(path.read_text(encoding="utf-8")), module, path.name == "__init__.py"))
+    return list(imported(parse(file), module, FILES[file].name == "__init__.py"))
 
 
 def room(name: str) -> str | None:
@@ -75,8 +81,17 @@ def names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and (name := join_attributes(node)):
+            yield name
+
+
+def join_attributes(node: ast.AST) -> str:
+    """The dotted name that an attribute is read by; empty where it is one of no name, such as f().x."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def minus_infinities(tree: ast.AST) -> list[str]:
@@ -102,7 +117,7 @@ def test_imports_point_down(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_nothing_is_unpickled_or_run_by_name(file: str) -> None:
-    tree = ast.parse(FILES[file].read_text(encoding="utf-8"))
+    tree = parse(file)
     assert not {name for name in imports(file) if name.split(".")[0] in PICKLERS or name in FORBIDDEN}
     assert not FORBIDDEN & set(names(tree))
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "_target_"]
@@ -110,7 +125,7 @@ def test_nothing_is_unpickled_or_run_by_name(file: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(FILES.keys() - {"nmt/masks.py"}))
 def test_minus_infinity_is_written_in_one_file_only(file: str) -> None:
-    assert minus_infinities(ast.parse(FILES[file].read_text(encoding="utf-8"))) == []
+    assert minus_infinities(parse(file)) == []
 
 
 def test_the_readers_above_see_what_they_should() -> None:
