@@ -46,7 +46,7 @@ class SceneObject(NamedTuple):
     box: Box
 
 
-class Scene(NamedTuple):
+class DrawnScene(NamedTuple):
     """Objects in the order of the caption: from above to below, or from left to right."""
 
     objects: list[SceneObject]
@@ -142,7 +142,7 @@ class Scenes:
         name = hashlib.sha256(settings.encode()).hexdigest()[:16]
         return Path(self.folder, name, f"{place // FILES_PER_FOLDER:03d}", f"{place:06d}.png")
 
-    def _write_missing(self, scenes: list[Scene], paths: list[Path]) -> None:
+    def _write_missing(self, scenes: list[DrawnScene], paths: list[Path]) -> None:
         for scene, path in zip(scenes, paths, strict=True):
             if path.exists():
                 continue
@@ -152,12 +152,12 @@ class Scenes:
             unfinished.replace(path)
 
     @cached_property
-    def _scenes(self) -> list[Scene]:
+    def _scenes(self) -> list[DrawnScene]:
         random = Random(self.seed)
         return [compose_scene(random, self.objects) for _ in range(sum(self.sizes.values()))]
 
 
-def compose_scene(random: Random, most: int) -> Scene:
+def compose_scene(random: Random, most: int) -> DrawnScene:
     """A scene of one to `most` objects, with colours and shapes that are drawn alike and independently."""
     count = random.randint(1, most)
     relation = random.choice(RELATIONS)
@@ -171,10 +171,10 @@ def compose_scene(random: Random, most: int) -> Scene:
         left, top = (across, along) if relation == "above" else (along, across)
         box = Box(left, top, left + size, top + size)
         objects.append(SceneObject(random.choice(list(COLOURS)), random.choice(SHAPES), box))
-    return Scene(objects, relation)
+    return DrawnScene(objects, relation)
 
 
-def draw_scene(scene: Scene) -> "Image":
+def draw_scene(scene: DrawnScene) -> "Image":
     """The picture of a scene."""
     from PIL import Image, ImageDraw
 
