@@ -1,5 +1,6 @@
 """The scores that a run ends with: those of its test split, or of its validation split where there is no other."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.validation import compute_exact, compute_word_alignments, score_forced_alignments
 from nmt.storage.files import write_atomically
 from nmt.translation.translator import BatchTranslator
+
+TASK = "task"
+"""In place of the signature of a score, where a task measures it."""
 
 
 class FinalScores(NamedTuple):
@@ -46,7 +50,8 @@ def score_translations(
     found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
     if measure is not None:
         values = {"exact": compute_exact(hypotheses, text.target), **measure(text.source, hypotheses, text.target)}
-        found += [{"name": f"{name} {key}", "value": value, "signature": "task"} for key, value in values.items()]
+        known = {key: value for key, value in values.items() if math.isfinite(value)}  # none of a task without answers
+        found += [{"name": f"{name} {key}", "value": value, "signature": TASK} for key, value in known.items()]
     complete = select_pairs(text, find_complete(text.source, text.target))
     alignment = score_alignment(translator, complete) | score_pointing(translator, complete)
     return FinalScores(found, alignment, speed)

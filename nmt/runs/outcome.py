@@ -55,3 +55,8 @@ def read_run_result(folder: Path, settings: Mapping[str, Any]) -> RunResult | No
         )
     except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def format_score(score: Mapping[str, Any]) -> str:
+    """A score to two places; what is near 1, such as the ratio of two lengths, to four."""
+    return f"{score['value']:.{4 if score['name'].endswith('ratio') else 2}f}"

@@ -16,6 +16,7 @@ from nmt.report.score_table import (
 )
 from nmt.runs import run_folder
 from nmt.runs.improvement import ADVICE, is_still_improving
+from nmt.runs.outcome import format_score
 from nmt.runs.report_texts import (
     choose_worst,
     describe,
@@ -50,7 +51,7 @@ def build_run_report(
         ("device", f"{about['device']}, {about['threads']} threads"),
         ("seed", str(about["seed"])),
     ]
-    table = [{"label": score["name"], "cells": [{"text": f"{score['value']:.2f}"}]} for score in scores]
+    table = [{"label": score["name"], "cells": [{"text": format_score(score)}]} for score in scores]
     table += [{"label": name, "cells": [{"text": f"{value:.3f}"}]} for name, value in alignment.items()]
     remarks = list(map(describe_bleu, (score for score in scores if score.get("details"))))
     if scores and text and (found := format_interval(text, tokenize)):

@@ -7,7 +7,7 @@ from typing import Any
 from nmt import config
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls
-from nmt.runs.outcome import RunResult, read_run_result
+from nmt.runs.outcome import RunResult, format_score, read_run_result
 from nmt.runs.run_files import is_run_folder
 
 SHOWN_MEASURES = ("flips", "flips_random", "permuted")
@@ -61,7 +61,7 @@ def check_own_folder(folder: Path, example: str) -> None:
 
 def format_outcome(outcome: RunResult) -> str:
     """The result for a person, and where to look."""
-    lines = [f"{score['name']:<16} {score['value']:6.2f}   {score['signature']}" for score in outcome.scores]
+    lines = [f"{score['name']:<16} {format_score(score):>6}   {score['signature']}" for score in outcome.scores]
     lines += [f"{name:<16} {value:6.3f}" for name, value in outcome.alignment.items()]
     lines += [
         f"{name:<16} {outcome.faithfulness[name]:6.3f}" for name in SHOWN_MEASURES if name in outcome.faithfulness

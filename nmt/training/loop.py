@@ -280,6 +280,6 @@ def rank(values: Mapping[str, float], metric: str) -> float:
     if metric in ("loss", "perplexity"):
         return -value
     if metric in ("wrong_bits", "ratio"):
-        value = -value
+        value = -min(value, MAX_LOSS)
     loss = values["loss"]
     return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)
