@@ -13,6 +13,8 @@ from nmt.search.constraints import Constraints
 from nmt.search.searches import SEARCHES
 from nmt.special_tokens import BOS, EOS, PAD, UNK
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # those of searches are checked in test_beam.py
+
 SEEDS = range(6)
 EVERY = pytest.mark.parametrize("name", SEARCHES)
 

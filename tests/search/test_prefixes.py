@@ -14,6 +14,8 @@ from nmt.search.sampling import Sampling
 from nmt.special_tokens import EOS, UNK
 from tests.search.test_beam import log_prob_of
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")  # those of searches are checked in test_beam.py
+
 SEARCHES: list[Constraints] = [
     Greedy(),
     Beam(size=3, nbest=3),
