@@ -39,3 +39,18 @@ class CheckpointError(NmtError):
 
 class TrainingError(NmtError):
     """Training cannot go on: its numbers are no numbers any more."""
+
+
+class RankError(NmtError):
+    """Another process of the run has ended, so that this one must end too."""
+
+
+class TrainingInterrupt(BaseException):
+    """Raised where work can be left as it is because of a signal; no error, so that nothing takes it for one.
+
+    number: of the signal.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        super().__init__(number)
+        self.number = number

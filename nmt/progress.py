@@ -12,6 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nmt.launch import read_launch
+
 COLUMNS, ROWS = 80, 24
 """Of a terminal that says it has none, as those of containers and serial lines do. tqdm would draw nothing there."""
 
@@ -26,8 +28,11 @@ def make_bar(**options: Any) -> "tqdm[Any]":
     """A progress bar with tqdm's options: on stderr, on terminals of no known size too; or below a notebook's cell.
 
     With `disable=None` it is shown on terminals and in notebooks only. A notebook's bar is that of ipywidgets where
-    these are installed, and else a line of text that is written anew.
+    these are installed, and else a line of text that is written anew. Of several processes that work together, the
+    first alone shows it.
     """
+    if read_launch().rank:
+        options["disable"] = True
     if is_notebook():
         if options.get("disable", False) is None:
             options["disable"] = False

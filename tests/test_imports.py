@@ -22,8 +22,8 @@ PACKAGES = (
 """Each may import those that stand after it, but for EXCEPT."""
 
 LEAVES = {
-    *("errors", "exhaustion", "masks", "printable", "progress", "renames", "special_tokens", "synonyms", "trees"),
-    *("config_text", "variants"),
+    *("errors", "exhaustion", "launch", "masks", "printable", "progress", "ranks", "renames", "special_tokens"),
+    *("config_text", "synonyms", "trees", "variants"),
 }
 """Each of these may be imported by all, and imports no package."""
 

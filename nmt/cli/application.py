@@ -18,6 +18,7 @@ from nmt.composition.paths import find_config_folder
 from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError, NmtError
 from nmt.exhaustion import explain_exhaustion
+from nmt.launch import read_launch
 from nmt.printable import (
     Formatter,
     cut_middle,
@@ -45,6 +46,8 @@ def run_command(name: str, task: Callable[[dict[str, Any]], None], *, aliases: M
     """
     open_streams()
     guard_terminal()
+    if name != "train" and (processes := read_launch().processes) > 1:
+        exit_with_usage(name, f"{processes} processes would do the same work. Start it without torchrun.")
     mistakes: list[str] = []
     try:
         mistakes += answer(name, task, aliases or {})
@@ -212,6 +215,10 @@ def raise_output_problem(handler: logging.Handler, record: logging.LogRecord) ->
 
 
 def exit_with_usage(name: str, *lines: str) -> None:
-    """Says what is wrong on stderr, each line as one, whatever it quotes, and exits."""
-    print_text(f"nmt-{name}: " + "\n".join(cut_middle(escape_controls(line)) for line in lines), "stderr")
+    """Says what is wrong on stderr, each line as one, whatever it quotes, and exits.
+
+    Of several processes, one of each machine says what is wrong with the command.
+    """
+    if read_launch().local_rank == 0:
+        print_text(f"nmt-{name}: " + "\n".join(cut_middle(escape_controls(line)) for line in lines), "stderr")
     sys.exit(USAGE_STATUS)

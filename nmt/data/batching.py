@@ -15,6 +15,7 @@ from nmt.data.links import resegment_links
 from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
+from nmt.ranks import ALONE, Ranks
 from nmt.special_tokens import BOS, EOS, PAD
 from nmt.trees import tree_map
 
@@ -73,14 +74,23 @@ class Epoch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def get_batch(self, index: int) -> Batch:
-        return collate(self.tokenized, self.rows[index], self.width_multiple)
+    def get_batch(self, index: int, part: slice = slice(None)) -> Batch:
+        """Batch number `index`, or a part of its pairs."""
+        return collate(self.tokenized, self.rows[index][part], self.width_multiple)
 
-    def iterate_batches(self, first: int, *, pinned: bool = False) -> Iterator[Batch]:
-        """Those from `first` on; `pinned` in memory from which a GPU copies without being waited for."""
-        for index in range(first, len(self)):
-            batch = self.get_batch(index)
-            yield tree_map(batch, lambda tensor: tensor.pin_memory()) if pinned else batch
+    def get_share(self, first: int, size: int, ranks: Ranks) -> list[NDArray[np.int64]]:
+        """The rows of the batches that one process has of a step, which is `size` batches from `first` on."""
+        return share_rows(self.rows[first : first + size], ranks)
+
+    def iterate_batches(
+        self, first: int, *, size: int = 1, ranks: Ranks = ALONE, pinned: bool = False
+    ) -> Iterator[Batch]:
+        """Those of one process from `first` on, with `size` to a step; `pinned` in memory from which a GPU copies
+        without being waited for."""
+        for start in range(first, len(self), size):
+            for rows in self.get_share(start, size, ranks):
+                batch = collate(self.tokenized, rows, self.width_multiple)
+                yield tree_map(batch, lambda tensor: tensor.pin_memory()) if pinned else batch
 
 
 class Batches:
@@ -149,6 +159,22 @@ class Batches:
         return Epoch(train, ordered, self.settings.width_multiple, self.is_quadratic)
 
 
+def share_rows(batches: Sequence[NDArray[np.int64]], ranks: Ranks) -> list[NDArray[np.int64]]:
+    """The part of a step's batches that one of several processes has, so that all have about as much to do.
+
+    As many whole batches as can be dealt out evenly go to the processes in turn. Each of the rest is divided among
+    several processes, which take its pairs in turn; one for which there is no pair gets nothing of it.
+    """
+    whole = len(batches) // ranks.count * ranks.count
+    share = list(batches[ranks.rank : whole : ranks.count])
+    if rest := batches[whole:]:
+        place = ranks.rank % len(rest)
+        sharers = range(place, ranks.count, len(rest))
+        rows = rest[place][sharers.index(ranks.rank) :: len(sharers)]
+        share += [rows] if len(rows) else []
+    return share
+
+
 def compute_costs(widths: NDArray[np.int64], *, is_quadratic: bool) -> NDArray[np.int64]:
     """What a sentence of each width takes of a budget of positions: its width w, or max(w, w^2 / LONG_WIDTH) in a model
     with self-attention, rounded up."""
@@ -156,10 +182,11 @@ def compute_costs(widths: NDArray[np.int64], *, is_quadratic: bool) -> NDArray[n
 
 
 def iterate_validation_batches(
-    tokenized: TokenizedBitext, tokens: int, *, is_quadratic: bool = False
+    tokenized: TokenizedBitext, tokens: int, *, is_quadratic: bool = False, part: slice = slice(None)
 ) -> Iterator[Batch]:
-    """Every pair once, in batches of like lengths and the given budget; for losses over a validation set."""
-    for rows in bucket_by_length(_compute_widths(tokenized, 1), tokens, is_quadratic=is_quadratic):
+    """Every pair once, in batches of like lengths and the given budget; for losses over a validation set. part: which
+    of the batches."""
+    for rows in bucket_by_length(_compute_widths(tokenized, 1), tokens, is_quadratic=is_quadratic)[part]:
         yield collate(tokenized, rows)
 
 

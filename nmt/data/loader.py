@@ -7,6 +7,7 @@ from types import TracebackType
 
 from nmt.data.batching import Batch, Batches, Epoch
 from nmt.data.prefetch import CheckCancelled, prefetch
+from nmt.ranks import ALONE, Ranks
 
 MAX_READY_BATCHES = 3
 """How many batches are ready at most."""
@@ -17,13 +18,20 @@ class BatchLoader:
 
     It is a pure function of these, as if each batch were made when it is taken: whoever remembers how many were taken
     can go on from there. Nothing is made before the first is taken. To be used in a `with`, which ends all work.
+
+    step_size: how many batches a step takes. ranks: of several processes, each gets its share of every step; which
+    batches a step has does not depend on their number.
     """
 
-    def __init__(self, batches: Batches, *, epoch: int, batch: int, pinned: bool) -> None:
+    def __init__(
+        self, batches: Batches, *, epoch: int, batch: int, pinned: bool, step_size: int = 1, ranks: Ranks = ALONE
+    ) -> None:
         self.source = batches
         self.epoch = epoch
         self.batch = batch
         self.pinned = pinned
+        self.step_size = step_size
+        self.ranks = ranks
         self.epoch_size = 0
         self._epoch: Epoch | None = None
         self._all = ExitStack()
@@ -40,16 +48,19 @@ class BatchLoader:
         with self._all:
             self._current.close()
 
-    def take(self, limit: int) -> list[Batch]:
-        """The next batches, `limit` or as many as are left in their epoch (but one at least).
+    def take(self) -> tuple[list[Batch], int]:
+        """This process's share of the next step, and how many batches the step has: `step_size` or as many as are left
+        in their epoch.
 
         Afterwards `epoch_size` is the number of batches in that epoch.
         """
-        taken = list(itertools.islice(self._batches, limit))
-        if not taken:
+        if self._epoch is None or self.batch >= self.epoch_size:
             self._begin()
-            taken = list(itertools.islice(self._batches, limit))
-        return taken
+        assert self._epoch is not None
+        size = min(self.step_size, self.epoch_size - self.batch)
+        count = len(self._epoch.get_share(self.batch, size, self.ranks))
+        self.batch += size
+        return list(itertools.islice(self._batches, count)), size
 
     def get_epoch(self) -> Epoch:
         """The epoch that the next batch is of, before any batch of it is taken."""
@@ -61,12 +72,17 @@ class BatchLoader:
     def _begin(self) -> None:
         if self._epochs is None:
             self._epochs = self._all.enter_context(prefetch(self._make_epochs, 1))
+        else:
+            self.batch = 0
         self._current.close()
         self._epoch = epoch = next(self._epochs)
         self.epoch_size = len(epoch)
-        first, self.batch = self.batch, 0
+        first = self.batch
         self._batches = self._current.enter_context(
-            prefetch(lambda pause: epoch.iterate_batches(first, pinned=self.pinned), MAX_READY_BATCHES)
+            prefetch(
+                lambda pause: epoch.iterate_batches(first, size=self.step_size, ranks=self.ranks, pinned=self.pinned),
+                MAX_READY_BATCHES,
+            )
         )
 
     def _make_epochs(self, check_cancelled: CheckCancelled) -> Iterator[Epoch]:

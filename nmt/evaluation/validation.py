@@ -1,10 +1,11 @@
 """How good a model is on held-out pairs: loss, scores of translations, and alignment error where gold links exist."""
 
+import itertools
 import math
 import string
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -77,6 +78,19 @@ class Validator:
         nll = self.compute_nll()
         source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         translations = self.translator.translate(source, progress=True)
+        attention = None
+        if self.translator.model.has_attention:
+            attention = compute_forced_attention(self.translator, source, target)
+        # All processes have the same translations and weights; what is decided by them is to be the same to the bit.
+        ranks = self.translator.ranks
+        result = ranks.work(lambda: self._judge(nll, translations, attention))
+        return replace(result, values=ranks.take_first(result.values))
+
+    def _judge(
+        self, nll: float, translations: Sequence[SearchResult], attention: Sequence[PairAttention] | None
+    ) -> ValidationResult:
+        """The scores of the translations, and the measures of attention."""
+        source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         hypotheses = [translation.text for translation in translations]
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
         values = {"loss": nll, "perplexity": perplexity(nll)}
@@ -85,9 +99,8 @@ class Validator:
             values |= self.measure(source, hypotheses, target)
         if all(copies := find_copies(source, target)):
             values["copied"] = compute_copied(hypotheses, copies)
-        if not self.translator.model.has_attention:
+        if attention is None:
             return ValidationResult(values, scores, hypotheses, [])
-        attention = compute_forced_attention(self.translator, source, target)
         measures = compute_named_measures("forced", attention)
         measures |= compute_named_measures("free", collect_search_attention(self.translator, source, translations))
         gold = (
@@ -140,16 +153,25 @@ class Validator:
     @torch.inference_mode()
     def compute_nll(self) -> float:
         """-log p(word) in nats, averaged over target words, EOS included; not smoothed."""
+        ranks = self.translator.ranks
+        own = ranks.work(lambda: list(self._compute_batch_losses(ranks.part)))
+        shares = [found for found, _ in ranks.gather(own)]
+        # In the order of the batches, so that the sum does not depend on the number of processes.
+        losses = [loss for turn in itertools.zip_longest(*shares) for loss in turn if loss is not None]
+        total, words = 0.0, 0
+        for nll, count in losses:
+            total, words = total + nll, words + count
+        return total / words
+
+    def _compute_batch_losses(self, part: slice) -> Iterator[tuple[float, int]]:
+        """-log p of a part of all batches, summed over words, and how many words each has."""
         model = self.translator.model
-        total, words = torch.zeros((), dtype=torch.float64), 0
-        for batch in iterate_validation_batches(self.pairs, self.tokens, is_quadratic=model.is_quadratic):
+        for batch in iterate_validation_batches(self.pairs, self.tokens, is_quadratic=model.is_quadratic, part=part):
             indices = word_indices(batch.target_output)
             on_device = to_device(batch, model.device)
             inputs = model(on_device.source, on_device.source_lengths, on_device.target_input)
             loss = model.compute_loss(inputs, on_device.target_output, indices=to_device(indices, model.device))
-            total += loss.nll.cpu().double()
-            words += len(loss.word_nll)
-        return float(total) / words
+            yield float(loss.nll), len(loss.word_nll)
 
 
 def compute_exact(hypotheses: Sequence[str], references: Sequence[str]) -> float:
@@ -197,7 +219,9 @@ def compute_forced_attention(
     sources = [tokenizers.source.encode_with_words(line) for line in source]
     targets = [tokenizers.target.encode_with_words(line) for line in target]
     pairs = [(s[0], t[0]) for s, t in zip(sources, targets, strict=True)]
-    weights = force_decode(translator.model, pairs, position="predicted", tokens=translator.tokens)
+    weights = force_decode(
+        translator.model, pairs, position="predicted", tokens=translator.tokens, ranks=translator.ranks
+    )
     return [
         PairAttention(w, s[1], t[1], mask_punctuation(translator, s[0]))
         for w, s, t in zip(weights, sources, targets, strict=True)

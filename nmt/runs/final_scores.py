@@ -41,20 +41,27 @@ def score_translations(
     measure: Measure | None = None,
 ) -> FinalScores:
     """Translates a split, whose `name` stands in the names of the scores, and writes its lines to files in `folder`.
-    measure: what a task measures of its hypotheses, beside how many are met word for word."""
+    measure: what a task measures of its hypotheses, beside how many are met word for word.
+
+    Of several processes, the first writes and scores; the others get no scores.
+    """
     start = time.perf_counter()
     hypotheses = [translation.text for translation in translator.translate(text.source, progress=True)]
     speed = len(hypotheses) / (time.perf_counter() - start)
-    for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
-        write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
-    found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
-    if measure is not None:
-        values = {"exact": compute_exact(hypotheses, text.target), **measure(text.source, hypotheses, text.target)}
-        known = {key: value for key, value in values.items() if math.isfinite(value)}  # none of a task without answers
-        found += [{"name": f"{name} {key}", "value": value, "signature": TASK} for key, value in known.items()]
     complete = select_pairs(text, find_complete(text.source, text.target))
     alignment = score_alignment(translator, complete) | score_pointing(translator, complete)
-    return FinalScores(found, alignment, speed)
+
+    def write_and_score() -> list[dict[str, Any]]:
+        for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
+            write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
+        found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
+        if measure is not None:
+            values = {"exact": compute_exact(hypotheses, text.target), **measure(text.source, hypotheses, text.target)}
+            known = {key: value for key, value in values.items() if math.isfinite(value)}  # none without answers
+            found += [{"name": f"{name} {key}", "value": value, "signature": TASK} for key, value in known.items()]
+        return found
+
+    return FinalScores(translator.ranks.work_on_first(write_and_score) or [], alignment, speed)
 
 
 def score_split(

@@ -8,6 +8,7 @@ from pathlib import Path
 from nmt import model_folder as stored
 from nmt.evaluation.validation import ValidationResult
 from nmt.model.seq2seq import Seq2Seq
+from nmt.ranks import ALONE, Ranks
 from nmt.storage.checkpoints import CheckpointInfo, Checkpoints
 from nmt.storage.untrusted_paths import find_model_folder
 from nmt.training.average import average
@@ -31,9 +32,9 @@ def open_checkpoints(folder: Path, last: int, best: int, chosen: Average) -> Che
     )
 
 
-def load_best_weights(checkpoints: Checkpoints, model: Seq2Seq) -> None:
+def load_best_weights(checkpoints: Checkpoints, model: Seq2Seq, ranks: Ranks = ALONE) -> None:
     """Puts the weights of the best checkpoint into the model, which is then ready for use."""
-    best = find_model_folder(checkpoints.folder)
+    best = Path(ranks.take_first(str(find_model_folder(checkpoints.folder))))
     loaded = stored.load(best, device=model.device)
     load_weights(model, get_weights(loaded.model), best)
     model.eval()
@@ -48,23 +49,34 @@ def save_average(
     validate: Callable[[], ValidationResult],
     score: Callable[[ValidationResult], float],
     save: Callable[[dict[str, bytes], ValidationResult], None],
+    ranks: Ranks = ALONE,
 ) -> None:
     """Saves the mean of several checkpoints as one more, if it is better than all; `metric` is said of it.
 
     It holds the training state of the last step, so that training can still go on from there.
     """
-    complete = checkpoints.list_complete()
-    if (complete[-1].folder / AVERAGE).exists():  # nothing was trained since an earlier call made it
+    steps, folders, best = ranks.take_first(plan_average(checkpoints, chosen))
+    if not folders:
         return
-    members = choose_members(complete, chosen)
-    steps = [checkpoint.step for checkpoint in members]
-    state.final_weights = average([checkpoint.folder for checkpoint in members])
+    state.final_weights = average([Path(folder) for folder in folders])
     with state.swap_in_saved_weights():
         report = validate()
     logger.info("average of steps %s: %s %.4g", steps, metric, report.values[metric])
-    best = max((checkpoint.value for checkpoint in complete if checkpoint.value is not None), default=None)
     if best is None or score(report) > best:
         save({AVERAGE: json.dumps({"steps": steps}).encode()}, report)
+
+
+def plan_average(
+    checkpoints: Checkpoints, chosen: LastCheckpoints | BestCheckpoints
+) -> tuple[list[int], list[str], float | None]:
+    """Steps and folders of the checkpoints that an average is made of, and the value of the best that there is; no
+    folders where nothing was trained since an earlier call made it."""
+    complete = checkpoints.list_complete()
+    if (complete[-1].folder / AVERAGE).exists():
+        return [], [], None
+    members = choose_members(complete, chosen)
+    best = max((checkpoint.value for checkpoint in complete if checkpoint.value is not None), default=None)
+    return [member.step for member in members], [str(member.folder) for member in members], best
 
 
 def choose_members(

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import nmt
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import ValidationResult
 from nmt.printable import Formatter
+from nmt.ranks import ALONE, Ranks
 from nmt.runs.heatmaps import save_heatmaps
 from nmt.runs.run_files import (
     CHECKPOINTS,
@@ -51,7 +53,7 @@ from nmt.storage.files import (
     write_json,
 )
 from nmt.storage.yaml_files import format_yaml
-from nmt.training.state import TrainingState
+from nmt.training.state import TrainingState, gather_rng_states
 
 __all__ = [
     "CHECKPOINTS",
@@ -96,6 +98,16 @@ def open_log(folder: Path) -> list[logging.Handler]:
     for handler in (to_file, to_screen):
         ours.addHandler(handler)
     return [to_file, to_screen]
+
+
+def silence_log() -> list[logging.Handler]:
+    """Keeps what the program logs to itself: of several processes, the first alone speaks."""
+    handler = logging.NullHandler()
+    ours = logging.getLogger("nmt")
+    ours.setLevel(logging.CRITICAL)
+    ours.propagate = False
+    ours.addHandler(handler)
+    return [handler]
 
 
 def close_log(handlers: list[logging.Handler]) -> None:
@@ -229,18 +241,24 @@ def make_checkpoint_writer(
     model_files: Mapping[str, bytes],
     compute_score: Callable[[ValidationResult], float],
     on_heatmap: Callable[[], object],
+    ranks: Ranks = ALONE,
 ) -> Callable[[ValidationResult | None], None]:
     """A function that writes a checkpoint: model folder, training state, and what a validation found.
 
-    `on_heatmap` is called before every picture, and may raise to leave all as it was.
+    `on_heatmap` is called before every picture, and may raise to leave all as it was. ranks: the processes that train
+    together, all of which must call the function; the first of them writes.
     """
 
     def save(report: ValidationResult | None) -> None:
+        random = gather_rng_states(ranks)
+        ranks.work_on_first(lambda: write(report, random))
+
+    def write(report: ValidationResult | None, random: Mapping[str, Tensor]) -> None:
         step = state.progress.step + (
             state.final_weights is not None
         )  # an average comes after the last step of training
         with checkpoints.write(step, compute_score(report) if report else None) as folder:
-            state.save(folder)
+            state.save(folder, random)
             for name, content in model_files.items():
                 (folder / name).write_bytes(content)
             if report:

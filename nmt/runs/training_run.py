@@ -18,38 +18,30 @@ from nmt.data.filters import Filters
 from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
 from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
-from nmt.evaluation.explanation import choose_lines, explain_translations
-from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import ValidationResult, Validator
 from nmt.kernels import process_setup
-from nmt.runs import run_folder
-from nmt.runs.earlier import keep_choices
-from nmt.runs.explained import explain_probe
+from nmt.launch import read_launch
+from nmt.ranks import ALONE, Ranks, join
+from nmt.runs import run_folder, shared_run
+from nmt.runs.checks import check_run, read_outcome
 from nmt.runs.final_scores import FinalScores, score_translations
 from nmt.runs.final_weights import load_best_weights, open_checkpoints, save_average
-from nmt.runs.fingerprint import (
-    DATA,
-    check_same_text,
-    check_same_text_as_run,
-    check_same_vocabulary,
-    fingerprint,
-)
-from nmt.runs.initial import adapt_settings, load_initial, make_tokenizer
+from nmt.runs.fingerprint import DATA, check_same_text, check_same_vocabulary, fingerprint
+from nmt.runs.initial import make_tokenizer
 from nmt.runs.outcome import RunResult as RunResult
-from nmt.runs.outcome import read_run_result
 from nmt.runs.process import format_command, measure_peak_memory, seed_everything
 from nmt.runs.reading_ahead import warn_reading_ahead
-from nmt.runs.report import write_run
+from nmt.runs.results import warn_unexplained, write_results
 from nmt.runs.start import build_run_model, start_state
-from nmt.storage.files import format_json, write_atomically
 from nmt.storage.run_lock import lock
 from nmt.training.averaging import Average, BestCheckpoints, LastCheckpoints
 from nmt.training.interruption import Handler, Interruption, TrainingInterrupt, handle_signals
-from nmt.training.length import SMALL_BATCH_TOKENS, count_updates, log_length
+from nmt.training.length import SMALL_BATCH_TOKENS, count_updates, log_length, log_shares
 from nmt.training.loop import INTERRUPTED, Loop, compute_selection_score
-from nmt.training.metrics_logger import MetricsLogger
+from nmt.training.metrics_logger import MetricsLogger, SilentMetricsLogger
 from nmt.training.settings import Training
+from nmt.training.state import seed_rank
 from nmt.translation.translator import BatchTranslator
 
 logger = logging.getLogger(__name__)
@@ -68,32 +60,38 @@ def run(
     run.json says to give again; None takes it from the command line.
     """
     command = format_command() if command is None else command
-    settings = keep_choices(folder, settings)
-    build.dry_run(settings)
-    initial = load_initial(settings, folder)
-    if initial is not None:
-        settings = adapt_settings(settings, initial)
-    device = build.build_training_device(settings)
-    corpus = build.build_corpus(settings)
-    corpus.check()
-    run_folder.check(folder, settings)
-    with nullcontext() if on_signal is None else handle_signals(on_signal), lock(folder):
-        check_same_text_as_run(folder / run_folder.CHECKPOINTS, corpus)
-        if (outcome := read_run_result(folder, settings)) is not None:
+    shared_run.check_launch(settings, read_launch())
+    with join(settings["device"]) as ranks:
+        return run_rank(settings, folder, command, on_signal, ranks)
+
+
+def run_rank(settings: ConfigDict, folder: Path, command: str, on_signal: Handler | None, ranks: Ranks) -> RunResult:
+    """`run`, as one of the processes that train together."""
+    settings, initial, device, corpus = ranks.check(lambda: check_run(settings, folder))
+    ranks.check(lambda: shared_run.check_same_settings(settings, ranks))
+    handle = nullcontext() if on_signal is None else handle_signals(on_signal)
+    with handle, lock(folder) if ranks.is_first else nullcontext():
+        outcome = ranks.work_on_first(lambda: read_outcome(settings, folder, corpus))
+        if (outcome := shared_run.share_outcome(folder, outcome, ranks)) is not None:
             return outcome
-        run_folder.initialize(folder, settings, command)
-        handlers = run_folder.open_log(folder)
+        ranks.work_on_first(lambda: run_folder.initialize(folder, settings, command))
+        ranks.check(lambda: shared_run.check_shared_folder(folder, ranks))
+        handlers = run_folder.open_log(folder) if ranks.is_first else run_folder.silence_log()
         try:
             process_setup.configure(settings["threads"], settings["kernels"])
             filters = config.build(Filters, settings["filters"])
             tokenizer = build.build_tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
-            data = prepare(corpus, tokenizer, filters, settings["cache"], build.choose_links(settings))
+            links = build.choose_links(settings)
+            data = ranks.work_in_turn(lambda: prepare(corpus, tokenizer, filters, settings["cache"], links))
+            files = stored.build_model_files(settings, corpus, data.tokenizers)
+            ranks.check(lambda: shared_run.check_same_data(data.train.pairs, files, ranks))
             references, language = data.validation_text.target, corpus.target_language
             warn_unspaced(references, settings["bleu"]["tokenize"], language, "data.target_language")
             warn_reading_ahead(settings)
             seed_everything(settings["seed"])
-            interruption = Interruption(second=signal.default_int_handler if on_signal is None else on_signal)
-            return TrainingRun(settings, folder, device, corpus, data, interruption, initial, command).execute()
+            second = signal.default_int_handler if on_signal is None else on_signal
+            interruption = Interruption(second=second, ranks=ranks)
+            return TrainingRun(settings, folder, device, corpus, data, interruption, initial, command, ranks).execute()
         finally:
             run_folder.close_log(handlers)
 
@@ -111,7 +109,9 @@ class TrainingRun:
         interruption: Interruption,
         initial: stored.LoadedModel | None = None,
         command: str | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.settings = settings
         self.folder = folder
         self.data = data
@@ -122,11 +122,16 @@ class TrainingRun:
         self.training = config.build(Training, settings["training"])
         self.average: Average = config.build_variant(build.AVERAGE, settings["average"])
         self.model = build_run_model(settings, data.tokenizers, device, initial)
+        ranks.share((*self.model.parameters(), *self.model.buffers()))
         self.state = start_state(settings, self.model, self.average)
         keep = self.training.keep
         self.checkpoints = open_checkpoints(folder / "checkpoints", keep.last, keep.best, self.average)
         self.translator = BatchTranslator(
-            self.model, data.tokenizers, build.build_search(settings), on_step=interruption.raise_if_interrupted
+            self.model,
+            data.tokenizers,
+            build.build_search(settings),
+            on_step=interruption.raise_if_interrupted,
+            ranks=ranks,
         )
         self.validator = Validator(
             self.translator,
@@ -144,50 +149,42 @@ class TrainingRun:
         try:
             with self.interruption.defer_signals():
                 reason = self.train()
-                self.interruption.raise_if_interrupted()
+                self.interruption.raise_if_any_interrupted()
                 self.select_final_weights()
-        except TrainingInterrupt:
-            number = self.interruption.signal_number
-            logger.warning("%s: the same command goes on from here", signal.Signals(number).name)
+        except TrainingInterrupt as interrupt:
+            self.interruption.adopt(interrupt.number)
+            return self.end_interrupted()
+        found = self.test()
+        outcome = self.ranks.work_on_first(
+            lambda: write_results(self.settings, self.folder, self.validator, found, reason, self.divergence)
+        )
+        return shared_run.share_outcome(self.folder, outcome, self.ranks) or RunResult(self.folder, reason, [], {})
+
+    def end_interrupted(self) -> RunResult:
+        """Says that the run can go on, and what it took."""
+        number = self.interruption.signal_number
+        logger.warning("%s: the same command goes on from here", signal.Signals(number).name)
+        if self.ranks.is_first:
             with suppress(CheckpointError):  # what this process took is not worth another way to end
                 run_folder.record_costs(self.folder, memory_mib=measure_peak_memory())
-            return RunResult(self.folder, INTERRUPTED, [], {}, 128 + number)
-        found, alignment, speed = self.test()
-        faithfulness = self.explain()
-        run_folder.record_costs(self.folder, memory_mib=measure_peak_memory(), sentences_per_second=speed)
-        explanation = explain_probe(self.validator)
-        write_run(self.folder, found, alignment, reason, faithfulness, explanation)
-        # Last, because it says that the run is finished.
-        scores = {"reason": reason, "test": found, "alignment": alignment, "divergence": self.divergence}
-        scores |= {"faithfulness": faithfulness} if faithfulness else {}
-        write_atomically(self.folder / run_folder.SCORES, format_json(scores))
-        return RunResult(self.folder, reason, found, alignment, 0, self.divergence, faithfulness)
+        return RunResult(self.folder, INTERRUPTED, [], {}, 128 + number)
 
     def train(self) -> str:
         """Runs the loop from the newest sound checkpoint, or from the start."""
-        self.checkpoints.recover()
-        newest = self.checkpoints.find_newest()
-        if newest is not None:
-            check_same_text(newest, self.corpus)
-            check_same_vocabulary(newest, stored.build_model_files(self.settings, self.corpus, self.data.tokenizers))
-            self.state.load(newest)
-            self.checkpoints.repair_pointers(newest)
-            logger.info("going on from %s", newest)
-        if self.settings["measures"]["faithfulness"] and self.model.head.points:
-            logger.warning(
-                "measures.faithfulness: words are source positions (model/head=pointer), so none can be taken away"
-            )
-        if self.settings["measures"]["faithfulness"] and not self.model.has_attention:
-            logger.warning(
-                "measures.faithfulness: this model has no attention (attention=none), so nothing is measured of it"
-            )
-        parameters = build.count_parameters(self.model)
-        logger.info("%d parameters, on %s", parameters, self.model.device)
-        facts = {"parameters": parameters, "device": str(self.model.device), "data": self.data.report}
-        run_folder.write_run_json(self.folder, self.settings, self.command, facts)
-        progress = self.state.progress
-        journal = MetricsLogger(self.folder, step=progress.step, validated=progress.validated)
+        newest = self.ranks.work_on_first(self.find_newest)
+        if (start := self.ranks.take_first(None if newest is None else str(newest))) is not None:
+            self.state.load(Path(start), self.ranks)
+            self.ranks.work_on_first(lambda: self.checkpoints.repair_pointers(Path(start)))
+            logger.info("going on from %s", start)
+        else:
+            seed_rank(0, self.ranks)
+        if self.settings["measures"]["faithfulness"]:
+            warn_unexplained(self.model)
         batching = config.build(BatchSettings, self.settings["batching"])
+        self.describe(batching)
+        progress = self.state.progress
+        kind = MetricsLogger if self.ranks.is_first else SilentMetricsLogger
+        journal = kind(self.folder, step=progress.step, validated=progress.validated)
         batches = Batches(
             self.data.train,
             self.data.tokenizers,
@@ -205,6 +202,7 @@ class TrainingRun:
             validate=self.validate,
             save=self.make_checkpoint_writer(),
             is_interrupted=lambda: bool(self.interruption.signal_number),
+            ranks=self.ranks,
         )
         try:
             reason = loop.run()
@@ -212,6 +210,26 @@ class TrainingRun:
             return reason
         finally:
             journal.close()
+
+    def find_newest(self) -> Path | None:
+        """The newest sound checkpoint, which is of the same text and vocabulary; None where there is none."""
+        self.checkpoints.recover()
+        newest = self.checkpoints.find_newest()
+        if newest is not None:
+            check_same_text(newest, self.corpus)
+            check_same_vocabulary(newest, stored.build_model_files(self.settings, self.corpus, self.data.tokenizers))
+        return newest
+
+    def describe(self, batching: BatchSettings) -> None:
+        """Logs what is trained, and writes it to run.json."""
+        parameters = build.count_parameters(self.model)
+        logger.info("%d parameters, on %s", parameters, self.model.device)
+        log_shares(self.ranks.count, self.training.accumulate, batching.tokens)
+        facts = {"parameters": parameters, "device": str(self.model.device), "data": self.data.report}
+        if self.ranks.count > 1:
+            facts["processes"] = self.ranks.count
+        if self.ranks.is_first:
+            run_folder.write_run_json(self.folder, self.settings, self.command, facts)
 
     def set_length(self, batches: int) -> None:
         """Tells the schedule, and the log, how long training is, with `batches` an epoch."""
@@ -230,6 +248,11 @@ class TrainingRun:
 
     def validate(self) -> ValidationResult:
         """Looks at the model as it is now; may be left by a signal."""
+        if self.ranks.share_drifted_weights(self.model):
+            logger.warning(
+                "the weights of the processes have come apart in their last digits, as on processors of different "
+                "kinds: all go on with those of process 0"
+            )
         with self.interruption.check_on_forward(self.model.decoder):
             return self.validator()
 
@@ -240,7 +263,9 @@ class TrainingRun:
         model = stored.build_model_files(self.settings, self.corpus, self.data.tokenizers)
         files = {**model, DATA: fingerprint(self.corpus), **extra_files}
         on_heatmap = self.interruption.raise_if_interrupted
-        return run_folder.make_checkpoint_writer(self.checkpoints, self.state, files, self.score_validation, on_heatmap)
+        return run_folder.make_checkpoint_writer(
+            self.checkpoints, self.state, files, self.score_validation, on_heatmap, self.ranks
+        )
 
     def score_validation(self, report: ValidationResult) -> float:
         """What checkpoints are ranked by: of two, the better has more."""
@@ -257,8 +282,9 @@ class TrainingRun:
                 validate=self.validate,
                 score=self.score_validation,
                 save=lambda files, report: self.make_checkpoint_writer(files)(report),
+                ranks=self.ranks,
             )
-        load_best_weights(self.checkpoints, self.model)
+        load_best_weights(self.checkpoints, self.model, self.ranks)
 
     def test(self) -> FinalScores:
         """Translates and scores the test split, or the validation split where there is no other."""
@@ -272,21 +298,3 @@ class TrainingRun:
             tokenize=resolve_tokenizer(self.settings),
             measure=get_measure(self.corpus),
         )
-
-    def explain(self) -> dict[str, float]:
-        """Whether attention explains the translations of the validation set, where that is asked for and there is
-        attention; the maps of the probe sentences go into the run folder."""
-        settings = config.build(Measures, self.settings["measures"])
-        path = self.folder / run_folder.EXPLANATIONS
-        path.unlink(missing_ok=True)
-        if not settings.faithfulness or self.model.head.points:
-            return {}
-        if not self.model.has_attention:
-            return {}
-        probes = config.build(Probes, self.settings["probes"])
-        source = self.data.validation_text.source
-        count = len(choose_lines(source, settings))
-        logger.info("measuring whether attention explains the translations of %d sentences", count)
-        found = explain_translations(self.translator, source, settings, probes)
-        write_atomically(path, format_json({"sentences": found.records}))
-        return found.values

@@ -11,6 +11,9 @@ from typing import Any
 
 from torch import nn
 
+from nmt.errors import TrainingInterrupt as TrainingInterrupt
+from nmt.ranks import ALONE, Ranks
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 """Windows has no SIGUSR1."""
 
@@ -19,32 +22,39 @@ Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 """What answers a signal."""
 
 
-class TrainingInterrupt(BaseException):
-    """Raised where work can be left as it is because of a signal; no error, so that nothing takes it for one."""
-
-
 class Interruption:
     """The first signal that came inside `defer_signals`: `signal_number` is its number, 0 while there is none.
 
     A second SIGINT is answered by `second`, which ends the process at once, as the kernel would; other signals may come
-    as often as they like, because schedulers and terminals often send one to a process and to its group.
+    as often as they like, because schedulers and terminals often send one to a process and to its group. ranks: the
+    processes of the run, one of which may get a signal that others do not.
     """
 
-    def __init__(self, *, second: Handler = signal.SIG_DFL) -> None:
+    def __init__(self, *, second: Handler = signal.SIG_DFL, ranks: Ranks = ALONE) -> None:
         self.signal_number = 0
         self.second = second
+        self.ranks = ranks
 
     @contextmanager
     def defer_signals(self) -> Iterator[None]:
         """Records the first signal that comes inside; `raise_if_interrupted` then ends the work."""
         with handle_signals(self._record_signal):
             yield
-        self.raise_if_interrupted()
+        self.raise_if_any_interrupted()
 
     def raise_if_interrupted(self) -> None:
         """Raises Interrupted if a signal has come. To be called where it does no harm."""
         if self.signal_number:
-            raise TrainingInterrupt
+            raise TrainingInterrupt(self.signal_number)
+
+    def raise_if_any_interrupted(self) -> None:
+        """Raises Interrupted in all processes if a signal has come to one of them, all of which must call this."""
+        self.adopt(int(self.ranks.find_largest([self.signal_number])[0]))
+        self.raise_if_interrupted()
+
+    def adopt(self, number: int) -> None:
+        """Takes a signal that came to another process as this one's, unless one has come already; 0 is none."""
+        self.signal_number = self.signal_number or number
 
     @contextmanager
     def check_on_forward(self, module: nn.Module) -> Iterator[None]:
@@ -59,7 +69,7 @@ class Interruption:
         first, self.signal_number = not self.signal_number, self.signal_number or number
         if signal.getsignal(signal.SIGINT) == self._record_signal:
             signal.signal(signal.SIGINT, self.second)
-        if first:  # last, since it may have to wait for a reader
+        if first and self.ranks.is_first:  # last, since it may have to wait for a reader
             again = "; Ctrl-C again ends it now" if number == signal.SIGINT else ""
             _write_line(f"{signal.Signals(number).name}: the run ends as soon as it can go on from there{again}")
 

@@ -67,3 +67,15 @@ def log_length(
             ),
             " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]])),
         )
+
+
+def log_shares(processes: int, accumulate: int, tokens: int) -> None:
+    """Logs what of a step each of several processes has."""
+    if processes > 1:
+        logger.info("%d processes share every step of %d batches (training.accumulate)", processes, accumulate)
+    if accumulate % processes:
+        logger.info(
+            "batches of up to %d positions (batching.tokens) are divided among several processes; "
+            "training.accumulate=%d, or a multiple of it, gives each whole ones",
+            *(tokens, processes),
+        )

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,20 +15,18 @@ from nmt.errors import TrainingError
 from nmt.evaluation.validation import ValidationResult
 from nmt.kernels.devices import wants_pinned_memory
 from nmt.model.seq2seq import Seq2Seq
+from nmt.ranks import ALONE, Ranks
 from nmt.training.divergence import compute_cost_limit, describe_divergence, describe_excess
 from nmt.training.interruption import TrainingInterrupt
 from nmt.training.memory_check import check_largest_batch
-from nmt.training.metrics_logger import MetricsLogger
-from nmt.training.objective import Objective, add_sums
+from nmt.training.metrics_logger import MetricsLogger, SilentMetricsLogger
+from nmt.training.objective import Objective, sum_counts, sum_gradients
+from nmt.training.selection import compute_selection_score as compute_selection_score
+from nmt.training.selection import rank as rank
 from nmt.training.settings import Training
 from nmt.training.state import RunningSums, TrainingState
 
 logger = logging.getLogger(__name__)
-
-TIE_BREAK = 1e-9
-MAX_LOSS = 1e3
-"""What the loss counts beside a score: together less than any two scores that differ are apart, so that it decides only
-between equal ones, such as the zeros that BLEU begins with."""
 
 INTERRUPTED = "interrupted"
 
@@ -40,7 +38,8 @@ class Loop:
     """Trains `state` on `batches` until a limit of `settings.stop`, or until `is_interrupted` says so.
 
     `validate` looks at the model; `save` writes a checkpoint with what it found, or without if it is None. Either may
-    raise Interrupted: then all is saved as it was before the validation, which the next start repeats.
+    raise Interrupted: then all is saved as it was before the validation, which the next start repeats. ranks: the
+    processes that train together; each has its share of every step, and all agree on what follows from it.
     Raises ConfigError for a training.compile that the model's device cannot do.
     """
 
@@ -51,12 +50,14 @@ class Loop:
         state: TrainingState,
         batches: Batches,
         settings: Training,
-        metrics_logger: MetricsLogger,
+        metrics_logger: MetricsLogger | SilentMetricsLogger,
         validate: Callable[[], ValidationResult],
         save: Callable[[ValidationResult | None], None],
         is_interrupted: Callable[[], bool],
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model = model
+        self.ranks = ranks
         self.objective = Objective(model, settings)
         self.state = state
         self.batches = batches
@@ -91,12 +92,25 @@ class Loop:
         if self._is_validation_due():  # an interrupted validation is repeated
             self._validate()
         pinned = wants_pinned_memory(self.model.device)
-        with BatchLoader(self.batches, epoch=progress.epoch, batch=progress.batch, pinned=pinned) as feed:
+        with BatchLoader(
+            self.batches,
+            epoch=progress.epoch,
+            batch=progress.batch,
+            pinned=pinned,
+            step_size=self.settings.accumulate,
+            ranks=self.ranks,
+        ) as feed:
             is_checked = False
             while not (reason := self.find_reached_limit()):
                 if not is_checked:
+                    sharers = max(1, self.ranks.count // self.settings.accumulate)
                     check_largest_batch(
-                        self.model, self.state.optimizer, feed.get_epoch(), self.batches.settings, self.objective
+                        self.model,
+                        self.state.optimizer,
+                        feed.get_epoch(),
+                        self.batches.settings,
+                        self.objective,
+                        sharers,
                     )
                     is_checked = True
                 self._step(feed)
@@ -114,7 +128,9 @@ class Loop:
         """The limit that has been reached; empty while there is none."""
         stop, progress = self.settings.stop, self.state.progress
         self._update_clock()
-        if self.is_interrupted():
+        seconds = progress.seconds if self.ranks.is_first else 0.0
+        interrupted, progress.seconds = self.ranks.find_largest([self.is_interrupted(), seconds])
+        if interrupted:
             return INTERRUPTED
         reached = {
             "steps": stop.steps is not None and progress.step >= stop.steps,
@@ -131,18 +147,20 @@ class Loop:
         started = time.monotonic()
         for score in self._drawn:
             score.redraw_at(progress.step)
-        group = feed.take(self.settings.accumulate)
-        counts = self.objective.count(group)
+        self.ranks.share([score.directions for score in self._drawn if score.redraw_every is not None])
+        group, size = feed.take()
+        counts = sum_counts(self.objective.count(group), self.ranks)
         words = counts.words
         self.state.optimizer.zero_grad(set_to_none=True)
-        sums = add_sums([self.objective.backward(batch, counts) for batch in group])
+        sums = self.objective.add([self.objective.backward(batch, counts) for batch in group])
+        sums = sum_gradients(self.model, sums, self.ranks)
         limit = self.settings.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf") if limit is None else limit)
         progress.step += 1
         for settings in self.state.optimizer.param_groups:
             settings.setdefault("peak", settings["lr"])
             settings["lr"] = settings["peak"] * self.state.schedule.compute_factor(progress.step)
-        progress.batch += len(group)
+        progress.batch += size
         progress.words += words
         window = self.state.running_sums
         if torch.isfinite(norm) & torch.isfinite(sums.objective):
@@ -160,7 +178,8 @@ class Loop:
         """Takes note of a step that is not taken. Raises TrainingError when it is one too many in a row."""
         progress = self.state.progress
         progress.skipped, progress.failing = progress.skipped + 1, progress.failing + 1
-        lines = sorted(int(line) + 1 for batch in group for line in batch.lines)
+        own = [int(line) + 1 for batch in group for line in batch.lines]
+        lines = sorted(line for found, _ in self.ranks.gather(own) for line in found)
         line_list = f"{', '.join(map(str, lines[:10]))}{f' and {len(lines) - 10} more' if len(lines) > 10 else ''}"
         logger.warning(
             "step %d: loss or gradient is not finite, so the step is skipped; lines %s of the training data",
@@ -267,19 +286,3 @@ class Loop:
 
     def _update_clock(self) -> None:
         self.state.progress.seconds = self._earlier_seconds + time.monotonic() - self._start_time
-
-
-def compute_selection_score(report: ValidationResult, metric: str) -> float:
-    """A validation result as a number of which more is better; of equal scores, the lower loss is worth more."""
-    return rank(report.values, metric)
-
-
-def rank(values: Mapping[str, float], metric: str) -> float:
-    """The same of the values alone."""
-    value = values[metric]
-    if metric in ("loss", "perplexity"):
-        return -value
-    if metric in ("wrong_bits", "ratio"):
-        value = -min(value, MAX_LOSS)
-    loss = values["loss"]
-    return value - TIE_BREAK * (min(loss, MAX_LOSS) if math.isfinite(loss) else MAX_LOSS)

@@ -15,12 +15,14 @@ def check_largest_batch(
     epoch: Epoch,
     batching: BatchSettings,
     objective: Objective,
+    sharers: int = 1,
 ) -> None:
     """Runs the objective backward on the largest batch of an epoch, and leaves everything as it was.
 
-    Raises ConfigError if memory does not suffice, with the settings that would change that.
+    sharers: among how many processes every batch is divided. Raises ConfigError if memory does not suffice, with the
+    settings that would change that.
     """
-    batch = epoch.get_batch(find_largest_batch(epoch))
+    batch = epoch.get_batch(find_largest_batch(epoch), slice(None, None, sharers))
     before = get_rng_state()
     kept = [(weight, weight.detach().clone()) for weight in model.parameters() if not weight.requires_grad]
     try:

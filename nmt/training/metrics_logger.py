@@ -82,6 +82,22 @@ class MetricsLogger:
             self._board.close()
 
 
+class SilentMetricsLogger:
+    """In place of a MetricsLogger, for a process that is not the first of several: it writes and shows nothing."""
+
+    def __init__(self, folder: Path, *, step: int, validated: int) -> None:
+        """Takes what a MetricsLogger does."""
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+    def show(self, row: Mapping[str, Any], fraction: float) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 def read_rows(path: Path, *, warn: bool = True) -> list[dict[str, Any]]:
     """The metrics on disk, in order; a last line that a dying run left unfinished is not one of them.
 

@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.data.batching import Batch
 from nmt.kernels.cross_entropy import word_indices
 from nmt.kernels.devices import get_widest_dtype
 from nmt.kernels.precision import make_training_contexts
+from nmt.model.reinforce import Reinforce
 from nmt.model.seq2seq import Seq2Seq
+from nmt.ranks import Ranks
 from nmt.special_tokens import PAD
 from nmt.training.alignment_losses import ALIGNMENT_LOSSES, AlignmentLossName, compute_alignment_losses, select_active
 from nmt.training.compiled import make_forward_fn
@@ -78,6 +80,39 @@ class Objective:
             loss.nll.to(wide),
             {name: value.detach().to(wide) for name, value in alignment.items()},
         )
+
+    def add(self, parts: Sequence[Sums]) -> Sums:
+        """The losses of several batches; zeros where there are none."""
+        if not parts:
+            zero = torch.zeros((), dtype=get_widest_dtype(self.model.device), device=self.model.device)
+            return Sums(zero, zero, dict.fromkeys(self.weights, zero))
+        return add_sums(parts)
+
+
+def sum_counts(counts: Counts, ranks: Ranks) -> Counts:
+    """What the losses of a step are means over, in all processes together."""
+    words, *rest = map(int, ranks.sum([counts.words, *counts.alignment.values()]))
+    return Counts(words, dict(zip(counts.alignment, rest, strict=True)))
+
+
+def sum_gradients(model: nn.Module, sums: Sums, ranks: Ranks) -> Sums:
+    """Puts the sum of the gradients of all processes into the weights; returns the sum of their losses.
+
+    Running averages of what was drawn become the mean of those of all processes. The losses go first, as numbers of the
+    CPU, so that a process that has ended is noticed before a GPU waits for it.
+    """
+    if ranks.count == 1:
+        return sums
+    parameters = list(model.parameters())
+    losses = [float(loss) for loss in (sums.objective, sums.nll, *sums.alignment.values())]
+    totals = ranks.sum([*losses, *(parameter.grad is not None for parameter in parameters)])
+    ranks.average(
+        [part.average for part in model.modules() if isinstance(part, Reinforce) and part.average is not None]
+    )
+    ranks.sum_gradients(parameters, [count > 0 for count in totals[len(losses) :]])
+    wide = get_widest_dtype(next(model.parameters()).device)
+    objective, nll, *alignment = (torch.tensor(total, dtype=wide) for total in totals[: len(losses)])
+    return Sums(objective, nll, dict(zip(sums.alignment, alignment, strict=True)))
 
 
 def add_sums(parts: Sequence[Sums]) -> Sums:

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
 from nmt.model.parameter_names import update_names
+from nmt.ranks import ALONE, Ranks
 from nmt.storage.files import Entry, load_tensors, read_json, save_tensors, write_json
 from nmt.training.average import WEIGHT_PREFIX, EmaWeights
 from nmt.training.divergence import Excess
@@ -112,11 +114,13 @@ class TrainingState:
             set_rng_state(before[2])
             raise
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, random: Mapping[str, Tensor] | None = None) -> None:
         """Writes the model and all else that an exact resume needs; nothing is pickled.
 
-        Raises CheckpointError if a number is not finite, or if something cannot be written.
+        random: where the random numbers of all processes are, as `gather_rng_states` gives it; None for those of this
+        process. Raises CheckpointError if a number is not finite, or if something cannot be written.
         """
+        random = get_rng_state() if random is None else random
         with self.swap_in_saved_weights():
             _write(folder / MODEL, get_weights(self.model))
         tensors = {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
@@ -126,7 +130,7 @@ class TrainingState:
             tensors |= {f"model.{name}": tensor for name, tensor in get_weights(self.model).items()}
         tensors |= {"window.smoothed": self.running_sums.objective, "window.nll": self.running_sums.nll}
         tensors |= {f"{WINDOW_PREFIX}{name}": value for name, value in self.running_sums.alignment.items()}
-        tensors |= {f"random.{device}": tensor for device, tensor in get_rng_state().items()}
+        tensors |= {f"random.{device}": tensor for device, tensor in random.items()}
         _write(folder / TENSORS, tensors)
         window: dict[str, Any] = {"words": self.running_sums.words, "seconds": self.running_sums.seconds}
         if self.running_sums.alignment_counts:
@@ -135,8 +139,11 @@ class TrainingState:
         rest["excess"] = asdict(self.excess)
         write_json(folder / JSON_STATE, rest)
 
-    def load(self, folder: Path) -> None:
-        """Goes on from a checkpoint of the same model and settings. Raises CheckpointError if it is of others."""
+    def load(self, folder: Path, ranks: Ranks = ALONE) -> None:
+        """Goes on from a checkpoint of the same model and settings, which may be of another number of processes.
+
+        Raises CheckpointError if it is of others.
+        """
         tensors = load_tensors(folder / TENSORS)
         rest = read_json(folder / JSON_STATE)
         # Where the model that was saved is an average, the weights that training goes on from lie beside it.
@@ -155,7 +162,7 @@ class TrainingState:
                 **rest["window"],
             )
             self.excess = Excess(**rest.get("excess", {}))  # runs of earlier versions have none
-            set_rng_state(filter_by_prefix(tensors, "random."))
+            load_rng_state(filter_by_prefix(tensors, "random."), self.progress.step, ranks)
         except (KeyError, TypeError) as problem:
             raise CheckpointError(
                 f"{folder} holds a training state of another version of this program ({problem}). Its model can be "
@@ -193,6 +200,37 @@ def set_rng_state(state: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def gather_rng_states(ranks: Ranks) -> dict[str, Tensor]:
+    """Where the random numbers of all processes are: those of rank 0 by the names of `get_rng_state`, those of another
+    after its rank and a dot."""
+    own = get_rng_state()
+    found = ranks.gather(list(own), [state.numpy() for state in own.values()])
+    return {
+        name if rank == 0 else f"{rank}.{name}": torch.from_numpy(array)
+        for rank, (names, arrays) in enumerate(found)
+        for name, array in zip(names, arrays, strict=True)
+    }
+
+
+def load_rng_state(states: Mapping[str, Tensor], step: int, ranks: Ranks) -> None:
+    """Goes on from where the random numbers of this process were; one that there was not begins a row of its own."""
+    own = states if ranks.is_first else filter_by_prefix(states, f"{ranks.rank}.")
+    if "cpu" in own:
+        set_rng_state(own)
+    else:
+        seed_rank(step, ranks)
+
+
+def seed_rank(step: int, ranks: Ranks) -> None:
+    """Seeds torch's random numbers in all processes but the first, each in its own way, so that no two drop the same.
+
+    step: how many steps are behind, so that numbers that were used before do not come again.
+    """
+    if not ranks.is_first:
+        entropy = [torch.initial_seed() % 2**64, step, ranks.rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
 
 
 def get_weights(model: nn.Module) -> dict[str, Tensor]:

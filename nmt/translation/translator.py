@@ -17,11 +17,13 @@ from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.progress import make_bar
+from nmt.ranks import ALONE, Ranks
 from nmt.search.constraints import Constraints
 from nmt.search.protocols import Hypothesis, Request, Search, Step
 from nmt.special_tokens import BOS, EOS, PAD, UNK
 from nmt.translation.decoder_step import Vocabulary
 from nmt.translation.ensemble import Ensemble
+from nmt.translation.shares import gather_hypotheses
 from nmt.translation.shortlist import LexicalShortlist, Lexicon
 from nmt.translation.stepper import InferenceModel
 
@@ -54,7 +56,8 @@ class BatchTranslator:
     is most of the memory that they take. engine: the model made ready, alone or as the first of an ensemble; None where
     its weights may change from one call to the next. shortlist_source: what makes the shortlist of words that a
     sentence may be translated to; None for all words. on_step: called before every step of a search, which it may end
-    by raising.
+    by raising. ranks: the processes that share out the sentences, all of which must call the same methods and get the
+    same results.
 
     Raises ConfigError where the search names a piece that the vocabulary does not have.
     """
@@ -67,6 +70,7 @@ class BatchTranslator:
     engine: InferenceModel | Ensemble | None = None
     shortlist_source: ShortlistSource | None = None
     on_step: Callable[[], object] = bool
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         _ = self._exempt_pieces  # a mistake there shall show before anything is translated
@@ -113,14 +117,26 @@ class BatchTranslator:
         done: Callable[[int], object] | None = None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of every source, in the order of the sources; none for an empty one, whatever its prefix."""
-        found: list[list[Hypothesis]] = [[] for _ in ids]
+        own = self.ranks.work(lambda: self._search_share(ids, prefixes, done))
+        found = gather_hypotheses(own, len(ids), self.ranks, bool if done is None else done)
+        return found if self.ranks.count == 1 else name_spans(ids, found)
+
+    def _search_share(
+        self,
+        ids: Sequence[SourceItem],
+        prefixes: Sequence[Sequence[int]] | None,
+        done: Callable[[int], object] | None,
+    ) -> dict[int, list[Hypothesis]]:
+        """The hypotheses of the sources that are this process's, by their places."""
+        found: dict[int, list[Hypothesis]] = {}
         sizes = [len(sentence) + 1 for sentence in ids]
         engine = self.engine or InferenceModel(self.model)
         # A table of all words pays where more are read, and a sentence reads several words for each of its own.
         whole = Vocabulary(precompute_inputs=sum(sizes) > self.model.head.vocabulary_size)
         keep_weights = self.weights or bool(getattr(self.search, "coverage", 0.0))  # which ranks by them
         step = engine.stepper(whole, keep_weights=keep_weights) if self.shortlist_source is None else None
-        for rows in bucket_by_length(sizes, self.tokens, is_quadratic=engine.is_quadratic):
+        for rows in bucket_by_length(sizes, self.tokens, is_quadratic=engine.is_quadratic)[self.ranks.part]:
+            found |= {int(row): [] for row in rows}
             some = [row for row in rows if len(ids[row])]
             if some:
                 sentences = [ids[row] for row in some]
@@ -205,20 +221,40 @@ def name_spans(sentences: Sequence[SourceItem], found: list[list[Hypothesis]]) -
     ]
 
 
-@torch.inference_mode()
 def force_decode(
-    model: Seq2Seq, pairs: Sequence[tuple[SourceItem, Sequence[int]]], *, position: Position, tokens: int = 2048
+    model: Seq2Seq,
+    pairs: Sequence[tuple[SourceItem, Sequence[int]]],
+    *,
+    position: Position,
+    tokens: int = 2048,
+    ranks: Ranks = ALONE,
 ) -> list[Float[np.ndarray, "target source"]]:
     """Attention weights for given pairs of source and target ids, neither with EOS, in their order.
 
     Row t belongs to target piece t; with `predicted` there is a last row for EOS, with `read` there is none. Columns
-    are the source pieces and EOS.
+    are the source pieces and EOS. ranks: the processes that share out the pairs, all of which get all weights.
     """
+    own = ranks.work(lambda: _force_share(model, pairs, position, tokens, ranks.part))
+    found = dict[int, np.ndarray]()
+    for rows, arrays in ranks.gather(list(own), list(own.values())):
+        found |= dict(zip(rows, arrays, strict=True))
+    return [found[row] for row in range(len(pairs))]
+
+
+@torch.inference_mode()
+def _force_share(
+    model: Seq2Seq,
+    pairs: Sequence[tuple[SourceItem, Sequence[int]]],
+    position: Position,
+    tokens: int,
+    part: slice,
+) -> dict[int, np.ndarray]:
+    """The weights of a part of all batches, by the places of their pairs."""
     pairs = [(source, match_spans(source, target)) for source, target in pairs]
-    found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(pairs)
+    found: dict[int, np.ndarray] = {}
     device = model.device
     widths = [max(len(source), len(target)) + 1 for source, target in pairs]
-    for rows in bucket_by_length(widths, tokens, is_quadratic=model.is_quadratic):
+    for rows in bucket_by_length(widths, tokens, is_quadratic=model.is_quadratic)[part]:
         source, lengths = pad([pairs[row][0] for row in rows])
         target_input = torch.full((len(rows), max(len(pairs[row][1]) for row in rows) + 1), PAD)
         target_input[:, 0] = BOS
@@ -232,5 +268,5 @@ def force_decode(
         for place, row in enumerate(rows):
             steps = len(pairs[row][1]) + 1
             first = 0 if position == "predicted" else 1
-            found[row] = weights[place, first:steps, : lengths[place]]
+            found[int(row)] = weights[place, first:steps, : lengths[place]]
     return found

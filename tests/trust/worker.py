@@ -7,9 +7,10 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -67,12 +68,14 @@ def run_command(
     kill: Kill | None = None,
     careless: str | None = None,
     room: int | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """nmt-train with these words, as from a shell in `folder`; what it says goes to said.txt there.
 
     told.json gets what lies unfinished in the run folder when training begins, and when a blow came. `room`: MiB of
-    memory from then on.
+    memory from then on. `variables`: of the environment.
     """
+    os.environ.update(variables)
     os.chdir(folder)
     said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
