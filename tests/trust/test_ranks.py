@@ -98,9 +98,9 @@ DECODERS = {
     "luong": (),
     "bahdanau": ("model/decoder=bahdanau",),
     "conditional": ("model/decoder=conditional",),
-    "transformer": tiny_runs.TRANSFORMER,
+    "transformer": (*tiny_runs.TRANSFORMER, "model.encoder.dropout=0", "model.decoder.dropout=0"),
     "ntm": ("model/decoder=ntm",),
-    "snail": tiny_runs.SNAIL_DECODER,
+    "snail": (*tiny_runs.SNAIL_DECODER, "model.decoder.dropout=0"),
 }
 LONG = ("training.stop.steps=200", "training.validation.every_steps=100", "training.log_every=1")
 
