@@ -18,6 +18,7 @@ from nmt.data.fewshot import Fewshot
 from nmt.data.filters import Filters
 from nmt.data.hub import Hub
 from nmt.data.numbers import Numbers
+from nmt.data.pair_files.corpus import PairFiles
 from nmt.data.pictures.images import Images
 from nmt.data.pictures.scenes import Scenes
 from nmt.data.points import POINT_TASKS
@@ -52,6 +53,7 @@ DATA = Variants(
     {
         "files": Files,
         "hub": Hub,
+        "pairs": PairFiles,
         "synthetic": Grammar,
         "bits": Bits,
         "tones": Tones,

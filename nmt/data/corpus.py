@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from nmt.data import held_out, lines
+from nmt.data.globs import expand_globs
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError
 
@@ -49,25 +50,38 @@ class Corpus(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SplitFiles:
-    """The files of one split; `links` may name a file of alignments, in the form that `Bitext` says. Those of the
-    training text may be made by expectation maximization: links=em."""
+    """The files of one split: a file, a glob or a list of these for each side, which follow one another. `links` may
+    name files of alignments, in the form that `Bitext` says. Those of the training text may be made by expectation
+    maximization: links=em."""
 
-    source: str
-    target: str
-    links: str | None = None
+    source: str | list[str]
+    target: str | list[str]
+    links: str | list[str] | None = None
 
-    def get_paths(self) -> dict[str, str]:
+    def find_paths(self, split: Split) -> dict[str, list[str]]:
+        """The files of either side and of the links. Raises DataError where one side has more files than another."""
         named = {"source": self.source, "target": self.target, "links": self.links}
-        return {name: path for name, path in named.items() if path is not None and (name, path) != ("links", EM)}
+        found = {
+            name: expand_globs([path] if isinstance(path, str) else path)
+            for name, path in named.items()
+            if path is not None and (name, path) != ("links", EM)
+        }
+        for name, paths in found.items():
+            if len(paths) != len(found["source"]) or not paths:
+                raise DataError(
+                    f"data.{split}.{name} is {len(paths)} files and data.{split}.source {len(found['source'])}, but "
+                    "file n of one must belong to file n of the other; those of a glob are in the order of their names."
+                )
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptionalSplitFiles:
     """The files of the test split, which may be left out."""
 
-    source: str | None = None
-    target: str | None = None
-    links: str | None = None
+    source: str | list[str] | None = None
+    target: str | list[str] | None = None
+    links: str | list[str] | None = None
 
     def to_split_files(self) -> SplitFiles | None:
         """The files as those of any split; None if there is no test split. Raises ConfigError if a side is missing."""
@@ -149,10 +163,11 @@ class Files:
 
     def check(self) -> None:
         for split, sides in self.splits.items():
-            for name, path in sides.get_paths().items():
-                lines.check(path, setting=f"data.{split}.{name}", errors=self.errors, regular=True)
-                if Path(path).expanduser().stat().st_size == 0:
-                    raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
+            for name, paths in sides.find_paths(split).items():
+                for path in paths:
+                    lines.check(path, setting=f"data.{split}.{name}", errors=self.errors, regular=True)
+                    if Path(path).expanduser().stat().st_size == 0:
+                        raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
     def name_lines(self, split: Split) -> str | None:
         """The file that has the source lines of a split, in their order; None where they were split off."""
@@ -161,7 +176,7 @@ class Files:
 
     def get_identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
-        hashes: dict[str, Any] = {split: _hash_files(sides) for split, sides in self.splits.items()}
+        hashes: dict[str, Any] = {split: _hash_files(sides.find_paths(split)) for split, sides in self.splits.items()}
         if self.validation_pairs is not None:
             hashes["validation"] = {"pairs": self.validation_pairs}
         return {"corpus": "files", "errors": self.errors} | hashes
@@ -177,24 +192,36 @@ class Files:
         sides = self.splits.get(split)
         if sides is None:
             return None
-        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in sides.get_paths().items()}
-        for name, path in sides.get_paths().items():
+        found: dict[str, list[str]] = {name: [] for name in ("source", "target", "links")}
+        paths = sides.find_paths(split)
+        for group in zip(*paths.values(), strict=True):
+            for name, text in self._read_group(split, dict(zip(paths, group, strict=True))).items():
+                found[name] += text
+        return Bitext(found["source"], found["target"], found["links"] if "links" in paths else None)
+
+    def _read_group(self, split: Split, group: dict[str, str]) -> dict[str, list[str]]:
+        """The lines of files that belong together."""
+        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in group.items()}
+        for name, path in group.items():
             if not found[name]:
                 raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
             if len(found[name]) != len(found["source"]):
-                raise DataError(_explain_unequal_lengths(sides.source, found["source"], path, found[name]))
+                raise DataError(_explain_unequal_lengths(group["source"], found["source"], path, found[name]))
         if "links" in found:
-            read_gold(found["links"], found["source"], found["target"], name=f"{sides.links} (data.{split}.links)")
-        return Bitext(found["source"], found["target"], found.get("links"))
+            read_gold(found["links"], found["source"], found["target"], name=f"{group['links']} (data.{split}.links)")
+        return found
 
 
-def _hash_files(sides: SplitFiles) -> dict[str, str]:
-    found = {}
-    for name, path in sides.get_paths().items():
-        lines.check(path, regular=True)
-        with Path(path).expanduser().open("rb") as opened:
-            found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
-    return found
+def _hash_files(paths: dict[str, list[str]]) -> dict[str, Any]:
+    hashes = {name: [hash_file(path) for path in files] for name, files in paths.items()}
+    return {name: found[0] if len(found) == 1 else found for name, found in hashes.items()}
+
+
+def hash_file(path: str) -> str:
+    """The SHA-256 of a regular file. Raises DataError where it cannot be read."""
+    lines.check(path, text=False, regular=True)
+    with Path(path).expanduser().open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _explain_unequal_lengths(first_path: str, first: Sequence[str], second_path: str, second: Sequence[str]) -> str:

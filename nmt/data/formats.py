@@ -1,6 +1,7 @@
 """What kind of file a stream of bytes is, by its first bytes: what is text is opened, all else is named and refused.
 
-gzip, bzip2 and xz are unpacked as they are read, and UTF-16 and UTF-32 are decoded where a byte order mark names them.
+gzip, bzip2, xz and zstd are unpacked as they are read, and UTF-16 and UTF-32 are decoded where a byte order mark names
+them.
 """
 
 import bz2
@@ -13,7 +14,7 @@ import re
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from nmt.data.unpack import BoundedStream, CountedStream, DecompressedStream
+from nmt.data.unpack import BoundedStream, CountedStream, DecompressedStream, ZstdStream
 from nmt.errors import DataError
 from nmt.printable import shorten
 
@@ -33,6 +34,7 @@ COMPRESSIONS: tuple[tuple[bytes, str, Any], ...] = (
         "lzma",
         lambda packed: DecompressedStream(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE)),
     ),
+    (b"\x28\xb5\x2f\xfd", "zstd", ZstdStream),
 )
 """First bytes, name, and what unpacks it as it is read."""
 
@@ -45,7 +47,6 @@ BYTE_ORDER_MARKS = (
 """Byte order marks other than that of UTF-8; UTF-32 comes first, because its mark begins with that of UTF-16."""
 
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x28\xb5\x2f\xfd", "a zstd file", _UNPACK_ADVICE.format("`zstd -d`")),
     (b"\x04\x22\x4d\x18", "an lz4 file", _UNPACK_ADVICE.format("`lz4 -d`")),
     (b"LZIP", "an lzip file", _UNPACK_ADVICE.format("`lzip -d`")),
     (b"\x1f\x9d", "a file of `compress`", _UNPACK_ADVICE.format("`gzip -d`")),
@@ -134,14 +135,7 @@ def open_text(binary: io.IOBase | BinaryIO, *, name: str, errors: str = "strict"
     stream in messages. Raises DataError for what is no text: an archive, a document, binary data, and, unless `tables`
     is set, JSON and tables of columns.
     """
-    buffered = _ensure_buffered(binary)
-    if (found := detect_compression(buffered.peek(8))) is not None:
-        # Each is a raw stream as far as a buffered reader uses it.
-        counted = CountedStream(buffered)
-        unpacked = found[1](io.BufferedReader(counted))
-        buffered = io.BufferedReader(BoundedStream(unpacked, counted, name))
-        if (twice := detect_compression(buffered.peek(8))) is not None:
-            raise DataError(f"{name} is a {found[0]} file inside which is a {twice[0]} file. Unpack it once first.")
+    buffered = unpack(binary, name=name)
     head = buffered.peek(8)
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
@@ -150,6 +144,21 @@ def open_text(binary: io.IOBase | BinaryIO, *, name: str, errors: str = "strict"
     if (kind := recognize(buffered.peek(8), strict=errors == "strict", tables=tables)) is not None:
         what, advice = kind
         raise DataError(f"{name} is {what}, not text with one sentence a line. {advice}")
+    return buffered
+
+
+def unpack(binary: io.IOBase | BinaryIO, *, name: str) -> Any:
+    """The buffered bytes of a stream, unpacked as they are read where it is compressed. `name` stands for it in
+    messages. Raises DataError for what is compressed twice."""
+    buffered = _ensure_buffered(binary)
+    if (found := detect_compression(buffered.peek(8))) is None:
+        return buffered
+    # Each is a raw stream as far as a buffered reader uses it.
+    counted = CountedStream(buffered)
+    unpacked = found[1](io.BufferedReader(counted))
+    buffered = io.BufferedReader(BoundedStream(unpacked, counted, name))
+    if (twice := detect_compression(buffered.peek(8))) is not None:
+        raise DataError(f"{name} is a {found[0]} file inside which is a {twice[0]} file. Unpack it once first.")
     return buffered
 
 

@@ -74,7 +74,7 @@ def decode(
     """
     bad_lines: list[int] = []
     number = 0
-    with _report_damage(name, lambda: number):
+    with report_damage(name, lambda: number):
         opened = formats.open_text(binary, name=name, errors=errors, tables=tables)
         for number, line in enumerate(iter(lambda: opened.readline(MAX_LINE_BYTES + 1), b""), 1):
             if len(line) > MAX_LINE_BYTES:
@@ -130,14 +130,14 @@ def check(
             return
         with file.open("rb") as opened:
             if text:
-                with _report_damage(str(name), lambda: 0):
+                with report_damage(str(name), lambda: 0):
                     formats.open_text(opened, name=str(name), errors=errors, tables=tables)
     except OSError as problem:
         raise DataError(f"{name} cannot be read: {problem.strerror}. Check its permissions.") from None
 
 
 @contextlib.contextmanager
-def _report_damage(name: str, number: Callable[[], int]) -> Iterator[None]:
+def report_damage(name: str, number: Callable[[], int]) -> Iterator[None]:
     """Raises DataError for what the unpacking of a damaged stream raises; `number` counts the lines before."""
     try:
         yield

@@ -1,27 +1,17 @@
 """Splits of local CSV, TSV and JSON lines: which files a split names, and which of their rows."""
 
-import glob
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 
 from nmt.data import lines
+from nmt.data.globs import expand_glob
 from nmt.data.tables import ColumnSpec, TextPair, read_pairs
 from nmt.errors import DataError
 
 NATIVE_FORMATS = ("json", "csv")
 """The formats whose local files are read without `datasets`, so that a mistake is said with its file and line."""
-
-
-def expand_glob(pattern: str) -> list[str]:
-    """The files that a path or a glob names, in the order of their names. Raises DataError if there are none."""
-    path = str(Path(pattern).expanduser())
-    if not set("*?[") & set(path) or Path(path).exists():
-        return [path]
-    if not (found := sorted(file for file in glob.glob(path, recursive=True) if Path(file).is_file())):
-        raise DataError(f"No file matches {pattern}.")
-    return found
 
 
 def check_files(kind: str, data_files: Mapping[str, str], spec: ColumnSpec) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -104,3 +105,32 @@ class DecompressedStream(io.RawIOBase):
         if self.pending:
             self.stream = self.make_decompressor()
         return bool(self.pending)
+
+
+class ZstdStream(DecompressedStream):
+    """The bytes of zstd frames that follow one another. Raises LZMAError where one is damaged, as xz does, and
+    DataError where no package unpacks them."""
+
+    def __init__(self, packed: Any) -> None:
+        self.zstd = _import_zstd()
+        super().__init__(packed, self.zstd.ZstdDecompressor)
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except self.zstd.ZstdError as problem:
+            raise lzma.LZMAError(str(problem)) from None
+
+
+def _import_zstd() -> Any:
+    """Python's own module from 3.14 on, and before that the package that has it."""
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError:
+        raise DataError(
+            "To read zstd files, install a package (pip install backports.zstd), or unpack them first with `zstd -d`."
+        ) from None
+    return zstd

@@ -1,0 +1,1 @@
+"""Files that hold both sides of every pair: translation memories, localization files, tables, archives of text."""
