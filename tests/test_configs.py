@@ -77,6 +77,7 @@ OTHERWISE = {
     "attention/scope/monotonic": {"hidden_size"},
     "attention/score/scaled_dot": {"hidden_size"},
     "attention/score/rotary": {"hidden_size"},
+    "attention/score/favor": {"hidden_size"},
     "data/retrieval": {"symbols", "shortest", "longest", "train", "validation", "test"},
     "schedule/cosine": {"warmup_steps"},
     "schedule/inverse_sqrt": {"warmup_steps"},

@@ -170,9 +170,13 @@ class Files:
                         raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
     def name_lines(self, split: Split) -> str | None:
-        """The file that has the source lines of a split, in their order; None where they were split off."""
+        """The file that has the source lines of a split, in their order; None where several have, and where they were
+        split off."""
         files = self.splits.get(split) if split == "test" or self.validation_pairs is None else None
-        return None if files is None else files.source
+        if files is None:
+            return None
+        paths = files.find_paths(split)["source"]
+        return paths[0] if len(paths) == 1 else None
 
     def get_identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""
