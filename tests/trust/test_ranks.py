@@ -143,15 +143,13 @@ def test_processes_compute_the_same_again_to_the_byte(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["searching", "drawing", "saving"])
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_process_in_any_phase_is_one_to_all(rank: int, phase: str, tmp_path: Path) -> None:
-    if rank and phase in ("drawing", "saving"):
-        pytest.skip("the first process does this alone")
+def test_a_signal_to_one_process_in_any_phase_is_one_to_all(phase: str, tmp_path: Path) -> None:
+    """The first process, since four sentences are one batch, which it translates alone."""
     overrides = (*tiny_runs.RANDOM_OVERRIDES, *RHYTHM, "probes.sentences=4", *PROBES[1:])
     whole = run_ranks(tmp_path, "whole", build_words(tmp_path, "whole", *overrides), 2)
     assert {each.status for each in whole} == {0}, whole[0].output
     words = build_words(tmp_path, "struck", *overrides)
-    struck = run_ranks(tmp_path, "struck", words, 2, {rank: {"blow": Blow(*PHASES[phase], signal.SIGTERM)}})
+    struck = run_ranks(tmp_path, "struck", words, 2, {0: {"blow": Blow(*PHASES[phase], signal.SIGTERM)}})
     assert [each.shell_status for each in struck] == [143, 143], struck[0].output + struck[1].output
     again = run_ranks(tmp_path, "struck", words, 2)
     assert {each.status for each in again} == {0}, again[0].output
