@@ -158,7 +158,7 @@ def test_a_signal_to_one_process_in_any_phase_is_one_to_all(phase: str, tmp_path
 
 def start_torchrun(home: Path, words: list[str], *options: str) -> "subprocess.Popen[str]":
     """Two processes of nmt-train, started by torchrun."""
-    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", *options]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", *options]
     said = (home / "torchrun.txt").open("w")
     return subprocess.Popen(
         [*start, "-m", "nmt.cli.train", *words], stdout=said, stderr=said, text=True, env=build_environment()
