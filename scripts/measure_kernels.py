@@ -60,6 +60,8 @@ MODELS: Mapping[str, Sequence[str]] = {
 }
 
 TRAINING: Sequence[Kernel] = ("additive", "cross_entropy", "dot_attention", "mixture_loss")
+LONG_INPUT: Sequence[Kernel] = ("feature_attention", "window_attention")
+"""What `measure_length.py` measures, beside every pair of positions."""
 SEARCH: Sequence[Kernel] = ("dot_attention", "fused_step", "packed_linear", "topk")
 
 

@@ -222,7 +222,7 @@ def test_a_picture_that_cannot_be_drawn_is_left_out_with_a_warning(
     def fail(*given: object, **named: object) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("nmt.report.heatmap.draw_heatmap", fail)
+    monkeypatch.setattr("nmt.report.picture_maps.draw_alignment", fail)
     assert align_links(tmp_path, *pairs, f"heatmaps.folder={tmp_path / 'pictures'}", "heatmaps.limit=1")
     assert "line 1 is not drawn (heatmaps.folder): RuntimeError('no ink')" in caplog.text
 

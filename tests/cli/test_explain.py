@@ -139,7 +139,7 @@ def test_what_is_wrong_is_said_with_status_2(words: list[str], problem: str, tex
         (["padding=2"], "a\n", "padding=2 is for the example"),
         (["model.decoder.hidden_size=2"], "a\n", "model.decoder.hidden_size=2 is for the example"),
         (["head=2"], "a\n", "head must be 1, as there is only one; got 2"),
-        (["kind=encoder"], "a\n", "the encoder of this model is none"),
+        (["kind=encoder"], "a\n", "the encoder of this model has none"),
     ],
 )
 def test_what_cannot_be_explained_of_a_model_is_said(

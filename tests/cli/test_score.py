@@ -173,6 +173,9 @@ def test_numbers_that_are_not_finite_are_null_in_json() -> None:
         def convert_ids_to_pieces(self, ids: object) -> list[str]:
             return ["a"]
 
+        def label(self, item: object) -> list[str]:
+            return ["a"]
+
     tokenizers: Any = SimpleNamespace(target=Pieces())
     log_probs = np.array([-1.0, math.nan], np.float32)
     row = json.loads(format_json(tokenizers, ScoringPair(0, "a", "a", None), ([4], [4]), PairScore(log_probs)))

@@ -10,7 +10,7 @@ from nmt.cli import align, translate
 from nmt.errors import ConfigError, ModelError
 from nmt.report.comparison import Comparison, RunScores, VariantScores
 from nmt.report.html import render_page
-from nmt.runs import training_run
+from nmt.runs import results, training_run
 from nmt.runs.comparison_report import build_comparison_report
 from nmt.runs.training_run import RunResult, run
 from nmt.training.metrics_logger import read_rows
@@ -35,7 +35,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
         for level in ("info", "warning"):
-            patch.setattr(training_run.logger, level, lambda message, *given: MESSAGES.append(message % given))
+            for logger in (training_run.logger, results.logger):
+                patch.setattr(logger, level, lambda message, *given: MESSAGES.append(message % given))
         return run(settings, folder)
 
 

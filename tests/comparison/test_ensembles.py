@@ -59,7 +59,7 @@ def compared(unchecked_shapes: None, tmp_path_factory: pytest.TempPathFactory) -
     jobs = plan.plan_jobs(given, seeds=[1, 2], output=folder / "out", at_once=1)
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        patch.setattr(training_run, "write_run", lambda *given: None)  # which takes longer than all the rest
+        patch.setattr("nmt.runs.results.write_run", lambda *given: None)  # which takes longer than all the rest
         for job in jobs:
             training_run.run(job.settings, job.folder)
     return FinishedComparison(folder / "out", jobs, results.collect_runs(jobs))

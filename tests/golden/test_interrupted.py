@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 def resumed(place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     """The folder of the stopped run after it has gone on, without its page; WORDS have relative paths."""
     lighten(monkeypatch)
-    monkeypatch.setattr(training_run, "write_run", lambda *given: None)
+    monkeypatch.setattr("nmt.runs.results.write_run", lambda *given: None)
     monkeypatch.chdir(place)
     shutil.copytree(HOME / "run", place / "run", symlinks=True)
     training_run.run(config.check(compose_command("train", *WORDS, *more), build.TRAIN), Path("run"))

@@ -92,7 +92,7 @@ def test_a_layer_of_the_decoder_is_torchs(norm: NormPlace) -> None:
     theirs.linear2.load_state_dict(ours.feed_forward.outer.state_dict())
     states, source, mask = draw_normal(3, 5, SIZE, seed=1), draw_normal(3, 6, SIZE, seed=2), make_mask(LENGTHS)
     memory = ours.attention.remember(source, mask)
-    found, _, _ = ours(states, make_positions(3, 5), ours.start(3, memory), memory, False)
+    found, *_ = ours(states, make_positions(3, 5), ours.start(3, memory), memory, False)
     causal = torch.ones(5, 5, dtype=torch.bool).triu(1)
     wanted = theirs(states, source, tgt_mask=causal, memory_key_padding_mask=~mask, tgt_is_causal=True)
     assert_close(found, wanted)
@@ -179,10 +179,10 @@ def test_words_read_in_pieces_equal_all_at_once(scope: str, score: str) -> None:
     draw_parameters(layer)
     states, positions = draw_normal(2, 7, size, seed=1), make_positions(2, 7)
     memory = layer.attention.remember(draw_normal(2, 4, size, seed=2), make_mask([4, 3]))
-    wanted, last, _ = layer(states, positions, layer.start(2, memory), memory, False)
+    wanted, last, *_ = layer(states, positions, layer.start(2, memory), memory, False)
     state, found = layer.start(2, memory), []
     for cut in (slice(0, 3), slice(3, 4), slice(4, 7)):
-        piece, state, _ = layer(states[:, cut], positions[:, cut], state, memory, False)
+        piece, state, *_ = layer(states[:, cut], positions[:, cut], state, memory, False)
         found.append(piece)
     assert_close(torch.cat(found, 1), wanted)
     assert_close(state, last)

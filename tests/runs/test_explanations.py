@@ -13,7 +13,7 @@ from nmt.comparison.results import read_run
 from nmt.config import ConfigDict
 from nmt.evaluation.explanation import choose_lines
 from nmt.evaluation.faithfulness import Measures
-from nmt.runs import training_run
+from nmt.runs import results, training_run
 from nmt.runs.outcome import read_run_result
 from nmt.runs.run_folder import read_explanations
 from nmt.runs.summary import format_outcome
@@ -45,7 +45,8 @@ def explained(trained: TrainedRun, settings: ConfigDict) -> RunResult:
     shutil.copytree(trained.folder, folder, symlinks=True)
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        patch.setattr(training_run.logger, "info", lambda message, *given: MESSAGES.append(message % given))
+        for logger in (training_run.logger, results.logger):
+            patch.setattr(logger, "info", lambda message, *given: MESSAGES.append(message % given))
         return run(settings, folder)
 
 

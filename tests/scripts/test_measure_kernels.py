@@ -1,11 +1,11 @@
 """Kernels are turned off one at a time, in turns of one process."""
 
 from nmt.kernels.switch import KERNELS, is_enabled
-from scripts.measure_kernels import SEARCH, TRAINING, find_variants, format_ratio, measure_ratios
+from scripts.measure_kernels import LONG_INPUT, SEARCH, TRAINING, find_variants, format_ratio, measure_ratios
 
 
 def test_every_kernel_is_measured() -> None:
-    assert {*TRAINING, *SEARCH} == set(KERNELS)
+    assert {*TRAINING, *SEARCH, *LONG_INPUT} == set(KERNELS)
 
 
 def test_each_variant_runs_once_in_every_turn_with_its_kernels_off() -> None:

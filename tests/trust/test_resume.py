@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "conditional": ("model/decoder=conditional", "attention/scope=local_p", "tokenizer=unigram", *LAST, *PLATEAU),
     "transformer": (*tiny_runs.TRANSFORMER, *EMA, *COSINE),
     "heads": ("model/decoder=conditional", "attention.heads=2", "attention/normalizer=sparsemax", *EMA, "search=beam"),
+    "snail": (*tiny_runs.SNAIL_DECODER, *LAST, *COSINE),
     "ntm": ("model/decoder=ntm", "attention=cosine", *EMA, *COSINE),
 }
 
