@@ -106,8 +106,8 @@ def test_a_key_that_is_no_setting_is_told_where_it_belongs(
         ("train =3", "nmt-train: =3 names no setting. A setting is written key=value"),
         ("compare =3", "=3 names no setting."),
         ("train data=", "data has no option ''. Its options are bits, copying, expansion, fewshot, files,"),
-        ("train data=filse", "data has no option 'filse'. Did you mean files? Its options are bits, expan"),
-        ("train data=[files,filse]", "data has no option 'filse'. Did you mean files? Its options are bits,"),
+        ("train data=filse", "data has no option 'filse'. Did you mean files? Its options are bits, copying,"),
+        ("train data=[files,filse]", "data has no option 'filse'. Did you mean files? Its options are bits, copying,"),
         ("train training.keep=[1,2]", "training.keep is a group of settings, each of which is set by itself: training"),
         ("train --config-name=sub/mine", "sub/mine"),
         (
