@@ -103,8 +103,12 @@ def _open_unfinished(folder: Path) -> Iterator[Path]:
         while True:
             written = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
             written.mkdir()
-            with contextlib.suppress(OSError):  # without locks, nobody will tidy either
+            try:
                 opened.enter_context(_lock_folder(written))
+            except BlockingIOError:  # another process tidies, and has it
+                continue
+            except OSError:  # without locks, nobody will tidy either
+                pass
             if written.exists():  # or another process tidied before it was locked
                 break
         try:

@@ -319,6 +319,24 @@ def test_runs_at_the_same_time_do_not_hurt_one_another(corpus: Memory, tmp_path:
     assert all(text(prepared) == text(found[0]) for prepared in found)
 
 
+def test_a_folder_that_another_run_is_tidying_away_is_not_written_to(
+    corpus: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making a folder and locking it, a run that removes what dead ones left may have taken it for such."""
+    lock_file, taken = prepared_cache.lock_file, []
+
+    def lock(descriptor: int) -> None:
+        if not taken:
+            taken.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+            raise BlockingIOError
+        lock_file(descriptor)
+
+    monkeypatch.setattr(prepared_cache, "lock_file", lock)
+    prepare(corpus, SETTINGS, FILTERS, tmp_path)
+    assert list(Path(taken[0]).iterdir()) == []
+    assert [path for path in tmp_path.iterdir() if (path / "about.json").exists()] != []
+
+
 def test_impossible_data_and_settings_are_told(corpus: Memory, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"None of the 153 training pairs passed .*\(25 empty, 128 too_short\)"):
         prepare(corpus, SETTINGS, Filters(min_length=90), tmp_path)
