@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
@@ -19,7 +20,7 @@ _PROLOG = re.compile(
 )
 
 
-class MarkupHandler:
+class MarkupHandler(ABC):
     """What is done at each element. Subclasses say what to do at its start and end, and put what is found into `found`;
     `text` collects the characters while it is a list."""
 
@@ -30,13 +31,13 @@ class MarkupHandler:
         """How many elements are open whose text is left out."""
         self.size = 0
 
+    @abstractmethod
     def start(self, name: str, attributes: Attributes) -> None:
         """An element begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, name: str) -> None:
         """An element ends."""
-        raise NotImplementedError
 
     def collect(self, text: str) -> None:
         """Characters inside the innermost open element."""
