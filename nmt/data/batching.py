@@ -10,8 +10,9 @@ from jaxtyping import Bool, Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.encoded import PieceLinks, RaggedIds, TokenizedBitext, resegment
+from nmt.data.encoded import LINES_PER_CHUNK, PieceLinks, RaggedIds, TokenizedBitext, resegment
 from nmt.data.links import resegment_links
+from nmt.data.ordered_rows import OrderedRows, draw_order
 from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError
@@ -116,7 +117,11 @@ class Batches:
         self.settings = settings
         self.seed = seed
         self.is_quadratic = is_quadratic
-        longest = int(_compute_widths(train, settings.width_multiple).max())
+        parts = (
+            _compute_widths(train, settings.width_multiple, slice(start, start + LINES_PER_CHUNK))
+            for start in range(0, train.pairs, LINES_PER_CHUNK)
+        )
+        longest = max(int(widths.max()) for widths in parts)
         if longest > settings.tokens:
             raise ConfigError(
                 f"batching.tokens={settings.tokens} has no room for the longest training sentence: {longest} tokens "
@@ -138,25 +143,21 @@ class Batches:
 
     def _cut(self, train: TokenizedBitext, number: int) -> Epoch:
         draw = np.random.default_rng([self.seed, number])
-        order = draw.permutation(train.pairs)
-        source, target, widths = (
-            train.source.lengths,
-            train.target.lengths,
-            _compute_widths(train, self.settings.width_multiple),
-        )
-        costs = compute_costs(widths, is_quadratic=self.is_quadratic)
-        rows: list[NDArray[np.int64]] = []
-        for start in range(0, train.pairs, self.settings.pool):
+        order = draw_order(train.pairs, draw)
+        bounds = [0]
+        for start in range(0, len(order), self.settings.pool):
             pool = order[start : start + self.settings.pool]
+            source, target = train.source.measure(pool), train.target.measure(pool)
             # By target, then by source length, up and down in turn, so that neighbours are alike where targets get
             # longer; chance has ordered pairs that are equal in both.
-            snake = np.where(target[pool] % 2, source[pool], -source[pool])
-            pool = pool[np.lexsort((snake, target[pool]))]
-            rows += [
-                pool[cut] for cut in _slice_by_budget(costs[pool], self.settings.tokens, self.settings.max_sentences)
-            ]
-        ordered = [rows[place] for place in draw.permutation(len(rows))]
-        return Epoch(train, ordered, self.settings.width_multiple, self.is_quadratic)
+            places = np.lexsort((np.where(target % 2, source, -source), target))
+            pool[:] = pool[places]
+            widths = _round_up(np.maximum(source, target)[places] + 1, self.settings.width_multiple)
+            costs = compute_costs(widths, is_quadratic=self.is_quadratic)
+            cuts = _slice_by_budget(costs, self.settings.tokens, self.settings.max_sentences)
+            bounds += [start + cut.stop for cut in cuts]
+        rows = OrderedRows(order, np.array(bounds, np.int64), draw.permutation(len(bounds) - 1))
+        return Epoch(train, rows, self.settings.width_multiple, self.is_quadratic)
 
 
 def share_rows(batches: Sequence[NDArray[np.int64]], ranks: Ranks) -> list[NDArray[np.int64]]:
@@ -272,8 +273,10 @@ def _pad_rows(ids: RaggedIds, rows: NDArray[np.int64], multiple: int) -> tuple[N
     return padded.astype(np.int64), lengths[:, 0] + 1
 
 
-def _compute_widths(tokenized: TokenizedBitext, multiple: int) -> NDArray[np.int64]:
-    return _round_up(np.maximum(tokenized.source.lengths, tokenized.target.lengths) + 1, multiple)  # type: ignore[no-any-return]
+def _compute_widths(tokenized: TokenizedBitext, multiple: int, part: slice = slice(None)) -> NDArray[np.int64]:
+    """The wider side of each of a part of the pairs, </s> counted."""
+    rows = np.arange(*part.indices(tokenized.pairs))
+    return _round_up(np.maximum(tokenized.source.measure(rows), tokenized.target.measure(rows)) + 1, multiple)  # type: ignore[no-any-return]
 
 
 def _round_up(widths: Any, multiple: int) -> Any:

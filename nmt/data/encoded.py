@@ -50,6 +50,12 @@ class RaggedIds(NamedTuple):
     def lengths(self) -> NDArray[np.int64]:
         return np.diff(self.offsets)
 
+    def measure(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+        """The lengths of the sentences at these places."""
+        offsets = np.asarray(self.offsets)
+        lengths: NDArray[np.int64] = offsets[rows + 1] - offsets[rows]
+        return lengths
+
     def get_sentence(self, index: int) -> list[int]:
         return self.flat[self.offsets[index] : self.offsets[index + 1]].tolist()  # type: ignore[no-any-return]
 

@@ -52,10 +52,10 @@ def check_largest_batch(
 def find_largest_batch(epoch: Epoch) -> int:
     """The index of the batch with the most pairs of positions, which is what attention's memory is: source x target,
     and those of each side with itself where there is self-attention."""
-    sides = epoch.tokenized.source.lengths, epoch.tokenized.target.lengths
+    sides = epoch.tokenized.source, epoch.tokenized.target
     sizes = []
     for rows in epoch.rows:
-        source, target = (int(lengths[rows].max()) + 1 for lengths in sides)
+        source, target = (int(ids.measure(rows).max()) + 1 for ids in sides)
         pairs = source * target + (source**2 + target**2 if epoch.is_quadratic else 0)
         sizes.append(len(rows) * pairs)
     return sizes.index(max(sizes))
