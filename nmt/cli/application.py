@@ -29,6 +29,7 @@ from nmt.printable import (
     print_traceback,
     shorten,
 )
+from nmt.thread_wait import limit_spin
 
 USAGE_STATUS = 2
 """Exit status when the command, a config or a file must be mended by the person who gave it."""
@@ -46,6 +47,7 @@ def run_command(name: str, task: Callable[[dict[str, Any]], None], *, aliases: M
     """
     open_streams()
     guard_terminal()
+    limit_spin()
     if name != "train" and (processes := read_launch().processes) > 1:
         exit_with_usage(name, f"{processes} processes would do the same work. Start it without torchrun.")
     mistakes: list[str] = []
