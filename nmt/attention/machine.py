@@ -25,6 +25,10 @@ EMPTY = 1e-6
 FIRST_LOGIT = 5.0
 """Of the slot at which heads begin, before training; 0 for all others."""
 
+AHEAD = 1.0
+"""Of a step of one slot ahead, in the logits of `shift` before training; 0 for all others. Heads that drift both ways
+alike write over what they wrote."""
+
 HeadWeights = Float[Tensor, "row head slot"]
 
 
@@ -69,6 +73,8 @@ class Addressing(nn.Module):
         self.location = nn.Linear(query_size, len(contents) * (2 * reach + 3))
         nn.init.xavier_uniform_(self.location.weight)
         nn.init.zeros_(self.location.bias)
+        if reach:
+            nn.init.constant_(self.location.bias.view(len(contents), -1)[:, 3 + reach], AHEAD)
 
     def compare(
         self,

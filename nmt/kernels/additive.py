@@ -35,10 +35,8 @@ BLOCK_ENTRIES, BLOCK_ENTRIES_ON_GPU = 2**20, 2**26
 
 
 def additive_scores(queries: ProjectedQuery, keys: Keys, v: ScoreVector, features: Features | None = None) -> Scores:
-    """v . tanh(q + k + f); by `additive_scores_reference` where there are features, where a compiler looks on, and in a
-    training step of one target position, where to keep all tanh is faster than to make them twice."""
-    is_step = queries.shape[2] == 1 and torch.is_grad_enabled()
-    if features is not None or is_step or torch.compiler.is_compiling() or not is_enabled("additive"):
+    """v . tanh(q + k + f); by `additive_scores_reference` where there are features, and where a compiler looks on."""
+    if features is not None or torch.compiler.is_compiling() or not is_enabled("additive"):
         return additive_scores_reference(queries, keys, v, features)
     dtype = torch.promote_types(torch.promote_types(queries.dtype, keys.dtype), torch.float32)
     scores: Scores = _AdditiveScores.apply(queries.to(dtype), keys.to(dtype), v.to(dtype))  # type: ignore[no-untyped-call]
