@@ -23,7 +23,7 @@ PACKAGES = (
 
 LEAVES = {
     *("errors", "exhaustion", "launch", "masks", "printable", "progress", "ranks", "renames", "special_tokens"),
-    *("config_text", "synonyms", "thread_wait", "trees", "variants"),
+    *("config_text", "synonyms", "thread_wait", "trees", "variants", "workers"),
 }
 """Each of these may be imported by all, and imports no package."""
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from nmt.errors import DataError
-from nmt.inference.workers import ChunkFn
+from nmt.workers import ChunkFn
 
 
 def make_shouting_fn(mark: str) -> ChunkFn:

@@ -11,7 +11,7 @@ import pytest
 
 from nmt.cli.translate import run_task
 from nmt.errors import DataError, NmtError
-from nmt.inference.workers import map_in_order
+from nmt.workers import map_in_order
 from tests.cli.noisy_process import make_shouting_fn
 from tests.cli.signal_process import wait_until
 from tests.commands import build_environment, compose_command, read_lines, run_process, write_lines
@@ -48,7 +48,7 @@ def test_no_more_processes_are_started_than_there_are_chunks() -> None:
 
 ALONE_PROGRAM = """
 import sys
-from nmt.inference.workers import map_in_order
+from nmt.workers import map_in_order
 from tests.cli.noisy_process import make_sleeping_fn
 if __name__ == "__main__":
     list(map_in_order([(0, ["word"])], 1, make_sleeping_fn, sys.argv[1]))

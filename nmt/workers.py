@@ -6,7 +6,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 from nmt.errors import NmtError
 from nmt.exhaustion import explain_exhaustion
 
-LineChunk = list[str]
+C = TypeVar("C", bound=Sized)
 T = TypeVar("T")
 
-ChunkFn = Callable[[int, LineChunk], T]
+ChunkFn = Callable[[int, list[str]], T]
 """What is made of a chunk of lines; the number of lines before it comes first."""
 
 
 def map_in_order(
-    chunks: Iterable[tuple[int, LineChunk]], processes: int, make_fn: Callable[..., ChunkFn[T]], *arguments: Any
-) -> Iterator[tuple[LineChunk, T]]:
-    """Every chunk with its answer, in order. Each process makes its own answerer with `begin(*given)`.
+    chunks: Iterable[tuple[int, C]], processes: int, make_fn: Callable[..., Callable[[int, C], T]], *arguments: Any
+) -> Iterator[tuple[C, T]]:
+    """Every chunk with its answer, in order. Each process makes its own answerer with `make_fn(*arguments)`.
 
     An empty chunk is not answered; it says that all before it shall be, before the next is asked for.
 
@@ -44,7 +44,7 @@ def map_in_order(
         free.put(parent_end)
 
     with ThreadPoolExecutor(processes) as threads:
-        waiting: deque[tuple[LineChunk, Future[T]]] = deque()
+        waiting: deque[tuple[C, Future[T]]] = deque()
         try:
             for first, chunk in chunks:
                 if chunk:
@@ -65,7 +65,7 @@ def map_in_order(
                 process.join()
 
 
-def _request_answer(free: "queue.Queue[Connection]", first: int, chunk: LineChunk) -> Any:
+def _request_answer(free: "queue.Queue[Connection]", first: int, chunk: Sized) -> Any:
     """What a process that is free answers."""
     connection = free.get()
     try:
@@ -73,8 +73,8 @@ def _request_answer(free: "queue.Queue[Connection]", first: int, chunk: LineChun
         answer = connection.recv()
     except (EOFError, OSError):
         raise NmtError(
-            f"A process that translated lines {first + 1} to {first + len(chunk)} died; it may have been short of "
-            "memory. Try fewer processes, or a smaller chunk or tokens."
+            f"A process that worked on lines {first + 1} to {first + len(chunk)} died; it may have been short of "
+            "memory. Try fewer processes, or settings that have it do less at a time."
         ) from None
     finally:
         free.put(connection)
@@ -90,7 +90,7 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(connection: Connection, make_fn: Callable[..., ChunkFn[Any]], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, make_fn: Callable[..., Callable[[int, Any], Any]], arguments: tuple[Any, ...]) -> None:
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
