@@ -85,21 +85,31 @@ def report_time(logger: logging.Logger, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def report_progress(logger: logging.Logger, total: int, what: str) -> Iterator[Callable[[int], object]]:
+def report_progress(logger: logging.Logger, total: int | None, what: str) -> Iterator[Callable[[int], object]]:
     """A function that is told how many more are done: a bar on stderr for what takes longer than BAR_SECONDS,
-    or, where there is no terminal, a line every LINE_SECONDS."""
-    done, told = 0, time.monotonic()
+    or, where there is no terminal, a line every LINE_SECONDS, with the time that is left. total: None where it is not
+    known."""
+    done, start = 0, time.monotonic()
+    told = start
     with make_bar(total=total, desc=what, leave=False, disable=None, delay=BAR_SECONDS) as bar:
 
         def report(count: int) -> None:
             nonlocal done, told
             done += count
             bar.update(count)
-            if bar.disable and done < total and time.monotonic() - told >= LINE_SECONDS:
-                told = time.monotonic()
-                logger.info("%s: %d of %d", what, done, total)
+            now = time.monotonic()
+            if bar.disable and done != total and now - told >= LINE_SECONDS:
+                told = now
+                left = "" if total is None else f" of {total}, {format_left(now - start, done, total)} left"
+                logger.info("%s: %d%s", what, done, left)
 
         yield report
+
+
+def format_left(seconds: float, done: int, total: int) -> str:
+    """The time that the rest takes where `done` of `total` took so many seconds, such as 1:05 for a minute and five
+    seconds."""
+    return tqdm.format_interval(seconds * (total - done) / max(1, done))
 
 
 def _tick(what: str, ended: threading.Event) -> None:

@@ -90,7 +90,9 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(connection: Connection, make_fn: Callable[..., Callable[[int, Any], Any]], arguments: tuple[Any, ...]) -> None:
+def _serve(
+    connection: Connection, make_fn: Callable[..., Callable[[int, Any], Any]], arguments: tuple[Any, ...]
+) -> None:
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -14,6 +14,7 @@ from nmt.config import Schema, Variants
 from nmt.data.batching import BatchSettings
 from nmt.data.bits import Bits
 from nmt.data.corpus import Files
+from nmt.data.encoding import Preparation
 from nmt.data.fewshot import Fewshot
 from nmt.data.filters import Filters
 from nmt.data.hub import Hub
@@ -107,6 +108,7 @@ ATTENTION: dict[str, Schema | Any] = {
 TRAIN: dict[str, Schema | Any] = {
     "data": DATA,
     "tokenizer": TOKENIZER,
+    "preparation": Preparation,
     "filters": Filters,
     "batching": BatchSettings,
     "model": MODEL,
@@ -131,6 +133,7 @@ TRAIN: dict[str, Schema | Any] = {
 }
 
 SETTINGS: dict[str, type] = {
+    "preparation": Preparation,
     "filters": Filters,
     "batching": BatchSettings,
     "training": Training,

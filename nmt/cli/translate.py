@@ -26,10 +26,10 @@ from nmt.inference.sentences import split_sentences
 from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, use_standard_output
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.translation_settings import TranslateSettings, check_attention, check_split, name_inputs
-from nmt.workers import ChunkFn, map_in_order
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
+from nmt.workers import ChunkFn, map_in_order
 
 if TYPE_CHECKING:
     pass

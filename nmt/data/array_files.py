@@ -1,4 +1,4 @@
-"""Arrays on disk that grow: a part is written as soon as it is made, so that many pairs need no more memory than few."""
+"""Arrays on disk that grow: a part is written as it is made, so that many pairs need no more memory than few."""
 
 from pathlib import Path
 from typing import Any, BinaryIO

@@ -78,6 +78,8 @@ class RaggedIds(NamedTuple):
 
     def select(self, mask: NDArray[np.bool_]) -> "RaggedIds":
         """The sentences at which `mask` is True."""
+        if mask.all():
+            return self
         lengths = self.lengths
         offsets = np.concatenate([[0], np.cumsum(lengths[mask])]).astype(np.int64)
         return RaggedIds(self.flat[np.repeat(mask, lengths)], offsets)
@@ -101,6 +103,11 @@ class PackedLines(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def bytes(self) -> int:
+        """Those of all lines, with their ends."""
+        return len(self.flat)
 
     @overload
     def __getitem__(self, index: int) -> str: ...

@@ -4,7 +4,7 @@ Only the training split is kept on disk; validation and test text are read each 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,16 +12,17 @@ import numpy as np
 
 from nmt.data import data_report
 from nmt.data.corpus import Bitext, Corpus, Split, name_source
-from nmt.data.encoded import TokenizedBitext, encode, tokenize
+from nmt.data.encoded import LINES_PER_CHUNK, TokenizedBitext, encode, tokenize
+from nmt.data.encoding import Processes
 from nmt.data.filters import Filters
 from nmt.data.line_errors import locate_lines
 from nmt.data.links import LinkSource
-from nmt.data.prepared_cache import describe_pairs, name_folder, open_cached, save_pairs
+from nmt.data.prepared_cache import describe_pairs, keep_pairs, name_folder, open_cached, open_new
 from nmt.data.prepared_files import check_cache
 from nmt.data.quality import TextHashes, check_not_blank, count_blank, find_overlap, leave_out_blank
 from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
-from nmt.data.training_pairs import TrainingPairs, build_training_pairs
+from nmt.data.training_pairs import TrainingPairs, build_training_pairs, store_text
 from nmt.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -49,10 +50,12 @@ def prepare(
     filters: Filters,
     cache: str | Path,
     links: LinkSource | None = None,
+    processes: Processes = 1,
 ) -> PreparedData:
     """The corpus ready for training; from `cache` where an earlier run with the same text and settings left it.
 
-    links: where links between words of the training text come from, if training needs them.
+    links: where links between words of the training text come from, if training needs them. processes: how many encode
+    it; "auto" is one for each CPU where there is much text.
 
     A folder in `cache` is named by a hash of all that shapes its content, is written under another name and then
     renamed, and is made anew where its files are not as they were written (it keeps their hashes). Raises DataError
@@ -62,7 +65,9 @@ def prepare(
     # First, so that what is wrong with them is told before a vocabulary is learnt.
     text, test = _load_split(corpus, "validation"), corpus.load("test")
     text, places, about = _inspect(corpus, text, test)
-    tokenizers, train, report, keys = _load_training_pairs(corpus, settings, filters, Path(cache).expanduser(), links)
+    tokenizers, train, report, keys = _load_training_pairs(
+        corpus, settings, filters, Path(cache).expanduser(), links, processes
+    )
     about["copies"]["train"] = keys.count_copies()
     if filters.overfit is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
@@ -79,7 +84,12 @@ def prepare(
 
 
 def _load_training_pairs(
-    corpus: Corpus, settings: SentencePieceTrainer, filters: Filters, cache: Path, links: LinkSource | None
+    corpus: Corpus,
+    settings: SentencePieceTrainer,
+    filters: Filters,
+    cache: Path,
+    links: LinkSource | None,
+    processes: Processes,
 ) -> TrainingPairs:
     """The training split from the cache; made and kept there where it was not."""
     identity = describe_pairs(corpus, settings, filters, links)
@@ -91,12 +101,12 @@ def _load_training_pairs(
         _warn_of_copies(corpus, found.keys.count_copies(), "training")
         return found
     check_cache(cache)
-    training = _load_split(corpus, "train")
-    check_not_blank(training)
-    _warn_of_copies(corpus, TextHashes.from_text(training.source, training.target).count_copies(), "training")
-    with locate_lines(name_source(corpus, "train")):
-        made = build_training_pairs(training, settings, filters, links)
-    save_pairs(folder, identity, made)
+    with open_new(folder) as written, locate_lines(name_source(corpus, "train")):
+        read = store_text(_read_chunks(corpus, "train"), written)
+        check_not_blank(Bitext(read.text.source, read.text.target))
+        _warn_of_copies(corpus, read.copies, "training")
+        made = build_training_pairs(read, written, settings, filters, links, processes)
+        keep_pairs(written, folder, identity, made)
     data_report.log_report(made.report)
     return open_cached(folder, settings) or made
 
@@ -132,6 +142,15 @@ def _warn_of_copies(corpus: Corpus, copies: dict[str, Any], split: str) -> None:
     """Warns of pairs that say the same on both sides, but for generated strings, which are what they should be."""
     if corpus.target_language != NO_LANGUAGE:
         data_report.warn_of_copies(copies, split)
+
+
+def _read_chunks(corpus: Corpus, split: Split) -> Iterator[Bitext]:
+    """The text of a split in parts of LINES_PER_CHUNK pairs."""
+    text = _load_split(corpus, split)
+    for start in range(0, len(text.source), LINES_PER_CHUNK):
+        part = slice(start, start + LINES_PER_CHUNK)
+        links = None if text.alignments is None else text.alignments[part]
+        yield Bitext(text.source[part], text.target[part], links)
 
 
 def _load_split(corpus: Corpus, split: Any) -> Bitext:

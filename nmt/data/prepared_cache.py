@@ -8,23 +8,21 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nmt.data.array_files import explain_unwritable
 from nmt.data.corpus import Corpus
-from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext
+from nmt.data.encoded import PieceLinks
 from nmt.data.filters import Filters
 from nmt.data.links import LinkSource
 from nmt.data.prepared_files import read_about, remove, seal_folder
-from nmt.data.quality import TextHashes
 from nmt.data.tokenizer import SentencePieceTrainer
-from nmt.data.training_pairs import TrainingPairs
-from nmt.errors import DataError
+from nmt.data.training_pairs import LINK_ARRAYS, RAW_FILES, TrainingPairs, open_pairs
 from nmt.storage.locks import lock_file
 
 FORMAT_VERSION = 3
@@ -33,10 +31,6 @@ FORMAT_VERSION = 3
 LINKS_VERSION = 1
 """The same of links."""
 
-_ARRAYS = ("flat", "offsets", "text", "text_offsets")
-_LINK_ARRAYS = PieceLinks._fields
-_LINES_FILE = "lines.npy"
-_KEYS_FILE = "keys.npy"
 _UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{32}(\.damaged)?")
 
 logger = logging.getLogger(__name__)
@@ -60,40 +54,37 @@ def name_folder(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def save_pairs(folder: Path, identity: dict[str, Any], pairs: TrainingPairs) -> None:
-    """Writes `pairs` as a folder of the cache. Raises DataError where it cannot be written."""
+@contextlib.contextmanager
+def open_new(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` in which pairs can be prepared, for `keep_pairs` to put in its place; what is left of it
+    is removed. Raises DataError where it cannot be written."""
+    with contextlib.ExitStack() as opened:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_unfinished(folder.parent)
+            written = opened.enter_context(_open_unfinished(folder))
+        except OSError as problem:
+            raise explain_unwritable(folder, problem) from None
+        yield written
+
+
+def keep_pairs(written: Path, folder: Path, identity: dict[str, Any], pairs: TrainingPairs) -> None:
+    """Writes what `written` lacks of `pairs`, and renames it: a reader sees all of it or nothing, whoever else writes
+    the same. Raises DataError where it cannot be written."""
+    tokenizers, links = pairs.tokenizers, pairs.train.links
     try:
-        _save(folder, identity, pairs)
-    except OSError as problem:
-        raise DataError(
-            f"Prepared data cannot be written to {folder}: {problem.strerror}. Choose another folder for the cache."
-        ) from None
-
-
-def _save(folder: Path, identity: Any, kept: TrainingPairs) -> None:
-    """Writes beside `folder`, then renames: a reader sees all of it or nothing, whoever else writes the same."""
-    tokenizers, train = kept.tokenizers, kept.train
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(folder.parent)
-    with _open_unfinished(folder) as written:
         if tokenizers.source.reads_text:
             (written / "source.spm").write_bytes(tokenizers.source.serialized)
         if tokenizers.target is not tokenizers.source:
             (written / "target.spm").write_bytes(tokenizers.target.serialized)
-        for side, ids, text in (
-            ("source", train.source, train.source_text),
-            ("target", train.target, train.target_text),
-        ):
-            assert isinstance(text, PackedLines)
-            arrays: tuple[NDArray[Any], ...] = (ids.flat, ids.offsets, text.flat, text.offsets)
-            for name, array in zip(_ARRAYS, arrays, strict=True):
-                np.save(written / f"{side}.{name}.npy", array)
-        for name, links in ({} if train.links is None else train.links._asdict()).items():
-            np.save(written / f"links.{name}.npy", links)
-        np.save(written / _LINES_FILE, train.lines)
-        np.save(written / _KEYS_FILE, np.stack(kept.keys))
-        seal_folder(written, {"identity": identity, "report": kept.report})
+        for name, array in ({} if links is None else links._asdict()).items():
+            np.save(written / f"links.{name}.npy", array)
+        for name in RAW_FILES:
+            (written / name).unlink()
+        seal_folder(written, {"identity": identity, "report": pairs.report})
         _move_into_place(written, folder)
+    except OSError as problem:
+        raise explain_unwritable(folder, problem) from None
 
 
 @contextlib.contextmanager
@@ -159,15 +150,8 @@ def open_cached(folder: Path, settings: SentencePieceTrainer) -> TrainingPairs |
         return None
     names = ("source.spm", "target.spm")
     tokenizers = settings.load(*((folder / name).read_bytes() if name in about["files"] else None for name in names))
-    sides: list[Sequence[Any]] = [
-        [np.load(folder / f"{side}.{name}.npy", mmap_mode="r") for name in _ARRAYS] for side in ("source", "target")
-    ]
-    (source, source_text), (target_ids, target_text) = (
-        (RaggedIds(*side[:2]), PackedLines(*side[2:])) for side in sides
-    )
-    lines = np.load(folder / _LINES_FILE, mmap_mode="r")
-    links = None
-    if f"links.{_LINK_ARRAYS[0]}.npy" in about["files"]:
-        links = PieceLinks(*(np.load(folder / f"links.{name}.npy", mmap_mode="r") for name in _LINK_ARRAYS))
-    train = TokenizedBitext(source, target_ids, source_text, target_text, lines, links)
-    return TrainingPairs(tokenizers, train, about["report"], TextHashes(*np.load(folder / _KEYS_FILE, mmap_mode="r")))
+    train, keys = open_pairs(folder)
+    if f"links.{LINK_ARRAYS[0]}.npy" in about["files"]:
+        links = PieceLinks(*(np.load(folder / f"links.{name}.npy", mmap_mode="r") for name in LINK_ARRAYS))
+        train = train._replace(links=links)
+    return TrainingPairs(tokenizers, train, about["report"], keys)

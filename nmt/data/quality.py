@@ -10,6 +10,9 @@ from nmt.data.corpus import Bitext, Split
 from nmt.data.held_out import hash_lines, select_pairs
 from nmt.errors import DataError
 
+KEYS_PER_PART = 1_000_000
+"""Hashes that are looked at together."""
+
 MAX_EXAMPLES = 3
 """So many pairs are shown of those that occur in the training text."""
 
@@ -57,6 +60,14 @@ def leave_out_blank(text: Bitext, split: Split) -> tuple[Bitext, list[int]]:
     return (text if len(places) == len(text.source) else select_pairs(text, places)), places
 
 
+def count_copies(text: Bitext) -> int:
+    """How many pairs say the same on both sides; space between words makes no difference."""
+    return sum(
+        first == second or first.split() == second.split()
+        for first, second in zip(text.source, text.target, strict=True)
+    )
+
+
 class TextHashes(NamedTuple):
     """64-bit hashes of the sources, targets and pairs of a text, in its order."""
 
@@ -81,7 +92,7 @@ def find_overlap(text: Bitext, train: TextHashes) -> dict[str, Any]:
     first with such a source.
     """
     keys = TextHashes.from_text(text.source, text.target)
-    pairs, sources = np.isin(keys.pair, train.pair), np.isin(keys.source, train.source)
+    pairs, sources = find_known(keys.pair, train.pair), find_known(keys.source, train.source)
     shown = np.flatnonzero(pairs if pairs.any() else sources)[:MAX_EXAMPLES]
     return {
         "read": len(pairs),
@@ -90,3 +101,11 @@ def find_overlap(text: Bitext, train: TextHashes) -> dict[str, Any]:
         "share": float(pairs.mean()) if len(pairs) else 0.0,
         "examples": [[text.source[int(place)], text.target[int(place)]] for place in shown],
     }
+
+
+def find_known(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each of `keys` is among `known`, of which a part at a time is looked at."""
+    found = np.zeros(len(keys), np.bool_)
+    for start in range(0, len(known), KEYS_PER_PART):
+        found |= np.isin(keys, known[start : start + KEYS_PER_PART])
+    return found

@@ -16,7 +16,7 @@ from nmt.data.lines import replace_line_ends
 from nmt.data.piece_words import assign_words
 from nmt.data.sources.reader import SourceItem, SourceReader
 from nmt.data.subword_regularization import BpeSampler, ScoredPiece, SubwordSampler, UnigramSampler
-from nmt.data.vocabulary_size import choose_lines, choose_size, explain_size, learn_near
+from nmt.data.vocabulary_size import LearnFrom, choose_lines, choose_size, describe_choice, explain_size, learn_near
 from nmt.data.whole import ProtectedSymbols, check_symbols, find_symbols
 from nmt.errors import ConfigError, DataError
 from nmt.exhaustion import explain_exhaustion
@@ -25,9 +25,6 @@ from nmt.special_tokens import BOS, EOS, PAD, UNK
 logger = logging.getLogger(__name__)
 
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
-
-MAX_TRAINING_LINES = 2_000_000
-"""The most lines that one model is learnt from; of more lines, evenly spaced ones are taken, to bound memory."""
 
 MAX_VOCAB_SIZE = 10_000_000
 """The most pieces of a vocabulary; more than any text has."""
@@ -177,8 +174,9 @@ class SentencePieceTrainer:
     `vocab_size` counts the four control symbols, and `auto` is `choose_size` of the text, within what SentencePiece can
     make of it. `joint` learns one model from both languages, and otherwise each gets one of that size.
     `character_coverage` below one leaves the rarest characters to UNK; with `byte_fallback` unseen characters
-    become bytes instead. `symbols` stay whole. `model` and `target_model` are files of models made elsewhere, in place
-    of learnt ones: see `nmt.data.own_model`. `sampling` does not change what is learnt; see `Tokenizer`.
+    become bytes instead. `learn_from` says how many lines are learnt from, see `choose_lines`. `symbols` stay whole.
+    `model` and `target_model` are files of models made elsewhere, in place of learnt ones: see `nmt.data.own_model`.
+    `sampling` does not change what is learnt; see `Tokenizer`.
     """
 
     model_type: ClassVar[str]
@@ -193,6 +191,7 @@ class SentencePieceTrainer:
         byte_fallback: bool = False,
         normalization: Normalization = "nmt_nfkc",
         sampling: float = 0.0,
+        learn_from: LearnFrom = "auto",
         symbols: list[str] | None = None,
         model: str | None = None,
         target_model: str | None = None,
@@ -214,6 +213,7 @@ class SentencePieceTrainer:
             raise ConfigError(f"tokenizer.sampling={sampling} must lie between 0 (off) and {self.max_sampling:g}.")
         self.joint = joint
         self.sampling = sampling
+        self.learn_from, self.learnt_from = learn_from, describe_choice(learn_from)
         self.options: dict[str, Any] = {
             "model_type": self.model_type,
             "vocab_size": vocab_size,
@@ -235,7 +235,7 @@ class SentencePieceTrainer:
         return {
             "sentencepiece": sentencepiece.__version__,
             "joint": self.joint,
-            "learnt_from": MAX_TRAINING_LINES,
+            "learnt_from": self.learnt_from,
             **self.options,
         }
 
@@ -258,7 +258,7 @@ class SentencePieceTrainer:
 
     def _learn(self, sides: Sequence[Sequence[str]], name: str) -> Tokenizer:
         """One model from one side or both, of the size that is set or chosen."""
-        lines = [line for side in sides for line in choose_lines(side, MAX_TRAINING_LINES // len(sides))]
+        lines = [line for side in sides for line in choose_lines(side, self.learn_from, len(sides))]
         size = self.options["vocab_size"]
         try:
             if size == "auto":

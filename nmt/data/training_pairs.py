@@ -1,21 +1,39 @@
-"""From training text to ids: the vocabulary, the filters, the links, and what is to be told of them."""
+"""From training text to ids: the vocabulary, the filters, the links, and what is to be told of them.
+
+All of it goes through files: the text as it is read, then what is kept of it, both mapped into memory. So many pairs
+need hardly more memory than few.
+"""
 
 import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data import data_report
+from nmt.data.array_files import ArrayFile, RaggedFile, open_ids, open_lines
 from nmt.data.corpus import Bitext
-from nmt.data.encoded import PackedLines, RaggedIds, TokenizedBitext, encode_pairs
+from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext
+from nmt.data.encoding import EncodedPart, Processes, StoredText, encode_text
 from nmt.data.filters import Filters
 from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
-from nmt.data.quality import TextHashes
-from nmt.data.sources.reader import SourceReader
+from nmt.data.quality import TextHashes, count_copies
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import DataError
-from nmt.progress import report_time
+from nmt.progress import report_progress, report_time
 from nmt.special_tokens import UNK
+
+ARRAYS = ("flat", "offsets", "text", "text_offsets")
+"""Of each side: ids and where those of each sentence begin, and its text."""
+
+LINK_ARRAYS = PieceLinks._fields
+LINES_FILE = "lines.npy"
+KEYS_FILE = "keys.npy"
+
+RAW_FILES = tuple(f"all.{side}.{name}.npy" for side in ("source", "target") for name in ARRAYS[2:])
+"""The text as it was read, while what is kept of it is not yet written."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,48 +47,141 @@ class TrainingPairs(NamedTuple):
     keys: TextHashes
 
 
+class ReadText(NamedTuple):
+    """Training text in files, its links as they were given, and its pairs that say the same on both sides."""
+
+    text: StoredText
+    links: list[str]
+    copies: dict[str, Any]
+
+
+def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
+    """Writes all text into files in `folder`, as it is read."""
+    files = [folder / name for name in RAW_FILES]
+    sides = RaggedFile(*files[:2]), RaggedFile(*files[2:])
+    links: list[str] = []
+    read = copies = 0
+    with report_progress(logger, None, "reading pairs") as report:
+        for chunk in chunks:
+            for side, lines in zip(sides, chunk[:2], strict=True):
+                packed = PackedLines.from_lines(lines)
+                side.append(packed.flat, packed.offsets)
+            links += chunk.alignments or ()
+            copies += count_copies(chunk)
+            read += len(chunk.source)
+            report(len(chunk.source))
+    for side in sides:
+        side.close()
+    about = {"read": read, "pairs": copies, "share": copies / max(1, read)}
+    return ReadText(StoredText.open(*files), links, about)
+
+
 def build_training_pairs(
-    text: Bitext, settings: SentencePieceTrainer, filters: Filters, links: LinkSource | None
+    read: ReadText,
+    folder: Path,
+    settings: SentencePieceTrainer,
+    filters: Filters,
+    links: LinkSource | None,
+    processes: Processes = 1,
 ) -> TrainingPairs:
-    """The pairs that pass the filters, as ids of a vocabulary that is learnt from all. Raises DataError for none."""
-    given = text.alignments
-    # From here on lines are bytes in one array, half of what they need as strings.
-    text = Bitext(PackedLines.from_lines(text.source), PackedLines.from_lines(text.target))
+    """The pairs that pass the filters, as ids of a vocabulary that is learnt from the text, in files in `folder`, which
+    are mapped into memory. Raises DataError for none."""
+    text = read.text
     with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
         tokenizers = settings.train(text.source, text.target)
-    source, target = encode_pairs(tokenizers, text.source, text.target)
-    kept, counts = filters.keep(source.lengths, target.lengths)
-    if not kept.any():
+    tally = Tally(tokenizers)
+    _write_pairs(folder, text, _count(encode_text(text, tokenizers, filters, settings, processes), tally, filters))
+    if not tally.counts["kept"]:
         raise DataError(
-            f"None of the {len(kept)} training pairs passed the filters ({data_report.format_dropped(counts)}). "
+            f"None of the {tally.counts['read']} training pairs passed the filters "
+            f"({data_report.format_dropped(tally.counts)}). "
             f"Lengths are in pieces; widen filters.min_length={filters.min_length}, "
             f"filters.max_length={filters.max_length} or filters.max_ratio={filters.max_ratio}, or look at the "
             "training files."
         )
-    source, target = source.select(kept), target.select(kept)
-    report = {
-        "pairs": counts,
-        "source": _describe_side(source, tokenizers.source),
-        "target": _describe_side(target, tokenizers.target),
-    }
-    rows = np.flatnonzero(kept)
-    source_text, target_text = (
-        PackedLines.from_lines(side[int(row)] for row in rows) for side in (text.source, text.target)
-    )
-    train = TokenizedBitext(source, target, source_text, target_text, rows)
+    train, keys = open_pairs(folder)
     if links is not None:
-        of_words = learn_links(text.source, text.target) if links == "em" else parse_links(given or ())
+        of_words = learn_links(text.source, text.target) if links == "em" else parse_links(read.links)
         train = train._replace(links=link_pieces(of_words, train, tokenizers))
-    return TrainingPairs(tokenizers, train, report, TextHashes.from_text(train.source_text, train.target_text))
+    return TrainingPairs(tokenizers, train, tally.describe(train), keys)
 
 
-def _describe_side(ids: RaggedIds, reader: SourceReader) -> dict[str, Any]:
-    if not reader.reads_text:
-        longest = int(ids.lengths.max())
-        return {"features": list(ids.flat.shape[1:]), "tokens": len(ids.flat), "longest": longest}
-    return {
-        "vocab_size": reader.vocab_size,
-        "tokens": len(ids.flat),
-        "longest": int(ids.lengths.max()),
-        "unknown_share": float(((ids.flat == UNK) | (ids.flat >= reader.vocab_size)).mean()),
-    }
+class Tally:
+    """What is counted while parts go by."""
+
+    def __init__(self, tokenizers: Tokenizers) -> None:
+        self.tokenizers = tokenizers
+        self.counts: dict[str, int] = {}
+        self.longest = [0, 0]
+        self.unknown = [0, 0]
+
+    def add(self, part: EncodedPart) -> None:
+        for reason, count in part.counts.items():
+            self.counts[reason] = self.counts.get(reason, 0) + count
+        for side, (ids, reader) in enumerate(zip((part.source, part.target), self.tokenizers, strict=True)):
+            self.longest[side] = max(self.longest[side], int(ids.lengths.max(initial=0)))
+            if reader.reads_text:
+                self.unknown[side] += int(((ids.flat == UNK) | (ids.flat >= reader.vocab_size)).sum())
+
+    def describe(self, train: TokenizedBitext) -> dict[str, Any]:
+        """The report of `TrainingPairs`."""
+        source, target = self._describe_side(0, train.source), self._describe_side(1, train.target)
+        return {"pairs": self.counts, "source": source, "target": target}
+
+    def _describe_side(self, side: int, ids: RaggedIds) -> dict[str, Any]:
+        tokens, longest, reader = len(ids.flat), self.longest[side], self.tokenizers[side]
+        if not reader.reads_text:
+            return {"features": list(ids.flat.shape[1:]), "tokens": tokens, "longest": longest}
+        share = self.unknown[side] / tokens
+        return {"vocab_size": reader.vocab_size, "tokens": tokens, "longest": longest, "unknown_share": share}
+
+
+def _count(parts: Iterable[EncodedPart], tally: Tally, filters: Filters) -> Iterator[EncodedPart]:
+    """The same parts, counted; with `filters.overfit`, only the first so many pairs."""
+    for part in parts:
+        if filters.overfit is not None:
+            part = _cut(part, filters.overfit - tally.counts.get("kept", 0))
+        tally.add(part)
+        yield part
+
+
+def _cut(part: EncodedPart, pairs: int) -> EncodedPart:
+    """A part with its first so many pairs alone."""
+    if len(part.keys) <= pairs:
+        return part
+    kept = part.kept & (np.cumsum(part.kept) <= pairs)
+    source, target = part.source.slice(0, pairs), part.target.slice(0, pairs)
+    return EncodedPart(kept, {**part.counts, "kept": pairs}, source, target, part.keys[:pairs])
+
+
+def _write_pairs(folder: Path, text: StoredText, parts: Iterable[EncodedPart]) -> None:
+    """Writes the ids, the text, the places and the hashes of the pairs that are kept."""
+    names = {side: [folder / f"{side}.{name}.npy" for name in ARRAYS] for side in ("source", "target")}
+    ids = [RaggedFile(*paths[:2]) for paths in names.values()]
+    kept_text = [RaggedFile(*paths[2:]) for paths in names.values()]
+    lines, keys = ArrayFile(folder / LINES_FILE), ArrayFile(folder / KEYS_FILE, by_column=True)
+    first = 0
+    with report_progress(logger, len(text.source), "encoding pairs") as report:
+        for part in parts:
+            stop = first + len(part.kept)
+            for file, side in zip(ids, (part.source, part.target), strict=True):
+                file.append(*side)
+            for file, packed in zip(kept_text, (text.source, text.target), strict=True):
+                file.append(*RaggedIds(packed.flat, packed.offsets).slice(first, stop).select(part.kept))
+            lines.append(np.flatnonzero(part.kept) + first)
+            keys.append(part.keys)
+            report(len(part.kept))
+            first = stop
+    for ragged in (*ids, *kept_text):
+        ragged.close()
+    lines.close()
+    keys.close()
+
+
+def open_pairs(folder: Path) -> tuple[TokenizedBitext, TextHashes]:
+    """The pairs in the files of a folder, mapped into memory, without links, and their hashes."""
+    names = [[folder / f"{side}.{name}.npy" for name in ARRAYS] for side in ("source", "target")]
+    (source, source_text), (target, target_text) = ((open_ids(*paths[:2]), open_lines(*paths[2:])) for paths in names)
+    lines: NDArray[np.int64] = np.load(folder / LINES_FILE, mmap_mode="r")
+    keys = TextHashes(*np.load(folder / KEYS_FILE, mmap_mode="r"))
+    return TokenizedBitext(source, target, source_text, target_text, lines), keys

@@ -1,12 +1,17 @@
-"""How many pieces a vocabulary has where the settings leave it open: `tokenizer.vocab_size=auto`."""
+"""How many pieces a vocabulary has, and what it is learnt from, where the settings leave it open: `auto`."""
 
 import math
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
+
+from nmt.errors import ConfigError
 
 T = TypeVar("T")
+
+LearnFrom = int | Literal["auto"]
+"""How many lines a vocabulary is learnt from at most."""
 
 PIECES_PER_ROOT = 4
 """Pieces for each square root of a running word."""
@@ -26,6 +31,12 @@ NO_TEXT = re.compile(r"sentences_\.empty|all_chars_count")
 
 INTERNAL_PLACE = re.compile(r"^\w+: \S+\(\d+\) \[.*?\] ?")
 """Where in its source it found that, which helps nobody."""
+
+MAX_TRAINING_LINES = 2_000_000
+"""The most lines that one model is learnt from."""
+
+MAX_TRAINING_BYTES = 32_000_000
+"""The most bytes of text that one is learnt from: a unigram model takes some 25 bytes of memory for each."""
 
 CHARACTERS_PER_WORD = 6
 """Characters of a word with the space after it."""
@@ -116,6 +127,26 @@ def explain_no_text(side: str, lines: Sequence[str], longest: int) -> str:
     )
 
 
-def choose_lines(lines: Sequence[str], limit: int) -> Sequence[str]:
-    """At most so many lines, evenly spaced."""
-    return lines if len(lines) <= limit else lines[:: -(-len(lines) // limit)]
+def choose_lines(lines: Sequence[str], learn_from: LearnFrom, sides: int = 1) -> Sequence[str]:
+    """The lines of one of so many `sides` that a model is learnt from: all, or evenly spaced ones of too many.
+
+    learn_from: the most lines of all sides; "auto" is MAX_TRAINING_LINES, and no more than MAX_TRAINING_BYTES.
+    """
+    limit = max(1, (MAX_TRAINING_LINES if learn_from == "auto" else learn_from) // sides)
+    step = -(-len(lines) // limit)
+    if learn_from == "auto":
+        step = max(step, -(-sides * count_bytes(lines) // MAX_TRAINING_BYTES))
+    return lines if step <= 1 else lines[::step]
+
+
+def describe_choice(learn_from: LearnFrom) -> Any:
+    """What `choose_lines` depends on besides the text, as JSON. Raises ConfigError for too few lines."""
+    if learn_from != "auto" and learn_from < 2:
+        raise ConfigError(f"tokenizer.learn_from={learn_from} must be at least 2 lines, or auto.")
+    return [MAX_TRAINING_LINES, MAX_TRAINING_BYTES] if learn_from == "auto" else learn_from
+
+
+def count_bytes(lines: Sequence[str]) -> int:
+    """The bytes of lines in a file of UTF-8."""
+    counted: int | None = getattr(lines, "bytes", None)  # of lines that lie packed
+    return sum(len(line.encode()) + 1 for line in lines) if counted is None else counted

@@ -22,7 +22,8 @@ def keep_choices(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     config = folder / run_files.CONFIG
     if not (run_files.is_run_folder(folder) and config.exists()):
         return choices
-    before, now = run_files.flatten(run_files.read_settings(config)), run_files.flatten(settings)
+    added = {key: value for key, value in run_files.ADDED_SETTINGS.items() if key in run_files.AUTOMATIC_SETTINGS}
+    before, now = added | run_files.flatten(run_files.read_settings(config)), run_files.flatten(settings)
     for key, choice in run_files.AUTOMATIC_SETTINGS.items():
         if key in before and key in now and now[key] == choice != before[key]:
             group, _, name = key.partition(".")

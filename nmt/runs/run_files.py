@@ -37,14 +37,14 @@ FORMAT = 1
 
 COSMETIC_SETTINGS = (
     *("from", "training.keep", "training.log_every", "output", "cache", "resume"),
-    *("device", "threads", "kernels"),
+    *("device", "threads", "kernels", "preparation"),
 )
 """Settings that shape neither weights nor scores."""
 
 NULL_MEANINGS = {"training.validation.every_epochs": 1}
 """What null means, where a setting has a value that means the same: runs of earlier versions have that one."""
 
-AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "schedule.steps": None}
+AUTOMATIC_SETTINGS = {"tokenizer.vocab_size": "auto", "tokenizer.learn_from": "auto", "schedule.steps": None}
 """Settings with a value that leaves the choice to the program. A run that began with another choice keeps it."""
 
 ADDED_SETTINGS = {
@@ -71,6 +71,7 @@ ADDED_SETTINGS = {
             "positions.name": "sinusoidal",
         }.items()
     },
+    "tokenizer.learn_from": 2_000_000,
     "model.head.name": "softmax",
     "model.source.name": "tokens",
     "kernels": "auto",

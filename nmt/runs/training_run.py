@@ -81,8 +81,8 @@ def run_rank(settings: ConfigDict, folder: Path, command: str, on_signal: Handle
             process_setup.configure(settings["threads"], settings["kernels"])
             filters = config.build(Filters, settings["filters"])
             tokenizer = build.build_tokenizer(settings) if initial is None else make_tokenizer(settings, initial)
-            links = build.choose_links(settings)
-            data = ranks.work_in_turn(lambda: prepare(corpus, tokenizer, filters, settings["cache"], links))
+            links, processes = build.choose_links(settings), settings["preparation"]["processes"]
+            data = ranks.work_in_turn(lambda: prepare(corpus, tokenizer, filters, settings["cache"], links, processes))
             files = stored.build_model_files(settings, corpus, data.tokenizers)
             ranks.check(lambda: shared_run.check_same_data(data.train.pairs, files, ranks))
             references, language = data.validation_text.target, corpus.target_language

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nmt.data import corpus as corpora
-from nmt.data import prepared_cache
+from nmt.data import prepared_cache, training_pairs
 from nmt.data.corpus import Bitext, Files, SplitFiles
 from nmt.data.data_report import LENGTH_WARNING_PIECES
 from nmt.data.filters import Filters
@@ -259,7 +259,7 @@ def put_folder(path: Path) -> None:
     path.mkdir()
 
 
-KEPT = [f"{side}.{name}.npy" for side in ("source", "target") for name in prepared_cache._ARRAYS]
+KEPT = [f"{side}.{name}.npy" for side in ("source", "target") for name in training_pairs.ARRAYS]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.trust.worker import Blow
 from tests.trust.workers import ProcessResult, build_words, run_process
 
 PHASES: dict[str, tuple[str, int]] = {
-    "preparing data": ("nmt.data.prepare:_build_training_data", 1),
+    "preparing data": ("nmt.data.prepare:build_training_pairs", 1),
     "training": ("nmt.training.objective:Objective.backward", 4),
     "validating": ("nmt.evaluation.validation:Validator.compute_nll", 1),
     "searching": ("nmt.translation.stepper:Stepper.__call__", 3),
