@@ -186,11 +186,7 @@ class Files:
         return {"corpus": "files", "errors": self.errors} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        if self.validation_pairs is None or split == "test":
-            return self._read(split)
-        train = self._read("train")
-        assert train is not None
-        return held_out.split_off(train, self.validation_pairs, setting="data.validation")[split == "validation"]
+        return held_out.load_split(self._read, split, self.validation_pairs, setting="data.validation")
 
     def _read(self, split: Split) -> Bitext | None:
         sides = self.splits.get(split)

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # which imports this file
-    from nmt.data.corpus import Bitext
+    from nmt.data.corpus import Bitext, Split
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,18 @@ def check_pairs(pairs: int | None, *, setting: str) -> None:
     """Raises ConfigError where no such number of pairs can be split off."""
     if pairs is not None and pairs < 1:
         raise ConfigError(f"{setting}={pairs} must be at least 1: so many pairs are split off for validation.")
+
+
+def load_split(
+    read: "Callable[[Split], Bitext | None]", split: "Split", pairs: int | None, *, setting: str
+) -> "Bitext | None":
+    """The text of a split, where `read` gives those that a corpus has, and so many `pairs` of the training text are for
+    validation; None where validation is a split of its own. `setting` is the key that asked for `pairs`."""
+    if pairs is None or split == "test":
+        return read(split)
+    train = read("train")
+    assert train is not None  # every corpus has it
+    return split_off(train, pairs, setting=setting)[split == "validation"]
 
 
 def split_off(text: "Bitext", pairs: int, *, setting: str) -> "tuple[Bitext, Bitext]":
@@ -65,5 +77,4 @@ def select_pairs(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "
     def take(side: Sequence[str]) -> list[str]:
         return [side[int(place)] for place in places]
 
-    links, boxes = (None if side is None else take(side) for side in (text.alignments, text.boxes))
-    return text._replace(source=take(text.source), target=take(text.target), alignments=links, boxes=boxes)
+    return text._make(None if side is None else take(side) for side in text)

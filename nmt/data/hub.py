@@ -134,15 +134,12 @@ class Hub:
         return {"corpus": "hub"} | hashes
 
     def load(self, split: Split) -> Bitext | None:
+        pairs = self.splits.validation if isinstance(self.splits.validation, int) else None
+        return held_out.load_split(self._read, split, pairs, setting="data.splits.validation")
+
+    def _read(self, split: Split) -> Bitext | None:
         if split not in self._list_splits():
             return None
-        if split == "test" or not isinstance(self.splits.validation, int):
-            return self._read(split)
-        return held_out.split_off(self._read("train"), self.splits.validation, setting="data.splits.validation")[
-            split == "validation"
-        ]
-
-    def _read(self, split: Split) -> Bitext:
         source: list[str] = []
         target: list[str] = []
         for sources, targets in self._iterate_pairs(split):

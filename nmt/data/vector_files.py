@@ -57,11 +57,7 @@ class VectorFiles:
         return {"corpus": "vectors", "errors": self.errors} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        if self.validation_pairs is None or split == "test":
-            return self._read(split)
-        train = self._read("train")
-        assert train is not None
-        return held_out.split_off(train, self.validation_pairs, setting="data.validation")[split == "validation"]
+        return held_out.load_split(self._read, split, self.validation_pairs, setting="data.validation")
 
     def _read(self, split: Split) -> Bitext | None:
         path = self.files.get(split)

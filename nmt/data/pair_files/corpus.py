@@ -70,14 +70,12 @@ class PairFiles:
         return found if self.validation_pairs is None else found | {"validation": {"pairs": self.validation_pairs}}
 
     def load(self, split: Split) -> Bitext | None:
-        if self.validation_pairs is None or split == "test":
-            return self.read(split) if split in self.splits else None
-        return held_out.split_off(self.read("train"), self.validation_pairs, setting="data.validation")[
-            split == "validation"
-        ]
+        return held_out.load_split(self.read, split, self.validation_pairs, setting="data.validation")
 
-    def read(self, split: Split) -> Bitext:
-        """The pairs of all files of a split, one after another."""
+    def read(self, split: Split) -> Bitext | None:
+        """The pairs of all files of a split, one after another; None where it has no files."""
+        if split not in self.splits:
+            return None
         source: list[str] = []
         target: list[str] = []
         for path in self.find_files(split):

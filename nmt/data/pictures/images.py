@@ -69,14 +69,11 @@ class Images:
         return found
 
     def load(self, split: Split) -> Bitext | None:
-        if split == "test" and split not in self.places:
-            return None
-        if self.validation_pairs is None or split == "test":
-            return self._read(split)
-        parts = held_out.split_off(self._read("train"), self.validation_pairs, setting="data.validation")
-        return parts[split == "validation"]
+        return held_out.load_split(self._read, split, self.validation_pairs, setting="data.validation")
 
-    def _read(self, split: Split) -> Bitext:
+    def _read(self, split: Split) -> Bitext | None:
+        if split not in self.places:
+            return None
         pictures = list(self._list_pictures(split))
         for picture in pictures:
             open_picture(picture.path, where=picture.where).close()
