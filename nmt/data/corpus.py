@@ -1,8 +1,9 @@
 """A corpus: parallel text in up to three splits, and the one that lies in plain files."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -12,6 +13,9 @@ from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError
 
 Split = Literal["train", "validation", "test"]
+
+PAIRS_PER_CHUNK = 65_536
+"""Pairs that are read together."""
 
 EM = "em"
 """In place of a file of links: those that expectation maximization makes."""
@@ -45,7 +49,9 @@ class Corpus(Protocol):
         """All that shapes the text, as JSON: two corpora of one identity load the same text."""
 
     def load(self, split: Split) -> Bitext | None:
-        """The text of a split; None where the corpus has none. Every corpus has `train` and `validation`."""
+        """The text of a split; None where the corpus has none. Every corpus has `train` and `validation`.
+
+        A corpus that can be too large for memory has a method `stream` too, see `stream_chunks`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,19 @@ class OptionalSplitFiles:
             missing = " and ".join(f"data.test.{side}" for side in ("source", "target") if getattr(self, side) is None)
             raise ConfigError(f"A test split needs both sides; write {missing}=... too, or leave the test split out.")
         return SplitFiles(source=self.source, target=self.target, links=self.links)
+
+
+def stream_chunks(corpus: Corpus, split: Split) -> Iterator[Bitext]:
+    """The text of a split in chunks, read as they are asked for where the corpus has a method `stream`; there is none
+    where the corpus has no such split."""
+    stream = getattr(corpus, "stream", None)
+    if stream is not None:
+        yield from stream(split) or ()
+        return
+    if (text := corpus.load(split)) is None:
+        return
+    for start in range(0, len(text.source), PAIRS_PER_CHUNK):
+        yield Bitext._make(None if side is None else side[start : start + PAIRS_PER_CHUNK] for side in text)
 
 
 Measure = Callable[[Sequence[str], Sequence[str], Sequence[str]], dict[str, float]]
@@ -186,30 +205,49 @@ class Files:
         return {"corpus": "files", "errors": self.errors} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        return held_out.load_split(self._read, split, self.validation_pairs, setting="data.validation")
+        chunks = self.stream(split)
+        return None if chunks is None else held_out.join_chunks(chunks)
 
-    def _read(self, split: Split) -> Bitext | None:
-        sides = self.splits.get(split)
-        if sides is None:
+    def stream(self, split: Split) -> Iterator[Bitext] | None:
+        """The same, in chunks; with links, a chunk is a whole file."""
+        return held_out.stream_split(self._stream, split, self.validation_pairs, setting="data.validation")
+
+    def _stream(self, split: Split) -> Iterator[Bitext] | None:
+        if split not in self.splits:
             return None
-        found: dict[str, list[str]] = {name: [] for name in ("source", "target", "links")}
-        paths = sides.find_paths(split)
-        for group in zip(*paths.values(), strict=True):
-            for name, text in self._read_group(split, dict(zip(paths, group, strict=True))).items():
-                found[name] += text
-        return Bitext(found["source"], found["target"], found["links"] if "links" in paths else None)
+        paths = self.splits[split].find_paths(split)
+        groups = (dict(zip(paths, group, strict=True)) for group in zip(*paths.values(), strict=True))
+        return chain.from_iterable(self._read_group(split, group) for group in groups)
 
-    def _read_group(self, split: Split, group: dict[str, str]) -> dict[str, list[str]]:
+    def _read_group(self, split: Split, group: dict[str, str]) -> Iterator[Bitext]:
         """The lines of files that belong together."""
-        found = {name: lines.read(path, self.errors, setting="data.errors") for name, path in group.items()}
-        for name, path in group.items():
-            if not found[name]:
-                raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
-            if len(found[name]) != len(found["source"]):
-                raise DataError(_explain_unequal_lengths(group["source"], found["source"], path, found[name]))
-        if "links" in found:
-            read_gold(found["links"], found["source"], found["target"], name=f"{group['links']} (data.{split}.links)")
-        return found
+        opened = [lines.stream(group[name], self.errors, setting="data.errors") for name in ("source", "target")]
+        size = None if "links" in group else PAIRS_PER_CHUNK
+        read = 0
+        while True:
+            chunk = Bitext(*(list(islice(side, size)) for side in opened))
+            source, target = map(len, chunk[:2])
+            if source != target or not read:
+                self._check_sizes(split, group, read + source, read + target)
+            if not source:
+                return
+            yield self._add_links(split, group, chunk) if "links" in group else chunk
+            read += source
+
+    def _add_links(self, split: Split, group: dict[str, str], text: Bitext) -> Bitext:
+        """The text of whole files, with its links."""
+        links = lines.read(group["links"], self.errors, setting="data.errors")
+        self._check_sizes(split, group, len(text.source), len(links), "links")
+        read_gold(links, text.source, text.target, name=f"{group['links']} (data.{split}.links)")
+        return text._replace(alignments=links)
+
+    def _check_sizes(self, split: Split, group: dict[str, str], source: int, size: int, side: str = "target") -> None:
+        """Raises DataError where so many lines were read of the source, and another number of another side."""
+        for name, count in (("source", source), (side, size)):
+            if not count:
+                raise DataError(f"{group[name]} (data.{split}.{name}) is empty; it should hold one sentence a line.")
+        if source != size:
+            raise DataError(_explain_unequal_lengths(group["source"], group[side], self.errors))
 
 
 def _hash_files(paths: dict[str, list[str]]) -> dict[str, Any]:
@@ -224,15 +262,19 @@ def hash_file(path: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _explain_unequal_lengths(first_path: str, first: Sequence[str], second_path: str, second: Sequence[str]) -> str:
-    shorter, longer = sorted([(first, first_path), (second, second_path)], key=lambda side: len(side[0]))
-    line = longer[0][len(shorter[0])]
+def _explain_unequal_lengths(first_path: str, second_path: str, errors: lines.Errors) -> str:
+    """What is wrong with two files that have different numbers of lines."""
+    counts, odd, lonely = [0, 0], None, ""
+    sides = (lines.stream(path, errors, setting="data.errors") for path in (first_path, second_path))
+    for number, pair in enumerate(zip_longest(*sides), 1):
+        counts = [count + (line is not None) for count, line in zip(counts, pair, strict=True)]
+        if None not in pair and odd is None and bool(pair[0].strip()) != bool(pair[1].strip()):
+            odd = number
+        if None in pair and not lonely:
+            lonely = f"Line {number} of {(first_path, second_path)[pair[0] is None]} is the first without a partner: "
+            lonely += f"{(pair[1] if pair[0] is None else pair[0])[:60]!r}."
     message = (
-        f"{first_path} has {len(first)} lines and {second_path} has {len(second)}, but line n of one must belong "
-        f"to line n of the other. Line {len(shorter[0]) + 1} of {longer[1]} is the first without a partner: "
-        f"{line[:60]!r}."
-    )
-    odd = next(
-        (n for n, (a, b) in enumerate(zip(first, second, strict=False), 1) if bool(a.strip()) != bool(b.strip())), None
+        f"{first_path} has {counts[0]} lines and {second_path} has {counts[1]}, but line n of one must belong "
+        f"to line n of the other. {lonely}"
     )
     return message if odd is None else f"{message} Line {odd} is empty in only one of them: they may part there."

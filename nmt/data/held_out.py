@@ -2,8 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,28 +48,82 @@ def load_split(
     return split_off(train, pairs, setting=setting)[split == "validation"]
 
 
+def stream_split(
+    stream: "Callable[[Split], Iterator[Bitext] | None]", split: "Split", pairs: int | None, *, setting: str
+) -> "Iterator[Bitext] | None":
+    """The same as `load_split`, in chunks, where `stream` reads those of the splits that a corpus has."""
+    if pairs is None or split == "test":
+        return stream(split)
+    train, again = stream("train"), stream("train")
+    assert train is not None  # every corpus has it
+    assert again is not None
+    held = choose_held_out(train, pairs, setting=setting)
+    return iter([held.text]) if split == "validation" else _leave_out(again, held.left)
+
+
+class HeldOut(NamedTuple):
+    """Validation pairs, and for each pair of the training text whether it is left for training."""
+
+    text: "Bitext"
+    left: NDArray[np.bool_]
+
+
 def split_off(text: "Bitext", pairs: int, *, setting: str) -> "tuple[Bitext, Bitext]":
-    """The training text without the validation pairs, and those; both in the order of the text.
+    """The training text without the validation pairs, and those, as `choose_held_out` says."""
+    held = choose_held_out([text], pairs, setting=setting)
+    return select_pairs(text, np.flatnonzero(held.left)), held.text
+
+
+def choose_held_out(chunks: "Iterable[Bitext]", pairs: int, *, setting: str) -> HeldOut:
+    """The validation pairs of a training text, in the order of the text, and what is left for training.
 
     The sources with the smallest hashes are held out: neither a seed nor the order of lines has a say. Of each, the
     first pair with text on both sides is for validation, and every pair with the same source leaves the training text.
     Raises DataError where the text has too few different sources; `setting` is the key that asked for `pairs`.
     """
-    keys = hash_lines(text.source)
-    full = [place for place, both in enumerate(zip(text.source, text.target, strict=True)) if all(map(str.strip, both))]
-    distinct, firsts = np.unique(keys[full], return_index=True)  # sorted, with the first place of each
-    if pairs >= len(distinct):
+    keys: list[NDArray[np.uint64]] = []
+    smallest, places, text = np.zeros(0, np.uint64), np.zeros(0, np.int64), None
+    for chunk in chunks:
+        found, start = hash_lines(chunk.source), sum(map(len, keys))
+        full = np.array([all(map(str.strip, pair)) for pair in zip(chunk.source, chunk.target, strict=True)], np.bool_)
+        if len(smallest) > pairs:
+            full &= found < smallest[-1]
+        rows = np.flatnonzero(full)
+        more = select_pairs(chunk, rows)
+        # Those of before come first, so that of pairs with one source the first is taken.
+        smallest, firsts = np.unique(np.concatenate([smallest, found[rows]]), return_index=True)
+        smallest, firsts = smallest[: pairs + 1], firsts[: pairs + 1]
+        places = np.concatenate([places, rows + start])[firsts]
+        text = select_pairs(more if text is None else join_chunks([text, more]), firsts)
+        keys.append(found)
+    if pairs >= len(smallest) or text is None:
         raise DataError(
-            f"{setting}={pairs} cannot be split off: the training text has {len(distinct)} different source sentences "
+            f"{setting}={pairs} cannot be split off: the training text has {len(smallest)} different source sentences "
             "with a translation, and some must be left for training. Give a smaller number."
         )
-    chosen = np.sort(np.asarray(full)[firsts[:pairs]])
-    left = np.flatnonzero(~np.isin(keys, distinct[:pairs]))
+    left = np.concatenate([~np.isin(part, smallest[:pairs]) for part in keys])
     logger.info(
         "%s: %d pairs are split off for validation; %d more with the same sources leave the training text",
-        *(setting, pairs, len(keys) - len(left) - pairs),
+        *(setting, pairs, len(left) - int(left.sum()) - pairs),
     )
-    return select_pairs(text, left), select_pairs(text, chosen)
+    return HeldOut(select_pairs(text, np.argsort(places[:pairs])), left)
+
+
+def _leave_out(chunks: "Iterable[Bitext]", left: NDArray[np.bool_]) -> "Iterator[Bitext]":
+    """The pairs that are left of a text in chunks."""
+    start = 0
+    for chunk in chunks:
+        yield select_pairs(chunk, np.flatnonzero(left[start : start + len(chunk.source)]))
+        start += len(chunk.source)
+
+
+def join_chunks(chunks: "Iterable[Bitext]") -> "Bitext":
+    """Texts, of which there is at least one, one after another."""
+    parts = list(chunks)
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*parts, strict=True)
+    return type(parts[0])._make(None if column[0] is None else list(chain.from_iterable(column)) for column in columns)
 
 
 def select_pairs(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "Bitext":
@@ -77,4 +132,4 @@ def select_pairs(text: "Bitext", places: Sequence[int] | NDArray[np.int64]) -> "
     def take(side: Sequence[str]) -> list[str]:
         return [side[int(place)] for place in places]
 
-    return text._make(None if side is None else take(side) for side in text)
+    return type(text)._make(None if side is None else take(side) for side in text)

@@ -134,20 +134,24 @@ class Hub:
         return {"corpus": "hub"} | hashes
 
     def load(self, split: Split) -> Bitext | None:
-        pairs = self.splits.validation if isinstance(self.splits.validation, int) else None
-        return held_out.load_split(self._read, split, pairs, setting="data.splits.validation")
+        chunks = self.stream(split)
+        return None if chunks is None else held_out.join_chunks(chunks)
 
-    def _read(self, split: Split) -> Bitext | None:
-        if split not in self._list_splits():
-            return None
-        source: list[str] = []
-        target: list[str] = []
+    def stream(self, split: Split) -> Iterator[Bitext] | None:
+        """The same, in chunks."""
+        pairs = self.splits.validation if isinstance(self.splits.validation, int) else None
+        return held_out.stream_split(self._stream, split, pairs, setting="data.splits.validation")
+
+    def _stream(self, split: Split) -> Iterator[Bitext] | None:
+        return self._read(split) if split in self._list_splits() else None
+
+    def _read(self, split: Split) -> Iterator[Bitext]:
+        empty = True
         for sources, targets in self._iterate_pairs(split):
-            source += sources
-            target += targets
-        if not source:
+            empty = False
+            yield Bitext(sources, targets)
+        if empty:
             raise DataError(f"{self._describe_split(split)} has no rows.")
-        return Bitext(source, target)
 
     def _get_split_name(self, split: Split) -> str | None:
         """What the dataset calls a split, where it has one."""

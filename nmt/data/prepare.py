@@ -4,22 +4,29 @@ Only the training split is kept on disk; validation and test text are read each 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nmt.data import data_report
-from nmt.data.corpus import Bitext, Corpus, Split, name_source
-from nmt.data.encoded import LINES_PER_CHUNK, TokenizedBitext, encode, tokenize
+from nmt.data.corpus import Bitext, Corpus, Split, name_source, stream_chunks
+from nmt.data.encoded import TokenizedBitext, encode, tokenize
 from nmt.data.encoding import Processes
 from nmt.data.filters import Filters
 from nmt.data.line_errors import locate_lines
 from nmt.data.links import LinkSource
 from nmt.data.prepared_cache import describe_pairs, keep_pairs, name_folder, open_cached, open_new
 from nmt.data.prepared_files import check_cache
-from nmt.data.quality import TextHashes, check_not_blank, count_blank, find_overlap, leave_out_blank
+from nmt.data.quality import (
+    TextHashes,
+    check_not_blank,
+    count_blank,
+    explain_no_pairs,
+    find_overlap,
+    leave_out_blank,
+)
 from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.data.training_pairs import TrainingPairs, build_training_pairs, store_text
@@ -102,7 +109,7 @@ def _load_training_pairs(
         return found
     check_cache(cache)
     with open_new(folder) as written, locate_lines(name_source(corpus, "train")):
-        read = store_text(_read_chunks(corpus, "train"), written)
+        read = store_text(stream_chunks(corpus, "train"), written)
         check_not_blank(Bitext(read.text.source, read.text.target))
         _warn_of_copies(corpus, read.copies, "training")
         made = build_training_pairs(read, written, settings, filters, links, processes)
@@ -144,17 +151,8 @@ def _warn_of_copies(corpus: Corpus, copies: dict[str, Any], split: str) -> None:
         data_report.warn_of_copies(copies, split)
 
 
-def _read_chunks(corpus: Corpus, split: Split) -> Iterator[Bitext]:
-    """The text of a split in parts of LINES_PER_CHUNK pairs."""
-    text = _load_split(corpus, split)
-    for start in range(0, len(text.source), LINES_PER_CHUNK):
-        part = slice(start, start + LINES_PER_CHUNK)
-        links = None if text.alignments is None else text.alignments[part]
-        yield Bitext(text.source[part], text.target[part], links)
-
-
-def _load_split(corpus: Corpus, split: Any) -> Bitext:
+def _load_split(corpus: Corpus, split: Split) -> Bitext:
     text = corpus.load(split)
     if text is None or len(text.source) == 0:
-        raise DataError(f"The corpus has no pairs in its {split} split, which training needs.")
+        raise DataError(explain_no_pairs(split))
     return text

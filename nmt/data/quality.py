@@ -39,6 +39,11 @@ def count_blank(text: Bitext) -> dict[str, int]:
     }
 
 
+def explain_no_pairs(split: Split) -> str:
+    """What is said where a split that training needs is empty."""
+    return f"The corpus has no pairs in its {split} split, which training needs."
+
+
 def check_not_blank(text: Bitext) -> None:
     """Raises DataError where one side of the training text has nothing but blank lines."""
     for side, lines in (("source", text.source), ("target", text.target)):

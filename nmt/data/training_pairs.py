@@ -19,7 +19,7 @@ from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext
 from nmt.data.encoding import EncodedPart, Processes, StoredText, encode_text
 from nmt.data.filters import Filters
 from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
-from nmt.data.quality import TextHashes, count_copies
+from nmt.data.quality import TextHashes, count_copies, explain_no_pairs
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import DataError
 from nmt.progress import report_progress, report_time
@@ -56,7 +56,7 @@ class ReadText(NamedTuple):
 
 
 def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
-    """Writes all text into files in `folder`, as it is read."""
+    """Writes all text into files in `folder`, as it is read. Raises DataError where there is none."""
     files = [folder / name for name in RAW_FILES]
     sides = RaggedFile(*files[:2]), RaggedFile(*files[2:])
     links: list[str] = []
@@ -70,6 +70,8 @@ def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
             copies += count_copies(chunk)
             read += len(chunk.source)
             report(len(chunk.source))
+    if not read:
+        raise DataError(explain_no_pairs("train"))
     for side in sides:
         side.close()
     about = {"read": read, "pairs": copies, "share": copies / max(1, read)}

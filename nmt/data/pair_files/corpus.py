@@ -2,10 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from nmt.data import held_out, lines
-from nmt.data.corpus import Bitext, Split, hash_file
+from nmt.data.corpus import PAIRS_PER_CHUNK, Bitext, Split, hash_file
 from nmt.data.globs import expand_globs
 from nmt.data.pair_files.formats import READERS, Format, detect_format
 from nmt.data.pair_files.reading import PairRequest
@@ -70,27 +72,32 @@ class PairFiles:
         return found if self.validation_pairs is None else found | {"validation": {"pairs": self.validation_pairs}}
 
     def load(self, split: Split) -> Bitext | None:
-        return held_out.load_split(self.read, split, self.validation_pairs, setting="data.validation")
+        chunks = self.stream(split)
+        return None if chunks is None else held_out.join_chunks(chunks)
 
-    def read(self, split: Split) -> Bitext | None:
-        """The pairs of all files of a split, one after another; None where it has no files."""
-        if split not in self.splits:
-            return None
-        source: list[str] = []
-        target: list[str] = []
+    def stream(self, split: Split) -> Iterator[Bitext] | None:
+        """The same, in chunks."""
+        return held_out.stream_split(self._stream, split, self.validation_pairs, setting="data.validation")
+
+    def _stream(self, split: Split) -> Iterator[Bitext] | None:
+        return self.read(split) if split in self.splits else None
+
+    def read(self, split: Split) -> Iterator[Bitext]:
+        """The pairs of all files of a split, one after another."""
+        total = 0
         for path in self.find_files(split):
             left_out: Counter[str] = Counter()
-            before = len(source)
-            for first, second in READERS[self.find_format(path)](path, self.request, left_out):
-                source.append(first)
-                target.append(second)
+            before = total
+            pairs = READERS[self.find_format(path)](path, self.request, left_out)
+            while chunk := list(islice(pairs, PAIRS_PER_CHUNK)):
+                total += len(chunk)
+                yield Bitext([source for source, _ in chunk], [target for _, target in chunk])
             if path not in self._reported:
                 self._reported.add(path)
                 reasons = "".join(f", {count} {reason}" for reason, count in left_out.items())
-                logger.info("%s: %d pairs%s", path, len(source) - before, reasons)
-        if not source:
+                logger.info("%s: %d pairs%s", path, total - before, reasons)
+        if not total:
             raise DataError(f"{', '.join(self.splits[split])} (data.{split}) has no pairs.")
-        return Bitext(source, target)
 
     def find_files(self, split: Split) -> list[str]:
         """The files of a split, those of a glob in the order of their names."""
