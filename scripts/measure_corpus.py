@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SYLLABLES = [a + b for a in "bdfgklmnprstv" for b in ("a", "e", "i", "o", "u", "an", "er", "is")]
 WORDS = 60_000
 PAIRS_PER_BLOCK = 50_000
+MAX_MADE = 500_000
+"""Pairs that are made up; of more, the text repeats itself."""
+
 VALIDATION_PAIRS = 200
 POLL_SECONDS = 0.1
 IDLE = "import nmt.runs.training_run, time; print('ready', flush=True); time.sleep(60)"
@@ -46,9 +49,10 @@ MODEL = (
 
 
 class Peak(NamedTuple):
-    """What a phase took: wall-clock seconds, and MiB of memory."""
+    """What a phase took: seconds by the clock, seconds of processors, and MiB of memory."""
 
     seconds: float
+    cpu: float
     mib: float
 
 
@@ -60,7 +64,7 @@ def write_pairs(folder: Path, name: str, pairs: int, seed: int) -> None:
     shares = 1 / np.arange(1, WORDS + 1)
     bounds = np.cumsum(shares / shares.sum())
     with (folder / f"{name}.en").open("w") as source, (folder / f"{name}.de").open("w") as target:
-        for start in range(0, pairs, PAIRS_PER_BLOCK):
+        for start in range(0, min(pairs, MAX_MADE), PAIRS_PER_BLOCK):
             counts = np.clip(draw.poisson(15, min(PAIRS_PER_BLOCK, pairs - start)), 3, 60)
             ids = np.minimum(np.searchsorted(bounds, draw.random(int(counts.sum()))), WORDS - 1).tolist()
             ends = np.cumsum(counts).tolist()
@@ -68,26 +72,36 @@ def write_pairs(folder: Path, name: str, pairs: int, seed: int) -> None:
                 text = [words[id] for id in ids]
                 begins = [0, *ends[:-1]]
                 file.write("".join(" ".join(text[a:b]) + "\n" for a, b in zip(begins, ends, strict=True)))
+    for language in ("en", "de"):
+        path = folder / f"{name}.{language}"
+        made = path.read_bytes()
+        with path.open("ab") as more:
+            for start in range(MAX_MADE, pairs, MAX_MADE):
+                lines = pairs - start
+                more.write(made if lines >= MAX_MADE else b"".join(made.splitlines(True)[:lines]))
 
 
-def measure_tree(root: int) -> float:
-    """MiB that a process and all below it hold for themselves."""
+def measure_tree(root: int) -> tuple[float, float]:
+    """MiB that a process and all below it hold for themselves, and seconds of processors that they have used."""
     parents: dict[int, list[int]] = {}
-    sizes: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*/status"):
+    found: dict[int, tuple[float, float]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = dict(line.split(":", 1) for line in entry.read_text().splitlines() if ":" in line)
+            fields = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines() if ":" in line)
+            times = (entry / "stat").read_text().rsplit(")", 1)[1].split()[11:15]  # with those of children that ended
         except OSError:
             continue
         number = int(fields["Pid"])
         parents.setdefault(int(fields["PPid"]), []).append(number)
-        sizes[number] = sum(int(fields.get(key, "0 kB").split()[0]) for key in ("RssAnon", "RssShmem"))
-    waiting, total = [root], 0
+        kib = sum(int(fields.get(key, "0 kB").split()[0]) for key in ("RssAnon", "RssShmem"))
+        found[number] = kib / 1024, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+    waiting, mib, cpu = [root], 0.0, 0.0
     while waiting:
         number = waiting.pop()
-        total += sizes.get(number, 0)
+        more = found.get(number, (0.0, 0.0))
+        mib, cpu = mib + more[0], cpu + more[1]
         waiting += parents.get(number, [])
-    return total / 1024
+    return mib, cpu
 
 
 def measure_idle(environment: dict[str, str]) -> float:
@@ -95,7 +109,7 @@ def measure_idle(environment: dict[str, str]) -> float:
     process = subprocess.Popen([sys.executable, "-c", IDLE], env=environment, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     process.stdout.readline()
-    found = measure_tree(process.pid)
+    found, _ = measure_tree(process.pid)
     process.kill()
     process.wait()
     return found
@@ -115,16 +129,15 @@ def run(work: Path, pairs: int, steps: int, more: Sequence[str], environment: di
     with log.open("w") as opened:
         process = subprocess.Popen(command, env=environment, stdout=opened, stderr=subprocess.STDOUT, cwd=ROOT)
         begun = time.monotonic()
-        phase, since = 0, begun
+        phase, since, spent = 0, begun, 0.0
         while process.poll() is None:
-            told = log.read_text(errors="replace") + read_if_there(output / "metrics.jsonl").replace(" ", "")
-            while phase + 1 < len(PHASES) and PHASES[phase + 1][1].format(pairs=pairs).replace(" ", "") in told.replace(
-                " ", ""
-            ):
-                phase, since = phase + 1, time.monotonic()
+            told = (log.read_text(errors="replace") + read_if_there(output / "metrics.jsonl")).replace(" ", "")
+            mib, cpu = measure_tree(process.pid)
+            while phase + 1 < len(PHASES) and PHASES[phase + 1][1].format(pairs=pairs).replace(" ", "") in told:
+                phase, since, spent = phase + 1, time.monotonic(), cpu
             name = PHASES[phase][0]
-            before = found.get(name, Peak(0, 0))
-            found[name] = Peak(time.monotonic() - since, max(before.mib, measure_tree(process.pid)))
+            peak = max(mib, found[name].mib if name in found else 0.0)
+            found[name] = Peak(time.monotonic() - since, max(0.0, cpu - spent), peak)
             time.sleep(POLL_SECONDS)
     if process.returncode:
         sys.exit(f"the run failed:\n{log.read_text(errors='replace')[-3000:]}")
@@ -151,9 +164,12 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[int, dict[str, Peak]]
         size = sum(path.stat().st_size for path in work.iterdir()) / 2**20
         print(f"{pairs} pairs, {size:.0f} MiB of text, written in {time.monotonic() - begun:.0f} s", flush=True)
         peaks = run(work, pairs, options.steps, options.set, environment)
-        above = {name: Peak(peak.seconds, peak.mib - idle) for name, peak in peaks.items()}
+        above = {name: peak._replace(mib=peak.mib - idle) for name, peak in peaks.items()}
         for name, peak in above.items():
-            print(f"  {name:10} {peak.seconds:8.1f} s {peak.mib:8.0f} MiB above idle", flush=True)
+            print(
+                f"  {name:10} {peak.seconds:8.1f} s, {peak.cpu:8.1f} s of CPU, {peak.mib:6.0f} MiB above idle",
+                flush=True,
+            )
         yield pairs, above
         if not options.keep:
             shutil.rmtree(work)

@@ -22,11 +22,20 @@ def hash_lines(*sides: Sequence[str]) -> NDArray[np.uint64]:
 
     The same on every machine. Two different lines have the same hash with probability 2^-64.
     """
+    return hash_normal(*(normalize_space(side) for side in sides))
+
+
+def normalize_space(lines: Sequence[str]) -> list[str]:
+    """The lines with one space between words, and none around them."""
+    return [" ".join(line.split()) for line in lines]
+
+
+def hash_normal(*sides: Sequence[str]) -> NDArray[np.uint64]:
+    """`hash_lines` of what `normalize_space` has made."""
     found = np.empty(len(sides[0]), dtype=np.uint64)
     for place, parts in enumerate(zip(*sides, strict=True)):
-        text = "\n".join([" ".join(part.split()) for part in parts])
-        digest = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=8).digest()
-        found[place] = int.from_bytes(digest, "little")
+        text = "\n".join(parts).encode("utf-8", errors="surrogatepass")
+        found[place] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.corpus import Bitext, Split
-from nmt.data.held_out import hash_lines, select_pairs
+from nmt.data.held_out import hash_normal, normalize_space, select_pairs
 from nmt.errors import DataError
 
 KEYS_PER_PART = 1_000_000
@@ -82,7 +82,8 @@ class TextHashes(NamedTuple):
 
     @classmethod
     def from_text(cls, source: Sequence[str], target: Sequence[str]) -> "TextHashes":
-        return cls(hash_lines(source), hash_lines(target), hash_lines(source, target))
+        first, second = normalize_space(source), normalize_space(target)
+        return cls(hash_normal(first), hash_normal(second), hash_normal(first, second))
 
     def count_copies(self) -> dict[str, Any]:
         """How many pairs say the same on both sides."""
