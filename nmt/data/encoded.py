@@ -1,7 +1,10 @@
 """Sentences as ids: a whole side in one flat array, which may lie on disk, so many are no more objects than few."""
 
 import itertools
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -18,6 +21,10 @@ LINES_PER_CHUNK = 65_536
 
 LINES_PER_SEED = 8_192
 """Lines that are sampled together, each time with a seed of their own."""
+
+
+MIN_SPOOLED_SENTENCES = 1_000_000
+"""From so many on, sentences that are drawn anew lie on disk, beside those that were prepared."""
 
 
 class RaggedIds(NamedTuple):
@@ -220,19 +227,36 @@ def _sample_lines(
     if not tokenizer.reads_text:
         return best
     longest = int(best.lengths.max())
-    parts = []
-    for start, chunk in _iterate_chunks(lines, LINES_PER_SEED):
-        check_cancelled()
-        number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
-        drawn = tokenizer.sample(chunk, seed=number)
-        if source is not None:
-            drawn = match_lines(tokenizer, source[start : start + len(chunk)], drawn)
-        parts.append(
-            RaggedIds.from_sentences(
+
+    def draw_parts() -> Iterator[RaggedIds]:
+        for start, chunk in _iterate_chunks(lines, LINES_PER_SEED):
+            check_cancelled()
+            number = int(np.random.SeedSequence([*seed, start]).generate_state(1)[0])
+            drawn = tokenizer.sample(chunk, seed=number)
+            if source is not None:
+                drawn = match_lines(tokenizer, source[start : start + len(chunk)], drawn)
+            yield RaggedIds.from_sentences(
                 [ids if len(ids) <= longest else best.get_sentence(start + at) for at, ids in enumerate(drawn)]
             )
-        )
-    return RaggedIds.concatenate(parts)
+
+    if isinstance(best.flat, np.memmap) and best.sentences >= MIN_SPOOLED_SENTENCES:
+        return _spool_parts(draw_parts(), Path(str(best.flat.filename)).parent.parent)
+    return RaggedIds.concatenate(list(draw_parts()))
+
+
+def _spool_parts(parts: Iterable[RaggedIds], folder: Path) -> RaggedIds:
+    """Sentences one after another in files without names in `folder`, mapped into memory: they are gone with them."""
+    place = folder if os.access(folder, os.W_OK) else None
+    end = 0
+    with tempfile.TemporaryFile(dir=place) as flat, tempfile.TemporaryFile(dir=place) as offsets:
+        offsets.write(np.zeros(1, np.int64).tobytes())
+        for part in parts:
+            flat.write(part.flat.astype(np.int32).tobytes())
+            offsets.write((part.offsets[1:] + end).tobytes())
+            end += int(part.offsets[-1])
+        flat.flush()
+        offsets.flush()
+        return RaggedIds(np.memmap(flat, np.int32, "r"), np.memmap(offsets, np.int64, "r"))
 
 
 def _iterate_chunks(lines: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 from nmt.data import corpus as corpora
-from nmt.data import encoding, vocabulary_size
+from nmt.data import encoded, encoding, vocabulary_size
 from nmt.data.array_files import ArrayFile, RaggedFile, open_ids
 from nmt.data.corpus import Bitext, Files, SplitFiles, stream_chunks
 from nmt.data.encoded import PackedLines, RaggedIds
@@ -200,6 +200,20 @@ def test_a_vocabulary_is_learnt_from_evenly_spaced_lines(monkeypatch: pytest.Mon
     with pytest.raises(ConfigError, match=r"tokenizer\.learn_from=1 must"):
         Bpe(learn_from=1)
     assert Unigram(learn_from=2_000_000).get_identity()["learnt_from"] == 2_000_000, "as it was named before"
+
+
+def test_segmentations_of_much_text_are_drawn_into_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampling = Bpe(vocab_size=60, sampling=0.3)
+    data = prepare(write_text(tmp_path, 150), sampling, Filters(), tmp_path / "cache")
+    monkeypatch.setattr(encoded, "LINES_PER_SEED", 11)
+    few = encoded.resegment(data.train, data.tokenizers, [3])
+    monkeypatch.setattr(encoded, "MIN_SPOOLED_SENTENCES", 100)
+    many = encoded.resegment(data.train, data.tokenizers, [3])
+    for side, other, best in zip(few[:2], many[:2], data.train[:2], strict=True):
+        assert isinstance(other.flat, np.memmap)
+        assert (side.flat.tolist(), side.offsets.tolist()) == (other.flat.tolist(), other.offsets.tolist())
+        assert side.flat.tolist() != best.flat.tolist()
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 MEASURE = """
