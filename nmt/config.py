@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from nmt.config_text import format_value as format_value
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 MISSING = "???"
 """How OmegaConf writes a value that must be given."""
+
+CHOICE = "choice"
+"""The argument of a wrapper that is what it wraps."""
 
 ConfigDict = dict[str, Any]
 
@@ -44,7 +47,15 @@ def check(config: Any, schema: Schema) -> ConfigDict:
 def build_variant(variants: Variants, config: Mapping[str, Any], **injected: Any) -> Any:
     """The object that `config` names, made from its settings and what is `injected` besides."""
     leaf = {key: value for key, value in config.items() if key != "name"}
-    return build(variants.table[config["name"]], leaf, **injected)
+    if variants.wrapper is None:
+        return build(variants.table[config["name"]], leaf, **injected)
+    own = {key: leaf.pop(key) for key in list_own_keys(variants) if key in leaf}
+    return build(variants.wrapper, own, choice=build(variants.table[config["name"]], leaf, **injected))
+
+
+def list_own_keys(variants: Variants) -> list[str]:
+    """The settings of the wrapper, which stand beside those of every choice."""
+    return [] if variants.wrapper is None else [key for key in inspect_parameters(variants.wrapper) if key != CHOICE]
 
 
 def build(cls: type[T], config: Mapping[str, Any], **injected: Any) -> T:
@@ -129,7 +140,12 @@ def _check_variant(value: Mapping[str, Any], schema: Variants, path: str, proble
         problems.append(f"{_join(path, 'name')}={format_value(name)} is not one of its variants. {hint}")
         return {}
     rest = {key: below for key, below in value.items() if key != "name"}
-    return {"name": name, **_check_arguments(rest, schema.table[name], schema.injected, path, problems, str(name))}
+    own = {key: rest.pop(key) for key in list_own_keys(schema) if key in rest}
+    beside = list_own_keys(schema)
+    checked = _check_arguments(rest, schema.table[name], schema.injected, path, problems, str(name), beside)
+    if schema.wrapper is not None:
+        checked |= _check_arguments(own, schema.wrapper, frozenset({CHOICE}), path, problems)
+    return {"name": name, **checked}
 
 
 def _check_arguments(
@@ -139,13 +155,15 @@ def _check_arguments(
     path: str,
     problems: list[str],
     name: str | None = None,
+    beside: Sequence[str] = (),
 ) -> ConfigDict:
+    """The settings of a class, or of a choice by its `name`; `beside`: others that stand in the same group."""
     known = {key: p for key, p in inspect_parameters(cls).items() if key not in injected}
     owner = f" of {name}" if name else ""
     checked: ConfigDict = {}
     for key, below in value.items():
         if key not in known:
-            problems.append(f"{_join(path, key)} is not a setting{owner}. {suggest(str(key), known)}")
+            problems.append(f"{_join(path, key)} is not a setting{owner}. {suggest(str(key), [*known, *beside])}")
         else:
             checked[key] = _convert(below, known[key].annotation, _join(path, key), problems)
     for key, parameter in known.items():
@@ -223,6 +241,8 @@ def _convert_union(value: Any, options: tuple[Any, ...], path: str, problems: li
 def _build_instance(value: Any, annotation: Any) -> Any:
     if (variants := _find_variants(annotation)) is not None:
         return functools.partial(build_variant, variants, value)
+    if typing.get_origin(annotation) is dict and isinstance(value, Mapping):
+        return {key: _build_instance(below, typing.get_args(annotation)[1]) for key, below in value.items()}
     inner = _find_dataclass(annotation)
     return build(inner, value) if inner is not None and isinstance(value, Mapping) else value
 

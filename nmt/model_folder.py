@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import torch
 from nmt import build, config
 from nmt.config import ConfigDict, Schema
 from nmt.data.corpus import Corpus
+from nmt.data.mix.report import get_tags
+from nmt.data.mix.tags import Tags, find_missing
 from nmt.data.sources.reader import FeatureReader, SourceItem
 from nmt.data.spans import keep_spans
 from nmt.data.tokenizer import Tokenizer, Tokenizers
@@ -36,11 +39,21 @@ from nmt.storage.untrusted_paths import (
 from nmt.training.state import check_finite, check_shapes
 from nmt.translation.scoring import score_pairs
 
+
+@dataclass(frozen=True, kw_only=True)
+class TagSettings:
+    """Symbols that may stand in front of a source line. targets: language -> the tag that asks for it."""
+
+    targets: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+
 CONFIG_SCHEMA: dict[str, Schema | Any] = {
     "format": int,
     "source_language": str,
     "target_language": str,
     "tokenizer": {"joint": bool},
+    "tags": TagSettings,
     "model": build.MODEL,
     "attention": build.ATTENTION,
     "search": build.SEARCH,
@@ -75,11 +88,13 @@ class LoadedModel(NamedTuple):
 def build_model_files(settings: ConfigDict, corpus: Corpus, tokenizers: Tokenizers) -> dict[str, bytes]:
     """The files that, beside the weights, make a folder a complete model folder: name -> content."""
     joint = tokenizers.source is tokenizers.target
+    tags = get_tags(corpus)
     content = {
         "format": FORMAT,
         "source_language": corpus.source_language,
         "target_language": corpus.target_language,
         "tokenizer": {"joint": joint},
+        **({"tags": {"targets": dict(tags.targets), "others": list(tags.others)}} if tags.symbols else {}),
         **{key: settings[key] for key in ("model", "attention", "search")},
     }
     made = [tokenizer for tokenizer in dict.fromkeys(tokenizers) if tokenizer.reads_text]
@@ -110,6 +125,7 @@ def load(path: str | Path, *, device: torch.device) -> LoadedModel:
             manifest.verify(folder, ("config.json", "model.safetensors", *names))
         read = [Tokenizer.load(path) for path in paths]
         reader = build.build_reader(settings)
+        check_tags(settings["tags"], read[0])
         tokenizers = Tokenizers(read[0] if reader is None else reader, read[-1])
         if reader is None and build.copies_source(settings):
             tokenizers = keep_spans(tokenizers)
@@ -138,12 +154,21 @@ def add_new_settings(settings: Any) -> Any:
     then. Raises ConfigError where a setting is there by two names, with different values."""
     if not isinstance(settings, dict):
         return settings
-    settings = rename_settings(settings)
+    settings = {"tags": {}} | rename_settings(settings)
     return settings | {
         group: added | settings[group]
         for group, added in ADDED_SETTINGS.items()
         if isinstance(settings.get(group), dict)
     }
+
+
+def check_tags(settings: ConfigDict, tokenizer: Tokenizer) -> None:
+    """Raises ModelError where the tags that a folder names are no symbols of its vocabulary."""
+    tags = Tags(settings.get("targets", {}), settings.get("others", []))
+    if missing := find_missing(tags.symbols, tokenizer.serialized) if tags.symbols else []:
+        raise ModelError(
+            f"config.json names tags that the vocabulary has no symbols for: {shorten(', '.join(missing))}."
+        )
 
 
 def check_numbers(model: Seq2Seq, tokenizers: Tokenizers, folder: Path) -> None:

@@ -87,6 +87,7 @@ OTHERWISE = {
 
 SEQUENCE_ENCODERS = ("transformer", "embedding", "snail", "snail_cosine")
 COMPANIONS = {f"model/encoder/{name}": ("model/bridge=mean",) for name in SEQUENCE_ENCODERS}
+COMPANIONS["data/mix"] = ("++data.corpora.a.name=synthetic",)
 COMPANIONS["model/head/pointer"] = ("tokenizer=numbers",)
 COMPANIONS["model/source/vectors"] = ("model.source.features=8",)
 COMPANIONS["model/head/bernoulli"] = ("model.tied=none", "tokenizer=numbers")

@@ -9,6 +9,11 @@ from nmt.build.run import build_corpus, build_schedule, build_search, build_toke
 from nmt.build.schema import AVERAGE, DATA, NONE, OPTIMIZER, SETTINGS, TOKENIZER, get_default
 from nmt.build.size import build_on_meta, check_size
 from nmt.config import ConfigDict
+from nmt.data.cleaning import check_cleaning
+from nmt.data.corpus import Corpus
+from nmt.data.filters import Filters
+from nmt.data.mix.report import get_languages, get_tags
+from nmt.data.sources.table import READERS
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import check_tokenizer
 from nmt.storage.untrusted_paths import MAX_THREADS
@@ -32,7 +37,11 @@ def dry_run(settings: ConfigDict) -> None:
         config.build(cls, settings[key])
     if is_open(config.build(Training, settings["training"]).stop):
         build_schedule(settings).set_length(None)
-    check_tokenizer(settings["bleu"]["tokenize"], build_corpus(settings).target_language)
+    corpus = build_corpus(settings)
+    check_cleaning(config.build(Filters, settings["filters"]), corpus)
+    check_tags(settings, corpus)
+    for language in get_languages(corpus).values() or [corpus.target_language]:
+        check_tokenizer(settings["bleu"]["tokenize"], language)
     if settings["attention"]["score"]["name"] == NONE and settings["search"].get("coverage"):
         raise ConfigError(
             "search.coverage ranks hypotheses by their attention weights, and attention=none has none. Set "
@@ -44,6 +53,16 @@ def dry_run(settings: ConfigDict) -> None:
     check_metric(settings)
     joint = settings["tokenizer"].get("joint", True)
     check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)
+
+
+def check_tags(settings: ConfigDict, corpus: Corpus) -> None:
+    """Raises ConfigError where tags would stand in front of what is no text."""
+    tags, source = get_tags(corpus).symbols, settings["model"]["source"]["name"]
+    if tags and source in READERS:
+        raise ConfigError(
+            f"data.corpora puts tags in front of source lines ({', '.join(tags)}), and model/source={source} reads no "
+            "symbols. Choose model/source=tokens."
+        )
 
 
 def check_metric(settings: ConfigDict) -> None:

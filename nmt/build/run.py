@@ -7,6 +7,7 @@ from nmt import config
 from nmt.build.schema import DATA, SCHEDULE, SEARCH, SOURCE, TOKENIZER, get_default
 from nmt.config import ConfigDict
 from nmt.data.corpus import Corpus
+from nmt.data.mix.report import get_tags
 from nmt.data.own_model import read_pretrained
 from nmt.data.sources.reader import FeatureReader
 from nmt.data.sources.table import READERS
@@ -54,12 +55,30 @@ def copies_source(settings: Mapping[str, Any]) -> bool:
 
 def build_trainer(settings: ConfigDict) -> SentencePieceTrainer:
     """How a vocabulary is learnt, or the one that `tokenizer.model` names."""
-    made: SentencePieceTrainer = config.build_variant(TOKENIZER, settings["tokenizer"])
-    chosen = settings["tokenizer"]
+    chosen = add_symbols(settings)
+    made: SentencePieceTrainer = config.build_variant(TOKENIZER, chosen)
     if chosen.get("model") is None:
         return made
     given = {key: chosen.get(key, get_default(TOKENIZER, chosen, key)) for key in ("joint", "sampling")}
     return read_pretrained(chosen["model"], chosen.get("target_model"), **given)
+
+
+def add_symbols(settings: ConfigDict) -> ConfigDict:
+    """The settings of the tokenizer, with the tags of a mixture among the symbols of a vocabulary that is learnt.
+    Raises ConfigError for a tokenizer without symbols."""
+    chosen: ConfigDict = settings["tokenizer"]
+    data = settings.get("data", {})
+    tags = get_tags(build_corpus(settings)).symbols if data.get("name") == "mix" else []
+    if not tags:
+        return chosen
+    if "symbols" not in config.inspect_parameters(TOKENIZER.table[chosen["name"]]):
+        raise ConfigError(
+            f"data.corpora puts tags in front of source lines ({', '.join(tags)}), and tokenizer={chosen['name']} has "
+            "no symbols for them. Choose tokenizer=unigram or bpe."
+        )
+    if chosen.get("model") is not None:
+        return chosen  # which has them, or `prepare` says so
+    return {**chosen, "symbols": list(dict.fromkeys([*(chosen.get("symbols") or []), *tags]))}
 
 
 def build_search(settings: ConfigDict) -> Search:

@@ -12,22 +12,12 @@ from nmt.attention.score import SCORES
 from nmt.attention.selection import SELECTIONS
 from nmt.config import Schema, Variants
 from nmt.data.batching import BatchSettings
-from nmt.data.bits import Bits
-from nmt.data.corpus import Files
+from nmt.data.corpus_table import CORPORA
 from nmt.data.encoding import Preparation
-from nmt.data.fewshot import Fewshot
 from nmt.data.filters import Filters
-from nmt.data.hub import Hub
+from nmt.data.mix.corpus import Mix
 from nmt.data.numbers import Numbers
-from nmt.data.pair_files.corpus import PairFiles
-from nmt.data.pictures.images import Images
-from nmt.data.pictures.scenes import Scenes
-from nmt.data.points import POINT_TASKS
-from nmt.data.synthetic import Grammar
-from nmt.data.tasks import TASKS
 from nmt.data.tokenizer import TOKENIZERS
-from nmt.data.tones import Tones
-from nmt.data.vector_files import VectorFiles
 from nmt.evaluation.bleu_tokens import BleuSettings
 from nmt.evaluation.faithfulness import Measures
 from nmt.evaluation.probes import Probes
@@ -49,22 +39,7 @@ from nmt.translation.shortlist import SHORTLISTS
 NONE = "none"
 """The score of a model without attention."""
 
-PICTURES = {"scenes": Scenes, "images": Images}
-DATA = Variants(
-    {
-        "files": Files,
-        "hub": Hub,
-        "pairs": PairFiles,
-        "synthetic": Grammar,
-        "bits": Bits,
-        "tones": Tones,
-        "vectors": VectorFiles,
-        **TASKS,
-        **POINT_TASKS,
-        **PICTURES,
-        "fewshot": Fewshot,
-    }
-)
+DATA = Variants({**CORPORA, "mix": Mix})
 TOKENIZER = Variants({**TOKENIZERS, "numbers": Numbers})
 SEARCH = Variants(SEARCHES)
 SHORTLIST = Variants(SHORTLISTS)

@@ -14,7 +14,8 @@ from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.data.beginnings import check_lengths, count_words
-from nmt.data.pharaoh import read_gold
+from nmt.data.mix.tags import put_tags
+from nmt.data.pharaoh import read_gold, shift_gold
 from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.extraction import EXTRACTIONS, Extraction
 from nmt.inference.alignment_method import READS_ATTENTION, AlignmentMethod, check_method
@@ -22,6 +23,7 @@ from nmt.inference.inference import InferenceSettings, build_translator, check_m
 from nmt.inference.map_pictures import check_maps, draw_pictures
 from nmt.inference.pictures import HeatmapSettings, check_folder
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
+from nmt.inference.tags import choose_tags
 from nmt.printable import print_text
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
@@ -49,6 +51,8 @@ class AlignSettings(InferenceSettings):
     method: AlignmentMethod | Literal["em"]
     copies: int
     position: Literal["predicted", "read"]
+    target_language: str | None
+    tag: str | None
     reverse: str | None
     symmetrize: Literal["grow_diag_final_and", "intersection", "union"]
     heatmaps: HeatmapSettings
@@ -112,6 +116,8 @@ def run_task(composed: dict[str, Any]) -> None:
         lines.check(settings.gold, setting="gold", regular=True)
         gold = read_gold(lines.read(settings.gold, settings.errors), source, target, name=settings.gold)
     aligner = METHODS[settings.method](settings, source, target)
+    tagged, tags = put_tags(source, aligner.tags), len(aligner.tags)
+    drawn_gold = None if gold is None else [shift_gold(each, tags) for each in gold]
 
     from nmt.evaluation.alignment import format_pharaoh, score_alignments
 
@@ -120,8 +126,8 @@ def run_task(composed: dict[str, Any]) -> None:
     writes_links = gold is None or settings.output is not None
     with open_writer(settings.output) if writes_links else nullcontext(None) as write:
         for part in chunks:
-            weights = aligner.forward(source[part], target[part])
-            chunk_links = [settings.extract(each) for each in weights]
+            weights = aligner.forward(tagged[part], target[part])
+            chunk_links = [{(i - tags, j) for i, j in settings.extract(each) if i >= tags} for each in weights]
             if aligner.backward is not None:
                 reverse_weights = aligner.backward(target[part], source[part])
                 chunk_links = symmetrize_links(
@@ -131,8 +137,8 @@ def run_task(composed: dict[str, Any]) -> None:
                 write(map(format_pharaoh, chunk_links))
             if gold is not None:
                 links += chunk_links
-            sides = source, target
-            draw_pictures(settings.heatmaps, aligner.model, weights, sides, gold, part, settings.position)
+            sides = tagged, target
+            draw_pictures(settings.heatmaps, aligner.model, weights, sides, drawn_gold, part, settings.position)
     if gold is not None:
         print_text(FORMATS[settings.format](score_alignments(links, gold), len(gold), settings.format_signature()))
 
@@ -176,17 +182,18 @@ WeightsFn = Callable[[Sequence[str], Sequence[str]], list[Any]]
 
 class PairAligner(NamedTuple):
     """What gives the weights of pairs; that of the other direction, if there is one; what the lines of both sides count
-    for the memory that weights take; and the model, if there is one."""
+    for the memory that weights take; the model, if there is one; and the tags in front of its source lines."""
 
     forward: WeightsFn
     backward: WeightsFn | None
     lengths: tuple[Sequence[int], Sequence[int]]
     model: "BatchTranslator | None" = None
+    tags: Sequence[str] = ()
 
 
 def load_models(settings: AlignSettings, source: Sequence[str], target: Sequence[str]) -> PairAligner:
     """The weights of a model, and of one for the other direction. Raises DataError for a line that is too long."""
-    forward, backward = load_translators(settings)
+    forward, backward, tags = load_translators(settings)
     check_maps(settings.heatmaps, forward)
     lengths = (
         check_lengths(forward.tokenizers.source, source, settings.max_length, name=settings.source),
@@ -197,6 +204,7 @@ def load_models(settings: AlignSettings, source: Sequence[str], target: Sequence
         None if backward is None else partial(compute_pair_weights, backward, settings=settings),
         lengths,
         forward,
+        tags,
     )
 
 
@@ -224,13 +232,14 @@ METHODS: dict[str, Callable[[AlignSettings, Sequence[str], Sequence[str]], PairA
 """What links words, by the value of `method`."""
 
 
-def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTranslator | None]":
-    """The model, and the one for the other direction if there is one."""
+def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTranslator | None, list[str]]":
+    """The model, the one for the other direction if there is one, and the tags of the first."""
     assert settings.model["folder"] is not None
     loaded = load_attention_model(settings.model["folder"], settings)
+    tags = choose_tags(loaded.settings, target=settings.target_language, tag=settings.tag, key="target_language")
     forward = build_translator(loaded, settings, {})
     if settings.reverse is None:
-        return forward, None
+        return forward, None, tags
     other = load_attention_model(settings.reverse, settings)
     source, target = (loaded.settings[f"{side}_language"] for side in ("source", "target"))
     if source != target and other.settings["source_language"] == source:
@@ -238,7 +247,7 @@ def load_translators(settings: AlignSettings) -> "tuple[BatchTranslator, BatchTr
             f"reverse={settings.reverse} translates from {source}, as model does; "
             f"links are joined with those of a model from {target} to {source}."
         )
-    return forward, build_translator(other, settings, {})
+    return forward, build_translator(other, settings, {}), tags
 
 
 def load_attention_model(folder: str, settings: AlignSettings) -> "LoadedModel":

@@ -9,6 +9,7 @@ from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
+from nmt.data.mix.tags import put_tags
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.bleu_tokens import BleuSettings, check_tokenizer
 from nmt.evaluation.corpus_scores import ScoringInput, drop_blank_lines, score_texts
@@ -16,6 +17,7 @@ from nmt.evaluation.languages import check_language
 from nmt.evaluation.score_command import ScoreCommand, run_score_command
 from nmt.inference.inference import InferenceSettings, build_translator, find_model_folders, load_all
 from nmt.inference.inputs import STDIN, FileNames, find_files, read_files
+from nmt.inference.tags import choose_tags, name_target
 from nmt.printable import print_text
 
 if TYPE_CHECKING:
@@ -85,10 +87,12 @@ def collect_texts(settings: EvaluateSettings) -> ScoringInput:
     texts = read_texts({"source": [settings.source], **_find_reference_sets(settings.references)}, settings.errors)
     (source,) = texts["source"]
     loaded, *others = load_all(find_model_folders(settings.model["folder"]), settings)
-    language = settings.language or loaded.settings["target_language"]
+    targets = loaded.settings["tags"].get("targets")
+    tags = choose_tags(loaded.settings, target=settings.language if targets else None, key="language")
+    language = settings.language or name_target(loaded, None)
     check_tokenizer(settings.bleu.tokenize, language)
     worker = build_translator(loaded, settings, settings.search, others=others, weights=False)
-    hypotheses = [translation.text for translation in worker.translate(source, progress=True)]
+    hypotheses = [translation.text for translation in worker.translate(put_tags(source, tags), progress=True)]
     return ScoringInput(source, hypotheses, texts["references"], language)
 
 

@@ -13,10 +13,12 @@ from nmt.cli.application import run_command
 from nmt.composition.groups import check_choices
 from nmt.data.line_errors import locate_lines
 from nmt.data.lines import Errors
+from nmt.data.mix.tags import put_tags
 from nmt.errors import ConfigError, DataError
 from nmt.inference.inference import InferenceSettings, build_translator, load
 from nmt.inference.inputs import STDIN, read_lines
 from nmt.inference.streams import open_writer
+from nmt.inference.tags import choose_tags
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import check_distinct, list_model_paths
 from nmt.storage.untrusted_paths import find_model_folder
@@ -34,7 +36,7 @@ MAX_SIZE = 100
 """Of anything in the attention of the example: nobody follows a thousand features with a pencil."""
 
 EXAMPLE_WORD = re.compile(r"[+~]*(attention[=/.]|padding=|model\.decoder[.=])")
-MODEL_WORD = re.compile(r"[+~]*(input|line|kind|layer|columns|max_source|errors|device|threads|kernels)=")
+MODEL_WORD = re.compile(r"[+~]*(input|line|target|kind|layer|columns|max_source|errors|device|threads|kernels)=")
 """Begin words that are about the example, or about a model, alone."""
 
 COMPARED_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
@@ -56,6 +58,7 @@ class ExplainSettings(InferenceSettings):
     layer: int | None
     input: str | None
     line: int
+    target: str | None
     padding: int
     compare: str | list[str] | None
     output: str | None
@@ -177,10 +180,11 @@ def compose_second(words: Sequence[str], changes: Sequence[str]) -> ExplainSetti
 
 
 class Known(NamedTuple):
-    """What two explanations may share: lines by their file, and models with their translations by folder and line."""
+    """What two explanations may share: lines by their file, and models with their translations by folder, line and
+    target language."""
 
     lines: dict[str, list[str]]
-    translations: "dict[tuple[str, str], tuple[LoadedModel, Translated]]"
+    translations: "dict[tuple[str, str, str | None], tuple[LoadedModel, Translated]]"
 
 
 def explain(settings: ExplainSettings, known: Known) -> "Explanation":
@@ -207,8 +211,9 @@ def explain_model(settings: ExplainSettings, known: Known) -> "Explanation":
     """A word of a translation, as a trained model computes it."""
     line = read_line(settings, known)
     assert settings.folder is not None
-    loaded, translated = known.translations.get((settings.folder, line)) or translate(settings, line)
-    known.translations[settings.folder, line] = loaded, translated
+    key = settings.folder, line, settings.target
+    loaded, translated = known.translations.get(key) or translate(settings, line)
+    known.translations[key] = loaded, translated
 
     from nmt.explanation.trained import Choice, explain_translation
 
@@ -238,6 +243,7 @@ def translate(settings: ExplainSettings, line: str) -> "tuple[LoadedModel, Trans
     """The model, and what its own search makes of a line. Raises DataError where the line is too long."""
     assert settings.folder is not None
     loaded = load(settings.folder, settings)
+    (line,) = put_tags([line], choose_tags(loaded.settings, target=settings.target))
 
     from nmt.data.beginnings import cut_to_pieces
     from nmt.explanation.trained import Translated

@@ -12,10 +12,12 @@ from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data import lines
 from nmt.data.beginnings import check_lengths
+from nmt.data.mix.tags import put_tags
 from nmt.errors import ConfigError, DataError
 from nmt.inference.answers import to_finite
 from nmt.inference.inference import InferenceSettings, check_max_length, find_model_folders, load_all
 from nmt.inference.streams import open_writer, read_parallel_lines, use_standard_output
+from nmt.inference.tags import choose_tags
 from nmt.printable import cut_middle, print_text
 from nmt.runs.run_files import check_outside_runs
 from nmt.storage.distinct_paths import STANDARD_OUTPUT, check_distinct, list_model_paths
@@ -40,6 +42,8 @@ class ScoreSettings(InferenceSettings):
     source: str
     target: str | None
     nbest: str | None
+    target_language: str | None
+    tag: str | None
     output: str | None
     format: Literal["text", "json"]
     max_length: int | None
@@ -84,6 +88,7 @@ def run_task(composed: dict[str, Any]) -> None:
     from nmt.translation.scoring import score_pairs
 
     tokenizers, write = loaded[0].tokenizers, FORMATS[settings.format]
+    tags = choose_tags(loaded[0].settings, target=settings.target_language, tag=settings.tag, key="target_language")
     check_pair_lengths(tokenizers, pairs, settings)
     log_probs, tokens = list[float](), 0
     with (
@@ -92,7 +97,7 @@ def run_task(composed: dict[str, Any]) -> None:
     ):
         for first in range(0, len(pairs), CHUNK_PAIRS):
             part = pairs[first : first + CHUNK_PAIRS]
-            ids = encode_pairs(tokenizers, part)
+            ids = encode_pairs(tokenizers, part, tags)
             scores = score_pairs([each.model for each in loaded], ids, tokens=settings.tokens, report=bar.update)
             log_probs += [score.log_prob for score in scores]
             tokens += sum(score.tokens for score in scores)
@@ -143,9 +148,11 @@ def check_pair_lengths(tokenizers: "Tokenizers", pairs: Sequence[ScoringPair], s
     check_lengths(tokenizers.target, targets, settings.max_length, name=str(name))
 
 
-def encode_pairs(tokenizers: "Tokenizers", part: Sequence[ScoringPair]) -> "list[tuple[SourceItem, Sequence[int]]]":
-    """What the model reads of the source, and the ids of the target."""
-    source = tokenizers.source.encode([pair.source for pair in part])
+def encode_pairs(
+    tokenizers: "Tokenizers", part: Sequence[ScoringPair], tags: Sequence[str] = ()
+) -> "list[tuple[SourceItem, Sequence[int]]]":
+    """What the model reads of the source, with these tags in front, and the ids of the target."""
+    source = tokenizers.source.encode(put_tags([pair.source for pair in part], tags))
     return list(zip(source, tokenizers.target.encode([pair.target for pair in part]), strict=True))
 
 

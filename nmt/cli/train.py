@@ -13,6 +13,7 @@ from nmt.cli.application import (
 )
 from nmt.comparison.processes import end_with_parent
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
+from nmt.composition.overrides import TRAINING_ALIASES
 from nmt.composition.recipes import name_recipe_in_errors, prepare_recipe
 from nmt.composition.spelling import use_new_names
 from nmt.errors import NmtError, RankError
@@ -40,7 +41,7 @@ def main() -> None:
                 with name_recipe_in_errors(words):
                     run_task(composed if base is None else merge_base(composed, base, composable))
 
-            run_command("train", begin_task)
+            run_command("train", begin_task, aliases=TRAINING_ALIASES)
     except NmtError as problem:
         exit_with_usage("train", *map(str, problem.args))
     except OSError as problem:

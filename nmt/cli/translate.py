@@ -13,6 +13,7 @@ from nmt import config
 from nmt.cli.application import run_command
 from nmt.composition.overrides import MODEL_ALIASES
 from nmt.data.line_errors import locate_lines
+from nmt.data.mix.tags import put_tags
 from nmt.errors import ConfigError
 from nmt.evaluation.bleu_tokens import has_words
 from nmt.inference.answers import FORMATS, TranslatedLine
@@ -24,6 +25,7 @@ from nmt.inference.prefixes import COLUMN, encode_prefixes, read_input, split_pr
 from nmt.inference.resumable import ResumableOutput, hash_model_folder, open_plain, open_resumable
 from nmt.inference.sentences import split_sentences
 from nmt.inference.streams import CHUNK_CHARACTERS, is_special, split_chunks, use_standard_output
+from nmt.inference.tags import choose_tags, name_target
 from nmt.inference.tally import LineTally, TranslationSummary, count_lines
 from nmt.inference.translation_settings import TranslateSettings, check_attention, check_split, name_inputs
 from nmt.runs.run_files import check_outside_runs
@@ -203,12 +205,14 @@ def make_translate_fn(
     write, reader = FORMATS[settings.format], worker.tokenizers.source
     tokenizer = reader if isinstance(reader, Tokenizer) else None
     check_split(settings, reader)
-    language, spaces = loaded.settings["source_language"], has_words(loaded.settings["target_language"])
+    language, spaces = loaded.settings["source_language"], has_words(name_target(loaded, settings.target))
+    tags = choose_tags(loaded.settings, target=settings.target, tag=settings.tag)
 
     def translate_chunk(first: int, chunk: list[str]) -> ChunkOutput:
         chunk, prefix_texts = split_prefixes(chunk, settings.prefix)
         is_unsplit = settings.split == "lines"
-        texts = [[line] if is_unsplit else split_sentences(line, language) for line in chunk]
+        parts = ([line] if is_unsplit else split_sentences(line, language) for line in chunk)
+        texts = [put_tags(line, tags) for line in parts] if tags else list(parts)
         with locate_lines(name_inputs(settings.input), first):
             by_line = encode_parts(reader, texts, settings.max_source)
         limits: dict[str, Any] = {"first": first, "max_pieces": settings.max_source}
@@ -222,7 +226,7 @@ def make_translate_fn(
         translations = worker.translate_ids(ids, prefixes=prefixes, done=report_done)
         if show is not None:
             for place, translation in enumerate(translations):
-                show(worker.tokenizers, first + place, chunk[place], ids[place], translation)
+                show(worker.tokenizers, first + place, texts[place][0], ids[place], translation)
         lines = [
             line
             for place, (text, source, translation) in enumerate(zip(chunk, ids, translations, strict=True), start=first)

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nmt.composition.base import choose_groups, find_base, merge_base, read_base
 from nmt.composition.diagnostics import explain, find_syntax_problem
 from nmt.composition.groups import check_choices
-from nmt.composition.overrides import expand_alias
+from nmt.composition.overrides import TRAINING_ALIASES, expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.composition.recipes import prepare_recipe
 from nmt.composition.spelling import use_new_names
@@ -47,7 +47,7 @@ def compose_settings(overrides: Sequence[str]) -> dict[str, Any]:
     """What nmt-train would be given for these words, unchecked. Hydra must be initialized."""
     folder = find_base(overrides)
     base = None if folder is None else read_base(folder)
-    with prepare_recipe(overrides) as words:
+    with prepare_recipe([expand_alias(word, TRAINING_ALIASES) for word in overrides]) as words:
         composed = compose("train", words if base is None else choose_groups(words, base))
         plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
         return dict(plain) if base is None else merge_base(plain, base, words)

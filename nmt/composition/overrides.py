@@ -8,6 +8,9 @@ MODEL_ALIASES = {"model=": "model.folder=", "search.": "++search."}
 """For commands that apply a trained model: `model` would be the group by that name, which describes untrained ones, and
 settings of the model's own search are in its folder, not in the config, so that only the task can check them."""
 
+TRAINING_ALIASES = {"data.corpora.": "++data.corpora."}
+"""For commands that train: corpora have names of a person's choice, which no config has."""
+
 
 def expand_alias(word: str, aliases: Mapping[str, str]) -> str:
     """A word of the command line as Hydra has it."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt.data.encoded import LINES_PER_CHUNK, PieceLinks, RaggedIds, TokenizedBitext, resegment
 from nmt.data.links import resegment_links
+from nmt.data.mix.shares import Mixture
 from nmt.data.ordered_rows import OrderedRows, draw_order
 from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
@@ -62,7 +63,8 @@ class BatchSettings:
 
 
 class Epoch:
-    """One pass over the training pairs: every pair in exactly one of `len(epoch)` batches."""
+    """One pass over the training pairs: every pair in exactly one of `len(epoch)` batches, or, in a mixture of corpora,
+    in as many as it is drawn."""
 
     def __init__(
         self, tokenized: TokenizedBitext, rows: Sequence[NDArray[np.int64]], width_multiple: int, is_quadratic: bool
@@ -99,8 +101,8 @@ class Batches:
 
     An epoch depends on the data, the settings, the seed and its number only (numbers and seed from 0). With tokenizers
     that sample, each epoch sees its own segmentation of the whole training set. is_quadratic: whether they are for a
-    model with self-attention, so that long sentences are dearer: see LONG_WIDTH. Raises ConfigError where the longest
-    sentence does not fit into the budget.
+    model with self-attention, so that long sentences are dearer: see LONG_WIDTH. mixture: which pairs an epoch has
+    where they are of several corpora. Raises ConfigError where the longest sentence does not fit into the budget.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class Batches:
         *,
         seed: int,
         is_quadratic: bool = False,
+        mixture: Mixture | None = None,
     ) -> None:
+        self.mixture = mixture
         self.train = train
         self.tokenizers = tokenizers
         self.settings = settings
@@ -143,7 +147,7 @@ class Batches:
 
     def _cut(self, train: TokenizedBitext, number: int) -> Epoch:
         draw = np.random.default_rng([self.seed, number])
-        order = draw_order(train.pairs, draw)
+        order = draw_order(train.pairs, draw) if self.mixture is None else self.mixture.draw_order(draw)
         bounds = [0]
         for start in range(0, len(order), self.settings.pool):
             pool = order[start : start + self.settings.pool]

@@ -27,12 +27,14 @@ class Bitext(NamedTuple):
     Links are Pharaoh strings, one a line: space-separated `i-j` (sure) or `ipj` (possible), where i counts the
     whitespace-separated words of the source line and j those of the target line, both from 0. boxes: where sources are
     pictures, what words of the target line name, as `nmt.data.pictures.boxes` says; None where it is not known.
+    corpora: the name of the corpus of each pair, where there are several.
     """
 
     source: Sequence[str]
     target: Sequence[str]
     alignments: Sequence[str] | None = None
     boxes: Sequence[str] | None = None
+    corpora: Sequence[str] | None = None
 
 
 @runtime_checkable

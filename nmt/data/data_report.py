@@ -1,6 +1,7 @@
 """What a person should know of the data before a model is trained on them."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ COPY_WARNING_SHARE = 0.1
 OVERLAP_WARNING_SHARE = 0.01
 """From this share on, held-out pairs in the training text are worth a warning rather than a note."""
 
+SHOWN_CHARACTERS = 80
+"""Of a line in the log."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -26,12 +30,23 @@ def format_dropped(counts: dict[str, int]) -> str:
     return ", ".join(f"{counts[reason]} {reason}" for reason in reasons)
 
 
+def format_example(example: Sequence[Any]) -> str:
+    """A pair that was left out, in one line: the number of its line, and the beginning of either side."""
+    line, *sides = example
+    return f"line {line}: " + " ||| ".join(replace_line_ends(side)[:SHOWN_CHARACTERS] for side in sides)
+
+
 def log_report(report: dict[str, Any]) -> None:
     """Logs how many pairs are used, and how long and how well known they are."""
     pairs, dropped = report["pairs"], format_dropped(report["pairs"])
     logger.info(
         "training pairs: %d of %d kept%s", pairs["kept"], pairs["read"], f" (left out: {dropped})" if dropped else ""
     )
+    for reason, examples in report.get("dropped", {}).items():
+        shown = "; ".join(format_example(example) for example in examples)
+        logger.info("left out as %s: %d pairs, such as %s", reason, pairs[reason], shown)
+    for name, counts in report.get("corpora", {}).items():
+        logger.info("corpus %s: %d of %d training pairs kept", name, counts["kept"], counts["read"])
     for side in ("source", "target"):
         about = report[side]
         if "features" in about:

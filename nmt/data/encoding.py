@@ -1,7 +1,7 @@
 """Training text to ids, part after part, by this process or by several; the order is that of the text."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,6 +13,7 @@ from nmt.data.array_files import open_lines
 from nmt.data.encoded import LINES_PER_CHUNK, PackedLines, RaggedIds, encode_pairs
 from nmt.data.filters import Filters
 from nmt.data.line_errors import shift_lines
+from nmt.data.mix.tags import remove_tags
 from nmt.data.quality import TextHashes
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import ConfigError
@@ -48,7 +49,8 @@ class Preparation:
 class EncodedPart(NamedTuple):
     """Neighbours among the training pairs. kept: which of them pass the filters; `counts` as `Filters.keep` has them.
 
-    All else is of those that are kept: ids, and 64-bit hashes as `TextHashes` has them [pair, 3].
+    examples: as `Filters.keep` has them, their places in the whole text. All else is of those that are kept: ids, and
+    64-bit hashes as `TextHashes` has them [pair, 3], of source lines without the tags of a mixture.
     """
 
     kept: NDArray[np.bool_]
@@ -56,6 +58,7 @@ class EncodedPart(NamedTuple):
     source: RaggedIds
     target: RaggedIds
     keys: NDArray[np.uint64]
+    examples: dict[str, NDArray[np.int64]]
 
 
 class StoredText(NamedTuple):
@@ -75,7 +78,10 @@ class StoredText(NamedTuple):
 class PartEncoder:
     """Encodes pairs of a text, from one place to before another, and keeps those that pass the filters."""
 
-    def __init__(self, tokenizers: Tokenizers, text: StoredText, filters: Filters) -> None:
+    def __init__(
+        self, tokenizers: Tokenizers, text: StoredText, filters: Filters, prefixes: Sequence[str] = ()
+    ) -> None:
+        self.prefixes = prefixes
         self.tokenizers = tokenizers
         self.text = text
         self.filters = filters
@@ -86,10 +92,12 @@ class PartEncoder:
         lines = self.text.source[part], self.text.target[part]
         with shift_lines(first):
             source, target = encode_pairs(self.tokenizers, *lines)
-        kept, counts = self.filters.keep(source.lengths, target.lengths)
+        kept, counts, examples = self.filters.keep(source.lengths, target.lengths)
         rows = np.flatnonzero(kept)
-        keys = TextHashes.from_text(*([side[row] for row in rows] for side in lines))
-        return EncodedPart(kept, counts, source.select(kept), target.select(kept), np.stack(keys, axis=1))
+        sources, targets = ([side[row] for row in rows] for side in lines)
+        keys = np.stack(TextHashes.from_text(remove_tags(sources, self.prefixes), targets), axis=1)
+        examples = {reason: places + first for reason, places in examples.items()}
+        return EncodedPart(kept, counts, source.select(kept), target.select(kept), keys, examples)
 
 
 def encode_text(
@@ -98,19 +106,21 @@ def encode_text(
     filters: Filters,
     settings: SentencePieceTrainer,
     processes: Processes,
+    prefixes: Sequence[str] = (),
 ) -> Iterator[EncodedPart]:
-    """All pairs of a text, in order. What is yielded does not depend on the number of processes. Raises LineError."""
+    """All pairs of a text, in order; prefixes: the tags that its source lines may begin with. What is yielded does not
+    depend on the number of processes. Raises LineError."""
     pairs = len(text.source)
     filters = replace(filters, overfit=None)  # which counts from the beginning
     count = choose_processes(processes, pairs) if tokenizers.source.reads_text else 1
     if count == 1:
-        encode_part = PartEncoder(tokenizers, text, filters)
+        encode_part = PartEncoder(tokenizers, text, filters, prefixes)
         yield from (encode_part(first, places) for first, places in cut_text(pairs, LINES_PER_CHUNK))
         return
     source, target = tokenizers
     models = source.serialized, None if target is source else target.serialized
     chunks = cut_text(pairs, PAIRS_PER_ANSWER)
-    answers = map_in_order(chunks, count, make_part_encoder, settings, models, text.files, filters)
+    answers = map_in_order(chunks, count, make_part_encoder, settings, models, text.files, filters, prefixes)
     yield from (answer for _, answer in answers)
 
 
@@ -125,9 +135,10 @@ def make_part_encoder(
     models: tuple[bytes, bytes | None],
     files: tuple[Path, Path, Path, Path],
     filters: Filters,
+    prefixes: Sequence[str],
 ) -> PartEncoder:
     """What encodes in a process of its own."""
-    return PartEncoder(settings.load(*models), StoredText.open(*files), filters)
+    return PartEncoder(settings.load(*models), StoredText.open(*files), filters, prefixes)
 
 
 def choose_processes(processes: Processes, pairs: int) -> int:

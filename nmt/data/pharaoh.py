@@ -64,6 +64,11 @@ def check_sizes(gold: Sequence[Gold], sizes: Sequence[tuple[int, int]], *, name:
             )
 
 
+def shift_gold(gold: Gold, words: int) -> Gold:
+    """The same links where so many more words stand in front of the source."""
+    return Gold(*(frozenset((i + words, j) for i, j in links) for links in gold))
+
+
 def format_pharaoh(links: Set[Link] | Gold) -> str:
     """The Pharaoh line of some links, sorted; those of a Gold that are only possible are written ipj."""
     sure, possible = (links.sure, links.possible) if isinstance(links, Gold) else (links, links)

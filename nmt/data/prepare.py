@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.data import data_report
+from nmt.data.cleaning import Cleaner, list_prefixes
 from nmt.data.corpus import Bitext, Corpus, Split, name_source, stream_chunks
 from nmt.data.encoded import TokenizedBitext, encode, tokenize
 from nmt.data.encoding import Processes
 from nmt.data.filters import Filters
 from nmt.data.line_errors import locate_lines
 from nmt.data.links import LinkSource
+from nmt.data.mix.corpus import Mix
+from nmt.data.mix.report import check_tokenizer, count_corpora
+from nmt.data.mix.tags import remove_tags
 from nmt.data.prepared_cache import describe_pairs, keep_pairs, name_folder, open_cached, open_new
 from nmt.data.prepared_files import check_cache
 from nmt.data.quality import (
@@ -72,15 +76,16 @@ def prepare(
     # First, so that what is wrong with them is told before a vocabulary is learnt.
     text, test = _load_split(corpus, "validation"), corpus.load("test")
     text, places, about = _inspect(corpus, text, test)
+    cleaner = Cleaner(corpus, filters, [each for each in (text, test) if each is not None])
     tokenizers, train, report, keys = _load_training_pairs(
-        corpus, settings, filters, Path(cache).expanduser(), links, processes
+        corpus, settings, filters, Path(cache).expanduser(), links, processes, cleaner
     )
     about["copies"]["train"] = keys.count_copies()
     if filters.overfit is not None:
         text, test = Bitext(list(train.source_text), list(train.target_text)), None
         places, about["overlap"] = range(train.pairs), {}
     else:
-        about["overlap"] = _find_overlaps({"validation": text, "test": test}, keys)
+        about["overlap"] = _find_overlaps(corpus, {"validation": text, "test": test}, keys)
     with locate_lines(name_source(corpus, "validation"), places=places):
         validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
     if test is not None and not tokenizers.source.reads_text:
@@ -97,6 +102,7 @@ def _load_training_pairs(
     cache: Path,
     links: LinkSource | None,
     processes: Processes,
+    cleaner: Cleaner,
 ) -> TrainingPairs:
     """The training split from the cache; made and kept there where it was not."""
     identity = describe_pairs(corpus, settings, filters, links)
@@ -109,13 +115,28 @@ def _load_training_pairs(
         return found
     check_cache(cache)
     with open_new(folder) as written, locate_lines(name_source(corpus, "train")):
-        read = store_text(stream_chunks(corpus, "train"), written)
+        read = store_text(cleaner.clean(stream_chunks(corpus, "train")), written, list_prefixes(corpus))
+        read = read._replace(places=cleaner.places)
         check_not_blank(Bitext(read.text.source, read.text.target))
         _warn_of_copies(corpus, read.copies, "training")
         made = build_training_pairs(read, written, settings, filters, links, processes)
+        made = made._replace(report=_complete_report(made, corpus, cleaner))
         keep_pairs(written, folder, identity, made)
     data_report.log_report(made.report)
     return open_cached(folder, settings) or made
+
+
+def _complete_report(made: TrainingPairs, corpus: Corpus, cleaner: Cleaner) -> dict[str, Any]:
+    """The report of training pairs with what was left out before they were made, and the corpora of a mixture."""
+    report = {
+        **made.report,
+        "pairs": {**made.report["pairs"], "read": cleaner.read, **cleaner.counts},
+        "dropped": {reason: found for reason, found in cleaner.examples.items() if found} | made.report["dropped"],
+    }
+    if not isinstance(corpus, Mix):
+        return report
+    check_tokenizer(corpus, made.tokenizers)
+    return report | {"corpora": count_corpora(cleaner.corpora, made.train.lines)}
 
 
 def _inspect(corpus: Corpus, text: Bitext, test: Bitext | None) -> tuple[Bitext, Sequence[int], dict[str, Any]]:
@@ -129,18 +150,25 @@ def _inspect(corpus: Corpus, text: Bitext, test: Bitext | None) -> tuple[Bitext,
         if held is not None:
             used = kept if split == "validation" else leave_out_blank(held, "test")[0]
             about["blank"][split] = count_blank(held)
-            about["copies"][split] = TextHashes.from_text(used.source, used.target).count_copies()
+            about["copies"][split] = _hash_text(corpus, used).count_copies()
             data_report.warn_of_blank(about["blank"][split], split)
             _warn_of_copies(corpus, about["copies"][split], split)
     return kept, places, about
 
 
-def _find_overlaps(held: dict[Split, Bitext | None], keys: TextHashes) -> dict[str, Any]:
+def _hash_text(corpus: Corpus, text: Bitext) -> TextHashes:
+    """Hashes of a text, without the tags of a mixture."""
+    return TextHashes.from_text(remove_tags(text.source, list_prefixes(corpus)), text.target)
+
+
+def _find_overlaps(corpus: Corpus, held: dict[Split, Bitext | None], keys: TextHashes) -> dict[str, Any]:
     """What of the held-out text is in the training text."""
     found: dict[str, Any] = {}
     for split, text in held.items():
         if text is not None:
-            found[split] = find_overlap(leave_out_blank(text, split)[0], keys)
+            used = leave_out_blank(text, split)[0]
+            plain = used._replace(source=remove_tags(used.source, list_prefixes(corpus)))
+            found[split] = find_overlap(plain, keys)
             data_report.warn_of_overlap(found[split], split)
     return found
 

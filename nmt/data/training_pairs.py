@@ -5,7 +5,7 @@ need hardly more memory than few.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from nmt.data.array_files import ArrayFile, RaggedFile, open_ids, open_lines
 from nmt.data.corpus import Bitext
 from nmt.data.encoded import PackedLines, PieceLinks, RaggedIds, TokenizedBitext
 from nmt.data.encoding import EncodedPart, Processes, StoredText, encode_text
-from nmt.data.filters import Filters
+from nmt.data.filters import MAX_EXAMPLES, Filters, describe_pairs
 from nmt.data.links import LinkSource, learn_links, link_pieces, parse_links
+from nmt.data.mix.tags import remove_tags
 from nmt.data.quality import TextHashes, count_copies, explain_no_pairs
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.errors import DataError
@@ -53,10 +54,15 @@ class ReadText(NamedTuple):
     text: StoredText
     links: list[str]
     copies: dict[str, Any]
+    places: NDArray[np.int64] | None = None
+    """Where pairs stood before others were left out; None where they stand there still."""
+    prefixes: Sequence[str] = ()
+    """The tags that source lines may begin with."""
 
 
-def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
-    """Writes all text into files in `folder`, as it is read. Raises DataError where there is none."""
+def store_text(chunks: Iterable[Bitext], folder: Path, prefixes: Sequence[str] = ()) -> ReadText:
+    """Writes all text into files in `folder`, as it is read; prefixes: the tags that source lines may begin with.
+    Raises DataError where there is none."""
     files = [folder / name for name in RAW_FILES]
     sides = RaggedFile(*files[:2]), RaggedFile(*files[2:])
     links: list[str] = []
@@ -67,7 +73,7 @@ def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
                 packed = PackedLines.from_lines(lines)
                 side.append(packed.flat, packed.offsets)
             links += chunk.alignments or ()
-            copies += count_copies(chunk)
+            copies += count_copies(chunk._replace(source=remove_tags(chunk.source, prefixes)))
             read += len(chunk.source)
             report(len(chunk.source))
     if not read:
@@ -75,7 +81,7 @@ def store_text(chunks: Iterable[Bitext], folder: Path) -> ReadText:
     for side in sides:
         side.close()
     about = {"read": read, "pairs": copies, "share": copies / max(1, read)}
-    return ReadText(StoredText.open(*files), links, about)
+    return ReadText(StoredText.open(*files), links, about, prefixes=prefixes)
 
 
 def build_training_pairs(
@@ -92,7 +98,8 @@ def build_training_pairs(
     with report_time(logger, f"learning a vocabulary from {len(text.source)} pairs"):
         tokenizers = settings.train(text.source, text.target)
     tally = Tally(tokenizers)
-    _write_pairs(folder, text, _count(encode_text(text, tokenizers, filters, settings, processes), tally, filters))
+    parts = encode_text(text, tokenizers, filters, settings, processes, read.prefixes)
+    _write_pairs(folder, text, _count(parts, tally, filters), read.places)
     if not tally.counts["kept"]:
         raise DataError(
             f"None of the {tally.counts['read']} training pairs passed the filters "
@@ -104,8 +111,10 @@ def build_training_pairs(
     train, keys = open_pairs(folder)
     if links is not None:
         of_words = learn_links(text.source, text.target) if links == "em" else parse_links(read.links)
-        train = train._replace(links=link_pieces(of_words, train, tokenizers))
-    return TrainingPairs(tokenizers, train, tally.describe(train), keys)
+        lines = train.lines if read.places is None else np.searchsorted(read.places, train.lines)
+        train = train._replace(links=link_pieces(of_words, train._replace(lines=lines), tokenizers))
+    report = tally.describe(train) | {"dropped": tally.describe_dropped(read)}
+    return TrainingPairs(tokenizers, train, report, keys)
 
 
 class Tally:
@@ -116,10 +125,14 @@ class Tally:
         self.counts: dict[str, int] = {}
         self.longest = [0, 0]
         self.unknown = [0, 0]
+        self.dropped: dict[str, list[int]] = {}
 
     def add(self, part: EncodedPart) -> None:
         for reason, count in part.counts.items():
             self.counts[reason] = self.counts.get(reason, 0) + count
+        for reason, places in part.examples.items():
+            known = self.dropped.setdefault(reason, [])
+            known += places.tolist()[: MAX_EXAMPLES - len(known)]
         for side, (ids, reader) in enumerate(zip((part.source, part.target), self.tokenizers, strict=True)):
             self.longest[side] = max(self.longest[side], int(ids.lengths.max(initial=0)))
             if reader.reads_text:
@@ -129,6 +142,11 @@ class Tally:
         """The report of `TrainingPairs`."""
         source, target = self._describe_side(0, train.source), self._describe_side(1, train.target)
         return {"pairs": self.counts, "source": source, "target": target}
+
+    def describe_dropped(self, read: ReadText) -> dict[str, list[list[Any]]]:
+        """By reason, some of the pairs that were left out."""
+        text = Bitext(read.text.source, read.text.target)
+        return {reason: describe_pairs(text, places, read.places) for reason, places in self.dropped.items() if places}
 
     def _describe_side(self, side: int, ids: RaggedIds) -> dict[str, Any]:
         tokens, longest, reader = len(ids.flat), self.longest[side], self.tokenizers[side]
@@ -153,11 +171,13 @@ def _cut(part: EncodedPart, pairs: int) -> EncodedPart:
         return part
     kept = part.kept & (np.cumsum(part.kept) <= pairs)
     source, target = part.source.slice(0, pairs), part.target.slice(0, pairs)
-    return EncodedPart(kept, {**part.counts, "kept": pairs}, source, target, part.keys[:pairs])
+    return EncodedPart(kept, {**part.counts, "kept": pairs}, source, target, part.keys[:pairs], part.examples)
 
 
-def _write_pairs(folder: Path, text: StoredText, parts: Iterable[EncodedPart]) -> None:
-    """Writes the ids, the text, the places and the hashes of the pairs that are kept."""
+def _write_pairs(
+    folder: Path, text: StoredText, parts: Iterable[EncodedPart], places: NDArray[np.int64] | None
+) -> None:
+    """Writes the ids, the text, the places and the hashes of the pairs that are kept; `places` as `ReadText` has it."""
     names = {side: [folder / f"{side}.{name}.npy" for name in ARRAYS] for side in ("source", "target")}
     ids = [RaggedFile(*paths[:2]) for paths in names.values()]
     kept_text = [RaggedFile(*paths[2:]) for paths in names.values()]
@@ -170,7 +190,8 @@ def _write_pairs(folder: Path, text: StoredText, parts: Iterable[EncodedPart]) -
                 file.append(*side)
             for file, packed in zip(kept_text, (text.source, text.target), strict=True):
                 file.append(*RaggedIds(packed.flat, packed.offsets).slice(first, stop).select(part.kept))
-            lines.append(np.flatnonzero(part.kept) + first)
+            rows = np.flatnonzero(part.kept) + first
+            lines.append(rows if places is None else places[rows])
             keys.append(part.keys)
             report(len(part.kept))
             first = stop

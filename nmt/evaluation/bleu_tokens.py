@@ -18,6 +18,9 @@ Tokenize = Literal[
 DEFAULT_TOKENIZER = "13a"
 """The tokenization of mteval-v13a, for languages that put spaces between words; sacreBLEU's default."""
 
+ANY_LANGUAGE = "char"
+"""What text in several languages is counted in."""
+
 LANGUAGES_BY_TOKENIZER = {
     "zh": "zh zho chi cmn yue wuu lzh hak gan hsn chinese mandarin cantonese",
     "ja-mecab": "ja jp jpn japanese",
@@ -108,11 +111,15 @@ def read_tokenizer(signature: str) -> str:
 
 
 def resolve_tokenizer(settings: Mapping[str, Any]) -> str:
-    """The tokenization that the settings of a run come to. Runs of version 0.1 have no such setting, and used 13a."""
+    """The tokenization that the settings of a run come to; characters, where corpora of a mixture need different ones.
+    Runs of version 0.1 have no such setting, and used 13a."""
     if "bleu" not in settings:
         return DEFAULT_TOKENIZER
-    language = settings.get("data", {}).get("target_language")
-    return choose_tokenizer(settings["bleu"].get("tokenize", "auto"), language)
+    data, tokenize = settings.get("data", {}), settings["bleu"].get("tokenize", "auto")
+    corpora = data.get("corpora")
+    parts = [data] if not corpora else [*corpora.values()]
+    found = {choose_tokenizer(tokenize, part.get("target_language")) for part in parts}
+    return found.pop() if len(found) == 1 else ANY_LANGUAGE
 
 
 def is_unspaced(lines: Sequence[str]) -> bool:

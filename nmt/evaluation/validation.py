@@ -4,7 +4,7 @@ import itertools
 import math
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from nmt.evaluation.alignment import (
 )
 from nmt.evaluation.bleu import CorpusScore, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
+from nmt.evaluation.by_corpus import TargetLanguage, group_by_corpus, score_corpora
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
 from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.probes import Probes, make_probe_record
@@ -63,6 +64,8 @@ class Validator:
     """What the task measures of its hypotheses, where it is one."""
     trace: Trace | None = None
     """What the task has drawn of a hypothesis."""
+    languages: Mapping[str, TargetLanguage] = field(default_factory=dict)
+    """Of the corpora of a mixture, whose scores are computed for each as well."""
 
     def __call__(self) -> ValidationResult:
         """Validates the translator's model as it is now, without dropout; leaves it in the mode in which it was."""
@@ -75,7 +78,7 @@ class Validator:
             model.train(training)
 
     def _validate(self) -> ValidationResult:
-        nll = self.compute_nll()
+        losses = self.compute_losses()
         source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         translations = self.translator.translate(source, progress=True)
         attention = None
@@ -83,17 +86,22 @@ class Validator:
             attention = compute_forced_attention(self.translator, source, target)
         # All processes have the same translations and weights; what is decided by them is to be the same to the bit.
         ranks = self.translator.ranks
-        result = ranks.work(lambda: self._judge(nll, translations, attention))
+        result = ranks.work(lambda: self._judge(losses, translations, attention))
         return replace(result, values=ranks.take_first(result.values))
 
     def _judge(
-        self, nll: float, translations: Sequence[SearchResult], attention: Sequence[PairAttention] | None
+        self,
+        losses: Mapping[str, float],
+        translations: Sequence[SearchResult],
+        attention: Sequence[PairAttention] | None,
     ) -> ValidationResult:
         """The scores of the translations, and the measures of attention."""
         source, target = self.text.source[: self.sentences], self.text.target[: self.sentences]
         hypotheses = [translation.text for translation in translations]
         scores = {"bleu": bleu(hypotheses, target, tokenize=self.tokenize), "chrf": chrf(hypotheses, target)}
-        values = {"loss": nll, "perplexity": perplexity(nll)}
+        corpora = None if self.text.corpora is None else self.text.corpora[: self.sentences]
+        scores |= score_corpora(hypotheses, target, corpora, self.languages)
+        values = {"loss": losses["loss"], "perplexity": perplexity(losses["loss"]), **losses}
         values |= {name: score.value for name, score in scores.items()} | {"exact": compute_exact(hypotheses, target)}
         if self.measure is not None:
             values |= self.measure(source, hypotheses, target)
@@ -150,23 +158,38 @@ class Validator:
         ids = self.translator.tokenizers.source.encode_with_words(source)[0]
         return compute_attention_maps(self.translator.model, ids, translation.hypotheses[0].tokens)
 
-    @torch.inference_mode()
+    def compute_losses(self) -> dict[str, float]:
+        """-log p(word) in nats, averaged over target words, EOS included; not smoothed. loss: of all pairs; loss.NAME:
+        of those of each corpus, where there are several."""
+        groups = group_by_corpus(self.text.corpora)
+        if not groups:
+            return {"loss": self.compute_nll()}
+        sums = {name: self._sum_losses(self.pairs.take(places)) for name, places in groups.items()}
+        total, words = (sum(each) for each in zip(*sums.values(), strict=True))
+        return {"loss": total / words} | {f"loss.{name}": nll / count for name, (nll, count) in sums.items()}
+
     def compute_nll(self) -> float:
-        """-log p(word) in nats, averaged over target words, EOS included; not smoothed."""
+        """That of all pairs."""
+        total, words = self._sum_losses(self.pairs)
+        return total / words
+
+    @torch.inference_mode()
+    def _sum_losses(self, pairs: TokenizedBitext) -> tuple[float, int]:
+        """-log p of some pairs, summed over words, and how many words they have."""
         ranks = self.translator.ranks
-        own = ranks.work(lambda: list(self._compute_batch_losses(ranks.part)))
+        own = ranks.work(lambda: list(self._compute_batch_losses(pairs, ranks.part)))
         shares = [found for found, _ in ranks.gather(own)]
         # In the order of the batches, so that the sum does not depend on the number of processes.
         losses = [loss for turn in itertools.zip_longest(*shares) for loss in turn if loss is not None]
         total, words = 0.0, 0
         for nll, count in losses:
             total, words = total + nll, words + count
-        return total / words
+        return total, words
 
-    def _compute_batch_losses(self, part: slice) -> Iterator[tuple[float, int]]:
+    def _compute_batch_losses(self, pairs: TokenizedBitext, part: slice) -> Iterator[tuple[float, int]]:
         """-log p of a part of all batches, summed over words, and how many words each has."""
         model = self.translator.model
-        for batch in iterate_validation_batches(self.pairs, self.tokens, is_quadratic=model.is_quadratic, part=part):
+        for batch in iterate_validation_batches(pairs, self.tokens, is_quadratic=model.is_quadratic, part=part):
             indices = word_indices(batch.target_output)
             on_device = to_device(batch, model.device)
             inputs = model(on_device.source, on_device.source_lengths, on_device.target_input)

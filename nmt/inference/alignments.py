@@ -48,9 +48,11 @@ def make_alignment(
     target: Sequence[str],
     pieces: tuple[SourceItem, Sequence[int]],
     extract: Extraction,
+    tags: int = 0,
 ) -> Alignment:
-    """The alignment of a pair of `source` and `target` words, whose ids are `pieces`, by weights between words."""
-    weights = expand_to_words(weights, target, source)
+    """The alignment of a pair of `source` and `target` words, whose ids are `pieces`, by weights between words. tags:
+    so many of the first source words are none of the line's own, and are left out."""
+    weights, source = expand_to_words(weights, target, source)[:, tags:], source[tags:]
     source_ids, target_ids = pieces
     return Alignment(
         source=list(source),
@@ -64,11 +66,11 @@ def make_alignment(
 
 
 def align_hypothesis(
-    tokenizers: Tokenizers, line: str, ids: SourceItem, text: str, hypothesis: Hypothesis
+    tokenizers: Tokenizers, line: str, ids: SourceItem, text: str, hypothesis: Hypothesis, *, tags: int = 0
 ) -> Alignment | None:
     """The attention of a hypothesis as the search saw it; None where it kept no weights.
 
-    ids: the pieces of the line that were translated, which may be its beginning only.
+    ids: the pieces of the line that were translated, which may be its beginning only. tags: as `make_alignment` says.
     """
     if hypothesis.weights is None:
         return None
@@ -86,6 +88,7 @@ def align_hypothesis(
         target=text.split(),
         pieces=pieces,
         extract=build_extraction("argmax"),
+        tags=tags,
     )
 
 

@@ -103,6 +103,8 @@ def find_vocabulary_differences(first: "LoadedModel", other: "LoadedModel") -> I
         one, two = (loaded.settings[f"{side}_language"] for loaded in (first, other))
         if one != two:
             yield f"the {side} language, {one} and {two}"
+    if first.settings["tags"] != other.settings["tags"]:
+        yield "the tags in front of source lines"
     joint = all(loaded.tokenizers.source is loaded.tokenizers.target for loaded in (first, other))
     pairs = list(zip(first.tokenizers, other.tokenizers, strict=True))
     for name, (mine, theirs) in zip(["the"] if joint else ["the source", "the target"], pairs, strict=False):

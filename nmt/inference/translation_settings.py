@@ -27,6 +27,8 @@ class TranslateSettings(InferenceSettings):
     output: str | None
     format: Literal["text", "nbest", "json"]
     weights: bool
+    target: str | None
+    tag: str | None
     split: Literal["lines", "sentences"]
     processes: int
     prefix: str | None

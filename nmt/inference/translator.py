@@ -10,8 +10,9 @@ from typing import Any, Literal
 import torch
 
 from nmt import build, config
-from nmt.arguments import check_choice, check_count, check_lines, check_pairs, describe
+from nmt.arguments import check_choice, check_count, check_lines, check_pairs, check_text, describe
 from nmt.data.line_errors import locate_lines
+from nmt.data.mix.tags import put_tags
 from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
 from nmt.errors import ConfigError, ModelError
@@ -29,6 +30,7 @@ from nmt.inference.alignments import (
 from nmt.inference.inference import InferenceSettings, build_translator, merge_search
 from nmt.inference.prefixes import encode_prefixes
 from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore
+from nmt.inference.tags import choose_tags
 from nmt.kernels.quantized_linear import Precision
 from nmt.model_folder import LoadedModel
 from nmt.progress import make_bar
@@ -85,6 +87,8 @@ class Translator:
         self,
         lines: Iterable[str],
         *,
+        target: str | None = None,
+        tag: str | None = None,
         search: str | Mapping[str, Any] | None = None,
         prefixes: Iterable[str] | None = None,
         alignments: bool = True,
@@ -93,19 +97,23 @@ class Translator:
     ) -> list[Translation]:
         """A translation of each line, in their order.
 
+        target: the language to translate to, of `targets` where the model has several. tag: another of its tags. Among
+        the source pieces of alignments they come first; words are those of the line.
         search: settings that differ from the model's own search, {"size": 8, "nbest": 8}; or another search, by its
         name or with its name, {"name": "sampling", "top_p": 0.9}, whose other settings have their defaults. They are
         those of the command line. prefixes: how each translation must begin, "" where it may begin with anything.
         alignments: whether translations have their attention, which takes memory and some time. max_source: pieces; of
         a longer line the beginning is translated, with a warning in the log. progress: shows a bar.
 
-        Raises ConfigError for a setting of the search that is wrong, and DataError for what is no text, and for
-        prefixes that do not fit.
+        Raises ConfigError for a language, a tag or a setting of the search that is wrong, and DataError for what is no
+        text, and for prefixes that do not fit.
         """
         lines = check_lines("lines", lines)
         if prefixes is not None:
             lines, prefixes = check_pairs(lines, prefixes, "lines", "prefixes")
         check_count("max_source", max_source, optional=True)
+        tags = self._choose_tags(target, tag)
+        lines = put_tags(lines, tags)
         has_weights = alignments and any(model.has_attention for model in self.models)
         worker = replace(self._translator, search=self._build_search(search), weights=has_weights)
         translations: list[Translation] = []
@@ -123,9 +131,21 @@ class Translator:
                 found = worker.search_all(ids, prefixes=encoded, done=bar.update)
                 seconds = (time.perf_counter() - start) / len(ids)
                 translations += [
-                    self._make_translation(*row, seconds=seconds) for row in zip(lines[part], ids, found, strict=True)
+                    self._make_translation(*row, seconds=seconds, tags=len(tags))
+                    for row in zip(lines[part], ids, found, strict=True)
                 ]
         return translations
+
+    @property
+    def targets(self) -> list[str]:
+        """The languages that it translates to."""
+        return sorted(self._first.settings["tags"].get("targets", {})) or [self.target_language]
+
+    def _choose_tags(self, target: str | None, tag: str | None, *, key: str = "target") -> list[str]:
+        """The tags in front of lines. Raises ConfigError."""
+        check_text(key, target)
+        check_text("tag", tag)
+        return choose_tags(self._first.settings, target=target, tag=tag, key=key)
 
     def _build_search(self, search: str | Mapping[str, Any] | None) -> Any:
         """The model's own search with these settings, or another one. Raises ConfigError."""
@@ -133,7 +153,7 @@ class Translator:
         return build.build_search(config.check({"search": chosen}, {"search": build.SEARCH}))
 
     def _make_translation(
-        self, line: str, ids: SourceItem, hypotheses: Sequence[Hypothesis], *, seconds: float
+        self, line: str, ids: SourceItem, hypotheses: Sequence[Hypothesis], *, seconds: float, tags: int
     ) -> Translation:
         """The public form of what a search found."""
         if not hypotheses:
@@ -150,22 +170,30 @@ class Translator:
             )
             for text, hypothesis in zip(texts, hypotheses, strict=True)
         ]
-        alignment = align_hypothesis(self.tokenizers, line, ids, texts[0], hypotheses[0])
+        alignment = align_hypothesis(self.tokenizers, line, ids, texts[0], hypotheses[0], tags=tags)
         return Translation(texts[0], nbest[0].score, nbest, alignment, nbest[0].pieces, seconds)
 
     # Given translations -----------------------------------------------------------------------------------------------
 
     def score(
-        self, source: Iterable[str], target: Iterable[str], *, max_source: int | None = 500
+        self,
+        source: Iterable[str],
+        target: Iterable[str],
+        *,
+        target_language: str | None = None,
+        tag: str | None = None,
+        max_source: int | None = 500,
     ) -> list[TranslationScore]:
         """How probable each target line is as a translation of the source line of the same number.
 
         The text is cut into pieces anew, so the numbers may differ from those of a search that put other pieces
-        together to the same text. max_source: as in `translate`. Raises DataError unless there are as many lines of
+        together to the same text. target_language: that of `target`, where the model translates to several. tag,
+        max_source: as in `translate`. Raises DataError unless there are as many lines of
         both.
         """
         source, target = check_pairs(source, target, "source", "target")
         check_count("max_source", max_source, optional=True)
+        source = put_tags(source, self._choose_tags(target_language, tag, key="target_language"))
         with locate_lines("source"):
             sources = truncate(self.tokenizers.source.encode(source), max_source, first=0)
         targets = self.tokenizers.target.encode(target)
@@ -184,6 +212,8 @@ class Translator:
         source: Iterable[str],
         target: Iterable[str],
         *,
+        target_language: str | None = None,
+        tag: str | None = None,
         extract: str | Mapping[str, Any] = "argmax",
         method: AlignmentMethod = "attention",
         copies: int = 0,
@@ -202,8 +232,8 @@ class Translator:
         for the other direction, whose links are joined with these as `symmetrize` says. The weights of an ensemble are
         the mean over its models, of attention and `erase_memory` over those with attention.
 
-        Raises DataError unless there are as many lines of both, ModelError where there is no attention and the method
-        needs it, and ConfigError.
+        target_language, tag: as in `score`; a reverse model has none. Raises DataError unless there are as many lines
+        of both, ModelError where there is no attention and the method needs it, and ConfigError.
         """
         source, target = check_pairs(source, target, "source", "target")
         extraction = build_extraction(check_choice("extract", extract))
@@ -216,7 +246,9 @@ class Translator:
         check_method(method, position=position, copies=checked["copies"])
         if reverse is not None and self.source_language != self.target_language:
             check_direction(self, reverse)
-        found = self._link_pairs(source, target, extraction, method, copies=checked["copies"], position=position)
+        tags = self._choose_tags(target_language, tag, key="target_language")
+        ways: dict[str, Any] = {"copies": checked["copies"], "position": position, "tags": len(tags)}
+        found = self._link_pairs(put_tags(source, tags), target, extraction, method, **ways)
         if reverse is None:
             return found
         others = reverse.align(target, source, extract=extract, method=method, copies=copies, position=position)
@@ -237,8 +269,9 @@ class Translator:
         *,
         copies: int,
         position: Position,
+        tags: int,
     ) -> list[Alignment]:
-        """The alignments of pairs in this direction."""
+        """The alignments of pairs in this direction, whose sources begin with so many tags."""
         workers = self._make_pair_workers(method)
         with self._lock:
             if method == "attention":
@@ -253,6 +286,7 @@ class Translator:
                 target=t.split(),
                 pieces=(self.tokenizers.source.encode_with_words(s)[0], self.tokenizers.target.encode_with_words(t)[0]),
                 extract=extract,
+                tags=tags,
             )
             for s, t, matrices in zip(source, target, weights, strict=True)
         ]

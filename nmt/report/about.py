@@ -6,6 +6,12 @@ from typing import Any
 
 Group = tuple[str, list[tuple[str, str]]]
 
+DROPPED = "dropped"
+"""What data.dropped of run.json is called there."""
+
+MAX_EXAMPLES, EXAMPLE_LENGTH = 3, 60
+"""Pairs that are shown of each reason, and characters of a side."""
+
 DIFFERENT_VALUES = "differs between the runs"
 
 MAX_VALUES_LENGTH = 100
@@ -37,7 +43,20 @@ def describe_data(about: Mapping[str, Any], settings: Mapping[str, Any]) -> list
     found = [("languages", " to ".join(languages))] if len(languages) == 2 else []
     found += [("corpus", format_setting(rest))] if rest else []
     found += list_entries(settings, "tokenizer", "filters")
-    return found + [(f"training {name}", format_setting(value)) for name, value in get_mapping(about, "data").items()]
+    counted = get_mapping(about, "data")
+    found += [(f"training {name}", format_setting(value)) for name, value in counted.items() if name != DROPPED]
+    return found + [
+        (f"left out as {reason}", format_examples(examples))
+        for reason, examples in get_mapping(counted, DROPPED).items()
+        if isinstance(examples, Sequence)
+    ]
+
+
+def format_examples(examples: Sequence[Any]) -> str:
+    """Some of the pairs that were left out, each with its line."""
+    shown = [each for each in examples[:MAX_EXAMPLES] if isinstance(each, Sequence) and not isinstance(each, str)]
+    texts = (f"line {line}: " + " ||| ".join(str(side)[:EXAMPLE_LENGTH] for side in sides) for line, *sides in shown)
+    return "; ".join(texts)
 
 
 def describe_environment(about: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,15 +2,18 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nmt.data.corpus import Bitext, Measure
 from nmt.data.held_out import select_pairs
+from nmt.data.mix.corpus import MULTIPLE_LANGUAGES
 from nmt.data.quality import find_complete, pick
 from nmt.evaluation.alignment import parse_pharaoh
 from nmt.evaluation.bleu import compute_scores
+from nmt.evaluation.by_corpus import TargetLanguage, group_by_corpus
 from nmt.evaluation.literature import compute_tokenized_scores
 from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.validation import compute_exact, compute_word_alignments, score_forced_alignments
@@ -39,9 +42,11 @@ def score_translations(
     language: str,
     tokenize: str,
     measure: Measure | None = None,
+    languages: Mapping[str, TargetLanguage] = MappingProxyType({}),
 ) -> FinalScores:
     """Translates a split, whose `name` stands in the names of the scores, and writes its lines to files in `folder`.
-    measure: what a task measures of its hypotheses, beside how many are met word for word.
+    measure: what a task measures of its hypotheses, beside how many are met word for word. languages: of the corpora of
+    a mixture, which are scored one by one as well.
 
     Of several processes, the first writes and scores; the others get no scores.
     """
@@ -55,6 +60,10 @@ def score_translations(
         for kind, lines in (("source", text.source), ("hypotheses", hypotheses), ("references", text.target)):
             write_atomically(folder / f"{name}.{kind}.txt", "".join(line.replace("\n", " ") + "\n" for line in lines))
         found = score_split(text.source, hypotheses, text.target, name=name, language=language, tokenize=tokenize)
+        for corpus, places in group_by_corpus(text.corpora).items():
+            texts = (pick(lines, places) for lines in (text.source, hypotheses, text.target))
+            scores = score_split(*texts, name=name, **languages[corpus]._asdict())
+            found += [{**score, "name": f"{score['name']} {corpus}"} for score in scores]
         if measure is not None:
             values = {"exact": compute_exact(hypotheses, text.target), **measure(text.source, hypotheses, text.target)}
             known = {key: value for key, value in values.items() if math.isfinite(value)}  # none without answers
@@ -80,7 +89,8 @@ def score_split(
     places = find_complete(source, references)
     hypotheses, references = pick(hypotheses, places), pick(references, places)
     found = [*compute_scores(hypotheses, references, tokenize=tokenize).values()]
-    found += compute_tokenized_scores(hypotheses, references, language=language)
+    if language != MULTIPLE_LANGUAGES:
+        found += compute_tokenized_scores(hypotheses, references, language=language)
     return [{**score.as_dict(), "name": f"{name} {score.name}"} for score in found]
 
 

@@ -15,9 +15,11 @@ from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
 from nmt.data.corpus import Corpus, get_measure, get_trace
 from nmt.data.filters import Filters
+from nmt.data.mix.report import find_mixture, get_languages, log_mixture
 from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
-from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
+from nmt.evaluation.bleu_tokens import choose_tokenizer, resolve_tokenizer, warn_unspaced
+from nmt.evaluation.by_corpus import TargetLanguage
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import ValidationResult, Validator
 from nmt.kernels import process_setup
@@ -142,6 +144,7 @@ class TrainingRun:
             tokenize=resolve_tokenizer(settings),
             measure=get_measure(corpus),
             trace=get_trace(corpus),
+            languages=self.find_languages(),
         )
 
     def execute(self) -> RunResult:
@@ -185,12 +188,16 @@ class TrainingRun:
         progress = self.state.progress
         kind = MetricsLogger if self.ranks.is_first else SilentMetricsLogger
         journal = kind(self.folder, step=progress.step, validated=progress.validated)
+        mixture = find_mixture(self.corpus, self.data.report)
+        if mixture is not None:
+            log_mixture(self.corpus, mixture)
         batches = Batches(
             self.data.train,
             self.data.tokenizers,
             batching,
             seed=self.settings["seed"],
             is_quadratic=self.model.is_quadratic,
+            mixture=mixture,
         )
         self.set_length(batches.count())
         loop = Loop(
@@ -297,4 +304,13 @@ class TrainingRun:
             language=self.corpus.target_language,
             tokenize=resolve_tokenizer(self.settings),
             measure=get_measure(self.corpus),
+            languages=self.find_languages(),
         )
+
+    def find_languages(self) -> dict[str, TargetLanguage]:
+        """Those of the corpora of a mixture, with the tokenizations of BLEU."""
+        tokenize = self.settings["bleu"]["tokenize"]
+        return {
+            name: TargetLanguage(language, choose_tokenizer(tokenize, language))
+            for name, language in get_languages(self.corpus).items()
+        }

@@ -1,0 +1,1 @@
+"""Several corpora as one: their shares of an epoch, and the tags in front of their source lines."""
