@@ -3,7 +3,7 @@
     model = nmt.load("outputs/mine")
     model.translate(["A small child sleeps."])[0].text
 
-`load`, `train`, `compare` and `evaluate` do what the commands do; `Attention` is a module for models of your own. All
+`load`, `train`, `compare`, `tune` and `evaluate` do what the commands do; `Attention` is a module for your models. All
 of them are imported when they are first used, so that `import nmt` is fast.
 """
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
         TrainingResult,
         Translation,
         Translator,
+        TuningResult,
         compare,
         evaluate,
         load,
         train,
+        tune,
     )
     from nmt.api import AttentionLayer as Attention
     from nmt.errors import CheckpointError, ConfigError, DataError, ModelError, NmtError, TrainingError
@@ -39,11 +41,13 @@ __all__ = [
     "TrainingResult",
     "Translation",
     "Translator",
+    "TuningResult",
     "__version__",
     "compare",
     "evaluate",
     "load",
     "train",
+    "tune",
 ]
 
 

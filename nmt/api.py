@@ -42,6 +42,7 @@ from nmt.runs.outcome import RunResult
 from nmt.runs.summary import find_finished_run, format_outcome, get_output_folder
 from nmt.runs.training_run import run
 from nmt.storage.untrusted_paths import Device, find_model_folder
+from nmt.tuning.python import TuningResult, tune
 
 __all__ = [
     "Alignment",
@@ -52,10 +53,12 @@ __all__ = [
     "TranslationHypothesis",
     "TranslationScore",
     "Translator",
+    "TuningResult",
     "compare",
     "evaluate",
     "load",
     "train",
+    "tune",
 ]
 
 _TRAINING = threading.Lock()

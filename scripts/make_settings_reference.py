@@ -20,7 +20,7 @@ from nmt.composition.help import read_comments, walk_settings  # noqa: E402
 CONFIGS = ROOT / "configs"
 PAGE = ROOT / "docs" / "reference" / "settings.md"
 
-COMMANDS = ("train", "translate", "evaluate", "align", "score", "compare", "shortlist", "explain")
+COMMANDS = ("train", "translate", "evaluate", "align", "score", "compare", "tune", "shortlist", "explain")
 """In the order in which a newcomer meets them."""
 
 SECTION = object()
@@ -162,7 +162,7 @@ def describe_command(command: str) -> Iterator[str]:
             shown = "*none*" if option == "none chosen" else f"`{option}`"
             yield f"| [`{group}`](#{anchor(group)}) | {shown} | {options} |"
         yield ""
-    if command == "compare":
+    if command in ("compare", "tune"):
         yield "All settings of `nmt-train` can be given too.\n"
     yield from format_table(config.settings)
 

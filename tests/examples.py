@@ -12,6 +12,7 @@ import yaml
 from nmt.comparison.compare import split_arguments
 from nmt.composition.paths import find_config_folder
 from nmt.config import MISSING
+from nmt.tuning import settings as tune
 from tests.commands import compose_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +100,7 @@ def prepare(example: Example, model: Path, pairs: int) -> list[str]:
         key, equals, value = word.partition("=")
         if "..." in word or word == "FILES":
             continue
-        is_group = key == "model" and example.command in ("train", "compare")  # model=transformer
+        is_group = key == "model" and example.command in ("train", "compare", "tune")  # model=transformer
         if key in MODEL_SETTINGS and value and not is_group:
             named = model.with_name(f"{model.name}-reverse") if key == "reverse" else model
             value = f"[{named},{named}]" if value.startswith("[") else str(named)
@@ -124,6 +125,8 @@ def list_missing_settings(command: str, words: Sequence[str], model: Path) -> li
     plain = [word for word in words if "," not in word and not own.fullmatch(word)]
     if command == "compare":
         command, plain = "train", [word for word in split_arguments(plain)[1] if "choice(" not in word]
+    if command == "tune":
+        command, plain = "train", tune.split_arguments(plain)[1]
     found = []
     for path in find_missing_keys(compose_command(command, *plain)):
         last = path.split(".")[-1]

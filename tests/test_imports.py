@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "nmt"
 FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 PACKAGES = (
-    *("cli", "api", "comparison", "composition", "inference", "runs", "model_folder", "attention_layer", "build"),
+    *("cli", "api", "tuning", "comparison", "composition", "inference", "runs", "model_folder", "attention_layer"),
+    "build",
     *("training", "explanation", "report"),
     *("evaluation", "translation", "search", "model", "attention", "kernels", "data", "storage", "arguments", "config"),
 )

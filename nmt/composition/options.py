@@ -18,7 +18,7 @@ REPLACED_OPTIONS = {
 """Options of Hydra that choose another program's config, with their short forms."""
 
 
-RECIPE_COMMANDS = frozenset({"train", "compare"})
+RECIPE_COMMANDS = frozenset({"train", "compare", "tune"})
 """Commands whose settings a recipe may give."""
 
 

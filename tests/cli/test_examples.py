@@ -17,6 +17,9 @@ from nmt.comparison.compare import COMPARE_SETTINGS
 from nmt.composition.overrides import expand_alias
 from nmt.composition.paths import find_config_folder
 from nmt.runs import training_run
+from nmt.tuning import settings as tune
+from nmt.tuning.ranges import parse_space
+from nmt.tuning.trials import plan_trials
 from tests import tiny_runs
 from tests.commands import compose_command, run_process, write_lines
 from tests.examples import Example, find_examples, prepare
@@ -27,7 +30,9 @@ RIGHT = [example for example in ALL if not example.answer and not example.words[
 WRONG = [example for example in ALL if example.answer]
 
 QUICK = [
-    pytest.param(example, marks=() if example.document in ("train.yaml", "compare.yaml") else pytest.mark.slow)
+    pytest.param(
+        example, marks=() if example.document in ("train.yaml", "compare.yaml", "tune.yaml") else pytest.mark.slow
+    )
     for example in RIGHT
 ]
 """Composing takes half a second an example, so that only those that a newcomer sees first are held to it always."""
@@ -74,6 +79,11 @@ def test_every_example_can_be_read(example: Example, tmp_path: Path, monkeypatch
                 overrides, None if name is None else catalog.read_comparison(name, COMPARE_SETTINGS)
             )
         check(compose_command("train", *found[-1].overrides))
+    elif example.command == "tune":
+        own, overrides = tune.split_arguments(words)
+        config.build(tune.TuneSettings, config.check(compose_command("tune", *own), tune.TuneSettings))
+        space = parse_space(overrides)
+        check(compose_command("train", *space.words, *(axis.format_word(axis.probes[-1]) for axis in space.axes)))
     else:
         compose_command(example.command, *words)
 
@@ -88,6 +98,11 @@ def test_every_example_runs(
     monkeypatch.chdir(tmp_path)
     lighten(monkeypatch)
     words = prepare(example, model, pairs=PAIRS)
+    if example.command == "tune":
+        own, overrides = tune.split_arguments(words)
+        budget = config.build(tune.TuneSettings, config.check(compose_command("tune", *own), tune.TuneSettings)).tune
+        assert plan_trials(parse_space(overrides), budget, tmp_path / "out", 1, 1).rungs
+        return
     if example.command == "compare":
         own, overrides = compare.split_arguments(words)
         given = compose_command("compare", *[expand_alias(word, compare.COMPARISON_ALIAS) for word in own])

@@ -34,7 +34,7 @@ def read_listing(read_help: ReadHelp) -> ReadHelp:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "translate", "evaluate", "align", "score", "compare", "shortlist", "explain"]
+    "command", ["train", "translate", "evaluate", "align", "score", "compare", "tune", "shortlist", "explain"]
 )
 def test_comments_change_nothing_that_is_listed(
     command: str, read_listing: ReadHelp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
