@@ -4,11 +4,14 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
@@ -39,7 +42,8 @@ def map_in_order(
     def start_worker() -> None:
         parent_end, child_end = context.Pipe()
         workers.append(context.Process(target=_serve, args=(child_end, make_fn, arguments), daemon=True))
-        workers[-1].start()
+        with _hide_main_module():
+            workers[-1].start()
         child_end.close()
         free.put(parent_end)
 
@@ -63,6 +67,18 @@ def map_in_order(
                 process.terminate()
             for process in workers:
                 process.join()
+
+
+@contextmanager
+def _hide_main_module() -> Iterator[None]:
+    """Inside, a process that starts does not run the program of this one again: it needs none of it, and a script that
+    calls us without asking for its own name would start itself once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _request_answer(free: "queue.Queue[Connection]", first: int, chunk: Sized) -> Any:

@@ -46,6 +46,20 @@ def test_no_more_processes_are_started_than_there_are_chunks() -> None:
     assert max(seen) <= 2
 
 
+PLAIN_PROGRAM = """
+from nmt.workers import map_in_order
+from tests.cli.noisy_process import make_shouting_fn
+print(list(map_in_order([(0, ["word"]), (1, ["other"])], 2, make_shouting_fn, "!")))
+"""
+
+
+def test_a_script_need_not_ask_for_its_name(tmp_path: Path) -> None:
+    """Its processes do not run it again, as they would."""
+    script = write_lines(tmp_path / "plain.py", PLAIN_PROGRAM)
+    done = subprocess.run([sys.executable, str(script)], env=build_environment(), capture_output=True, text=True)
+    assert done.stdout == "[(['word'], ['0WORD!']), (['other'], ['1OTHER!'])]\n", done.stderr
+
+
 ALONE_PROGRAM = """
 import sys
 from nmt.workers import map_in_order
