@@ -237,7 +237,7 @@ text = Files(source_language="a", target_language="b", train=train, validation=5
 given = PretrainedTokenizers(Tokenizers(model, model), sampling=0.0)
 data = prepare(text, given, Filters(), folder / "cache")
 epoch = Batches(data.train, data.tokenizers, BatchSettings(pool=2048), seed=1).make_epoch(0)
-for index in range(100):
+for index in range(min(100, len(epoch))):
     epoch.get_batch(index)
 print(data.train.pairs, read("RssAnon"))
 """
