@@ -44,7 +44,7 @@ def explain(
     return Explanation(
         title=title,
         facts=facts,
-        axes=describe_axes(scene.attention),
+        axes=describe_axes(scene.attention, scene.head),
         stages=stages,
         source=scene.source,
         target=scene.target,
@@ -72,13 +72,16 @@ def make_inputs(scene: Scene) -> list[Stage]:
     return [queries, scene.make_sources("memory", "Memory h", "one for each source position", scene.states)]
 
 
-def describe_axes(attention: ScoredAttention) -> list[Axis]:
-    """What is chosen on each axis, heads last."""
+def describe_axes(attention: ScoredAttention, head: int) -> list[Axis]:
+    """What is chosen on each axis, heads last. head: the one that is explained, from 0."""
     axes = []
     for axis, table in TABLES.items():
         part = getattr(attention, axis)
         axes.append(Axis(axis, name_part(part, table), describe(part)))
-    return [*axes, Axis("heads", str(attention.heads), "each with its part of queries, keys and values")]
+    if attention.heads == 1:
+        return [*axes, Axis("heads", "1", "which has all queries, keys and values")]
+    parts = f"each with its part of queries, keys and values; this is head {head + 1}"
+    return [*axes, Axis("heads", str(attention.heads), parts)]
 
 
 def name_part(part: nn.Module, table: Mapping[str, Any]) -> str:
