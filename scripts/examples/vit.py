@@ -22,8 +22,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])  # so that it also runs w
 import nmt  # noqa: E402
 from nmt.data.pictures.scenes import COLOURS, SHAPES, SIZE, compose_scene, draw_scene  # noqa: E402
 
-PATCH, FEATURES, HEADS, LAYERS, ROWS = 4, 64, 4, 3, 64
-TRAINING_SCENES, TEST_SCENES = 20000, 1000
+PATCH, FEATURES, HEADS, LAYERS, ROWS, TRAINING_SCENES, TEST_SCENES = 4, 64, 4, 3, 64, 20000, 1000
 ACROSS = SIZE // PATCH
 NAMES = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
 
@@ -78,8 +77,8 @@ class VisionTransformer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        first, second = nn.Conv2d(3, FEATURES // 2, 3, 2, 1), nn.Conv2d(FEATURES // 2, FEATURES, 3, 2, 1)
-        self.patches = nn.Sequential(first, nn.ReLU(), second)  # of 4 x 4 pixels, a little of what is around each
+        both = nn.Conv2d(3, FEATURES // 2, 3, 2, 1), nn.ReLU(), nn.Conv2d(FEATURES // 2, FEATURES, 3, 2, 1)
+        self.patches = nn.Sequential(*both)
         self.question = nn.Embedding(len(COLOURS), FEATURES)
         self.positions = nn.Parameter(torch.randn(1 + ACROSS**2, FEATURES) * 0.5)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
@@ -125,8 +124,8 @@ def draw_maps(model: VisionTransformer, data: Scenes) -> Figure:
             ax.imshow(data.pictures[row].permute(1, 2, 0))
             ax.set(xticks=[], yticks=[])
             if column:
-                shown = maps[column - 1][row]
-                ax.imshow(shown, cmap="magma", alpha=0.65, extent=(-0.5, SIZE - 0.5, SIZE - 0.5, -0.5), vmin=0)
+                extent = (-0.5, SIZE - 0.5, SIZE - 0.5, -0.5)
+                ax.imshow(maps[column - 1][row], cmap="magma", alpha=0.65, extent=extent, vmin=0)
                 ax.set_title(f"layer {column}", fontsize=9)
         line[0].set_title(f"left of the {list(COLOURS)[int(data.questions[row])]} one?", fontsize=9)
         line[0].set_xlabel(f"“{NAMES[int(scores[row].argmax())]}”", fontsize=9)
