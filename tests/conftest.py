@@ -1,21 +1,21 @@
-"""All tests run with the shapes and types in the signatures of `nmt` checked, one thread, and repeatable examples."""
+"""All tests run with the shapes and types in the signatures of `nmt` checked, one thread, and repeatable examples.
+
+This file imports neither `nmt` nor torch: the process that only hands out tests to others need not wait for them.
+"""
 
 from collections.abc import Iterator
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
+from tests.bytecode import keep_bytecode
 from tests.shapes import install_checks, without_checks
+from tests.trained import handlers, trained  # noqa: F401 (fixtures for all)
 from tests.yaml_memory import remember_yaml
 
+keep_bytecode()
 install_checks()
 remember_yaml()
-
-from nmt.kernels.precision import use_onednn  # noqa: E402 (checked too)
-from tests.trained import handlers, trained  # noqa: E402, F401 (fixtures for all)
-
-torch.set_num_threads(1)
 
 settings.register_profile(
     "nmt",
@@ -27,9 +27,20 @@ settings.register_profile(
 settings.load_profile("nmt")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def untouched_arithmetic() -> Iterator[None]:
     """Commands that run in this process choose how it computes, which the tests' own arithmetic shall not see."""
+    import torch
+
+    from nmt.kernels.precision import use_onednn
+
     yield
     torch.set_flush_denormal(False)
     use_onednn(False)

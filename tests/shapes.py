@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import Any
+from typing import Any, get_type_hints
 
 import jaxtyping
+from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import config, install_import_hook
+from jaxtyping._storage import pop_shape_memo, push_shape_memo
 
 Function = Callable[..., Any]
 
@@ -61,6 +63,64 @@ def _make_stand_in(function: FunctionType, running: list[Function]) -> Function:
     return stand_in
 
 
+def check_when_called(function: FunctionType, typechecker: Callable[[Function], Function]) -> Function:
+    """`function` with its arguments and its result checked, each once.
+
+    `jaxtyping.jaxtyped` checks arguments a second time together with the result, and makes its checks for all functions
+    of a module when that is imported. This makes one at the first call.
+    """
+    checked: Function | None = None
+    signature: inspect.Signature | None = None
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **more: Any) -> Any:
+        nonlocal checked, signature
+        if config.jaxtyping_disable:
+            return function(*arguments, **more)
+        if checked is None:
+            copy = _copy_with_read_annotations(function)
+            if "{" in str(copy.__annotations__):  # sizes that are arguments: "row {size}"
+                signature = inspect.signature(copy)
+            checked = typechecker(copy)
+        push_shape_memo(_bind(signature, *arguments, **more) if signature else {})
+        try:
+            return checked(*arguments, **more)
+        except BeartypeCallHintViolation as problem:
+            raise jaxtyping.TypeCheckError(f"{function.__module__}: {problem}") from None
+        finally:
+            pop_shape_memo()
+
+    return call
+
+
+def _bind(signature: inspect.Signature, *arguments: Any, **more: Any) -> dict[str, Any]:
+    bound = signature.bind(*arguments, **more)
+    bound.apply_defaults()
+    return bound.arguments
+
+
+def _copy_with_read_annotations(function: FunctionType) -> FunctionType:
+    """Without those annotations in quotes that name what is not there while the program runs."""
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__qualname__ = function.__qualname__
+    for name, annotation in function.__annotations__.items():
+        copy.__annotations__[name] = _read_annotation(annotation, function.__globals__)
+    return copy
+
+
+def _read_annotation(annotation: Any, names: dict[str, Any]) -> Any:
+    def value() -> None: ...
+
+    value.__annotations__ = {"it": annotation}
+    try:
+        return get_type_hints(value, names, include_extras=True)["it"]
+    except (NameError, TypeError):
+        return Any
+
+
 def install_checks() -> None:
     """From now on, what is imported of `nmt` checks its shapes and types."""
     make_check = jaxtyping.jaxtyped
@@ -69,8 +129,10 @@ def install_checks() -> None:
         check = make_check(typechecker=typechecker)
 
         def decorate(defined: Any) -> Any:
-            if not isinstance(defined, FunctionType) or "<locals>" not in defined.__qualname__:
+            if not isinstance(defined, FunctionType) or inspect.isgeneratorfunction(defined):
                 return check(defined)
+            if "<locals>" not in defined.__qualname__:
+                return check_when_called(defined, typechecker)
             if config.jaxtyping_disable:
                 return defined
             has_defaults = defined.__defaults__ or defined.__kwdefaults__

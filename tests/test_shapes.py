@@ -1,5 +1,6 @@
 """The check of shapes and types that all tests run with: also within functions, and off where a test says so."""
 
+import inspect
 from collections.abc import Callable
 
 import jaxtyping
@@ -20,6 +21,32 @@ def define_within(annotation: type, axis: int = 0) -> Callable[[Tensor], Tensor]
         return tensor.select(axis, 0)  # type: ignore[attr-defined, no-any-return]
 
     return read
+
+
+@jaxtyping.jaxtyped(typechecker=beartype)
+def select(tensor: Float[Tensor, "row column"], size: int, *, wanted: "list[Unknown] | None" = None) -> "Sum":  # type: ignore[name-defined]  # noqa: F821
+    """As a module of `nmt` would define it; its result must have `size` numbers."""
+    return tensor.sum(1) if wanted is None else wanted  # type: ignore[return-value]
+
+
+Sum = Float[Tensor, " {size}"]
+"""Known only when `select` is called."""
+
+
+def test_a_function_of_a_module_is_checked() -> None:
+    matrix, cube = torch.ones(2, 3), torch.ones(2, 3, 5)
+    assert select(matrix, 2).tolist() == select(tensor=matrix, size=2).tolist() == [3, 3]
+    assert str(inspect.signature(select)).startswith("(tensor: ")
+    for wrong in (lambda: select(cube, 2), lambda: select(matrix, 2.0), lambda: select(matrix, size="2")):
+        with pytest.raises(jaxtyping.TypeCheckError, match=r"tests.test_shapes: .* parameter"):
+            wrong()
+    for wrong in (lambda: select(matrix, 3), lambda: select(matrix, 2, wanted=[1])):
+        with pytest.raises(jaxtyping.TypeCheckError, match=r"tests.test_shapes: .* return"):
+            wrong()
+    with pytest.raises(TypeError, match="missing"):
+        select(matrix)  # type: ignore[call-arg]
+    with shapes.without_checks():
+        assert select(matrix, 3).tolist() == [3, 3]
 
 
 def test_a_function_within_another_is_checked_whenever_it_is_defined() -> None:

@@ -3,16 +3,15 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from nmt import build, config
-from nmt.data.corpus import Bitext
-from nmt.runs.training_run import RunResult, run
-from tests.commands import compose_command
 from tests.shapes import without_checks
-from tests.synthetic_light import lighten
+
+if TYPE_CHECKING:
+    from nmt.data.corpus import Bitext
+    from nmt.runs.training_run import RunResult
 
 TINY_OVERRIDES = (
     "data.train=8",
@@ -39,8 +38,8 @@ TINY_OVERRIDES = (
 class TrainedRun(NamedTuple):
     """A finished run: what it came to, and the eight pairs of its training set with their links."""
 
-    outcome: RunResult
-    text: Bitext
+    outcome: "RunResult"
+    text: "Bitext"
 
     @property
     def folder(self) -> Path:
@@ -50,6 +49,11 @@ class TrainedRun(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that went through everything nmt-train does. To be read only."""
+    from nmt import build, config
+    from nmt.runs.training_run import run
+    from tests.commands import compose_command
+    from tests.synthetic_light import lighten
+
     folder = tmp_path_factory.mktemp("outputs") / "tiny"
     cache = tmp_path_factory.mktemp("cache")
     settings = config.check(
