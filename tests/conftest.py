@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.bytecode import keep_bytecode
+from tests.config_memory import remember_configs
 from tests.shapes import install_checks, without_checks
 from tests.trained import handlers, trained  # noqa: F401 (fixtures for all)
-from tests.yaml_memory import remember_yaml
 
 keep_bytecode()
 install_checks()
-remember_yaml()
+remember_configs()
 
 settings.register_profile(
     "nmt",

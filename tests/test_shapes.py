@@ -24,7 +24,7 @@ def define_within(annotation: type, axis: int = 0) -> Callable[[Tensor], Tensor]
 
 
 @jaxtyping.jaxtyped(typechecker=beartype)
-def select(tensor: Float[Tensor, "row column"], size: int, *, wanted: "list[Unknown] | None" = None) -> "Sum":  # type: ignore[name-defined]  # noqa: F821
+def select(tensor: Float[Tensor, "row column"], size: int, *, wanted: "list[Unknown] | None" = None) -> "Sum":  # type: ignore[name-defined]
     """As a module of `nmt` would define it; its result must have `size` numbers."""
     return tensor.sum(1) if wanted is None else wanted  # type: ignore[return-value]
 

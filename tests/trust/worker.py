@@ -22,11 +22,15 @@ from nmt.storage.checkpoints import Checkpoints
 from nmt.storage.files import TEMPORARY_PREFIX
 from nmt.training.interruption import Interruption
 from nmt.training.loop import Loop
+from tests.commands import compose_command
+from tests.config_memory import remember_configs
 from tests.synthetic_light import lighten
 from tests.trust.disk import Disk
 
 for module in ("torch._dynamo", "matplotlib.backends.backend_pdf", "sacrebleu.metrics", "sacremoses"):
     importlib.import_module(module)  # a run would do that, which takes as long as all else that it does here
+remember_configs()
+compose_command("train")  # so that no process parses the files of configs again
 
 
 class Blow(NamedTuple):
