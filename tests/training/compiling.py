@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch._dynamo.utils import counters
 
 from nmt.model.heads.head import HeadInputs
 from nmt.model.seq2seq import Seq2Seq
@@ -67,6 +66,8 @@ def outcome(model: Seq2Seq, forward: Forward, given: tuple[Tensor, Tensor, Tenso
 
 def main() -> None:
     """See above."""
+    from torch._dynamo.utils import counters
+
     backend, positions, format_, *chosen = sys.argv[1:]
     compiled.BLOCK = int(positions)
     is_low = format_ == "bfloat16"

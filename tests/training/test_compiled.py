@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo.exc import BackendCompilerFailed
-from torch._inductor.exc import TritonMissing
 
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
@@ -38,8 +36,8 @@ def compared(backend: str, cases: range, *, number_format: str = "float64", with
 
 
 def test_it_is_the_plain_recurrence() -> None:
-    """The one that is compiled soonest; the others are below."""
-    compared("aot_eager", range(PLAINEST, PLAINEST + 1))
+    """The one that is captured soonest, with torch's own gradients; others, and compiled gradients, are below."""
+    compared("eager", range(PLAINEST, PLAINEST + 1))
 
 
 @pytest.mark.slow
@@ -104,17 +102,17 @@ def test_graphs_are_captured_on_a_gpu_only() -> None:
         make_forward_fn(build_seq2seq(LUONG), "cuda_graphs")
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [BackendCompilerFailed(torch.compile, FileNotFoundError("no triton here."), None), TritonMissing(None)],
-    ids=["any", "triton"],
-)
-def test_a_missing_compiler_is_told(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._inductor.exc import TritonMissing
+
     forward = CompiledForward(build_seq2seq(LUONG), is_captured=False)
+    problems = [BackendCompilerFailed(torch.compile, FileNotFoundError("no triton here."), None), TritonMissing(None)]
 
     def failing(*given: object, keep_weights: bool) -> None:
-        raise problem
+        raise problems.pop()
 
     monkeypatch.setattr(forward, "block", failing)
-    with pytest.raises(ConfigError, match=r"could not compile .*triton.* It needs a C\+\+ compiler"):
-        forward(*batch(2, 3, 4))
+    while problems:
+        with pytest.raises(ConfigError, match=r"could not compile .*triton.* It needs a C\+\+ compiler"):
+            forward(*batch(2, 3, 4))

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.config_memory import remember_configs
+
 IGNORED_EVENTS = {"builtins.id", "object.__getattr__"}
 """Audit events of looking at Python's own objects."""
 
@@ -140,6 +142,7 @@ def run_forked(case: str) -> str:
 
 
 if __name__ == "__main__":
+    remember_configs()
     sys.addaudithook(record_event)
     good = sys.argv[1]
     translate(good)

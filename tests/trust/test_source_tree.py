@@ -119,10 +119,9 @@ def called(node: ast.Call) -> Iterator[str]:
             yield "shell"
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_the_source_does_nothing_dangerous(file: str) -> None:
-    found = dangers((ROOT / file).read_text(encoding="utf-8"))
-    assert {name for name in found if (file, name) not in ALLOWED} == set()
+def test_the_source_does_nothing_dangerous() -> None:
+    found = {(file, name) for file in FILES for name in dangers((ROOT / file).read_text(encoding="utf-8"))}
+    assert found - ALLOWED == set()
 
 
 def test_shell_scripts_evaluate_nothing() -> None:

@@ -92,7 +92,7 @@ def counted_by_datasets(path: Path, cache: Path) -> int:
 
 
 LARGE = 5_000
-SIZES = [(300, 20_000), pytest.param(10_000, 1_000_000, marks=pytest.mark.slow)]
+SIZES = [(120, 20_000), pytest.param(10_000, 1_000_000, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("lines", "longest"), SIZES)
