@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra.core.utils import JobRuntime
 from omegaconf import Container, DictConfig
 
-CONFIGS = f"file://{Path(__file__).resolve().parents[1] / 'configs'}"
+CONFIGS = str(Path(__file__).resolve().parents[1] / "configs")
 
 PATH = re.compile(r"([\w.]+)=(/[\w./-]+)")
 """A word that gives a setting a path, which Hydra copies and does not look at."""
@@ -26,6 +27,7 @@ def remember_configs() -> None:
     _remember_yaml()
     _remember_compositions()
     _leave_out_mode()
+    _leave_out_interpolations()
 
 
 def _remember_yaml() -> None:
@@ -47,8 +49,8 @@ def _remember_compositions() -> None:
 
     @functools.wraps(load)
     def load_once(loader: ConfigLoaderImpl, config_name: str, overrides: list[str], *rest: Any, **more: Any) -> Any:
-        sources = [each.path for each in loader.config_search_path.get_path()]
-        if CONFIGS not in sources or any(word.startswith("hydra.") for word in overrides):
+        sources = [each.path.removeprefix("file://") for each in loader.config_search_path.get_path()]
+        if CONFIGS not in sources or any(word.startswith("hydra.searchpath") for word in overrides):
             return load(loader, config_name, overrides, *rest, **more)  # reads files of others, or may do so
         words, paths = _replace_paths(overrides)
         key = (*sources, JobRuntime().get("name"), config_name, *words, str(rest), str(more))
@@ -97,3 +99,15 @@ def _leave_out_mode() -> None:
         return get(hydra, config_name, overrides) if any("hydra." in word for word in overrides) else None
 
     Hydra.get_mode = get_mode  # type: ignore[method-assign]
+
+
+def _leave_out_interpolations() -> None:
+    """Hydra writes all choices down for every file, in case that one names another by them: ${...}, which none does."""
+    collect = defaults_list._create_interpolation_map
+
+    def collect_if_asked(overrides: Any, defaults: list[Any], self_added: bool) -> DictConfig | None:
+        if "${" in repr([overrides.override_choices, *map(vars, defaults)]):
+            return collect(overrides, defaults, self_added)
+        return None
+
+    defaults_list._create_interpolation_map = collect_if_asked  # type: ignore[assignment]

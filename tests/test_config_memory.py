@@ -18,7 +18,7 @@ CASES = [
     ("train", ["output=/{}/one", "cache=/{}/two", "seed=3"]),
     ("train", ["output=/{}", "cache=/{}", "attention=cosine"]),
     ("train", ["output='/{}/a b'", "cache=/stand-in-0/{}", "++filters.max_length=7"]),
-    ("translate", ["model=/{}/model", "input='/{}/text.txt,b'"]),
+    ("translate", ["model.folder=/{}/model", "input='/{}/text.txt,b'"]),
 ]
 
 
@@ -43,6 +43,20 @@ def test_the_memory_says_what_hydra_says(
         found = compose_all(command, given)
         assert found == wanted
         assert found["hydra"]["runtime"]["cwd"] == os.getcwd()
+
+
+def test_equal_words_are_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = []
+    real = ConfigLoaderImpl._load_configuration_impl
+
+    def compose(loader: ConfigLoaderImpl, **given: Any) -> Any:
+        composed.append(given["overrides"])
+        return real(loader, **given)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", compose)
+    for name in ("first", "second"):
+        assert compose_command("train", "seed=11", f"output=/a/{name}")["output"] == f"/a/{name}"
+    assert len(composed) == 1
 
 
 def test_a_change_of_what_was_given_changes_nothing_remembered() -> None:

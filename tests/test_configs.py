@@ -23,7 +23,7 @@ from nmt.evaluation.probes import Probes
 from nmt.runs.run_folder import flatten
 from nmt.training.settings import Training
 from tests import tiny_runs
-from tests.builders import mark_slow_unless
+from tests.builders import cover_pairs, mark_slow_unless
 
 ROOT = Path(find_config_folder())
 AXES: dict[str, Variants] = {
@@ -228,10 +228,9 @@ BOTH = [
 ]
 
 
-USUAL = [(data, experiment) for data, experiment in BOTH if data == "files" or experiment == "null"]
-
-
-@pytest.mark.parametrize(("data", "experiment"), mark_slow_unless(USUAL, BOTH))
+@pytest.mark.parametrize(
+    ("data", "experiment"), mark_slow_unless([BOTH[index] for index in cover_pairs(BOTH, 1)], BOTH)
+)
 def test_overfitting_leaves_the_choice_of_data_alone(data: str, experiment: str) -> None:
     words = [f"data={data}", *([] if experiment == "null" else [f"experiment={experiment}"])]
     without = tiny_runs.compose_config(*words)
