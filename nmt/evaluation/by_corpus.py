@@ -1,10 +1,13 @@
 """Scores of each corpus of a mixture, beside those of all."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from nmt.data.corpus import Corpus
+from nmt.data.mix.report import get_languages
 from nmt.data.quality import pick
 from nmt.evaluation.bleu import CorpusScore, bleu, chrf
+from nmt.evaluation.bleu_tokens import choose_tokenizer
 
 
 class TargetLanguage(NamedTuple):
@@ -12,6 +15,16 @@ class TargetLanguage(NamedTuple):
 
     language: str
     tokenize: str
+
+
+def find_languages(settings: Mapping[str, Any], corpus: Corpus) -> dict[str, TargetLanguage]:
+    """The target languages of the corpora of a mixture, by their names, for a run with these settings; none for one
+    corpus alone."""
+    tokenize = settings["bleu"]["tokenize"]
+    return {
+        name: TargetLanguage(language, choose_tokenizer(tokenize, language))
+        for name, language in get_languages(corpus).items()
+    }
 
 
 def group_by_corpus(corpora: Sequence[str] | None) -> dict[str, list[int]]:

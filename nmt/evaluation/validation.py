@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import string
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +25,7 @@ from nmt.evaluation.alignment import (
 from nmt.evaluation.bleu import CorpusScore, bleu, chrf
 from nmt.evaluation.bleu_tokens import DEFAULT_TOKENIZER
 from nmt.evaluation.by_corpus import TargetLanguage, group_by_corpus, score_corpora
+from nmt.evaluation.copies import compute_copied, find_copies
 from nmt.evaluation.measures import PairAttention, compute_measures, is_punctuation
 from nmt.evaluation.pointing import measure_pointing
 from nmt.evaluation.probes import Probes, make_probe_record
@@ -201,26 +200,6 @@ def compute_exact(hypotheses: Sequence[str], references: Sequence[str]) -> float
     """The share of hypotheses that have the words of their reference, in percent."""
     same = sum(a.split() == b.split() for a, b in zip(hypotheses, references, strict=True))
     return 100 * same / max(len(references), 1)
-
-
-def find_copies(source: Sequence[str], references: Sequence[str]) -> list[set[str]]:
-    """The words, without punctuation, that a source line and its reference share and no other source line has: names,
-    say, that a model can only copy."""
-    found = [set(split_words(line)) for line in source]
-    counts = Counter(word for words in found for word in words)
-    pairs = zip(found, map(split_words, references), strict=True)
-    return [{word for word in words.intersection(others) if counts[word] == 1} for words, others in pairs]
-
-
-def compute_copied(hypotheses: Sequence[str], copies: Sequence[set[str]]) -> float:
-    """The share of such words that the translation has too, in percent."""
-    kept = sum(len(words.intersection(split_words(line))) for line, words in zip(hypotheses, copies, strict=True))
-    return 100 * kept / max(sum(map(len, copies)), 1)
-
-
-def split_words(line: str) -> list[str]:
-    """The words of a line without the punctuation around them."""
-    return [word for each in line.split() if (word := each.strip(string.punctuation))]
 
 
 def perplexity(nll: float) -> float:

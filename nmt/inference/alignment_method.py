@@ -25,3 +25,12 @@ def check_method(method: str, *, position: str, copies: int) -> None:
             f"copies are noisy copies for method=gradient, at most {MAX_COPIES}, 0 for none; got copies={copies} with "
             f"method={method}."
         )
+
+
+def check_direction(source: str, target: str, reverse_source: str) -> None:
+    """Raises ConfigError where a model from `source` to `target` and its reverse translate in the same direction."""
+    if reverse_source == source:
+        raise ConfigError(
+            f"reverse translates from {reverse_source}, as this model does; links are joined with those of a "
+            f"model from {target} to {source}."
+        )

@@ -39,6 +39,16 @@ def encode_parts(
     return [list(islice(parts, len(line))) for line in texts]
 
 
+def truncate(ids: "Sequence[SourceItem]", max_pieces: int | None, *, first: int) -> "list[SourceItem]":
+    """Sources of at most so many pieces; of longer ones the beginning, with a warning. `first` lines came before."""
+    for number, source in enumerate(ids, start=first + 1):
+        if max_pieces is not None and len(source) > max_pieces:
+            logger.warning(
+                "line %d has %d pieces; only the first %d are read (max_source)", number, len(source), max_pieces
+            )
+    return [source[:max_pieces] for source in ids]
+
+
 def warn_of_long(lines: Sequence[Sequence[LinePart]], max_pieces: int | None, *, first: int) -> None:
     """Warns of the parts of which only the beginning is translated, and of lines that take long; `first` lines came
     before."""

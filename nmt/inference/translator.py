@@ -1,6 +1,5 @@
 """Trained models in Python: they translate lines, score given translations, and align words."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.evaluation.alignment import reverse as reverse_links
 from nmt.evaluation.alignment import symmetrize as symmetrize_links
 from nmt.evaluation.extraction import Extraction
-from nmt.inference.alignment_method import READS_ATTENTION, AlignmentMethod, check_method
+from nmt.inference.alignment_method import READS_ATTENTION, AlignmentMethod, check_direction, check_method
 from nmt.inference.alignments import (
     align_hypothesis,
     average_attention,
@@ -28,6 +27,7 @@ from nmt.inference.alignments import (
     make_alignment,
 )
 from nmt.inference.inference import InferenceSettings, build_translator, merge_search
+from nmt.inference.parts import truncate
 from nmt.inference.prefixes import encode_prefixes
 from nmt.inference.results import END_PIECE, Alignment, Translation, TranslationHypothesis, TranslationScore
 from nmt.inference.tags import choose_tags
@@ -37,8 +37,6 @@ from nmt.progress import make_bar
 from nmt.search.protocols import Hypothesis
 from nmt.translation.scoring import PairScore, score_pairs
 from nmt.translation.translator import BatchTranslator, Position
-
-logger = logging.getLogger(__name__)
 
 CHUNK_LINES = 2000
 """Lines that are sorted by length and translated together."""
@@ -245,7 +243,7 @@ class Translator:
         )
         check_method(method, position=position, copies=checked["copies"])
         if reverse is not None and self.source_language != self.target_language:
-            check_direction(self, reverse)
+            check_direction(self.source_language, self.target_language, reverse.source_language)
         tags = self._choose_tags(target_language, tag, key="target_language")
         ways: dict[str, Any] = {"copies": checked["copies"], "position": position, "tags": len(tags)}
         found = self._link_pairs(put_tags(source, tags), target, extraction, method, **ways)
@@ -307,22 +305,3 @@ class Translator:
     def _pair_tokens(self) -> int:
         """Positions a batch of pairs, which has two sides."""
         return max(1, self._translator.tokens // 2)
-
-
-def truncate(ids: Sequence[SourceItem], max_pieces: int | None, *, first: int) -> list[SourceItem]:
-    """Sources of at most so many pieces; of longer ones the beginning, with a warning. `first` lines came before."""
-    for number, source in enumerate(ids, start=first + 1):
-        if max_pieces is not None and len(source) > max_pieces:
-            logger.warning(
-                "line %d has %d pieces; only the first %d are read (max_source)", number, len(source), max_pieces
-            )
-    return [source[:max_pieces] for source in ids]
-
-
-def check_direction(forward: Translator, reverse: Translator) -> None:
-    """Raises ConfigError where two models translate in the same direction."""
-    if reverse.source_language == forward.source_language:
-        raise ConfigError(
-            f"reverse translates from {reverse.source_language}, as this model does; links are joined with those of a "
-            f"model from {forward.target_language} to {forward.source_language}."
-        )

@@ -15,11 +15,11 @@ from nmt.config import ConfigDict
 from nmt.data.batching import Batches, BatchSettings
 from nmt.data.corpus import Corpus, get_measure, get_trace
 from nmt.data.filters import Filters
-from nmt.data.mix.report import find_mixture, get_languages, log_mixture
+from nmt.data.mix.report import find_mixture, log_mixture
 from nmt.data.prepare import PreparedData, prepare
 from nmt.errors import CheckpointError
-from nmt.evaluation.bleu_tokens import choose_tokenizer, resolve_tokenizer, warn_unspaced
-from nmt.evaluation.by_corpus import TargetLanguage
+from nmt.evaluation.bleu_tokens import resolve_tokenizer, warn_unspaced
+from nmt.evaluation.by_corpus import find_languages
 from nmt.evaluation.probes import Probes
 from nmt.evaluation.validation import ValidationResult, Validator
 from nmt.kernels import process_setup
@@ -144,7 +144,7 @@ class TrainingRun:
             tokenize=resolve_tokenizer(settings),
             measure=get_measure(corpus),
             trace=get_trace(corpus),
-            languages=self.find_languages(),
+            languages=find_languages(self.settings, self.corpus),
         )
 
     def execute(self) -> RunResult:
@@ -304,13 +304,5 @@ class TrainingRun:
             language=self.corpus.target_language,
             tokenize=resolve_tokenizer(self.settings),
             measure=get_measure(self.corpus),
-            languages=self.find_languages(),
+            languages=find_languages(self.settings, self.corpus),
         )
-
-    def find_languages(self) -> dict[str, TargetLanguage]:
-        """Those of the corpora of a mixture, with the tokenizations of BLEU."""
-        tokenize = self.settings["bleu"]["tokenize"]
-        return {
-            name: TargetLanguage(language, choose_tokenizer(tokenize, language))
-            for name, language in get_languages(self.corpus).items()
-        }

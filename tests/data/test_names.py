@@ -7,7 +7,7 @@ import pytest
 from nmt.data.synthetic import Grammar
 from nmt.data.synthetic.names import Script
 from nmt.data.synthetic.nouns import NAMES
-from nmt.evaluation.validation import compute_copied, find_copies
+from nmt.evaluation.copies import compute_copied, find_copies
 
 SIZES = {"train": 30, "validation": 8, "test": 8}
 
