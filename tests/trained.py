@@ -1,7 +1,10 @@
 """A run with a model so small that it is trained in seconds, by heart on eight pairs."""
 
+import fcntl
+import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,6 +49,22 @@ class TrainedRun(NamedTuple):
         return self.outcome.folder
 
 
+def choose_shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session, the same in all processes that share its tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Only one process at a time is inside."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that went through everything nmt-train does. To be read only."""
@@ -54,14 +73,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     from tests.commands import compose_command
     from tests.synthetic_light import lighten
 
-    folder = tmp_path_factory.mktemp("outputs") / "tiny"
-    cache = tmp_path_factory.mktemp("cache")
+    home = choose_shared_folder(tmp_path_factory)
+    folder, cache = home / "outputs" / "tiny", home / "cache"
     settings = config.check(
         compose_command("train", *TINY_OVERRIDES, f"output={folder}", f"cache={cache}"), build.TRAIN
     )
-    with pytest.MonkeyPatch.context() as patch, without_checks():
+    with pytest.MonkeyPatch.context() as patch, without_checks(), lock(home / "lock"):
         lighten(patch)
-        outcome = run(settings, folder)
+        outcome = run(settings, folder)  # which says at once what it came to, where another process has finished it
     text = build.build_corpus(settings).load("train")
     assert text is not None
     return TrainedRun(outcome, text)

@@ -14,6 +14,7 @@ from nmt.data.points import Tour, parse_positions
 from nmt.runs.training_run import run
 from tests import tiny_runs
 from tests.commands import compose_command, read_lines
+from tests.synthetic_light import lighten
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -30,7 +31,8 @@ def build_settings(folder: Path) -> ConfigDict:
     return config.check({**chosen, "output": str(folder), "cache": str(folder.parent / "cache")}, build.TRAIN)
 
 
-def test_a_run_points_draws_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_run_points_draws_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lighten(monkeypatch)
     outcome = run(build_settings(tmp_path / "run"), tmp_path / "run")
     scores = {score["name"]: score["value"] for score in outcome.scores}
     assert scores["test valid"] == 100
@@ -44,8 +46,9 @@ def test_a_run_points_draws_and_goes_on_where_it_stopped(tmp_path: Path) -> None
     assert len(re.findall("<polyline", page)) == 4
 
     chosen = build_settings(tmp_path / "stopped")
-    assert tiny_runs.build_run(chosen, tmp_path / "stopped", tiny_runs.DelayedInterruption(2)).execute().status
-    tiny_runs.build_run(chosen, tmp_path / "stopped", seed=99).execute()
+    stopped = tiny_runs.build_run(chosen, tmp_path / "stopped", tiny_runs.DelayedInterruption(2))
+    assert stopped.train() == "interrupted"
+    tiny_runs.build_run(chosen, tmp_path / "stopped", seed=99).train()
     for name in ("model.safetensors", "state.safetensors"):
         last = [folder / "checkpoints" / "last" / name for folder in (tmp_path / "stopped", outcome.folder)]
         assert last[0].read_bytes() == last[1].read_bytes()
