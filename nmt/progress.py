@@ -85,13 +85,15 @@ def report_time(logger: logging.Logger, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def report_progress(logger: logging.Logger, total: int | None, what: str) -> Iterator[Callable[[int], object]]:
+def report_progress(
+    logger: logging.Logger, total: int | None, what: str, unit: str = "it"
+) -> Iterator[Callable[[int], object]]:
     """A function that is told how many more are done: a bar on stderr for what takes longer than BAR_SECONDS,
     or, where there is no terminal, a line every LINE_SECONDS, with the time that is left. total: None where it is not
     known."""
     done, start = 0, time.monotonic()
     told = start
-    with make_bar(total=total, desc=what, leave=False, disable=None, delay=BAR_SECONDS) as bar:
+    with make_bar(total=total, desc=what, unit=unit, leave=False, disable=None, delay=BAR_SECONDS) as bar:
 
         def report(count: int) -> None:
             nonlocal done, told

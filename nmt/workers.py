@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any, TypeVar
 
+from tqdm import tqdm
+
 from nmt.errors import NmtError
 from nmt.exhaustion import explain_exhaustion
 
@@ -112,6 +114,9 @@ def _serve(
     """The life of a process: answers until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own would be a semaphore of the system, which an end by a signal leaves behind
     try:
         answer = make_fn(*arguments)
     except Exception as problem:

@@ -67,7 +67,7 @@ def store_text(chunks: Iterable[Bitext], folder: Path, prefixes: Sequence[str] =
     sides = RaggedFile(*files[:2]), RaggedFile(*files[2:])
     links: list[str] = []
     read = copies = 0
-    with report_progress(logger, None, "reading pairs") as report:
+    with report_progress(logger, None, "reading", " pairs") as report:
         for chunk in chunks:
             for side, lines in zip(sides, chunk[:2], strict=True):
                 packed = PackedLines.from_lines(lines)
@@ -183,7 +183,7 @@ def _write_pairs(
     kept_text = [RaggedFile(*paths[2:]) for paths in names.values()]
     lines, keys = ArrayFile(folder / LINES_FILE), ArrayFile(folder / KEYS_FILE, by_column=True)
     first = 0
-    with report_progress(logger, len(text.source), "encoding pairs") as report:
+    with report_progress(logger, len(text.source), "encoding", " pairs") as report:
         for part in parts:
             stop = first + len(part.kept)
             for file, side in zip(ids, (part.source, part.target), strict=True):
