@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test trust check fix docs lock
+.PHONY: help install quickstart test trust slurm-test check fix docs lock
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY)  ## Make .venv with the tested versions of everything (PYTHON=python3.12 chooses the interpreter)
 
@@ -21,6 +21,9 @@ test: $(READY)  ## Run the tests, a process a core
 trust: $(READY)  ## Kill, interrupt, starve and damage runs: what docs/reliability.md promises (figures: outputs/trust.txt)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trust tests/training/test_state.py tests/training/test_numbers.py \
 	  -m 'slow or not slow' -n auto --maxprocesses 8 --dist worksteal --figures outputs/trust.txt
+
+slurm-test: $(READY)  ## Try launcher=submitit against a real SLURM of this machine (apt-get install slurm-wlm munge; root)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/slurm_test.py
 
 check: $(READY)  ## Lint, format, types and the direction of imports, without changing a file
 	$(BIN)/ruff check .

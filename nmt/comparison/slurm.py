@@ -23,6 +23,11 @@ POLL_SECONDS = 1.0
 """Seconds between two looks at what has ended. The cluster itself is asked more rarely, by submitit."""
 
 
+MAX_SIGNAL_SECONDS = 90
+"""Seconds before the end of a job at which the cluster warns it, so that the run can save a checkpoint. SLURM may warn
+a minute earlier still, so that a job of few minutes would be warned when it begins, and never get on."""
+
+
 class SubmittedJob(NamedTuple):
     """A run that the cluster has, with the beginning of what is said about it."""
 
@@ -131,6 +136,7 @@ class SlurmLauncher:
             mem_gb=self.memory_gb,
             gpus_per_node=self.gpus or None,
             slurm_partition=self.partition,
+            slurm_signal_delay_s=min(MAX_SIGNAL_SECONDS, 60 * self.minutes // 4),
             slurm_array_parallelism=at_once,
             slurm_additional_parameters=self.options,
         )

@@ -87,13 +87,25 @@ def test_the_cluster_is_asked_for_what_was_set(tmp_path: Path, monkeypatch: pyte
     tickets = slurm.submit(local.number_jobs(planned), 1)
     assert [ticket.job_id for ticket in tickets] == ["12_0", "12_1"]
     script = kept.read_text()
-    for line in ("array=0-1%1", "time=61", "cpus-per-task=3", "mem=7GB", "gpus-per-node=1", "account=mine"):
+    for line in (
+        "array=0-1%1",
+        "time=61",
+        "cpus-per-task=3",
+        "mem=7GB",
+        "gpus-per-node=1",
+        "account=mine",
+        "signal=USR2@90",
+    ):
         assert f"#SBATCH --{line}\n" in script
     assert "#SBATCH --partition=long\n" in script
     assert f"{sys.executable} -P -u -m submitit.core._submit {tmp_path / 'submitit'}\n" in script
     delayed = tickets[1].submission()
     assert delayed.function.words == local.build_command(planned[1])
     assert (delayed._timeout_min, delayed._timeout_countdown) == (61, 2)
+
+    short = cluster.SlurmLauncher(folder=str(tmp_path / "submitit"), minutes=2)
+    short.submit(local.number_jobs(planned), 1)
+    assert "#SBATCH --signal=USR2@30\n" in kept.read_text(), "a short job would be warned when it begins"
 
     (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'invalid partition specified: long' >&2\nexit 1\n")
     with pytest.raises(ConfigError, match=r"did not take the runs: .*invalid partition"):
