@@ -26,6 +26,9 @@ KILL_SIGNAL = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What ends a process at once: on Windows SIGTERM does."""
 
 
+WARNING_VARIABLE = "SUBMITIT_PREEMPT_SIGNAL"
+"""The environment variable by which submitit names the signal of its warning."""
+
 PARENT_PIPE = "NMT_PARENT_PIPE"
 """The environment variable that names the end of a pipe at which a child sees that its parent is gone."""
 
@@ -89,9 +92,20 @@ class Command:
     def __call__(self) -> None:
         """Runs it to its end, passing on what a cluster sends to cancel it. Raises CalledProcessError if it fails."""
         with forward_signals(self.group, (signal.SIGINT, signal.SIGTERM)), ThreadPoolExecutor(1) as pool:
-            status = pool.submit(self.group.run, self.words, self.log).result()
+            status = pool.submit(self.run).result()
         if status:
             raise subprocess.CalledProcessError(status, self.words)
+
+    def run(self) -> int:
+        """Runs it, in a thread of its own, with the cluster's warning blocked; returns its exit status.
+
+        SLURM sends the warning that time is over to every process of a job, and one that has no handler for it ends at
+        once, without a checkpoint. A process inherits what the thread that starts it has blocked.
+        """
+        name = f"SIG{os.environ.get(WARNING_VARIABLE, 'USR2')}"
+        if hasattr(signal, "pthread_sigmask") and hasattr(signal, name):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name)})
+        return self.group.run(self.words, self.log)
 
     def checkpoint(self) -> "DelayedSubmission":
         """Has it save what it has, and returns what is to be run next: the same, which then goes on from there.

@@ -7,7 +7,7 @@ from nmt.report.passages import render_section
 from nmt.report.tuning import TrialRow, Tuning, format_score, format_value, is_illegal, list_notes, shorten_keys
 
 SCRIPTS = ("charts.js", "page.js")
-WIDTH, HEIGHT, MARGIN = 640, 180, 34
+WIDTH, HEIGHT, MARGIN = 640, 180, 56
 """Of the drawing, in its own units."""
 
 

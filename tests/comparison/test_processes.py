@@ -94,3 +94,10 @@ def test_a_node_imports_little_to_run_what_it_is_handed() -> None:
     asked = "import sys, nmt.comparison.processes; print({'torch', 'numpy', 'hydra', 'submitit'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_warning_of_a_cluster_does_not_end_the_run(tmp_path: Path) -> None:
+    """SLURM sends it to every process of a job; the command saves what there is by SIGTERM."""
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGUSR2); print('alive')"
+    processes.Command([sys.executable, "-c", code], tmp_path / "log")()
+    assert (tmp_path / "log").read_text() == "alive\n"
