@@ -1,5 +1,7 @@
 """What every attention obeys, whatever score, scope, normalizer and heads it is put together from."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nmt.attention.attention import Attended, Attention
+from nmt.attention.score import SCORES
 from nmt.attention.scored import ScoredAttention
 from nmt.trees import select_rows
 from tests.builders import (
@@ -22,7 +25,6 @@ from tests.builders import (
     find_missing_gradients,
     make_mask,
     make_positions,
-    mark_slow_unless,
     take_row,
 )
 
@@ -43,7 +45,7 @@ def case_of(mix: Mix, lengths: list[int], target: int = TARGET, seed: int = 1) -
     return Case(attention, states, draw_normal(len(lengths), target, query_size, seed=seed + 1))
 
 
-@pytest.fixture(scope="module", params=mark_slow_unless(PAIRWISE_MIXES, MIXES), ids=str)
+@pytest.fixture(scope="module", params=PAIRWISE_MIXES, ids=str)
 def case(request: pytest.FixtureRequest) -> Case:
     return case_of(request.param, LENGTHS)
 
@@ -145,6 +147,32 @@ def test_every_parameter_and_input_gets_a_finite_gradient(case: Case) -> None:
     assert queries.grad is not None
     assert queries.grad.isfinite().all()
     assert queries.grad.any() or not case.attention.normalizer.reads_scores
+
+
+LAWS: tuple[Callable[[Case], None], ...] = (
+    *(partial(test_weights_sum_to_one_and_only_a_gain_lowers_them, first=first) for first in (0, 1000)),
+    test_weights_are_zero_outside_the_scope_and_on_padding,
+    test_context_is_the_weighted_sum_of_values,
+    test_padding_is_invisible,
+    test_rows_are_independent,
+    test_take_commutes_with_attending,
+    test_one_target_position_at_a_time_equals_all_at_once,
+    test_every_parameter_and_input_gets_a_finite_gradient,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("score", SCORES)
+def test_all_other_mixes_obey_the_same_laws(score: str) -> None:
+    """One test for many, since pytest takes longer to list thousands than the default tests take to run here."""
+    for mix in MIXES:
+        if mix.score == score and mix not in PAIRWISE_MIXES:
+            for law in LAWS:
+                try:
+                    law(case_of(mix, LENGTHS))
+                except AssertionError as problem:
+                    problem.add_note(str(mix))
+                    raise
 
 
 @given(

@@ -51,7 +51,7 @@ class FinishedComparison(NamedTuple):
 def compared(unchecked_shapes: None, tmp_path_factory: pytest.TempPathFactory) -> FinishedComparison:
     """To be read, and to be given ensembles only."""
     folder = tmp_path_factory.mktemp("compared")
-    learning = ("optimizer.learning_rate=0.02", "training.stop.steps=40", "training.validation.every_steps=40")
+    learning = ("optimizer.learning_rate=0.02", "training.stop.steps=20", "training.validation.every_steps=20")
     light = ("probes.sentences=0", "data.validation=2")
     given = make_overrides(
         folder, "model/decoder=luong,bahdanau", "device=cpu", "tokenizer.vocab_size=120", *learning, *light
