@@ -173,6 +173,8 @@ def test_without_words_only_the_first_is_read() -> None:
         ({"read_heads": 0}, "read_heads"),
         ({"write_heads": 0}, "write_heads"),
         ({"shift": -1}, "shift"),
+        ({"shift": 100_000}, "shift"),
+        ({"read_heads": 10**6}, "read_heads"),
         ({"free_slots": -1}, "free_slots"),
         ({"slot_size": 5}, "slot_size"),
         ({"slot_size": 0, "source": "steps"}, "slot_size"),

@@ -19,6 +19,9 @@ from nmt.trees import tree_map
 
 WHERE = "model/decoder=ntm"
 
+MAX_PARTS = 256
+"""Heads of a kind, and slots of a shift."""
+
 SourcePlace = Literal["slots", "steps"]
 """Where the source is: in the slots of the memory, or in steps of the controller before the first target word."""
 
@@ -188,11 +191,14 @@ def list_tensors(state: DecoderState) -> list[Tensor]:
 
 
 def check_numbers(**numbers: int) -> None:
-    """Raises ConfigError for what is too small."""
+    """Raises ConfigError for what is too small, and for more than a step can hold: it has weights for each head and
+    each shift."""
     for name, number in numbers.items():
         least = 1 if name.endswith("heads") else 0
         if number < least:
             raise ConfigError(f"model.decoder.{name} must be at least {least}; got {number}.")
+        if name != "free_slots" and number > MAX_PARTS:
+            raise ConfigError(f"model.decoder.{name} must be at most {MAX_PARTS}; got {number}.")
 
 
 def check_source(
