@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nmt
 from nmt.composition.diagnostics import explain, find_syntax_problem
@@ -48,7 +48,11 @@ def run_command(name: str, task: Callable[[dict[str, Any]], None], *, aliases: M
     open_streams()
     guard_terminal()
     limit_spin()
-    if name != "train" and (processes := read_launch().processes) > 1:
+    try:
+        processes = read_launch().processes
+    except ConfigError as problem:
+        exit_with_usage(name, *map(str, problem.args))
+    if name != "train" and processes > 1:
         exit_with_usage(name, f"{processes} processes would do the same work. Start it without torchrun.")
     mistakes: list[str] = []
     try:
@@ -216,11 +220,19 @@ def raise_output_problem(handler: logging.Handler, record: logging.LogRecord) ->
         raise problem
 
 
-def exit_with_usage(name: str, *lines: str) -> None:
+def exit_with_usage(name: str, *lines: str) -> NoReturn:
     """Says what is wrong on stderr, each line as one, whatever it quotes, and exits.
 
     Of several processes, one of each machine says what is wrong with the command.
     """
-    if read_launch().local_rank == 0:
+    if not is_said_by_another():
         print_text(f"nmt-{name}: " + "\n".join(cut_middle(escape_controls(line)) for line in lines), "stderr")
     sys.exit(USAGE_STATUS)
+
+
+def is_said_by_another() -> bool:
+    """Whether another process of this machine says the same; where the environment makes no sense, nobody is sure to."""
+    try:
+        return read_launch().local_rank > 0
+    except ConfigError:
+        return False

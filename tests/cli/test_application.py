@@ -15,6 +15,7 @@ from nmt.cli import align, application, compare, evaluate, score, train, transla
 from nmt.composition.overrides import MODEL_ALIASES, expand_alias
 from nmt.config import MISSING, check
 from nmt.errors import ConfigError
+from nmt.launch import VARIABLES
 from nmt.printable import Formatter, shorten
 from tests.builders import mark_slow_unless
 from tests.commands import build_command_line, build_environment, compose_command, run_process
@@ -49,6 +50,18 @@ def run_failing_command(
     with pytest.raises(SystemExit) as exit:
         main()
     return exit.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "align", "score"])
+def test_a_launch_that_makes_no_sense_is_answered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "x")
+    status, said = run_failing_command(monkeypatch, capsys, command)
+    assert status == application.USAGE_STATUS
+    assert said.startswith(f"nmt-{command}: RANK")
+    assert said.count("\n") == 1
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
