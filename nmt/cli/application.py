@@ -231,7 +231,7 @@ def exit_with_usage(name: str, *lines: str) -> NoReturn:
 
 
 def is_said_by_another() -> bool:
-    """Whether another process of this machine says the same; where the environment makes no sense, nobody is sure to."""
+    """Whether another process of this machine says the same; nobody is sure to if the environment makes no sense."""
     try:
         return read_launch().local_rank > 0
     except ConfigError:

@@ -1,6 +1,6 @@
 """What is left of the red one? A Vision Transformer on patches of generated scenes, of plain torch and nmt.Attention.
 
-python scripts/examples/vit.py [--steps 1500] [--picture vit.png]
+python scripts/examples/vit.py [--steps 2000] [--picture vit.png]
 
 Patches of 4 x 4 pixels are words, as in Dosovitskiy et al. 2021, and the question is one before them. Two convolutions
 make them (Xiao et al. 2021). Prints the share of right answers on new scenes; draws where the question looks.
@@ -135,7 +135,7 @@ def draw_maps(model: VisionTransformer, data: Scenes) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> float:
     """See above. Returns the share of right answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--picture", default="vit.png")
     chosen = parser.parse_args(arguments)
     model, test = train(chosen.steps), draw_scenes(TEST_SCENES, seed=2)
