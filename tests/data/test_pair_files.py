@@ -125,6 +125,92 @@ def test_every_format_is_told_by_its_content(name: str, write: Callable[..., str
     assert read(write("nameless", content)) == pairs
 
 
+UMLAUTS = TMX.replace("zwei", "zwölf").replace(' encoding="UTF-8"', "")
+PLAIN_TMX = UMLAUTS.replace("zwölf", "zwei")
+
+
+def declare(encoding: str, text: str) -> str:
+    return text.replace("?>", f' encoding="{encoding}"?>', 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", [UMLAUTS, declare("UTF-8", UMLAUTS)])
+def test_first_bytes_tell_a_wide_encoding(encoding: str, text: str, write: Callable[..., str]) -> None:
+    assert read(write("x", text.encode(encoding)))[1] == ("two", "zwölf")
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "UTF_8", "latin-1", "windows-1252", "iso-8859-15", "cp850", "mac_roman"])
+def test_a_declaration_tells_the_encoding(encoding: str, write: Callable[..., str]) -> None:
+    assert read(write("x", declare(encoding, UMLAUTS).encode(encoding)))[1] == ("two", "zwölf")
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "gb18030", "big5", "euc_kr", "iso2022_jp"])
+def test_encodings_of_several_bytes_are_read(encoding: str, write: Callable[..., str]) -> None:
+    assert read(write("x", declare(encoding, PLAIN_TMX.replace("two", "二")).encode(encoding)))[1] == ("二", "zwei")
+
+
+@pytest.mark.parametrize("text", ["a\tÄ\nb\tB\n", "\ufeffa\tÄ\nb\tB\n"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_tables_with_a_wide_mark_are_tables(encoding: str, text: str, write: Callable[..., str]) -> None:
+    assert read(write("x", text.removeprefix("\ufeff").encode(encoding))) == [("a", "Ä"), ("b", "B")]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["x-klingon", "rot13", "zlib", "hex", "base64", "idna", "punycode", "undefined", "utf-7", "UTF-16", ""]
+)
+def test_encodings_that_are_none_are_named(encoding: str, write: Callable[..., str]) -> None:
+    path = write("x", declare(encoding, PLAIN_TMX))
+    for ask in (lambda: read(path), lambda: read(path, format="tmx")):
+        with pytest.raises(DataError, match=rf"x, line 1: it declares the encoding '{encoding}', which is unknown"):
+            ask()
+
+
+def test_bytes_that_an_encoding_lacks_are_named_with_their_line(write: Callable[..., str]) -> None:
+    content = declare("shift_jis", PLAIN_TMX).encode().replace(b"only", b"\x81\x20")
+    line = content[: content.index(b"\x81")].count(b"\n") + 1
+    with pytest.raises(DataError, match=rf"x, line {line} is not valid SHIFT_JIS"):
+        read(write("x", content))
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_a_format_is_told_behind_a_long_beginning(size: int, write: Callable[..., str]) -> None:
+    licence = "<!-- " + "all rights; " * (size // 12) + "-->\n"
+    head, _, body = TMX.partition("?>")
+    assert read(write("x", f"{head}?>\n{licence}{licence}<?a b?>{body}")) == EXPECTED["m.tmx"][1]
+    assert read(write("x", licence + XLIFF_2)) == EXPECTED["b.xlf"][1]
+    assert read(write("x", "# a translator\n" * (size // 15) + PO)) == EXPECTED["c.po"][1]
+    assert read(write("x", f"{'a ' * size}\tA\n")) == [("a " * size, "A")]
+    entity = f'<!DOCTYPE tmx [<!ENTITY a "{"b" * size}">]><tmx>&a;</tmx>'
+    with pytest.raises(DataError, match=r"x, line 1: it defines the entity 'a'"):
+        read(write("x", entity))
+
+
+@pytest.mark.parametrize("part", ["<?a?>", "<!---->", "<!DOCTYPE a []>", "] "])
+def test_a_beginning_without_an_element_takes_no_time(part: str, write: Callable[..., str]) -> None:
+    """Some hundred parts: a search that tried all ways to cut them would not end."""
+    with pytest.raises(DataError, match="holds no pairs"):
+        read(write("x", "<!DOCTYPE a [" * (part == "] ") + part * 300 + "!"))
+
+
+def test_a_mark_without_an_end_is_refused(write: Callable[..., str]) -> None:
+    for text in ("<tmx><!--" + "a" * 5_000_000, "<!--" + "a" * 5_000_000, "<tmx a='" + "a" * 5_000_000):
+        with pytest.raises(DataError, match=r"x, line 1: a tag, comment or declaration has more than 4 MiB"):
+            read(write("x", text))
+
+
+def test_of_a_unit_only_texts_that_may_serve_are_kept(write: Callable[..., str]) -> None:
+    texts = [("fr", "x"), ("en-GB", "British"), ("EN", "plain"), ("en", "later"), ("de-AT", "Au"), ("de-CH", "Ch")]
+    tuvs = "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in texts)
+    others = "".join(f'<tuv xml:lang="l{n}"><seg>{n:01000}</seg></tuv>' for n in range(3000))
+    path = write("x", f"<tmx><tu>{others}{tuvs}</tu></tmx>")
+    tracemalloc.start()
+    found = list(READERS["tmx"](path, PairRequest("en", "de"), Counter()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [("plain", "Au")]
+    assert peak < Path(path).stat().st_size / 3
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd.compress])
 @pytest.mark.parametrize("name", ["m.tmx", "a.xlf", "c.po", "d.tsv"])
 def test_compressed_files_hold_the_same(name: str, pack: Any, write: Callable[..., str]) -> None:

@@ -18,7 +18,13 @@ from nmt.errors import DataError
 
 Format = Literal["auto", "tmx", "xliff", "po", "tsv", "archive"]
 
-_HEAD_BYTES = 4096
+_ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")  # the second one begins an archive without files
+_HEAD_BYTES = 1 << 20
+"""So many bytes are looked at, since a PO file may begin with a long list of its translators."""
+
+_TABLE_CHARACTERS = 4096
+"""A table has its first tab in these, or in its first line; one that comes later in a text makes no table of it."""
+
 _MAX_LANGUAGES = 8
 
 
@@ -58,20 +64,23 @@ READERS: dict[str, PairReader] = {
 
 def detect_format(path: str) -> str:
     """The format of a file, by what it begins with. Raises DataError where it is none of these."""
-    with open(path, "rb") as opened:
-        head = opened.read(_HEAD_BYTES)
+    with open(path, "rb") as opened, report_damage(path, lambda: 0):
+        if opened.read(4) in _ZIP_MARKS:
+            return "archive"
         opened.seek(0)
-        with report_damage(path, lambda: 0):
-            inside = formats.unpack(opened, name=path).read(_HEAD_BYTES)
-    if head.startswith(b"PK\x03\x04") or inside[257:262] == b"ustar":
-        return "archive"
-    root = find_root(inside)
+        inside = formats.unpack(opened, name=path).read(_HEAD_BYTES)
+        if inside[257:262] == b"ustar":
+            return "archive"
+        opened.seek(0)
+        root = find_root(formats.unpack(opened, name=path), name=path)
     if root in ("tmx", "xliff"):
         return root
-    text = inside.decode("utf-8", errors="replace")
-    if text.lstrip("\ufeff").lstrip().startswith(("#", "msgid", "msgctxt")) and "\nmsgstr" in text:
+    encoding = next((found for mark, found in formats.BYTE_ORDER_MARKS if inside.startswith(mark)), "utf-8")
+    text = inside.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if text.lstrip().startswith(("#", "msgid", "msgctxt")) and "\nmsgstr" in text and encoding == "utf-8":
         return "po"
-    if "\t" in text and not root and b"\0" not in inside:
+    first_line = text.partition("\n")[0]
+    if "\t" in first_line + text[:_TABLE_CHARACTERS] and not root and "\0" not in text[:_TABLE_CHARACTERS]:
         return "tsv"
     raise DataError(
         f"{path} holds no pairs: it is no TMX, XLIFF or PO file, no table of columns that tabs separate, and no zip or "

@@ -28,7 +28,7 @@ def read_po(path: str, asked: PairRequest, left_out: Counter[str]) -> Iterator[t
         raise DataError(f"{path} has more than {MAX_BYTES >> 20} MiB, which is more than PO files have.")
     try:
         messages = pofile.parsestring(content)  # type: ignore[no-untyped-call]
-    except (PoParseError, ValueError) as problem:
+    except (PoParseError, LookupError, ValueError) as problem:
         raise DataError(f"{path} is no PO file that can be read: {problem}. `msgfmt -c` checks such files.") from None
     language = messages.gettargetlanguage()
     if language and not matches_language(language, asked.target_language):

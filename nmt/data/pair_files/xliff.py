@@ -17,7 +17,6 @@ class XliffHandler(MarkupHandler):
         super().__init__()
         self.asked = asked
         self.left_out = left_out
-        self.languages: Counter[str] = Counter()
         self.from_language = self.to_language = ""
         self.suggestions = 0
         self.source: str | None = None
@@ -27,7 +26,8 @@ class XliffHandler(MarkupHandler):
         if name in ("file", "xliff"):
             self.from_language = attributes.get("source-language", attributes.get("srcLang", self.from_language))
             self.to_language = attributes.get("target-language", attributes.get("trgLang", self.to_language))
-            self.languages.update(code for code in (self.from_language, self.to_language) if code)
+            for code in filter(None, (self.from_language, self.to_language)):
+                self.count_language(code)
         elif name in ("alt-trans", "matches"):
             self.suggestions += 1
         elif self.suggestions:
