@@ -72,6 +72,10 @@ ADDED_SETTINGS = {
         }.items()
     },
     "tokenizer.learn_from": 2_000_000,
+    "filters.drop": [],
+    "filters.source_script": None,
+    "filters.target_script": None,
+    "filters.script_share": 0.5,
     "model.head.name": "softmax",
     "model.source.name": "tokens",
     "kernels": "auto",
