@@ -69,8 +69,9 @@ TINY = (
 """A run of a few thousand weights, which time alone ends."""
 
 
-JOB_MINUTES, RUN_MINUTES = 2, 1.7
-"""Of a job, and of the training of its run. SLURM warns half a minute to one and a half before the end."""
+JOB_MINUTES, RUN_MINUTES = 4, 3.5
+"""Of a job, and of the training of its run. SLURM warns one minute to two before the end, and what a run does after its
+training has to fit into one job."""
 
 
 def find_missing() -> str:
@@ -190,7 +191,7 @@ def expect(is_so: bool, what: str) -> None:
 def try_time_limit(environment: dict[str, str], folder: Path) -> None:
     """A run needs more minutes than its job has: it is queued again, and goes on from its checkpoint."""
     with begin_comparison(environment, folder, RUN_MINUTES) as comparison:
-        expect(comparison.wait(900) == 0, "a comparison whose run is longer than its job ends well")
+        expect(comparison.wait(1800) == 0, "a comparison whose run is longer than its job ends well")
     resumed = read_log(folder).count("going on from")
     expect(resumed > 0, f"the run went on from a checkpoint, {resumed} times")
     expect((folder / "out" / "comparison.json").exists(), "the table is there")
@@ -224,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(TRIALS)}; none is all of them")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons are ended
     if reason := find_missing():
         print(f"skipped: {reason}")
         return 0
