@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from nmt.data.corpus import Bitext, Split
-from nmt.data.tasks import MAX_LENGTH, MAX_PAIRS, NO_LANGUAGE
+from nmt.data.tasks import MAX_LENGTH, MAX_PAIRS, NO_LANGUAGE, check_seed
 from nmt.errors import ConfigError
 
 MAX_WIDTH = 12
@@ -36,6 +36,7 @@ class Bits:
         validation: int = 200,
         test: int = 200,
     ) -> None:
+        check_seed(seed)
         if not 1 <= width <= MAX_WIDTH:
             raise ConfigError(f"data.width must be from 1 to {MAX_WIDTH} bits; got {width}.")
         if not 1 <= shortest <= longest <= MAX_LENGTH:

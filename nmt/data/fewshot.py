@@ -13,7 +13,7 @@ from nmt.data.tasks import MAX_PAIRS, NO_LANGUAGE
 from nmt.errors import ConfigError
 
 MAX_WAYS = len(string.ascii_lowercase)
-MAX_SHOTS, MAX_FEATURES = 20, 1000
+MAX_SHOTS, MAX_FEATURES, MAX_NOISE = 20, 1000, 100.0
 
 
 class Episodes(NamedTuple):
@@ -65,8 +65,10 @@ class Fewshot:
         ):
             if not low <= value <= high:
                 raise ConfigError(f"data.{name} must be from {low} to {high}; got {value}.")
-        if not 0 <= noise < float("inf"):
-            raise ConfigError(f"data.noise is a standard deviation and must be at least 0; got {noise}.")
+        if not 0.0 <= noise <= MAX_NOISE:
+            raise ConfigError(
+                f"data.noise must be from 0 to {MAX_NOISE:g}, where a prototype's deviation is 1; got {noise}."
+            )
         self.sizes: dict[Split, int] = {"test": test, "validation": validation, "train": train}
         for split, size in self.sizes.items():
             if not 1 <= size <= MAX_PAIRS:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.corpus import Bitext, Split
-from nmt.data.tasks import MAX_PAIRS, NO_LANGUAGE
+from nmt.data.tasks import MAX_PAIRS, NO_LANGUAGE, check_seed
 from nmt.errors import ConfigError
 
 Points = Float[ndarray, "point feature"]
@@ -51,6 +51,7 @@ class PointTask(ABC):
         test: int = 1000,
         test_length: int | None = None,
     ) -> None:
+        check_seed(seed)
         if test_length is not None and not self.least <= test_length <= self.most:
             raise ConfigError(
                 f"data.test_length must be from {self.least} to {self.most}, or null for the lengths of all lines; got "

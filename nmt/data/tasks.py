@@ -24,6 +24,12 @@ REPEATS = (1, 2, 3)
 """How often `expansion` writes a symbol."""
 
 
+def check_seed(seed: int) -> None:
+    """Raises ConfigError for a negative seed: NumPy takes none, and Python draws the same for -1 as for 1."""
+    if seed < 0:
+        raise ConfigError(f"data.seed must be 0 or more; got {seed}.")
+
+
 class TaskPair(NamedTuple):
     """Words of either side, and the source word that each target word comes from."""
 
@@ -55,6 +61,7 @@ class SymbolTask(ABC):
         validation: int = 500,
         test: int = 500,
     ) -> None:
+        check_seed(seed)
         if not 1 <= symbols <= MAX_SYMBOLS:
             raise ConfigError(f"data.symbols must be from 1 to {MAX_SYMBOLS}, the letters there are; got {symbols}.")
         if not 1 <= shortest <= longest <= MAX_LENGTH:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nmt.data.corpus import Bitext, Split
-from nmt.data.tasks import MAX_PAIRS, NO_LANGUAGE
+from nmt.data.tasks import MAX_PAIRS, NO_LANGUAGE, check_seed
 from nmt.errors import ConfigError
 
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477)
@@ -50,6 +50,7 @@ class Tones:
         validation: int = 300,
         test: int = 500,
     ) -> None:
+        check_seed(seed)
         if not 1 <= shortest <= longest <= MAX_DIGITS:
             raise ConfigError(
                 f"data.shortest and data.longest must be from 1 to {MAX_DIGITS}, the longest not below the shortest; "

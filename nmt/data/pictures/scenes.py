@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.data.corpus import Bitext, Split
 from nmt.data.pictures.boxes import Box, format_boxes
+from nmt.data.tasks import check_seed
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Scenes:
         test: int = 500,
         folder: str = ".cache/nmt/scenes",
     ) -> None:
+        check_seed(seed)
         if not 1 <= objects <= MAX_OBJECTS:
             raise ConfigError(f"data.objects must be from 1 to {MAX_OBJECTS}; got {objects}.")
         self.sizes: dict[Split, int] = {"test": test, "validation": validation, "train": train}

@@ -8,6 +8,7 @@ from nmt.data.corpus import Bitext
 from nmt.data.synthetic.names import NAMES_VERSION, Script, draw_named
 from nmt.data.synthetic.pair import SentencePair
 from nmt.data.synthetic.sentences import draw_sentence
+from nmt.data.tasks import check_seed
 from nmt.errors import ConfigError
 
 Language = Literal["en", "de"]
@@ -49,6 +50,7 @@ class Grammar:
         links: Literal["em"] | None = None,
         names: Script | None = None,
     ) -> None:
+        check_seed(seed)
         if {source_language, target_language} != {"en", "de"}:
             raise ConfigError(
                 f"the grammar translates between en and de; got source_language={source_language!r} and "
@@ -57,11 +59,11 @@ class Grammar:
         self.sizes: dict[Split, int] = {"test": test, "validation": validation, "train": train}
         for split, size in self.sizes.items():
             if size < 1:
-                raise ConfigError(f"{split} is a number of sentence pairs and must be at least 1; got {size}.")
+                raise ConfigError(f"data.{split} is a number of sentence pairs and must be at least 1; got {size}.")
         if sum(self.sizes.values()) > MAX_PAIRS:
             raise ConfigError(
-                f"the grammar offers {MAX_PAIRS} distinct pairs in all; train, validation and test ask for "
-                f"{sum(self.sizes.values())}. Choose smaller sizes."
+                f"the grammar offers {MAX_PAIRS} distinct pairs in all; data.train, data.validation and data.test "
+                f"ask for {sum(self.sizes.values())}. Choose smaller sizes."
             )
         self.source_language = source_language
         self.target_language = target_language
