@@ -10,6 +10,12 @@ the same seed disturbs the same words. These are two of the noises of Salesky, E
 import argparse
 import random
 import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # this folder's file names would hide modules of the same name
+
+from nmt.data import lines  # noqa: E402
+from scripts.command import run_script  # noqa: E402
 
 LEET = str.maketrans("aeiostAEIOST", "431057431057")
 
@@ -42,9 +48,9 @@ def main() -> None:
     if not 0.0 <= arguments.share <= 1.0:
         parser.error(f"SHARE must be from 0 to 1; got {arguments.share}.")
     draw = random.Random(arguments.seed)
-    for line in sys.stdin:
-        sys.stdout.write(disturb_line(line.rstrip("\n"), arguments.kind, arguments.share, draw) + "\n")
+    for line in lines.decode(sys.stdin.buffer, name="standard input", tables=True):
+        sys.stdout.write(disturb_line(line, arguments.kind, arguments.share, draw) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,13 +14,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # this folder's file names would hide modules of the same name
+
+from nmt.data import lines as text_lines  # noqa: E402
+from nmt.errors import DataError  # noqa: E402
+from scripts.command import run_script  # noqa: E402
+
 SEPARATOR = "¶"
 """A sign that stands between sentences, and nowhere else."""
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file."""
-    return path.read_text(encoding="utf-8").split("\n")[: -1 if path.read_bytes().endswith(b"\n") else None]
+    """The lines of a text file, which may be a pipe: it is read once. Raises DataError as `nmt.data.lines` does."""
+    return text_lines.read(path)
 
 
 def join_sentences(lines: Sequence[str], count: int) -> Iterator[str]:
@@ -44,28 +50,32 @@ def count_sentences(text: str) -> int:
 
 
 def join(files: Sequence[Path], count: int, output: Path) -> None:
-    """Writes the documents of each file into the folder. Exits where files have different numbers of lines."""
+    """Writes the documents of each file into the folder. Raises DataError where files have different numbers of lines,
+    or would be written over others; nothing is written then."""
+    if len({path.name for path in files}) < len(files):
+        raise DataError("Files need different names, since they are written into one folder.")
     texts = {path: read_lines(path) for path in files}
     if len(sizes := {len(lines) for lines in texts.values()}) > 1:
-        raise SystemExit(f"Files of one text need as many lines; these have {' and '.join(map(str, sorted(sizes)))}.")
-    if len({path.name for path in files}) < len(files):
-        raise SystemExit("Files need different names, since they are written into one folder.")
+        raise DataError(f"Files of one text need as many lines; these have {' and '.join(map(str, sorted(sizes)))}.")
     for path, lines in texts.items():
+        if not lines:
+            raise DataError(f"{path} is empty; it should hold one sentence a line.")
         for number, line in enumerate(lines, 1):
             if SEPARATOR in line:
-                raise SystemExit(f"{path}:{number} has {SEPARATOR}, which is to stand between sentences. Replace it.")
-        written = output / path.name
-        if written.exists():
-            raise SystemExit(f"{written} exists already. Choose another --output.")
-        output.mkdir(parents=True, exist_ok=True)
-        written.write_text("".join(f"{text}\n" for text in join_sentences(lines, count)), encoding="utf-8")
+                raise DataError(f"{path}:{number} has {SEPARATOR}, which is to stand between sentences. Replace it.")
+        if (output / path.name).exists():
+            raise DataError(f"{output / path.name} exists already. Choose another --output.")
+    output.mkdir(parents=True, exist_ok=True)
+    for path, lines in texts.items():
+        written = "".join(f"{text}\n" for text in join_sentences(lines, count))
+        (output / path.name).write_text(written, encoding="utf-8")
 
 
 def split(source: Path, translated: Path) -> None:
-    """Prints the sentences of translated documents. Exits where there are not as many as of the source."""
+    """Prints the sentences of translated documents. Raises DataError where there are not as many as of the source."""
     pairs = read_lines(source), read_lines(translated)
     if len(pairs[0]) != len(pairs[1]):
-        raise SystemExit(f"{source} has {len(pairs[0])} documents, and {translated} {len(pairs[1])}.")
+        raise DataError(f"{source} has {len(pairs[0])} documents, and {translated} {len(pairs[1])}.")
     other = 0
     for before, after in zip(*pairs, strict=True):
         count = count_sentences(before)
@@ -94,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

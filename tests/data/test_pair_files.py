@@ -5,6 +5,7 @@ import gzip
 import io
 import logging
 import lzma
+import random
 import tarfile
 import tracemalloc
 import zipfile
@@ -290,7 +291,7 @@ REFUSED = {
     "not UTF-8": (r"x, line 1: byte 0xff", b"a\t\xff\n"),
     "lines": (r"a\.en has 2 lines and a\.de has 1", make_zip({"a.en": "a\nb\n", "a.de": "A\n"})),
     "no pair of files": (r"end in \.en and \.de; it holds a\.en, a\.fr", make_zip({"a.en": "a\n", "a.fr": "A\n"})),
-    "damaged zip": (r"damaged or cannot be unpacked", make_zip(MOSES)[:60]),
+    "damaged zip": (r"damaged, incomplete or cannot be unpacked", make_zip(MOSES)[:60]),
     "damaged tar": (r"damaged", make_tar(MOSES)[:700]),
     "damaged zstd": (r"damaged or incomplete", zstd.compress(TMX.encode() * 9)[:-9]),
     "plain text": (r"holds no pairs: .* data=files", "one sentence\nanother\n"),
@@ -309,6 +310,35 @@ def test_what_cannot_be_read_is_said_with_its_place(case: str, write: Callable[.
     said, content = REFUSED[case]
     with pytest.raises(DataError, match=said):
         read(write("x", content))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_archives_that_are_cut_off_are_named(mode: str, share: float, write: Callable[..., str]) -> None:
+    words = random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=200_000)
+    whole = make_tar({"a.en": "".join(words) + "\n", "a.de": "".join(reversed(words)) + "\n"}, mode)
+    with pytest.raises(DataError, match=r"x is damaged, incomplete or cannot|x.*damaged or incomplete[^\n]*\.$"):
+        list(READERS["archive"](write("x", whole[: int(share * len(whole))]), PairRequest("en", "de"), Counter()))
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_text_about_a_file_is_bounded(kind: bytes, write: Callable[..., str]) -> None:
+    info = tarfile.TarInfo("a")
+    info.type, info.size = kind, 3 << 20
+    content = gzip.compress(info.tobuf() + b"a" * info.size + make_tar(MOSES))
+    with pytest.raises(DataError, match=r"x: It is a tar with 3,145,728 bytes of text about a file"):
+        read(write("x", content))
+
+
+def test_a_po_file_that_is_too_large_is_not_parsed(write: Callable[..., str]) -> None:
+    content = gzip.compress(
+        b'msgid ""\nmsgstr ""\n' + b'"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"\n' * 1_000_000, 1
+    )
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"has more than 32 MiB"):
+        list(READERS["po"](write("x", content), PairRequest("en", "de"), Counter()))
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
 
 
 def test_missing_files_and_bad_settings(write: Callable[..., str], tmp_path: Path) -> None:

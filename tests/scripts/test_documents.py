@@ -1,11 +1,16 @@
 """Documents: joined and split they are what they were; translations of another number of sentences keep the lines."""
 
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.errors import DataError
+from scripts.command import run_script
 from scripts.documents import SEPARATOR, join, join_sentences, split, split_document
 from tests.commands import write_lines
 
@@ -41,11 +46,53 @@ def test_files_are_joined_side_by_side(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_what_cannot_be_joined_is_refused(tmp_path: Path) -> None:
     one, other = write_lines(tmp_path / "x", "a", "b"), write_lines(tmp_path / "y", "a")
-    with pytest.raises(SystemExit, match="these have 1 and 2"):
+    with pytest.raises(DataError, match="these have 1 and 2"):
         join([one, other], 2, tmp_path / "out")
     marked = write_lines(tmp_path / "z", "a", f"b {SEPARATOR}")
-    with pytest.raises(SystemExit, match=r"z:2 has ¶"):
+    with pytest.raises(DataError, match=r"z:2 has ¶"):
         join([marked], 2, tmp_path / "out")
     join([one], 2, tmp_path / "out")
-    with pytest.raises(SystemExit, match="exists already"):
+    with pytest.raises(DataError, match="exists already"):
         join([one], 2, tmp_path / "out")
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "x"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("a\nb\nc\n"))
+    writer.start()
+    join([pipe], 2, tmp_path / "out")
+    writer.join()
+    assert (tmp_path / "out" / "x").read_text() == "a ¶ b\nc\n"
+
+
+def test_empty_files_have_no_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = write_lines(tmp_path / "empty")
+    with pytest.raises(DataError, match="empty is empty"):
+        join([empty], 2, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    split(empty, empty)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_cannot_be_used_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = write_lines(tmp_path / "good", "a"), tmp_path / "bad"
+    bad.write_bytes(b"x\n\xff\n")
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out")
+
+    tasks = {
+        "There is no file": lambda: split(tmp_path / "none", good),
+        "is a folder": lambda: split(tmp_path, good),
+        "bad, line 2: byte 0xff": lambda: join([bad], 2, tmp_path / "out"),
+        "good cannot be used: File exists": lambda: join([write_lines(tmp_path / "other", "a")], 2, good),
+        "out cannot be used: No space left": fail,
+    }
+    for said, task in tasks.items():
+        with pytest.raises(SystemExit) as ended:
+            run_script(task)
+        assert ended.value.code == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert told.count("\n") == 1

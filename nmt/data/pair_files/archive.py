@@ -1,8 +1,10 @@
 """Moses pairs in an archive, as OPUS gives them out: a zip or tar with two text files, each named by its language."""
 
 import contextlib
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -16,7 +18,26 @@ from nmt.printable import shorten
 MAX_MEMBERS = 10_000
 """The most files of an archive that are looked at."""
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError)  # RuntimeError: it has a password
+MAX_HEADER_BYTES = 1 << 20
+"""The most bytes of a name or of other text about a file in a tar, which is read at once."""
+
+_TEXT_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,
+    RuntimeError,  # it has a password
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 def read_archive(path: str, asked: PairRequest, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
@@ -37,9 +58,24 @@ def read_archive(path: str, asked: PairRequest, left_out: Counter[str]) -> Itera
             for source, target in pairs:
                 yield from _read_pair(path, members, source, target, asked)
     except _DAMAGE as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # of the file system
         raise DataError(
-            f"{path} is damaged or cannot be unpacked ({problem}). Fetch it again, or unpack it first."
+            f"{path} is damaged, incomplete or cannot be unpacked ({problem}). Fetch it again, or unpack it first."
         ) from None
+
+
+class BoundedInfo(tarfile.TarInfo):
+    """What a tar says of a file. Raises DataError where that is too much."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        found = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
+        if found.type in _TEXT_TYPES and found.size > MAX_HEADER_BYTES:
+            raise DataError(
+                f"It is a tar with {found.size:,} bytes of text about a file; {MAX_HEADER_BYTES:,} are read at most."
+            )
+        return found
 
 
 @contextlib.contextmanager
@@ -51,8 +87,11 @@ def _open_archive(path: str) -> Iterator[Mapping[str, Any]]:
             names = [info.filename for info in packed.infolist()[:MAX_MEMBERS] if not info.is_dir()]
             yield {name: lambda name=name: packed.open(name) for name in names}
         else:
-            tar = stack.enter_context(tarfile.open(path))
-            files = [member for member, _ in zip(tar, range(MAX_MEMBERS), strict=False) if member.isreg()]
+            try:
+                tar = stack.enter_context(tarfile.open(path, tarinfo=BoundedInfo))
+                files = [member for member, _ in zip(tar, range(MAX_MEMBERS), strict=False) if member.isreg()]
+            except DataError as problem:
+                raise DataError(f"{path}: {problem}") from None
             yield {member.name: lambda member=member: tar.extractfile(member) for member in files}
 
 

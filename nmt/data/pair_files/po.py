@@ -7,7 +7,7 @@ from nmt.data import formats
 from nmt.data.pair_files.reading import PairRequest, join_line, matches_language
 from nmt.errors import DataError
 
-MAX_BYTES = 1 << 28
+MAX_BYTES = 1 << 25
 """The most bytes of a PO file, which is read at once."""
 
 
@@ -25,7 +25,10 @@ def read_po(path: str, asked: PairRequest, left_out: Counter[str]) -> Iterator[t
     with open(path, "rb") as opened:
         content = formats.unpack(opened, name=path).read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise DataError(f"{path} has more than {MAX_BYTES >> 20} MiB, which is more than PO files have.")
+        raise DataError(
+            f"{path} has more than {MAX_BYTES >> 20} MiB, which is more than PO files have. "
+            "Cut it, or convert it first: `po2tmx` of translate-toolkit writes TMX."
+        )
     try:
         messages = pofile.parsestring(content)  # type: ignore[no-untyped-call]
     except (PoParseError, LookupError, ValueError) as problem:
