@@ -70,7 +70,7 @@ class BoundedInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
-        found = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
+        found = super().frombuf(buf, encoding, errors)
         if found.type in _TEXT_TYPES and found.size > MAX_HEADER_BYTES:
             raise DataError(
                 f"It is a tar with {found.size:,} bytes of text about a file; {MAX_HEADER_BYTES:,} are read at most."
