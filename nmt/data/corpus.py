@@ -2,13 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.data import held_out, lines
 from nmt.data.globs import expand_globs
+from nmt.data.line_errors import LineError
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError
 
@@ -134,11 +139,24 @@ def get_measure(corpus: Corpus) -> Measure | None:
     return found
 
 
-def name_source(corpus: Corpus, split: Split) -> str:
-    """What a message calls the source lines of a split: their file where they are those of one file."""
-    name_lines = getattr(corpus, "name_lines", None)
-    found: str | None = None if name_lines is None else name_lines(split)
-    return found or f"the source of the {split} split"
+def describe_line(corpus: Corpus, split: Split, place: int) -> str:
+    """What a message calls a source line of a split: the file and its number there, where the corpus knows them."""
+    describe = getattr(corpus, "describe_line", None)
+    found: str | None = None if describe is None else describe(split, place)
+    return found or f"the source of the {split} split, line {place + 1}"
+
+
+@contextmanager
+def locate_source(
+    corpus: Corpus, split: Split, places: Sequence[int] | NDArray[np.int64] | None = None
+) -> Iterator[None]:
+    """Inside, a LineError becomes a DataError that says where the line of a split is. places: those of all lines in the
+    split, from 0; None where all of them are there."""
+    try:
+        yield
+    except LineError as problem:
+        place = problem.index if places is None else int(places[problem.index])
+        raise DataError(f"{describe_line(corpus, split, place)}: {problem.problem}") from None
 
 
 class Files:
@@ -190,14 +208,19 @@ class Files:
                     if Path(path).expanduser().stat().st_size == 0:
                         raise DataError(f"{path} (data.{split}.{name}) is empty; it should hold one sentence a line.")
 
-    def name_lines(self, split: Split) -> str | None:
-        """The file that has the source lines of a split, in their order; None where several have, and where they were
-        split off."""
-        files = self.splits.get(split) if split == "test" or self.validation_pairs is None else None
-        if files is None:
-            return None
-        paths = files.find_paths(split)["source"]
-        return paths[0] if len(paths) == 1 else None
+    def describe_line(self, split: Split, place: int) -> str | None:
+        """The file of a source line of a split, and its number there."""
+        of: Split = split
+        if self.validation_pairs is not None and split != "test":
+            of, text = "train", self._stream("train")
+            assert text is not None
+            place = held_out.find_place(text, self.validation_pairs, split, place, setting="data.validation")
+        for path in self.splits[of].find_paths(of)["source"]:
+            count = sum(1 for _ in lines.stream(path, self.errors, setting="data.errors"))
+            if place < count:
+                return f"{path}, line {place + 1}"
+            place -= count
+        return None
 
     def get_identity(self) -> dict[str, Any]:
         """Hashes of the content: the same text elsewhere, or under another name, is the same corpus."""

@@ -71,10 +71,12 @@ def stream_split(
 
 
 class HeldOut(NamedTuple):
-    """Validation pairs, and for each pair of the training text whether it is left for training."""
+    """Validation pairs, for each pair of the training text whether it is left for training, and the places in it of the
+    validation pairs."""
 
     text: "Bitext"
     left: NDArray[np.bool_]
+    places: NDArray[np.int64]
 
 
 def split_off(text: "Bitext", pairs: int, *, setting: str) -> "tuple[Bitext, Bitext]":
@@ -115,7 +117,13 @@ def choose_held_out(chunks: "Iterable[Bitext]", pairs: int, *, setting: str) -> 
         "%s: %d pairs are split off for validation; %d more with the same sources leave the training text",
         *(setting, pairs, len(left) - int(left.sum()) - pairs),
     )
-    return HeldOut(select_pairs(text, np.argsort(places[:pairs])), left)
+    return HeldOut(select_pairs(text, np.argsort(places[:pairs])), left, np.sort(places[:pairs]))
+
+
+def find_place(text: "Iterable[Bitext]", pairs: int, split: "Split", place: int, *, setting: str) -> int:
+    """Where in the chunks of a training text the pair stands that has a place in a split of it."""
+    held = choose_held_out(text, pairs, setting=setting)
+    return int((held.places if split == "validation" else np.flatnonzero(held.left))[place])
 
 
 def _leave_out(chunks: "Iterable[Bitext]", left: NDArray[np.bool_]) -> "Iterator[Bitext]":

@@ -12,11 +12,10 @@ import numpy as np
 
 from nmt.data import data_report
 from nmt.data.cleaning import Cleaner, list_prefixes
-from nmt.data.corpus import Bitext, Corpus, Split, name_source, stream_chunks
+from nmt.data.corpus import Bitext, Corpus, Split, locate_source, stream_chunks
 from nmt.data.encoded import TokenizedBitext, encode, tokenize
 from nmt.data.encoding import Processes
 from nmt.data.filters import Filters
-from nmt.data.line_errors import locate_lines
 from nmt.data.links import LinkSource
 from nmt.data.mix.corpus import Mix
 from nmt.data.mix.report import check_tokenizer, count_corpora
@@ -31,6 +30,7 @@ from nmt.data.quality import (
     find_overlap,
     leave_out_blank,
 )
+from nmt.data.sources.target_only import TargetOnly
 from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers
 from nmt.data.training_pairs import TrainingPairs, build_training_pairs, store_text
@@ -76,6 +76,9 @@ def prepare(
     # First, so that what is wrong with them is told before a vocabulary is learnt.
     text, test = _load_split(corpus, "validation"), corpus.load("test")
     text, places, about = _inspect(corpus, text, test)
+    if isinstance(settings, TargetOnly):
+        with locate_source(corpus, "validation", places):
+            settings.reader.check(text.source)
     cleaner = Cleaner(corpus, filters, [each for each in (text, test) if each is not None])
     tokenizers, train, report, keys = _load_training_pairs(
         corpus, settings, filters, Path(cache).expanduser(), links, processes, cleaner
@@ -86,10 +89,10 @@ def prepare(
         places, about["overlap"] = range(train.pairs), {}
     else:
         about["overlap"] = _find_overlaps(corpus, {"validation": text, "test": test}, keys)
-    with locate_lines(name_source(corpus, "validation"), places=places):
+    with locate_source(corpus, "validation", places):
         validation = tokenize(tokenizers, text.source, text.target)._replace(lines=np.asarray(places, dtype=np.int64))
     if test is not None and not tokenizers.source.reads_text:
-        with locate_lines(name_source(corpus, "test")):  # now, and not when training is over
+        with locate_source(corpus, "test"):  # now, and not when training is over
             encode(tokenizers.source, test.source, "test")
     data_report.warn_of_long(validation)
     return PreparedData(tokenizers, train, validation, text, test, {**report, **about})
@@ -114,12 +117,13 @@ def _load_training_pairs(
         _warn_of_copies(corpus, found.keys.count_copies(), "training")
         return found
     check_cache(cache)
-    with open_new(folder) as written, locate_lines(name_source(corpus, "train")):
+    with open_new(folder) as written:
         read = store_text(cleaner.clean(stream_chunks(corpus, "train")), written, list_prefixes(corpus))
         read = read._replace(places=cleaner.places)
         check_not_blank(Bitext(read.text.source, read.text.target))
         _warn_of_copies(corpus, read.copies, "training")
-        made = build_training_pairs(read, written, settings, filters, links, processes)
+        with locate_source(corpus, "train", read.places):
+            made = build_training_pairs(read, written, settings, filters, links, processes)
         made = made._replace(report=_complete_report(made, corpus, cleaner))
         keep_pairs(written, folder, identity, made)
     data_report.log_report(made.report)

@@ -45,9 +45,14 @@ class VectorFiles:
         for split, path in self.files.items():
             lines.check(path, setting=f"data.{split}", errors=self.errors, tables=True, regular=True)
 
-    def name_lines(self, split: Split) -> str | None:
-        """The file that has the lines of a split, in their order; None where they were split off."""
-        return self.files.get(split) if split == "test" or self.validation_pairs is None else None
+    def describe_line(self, split: Split, place: int) -> str:
+        """The file of a line of a split, and its number there."""
+        if self.validation_pairs is None or split == "test":
+            return f"{self.files[split]}, line {place + 1}"
+        text = self._read("train")
+        assert text is not None
+        place = held_out.find_place([text], self.validation_pairs, split, place, setting="data.validation")
+        return f"{self.files['train']}, line {place + 1}"
 
     def get_identity(self) -> dict[str, Any]:
         """Hashes of the content, that of the files which lines name included."""

@@ -1,11 +1,17 @@
 """A corpus of recordings: names are relative to their table, and its identity is that of all that it names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nmt.data.corpus import name_source
+from nmt.data.corpus import describe_line
+from nmt.data.filters import Filters
+from nmt.data.prepare import prepare
+from nmt.data.sources.target_only import TargetOnly
+from nmt.data.sources.vectors import VectorReader
+from nmt.data.tokenizer import Tokenizer, Unigram
 from nmt.data.vector_files import VectorFiles
 from nmt.errors import ConfigError, DataError
 from tests.commands import write_lines
@@ -36,7 +42,7 @@ def test_names_are_relative_to_their_table(folder: Path) -> None:
     assert validation is not None
     assert validation.target == ["word 5"]
     assert corpus.load("test") is None
-    assert name_source(corpus, "train") == str(folder / "train.tsv")
+    assert describe_line(corpus, "validation", 0) == f"{folder / 'valid.tsv'}, line 1"
 
 
 def test_lines_can_be_split_off(folder: Path) -> None:
@@ -47,7 +53,14 @@ def test_lines_can_be_split_off(folder: Path) -> None:
         *map("word {}".format, range(5)),
         "last",
     }
-    assert name_source(corpus, "train") == "the source of the train split"
+    table = (folder / "train.tsv").read_text().splitlines()
+    for split in ("train", "validation"):
+        part = corpus.load(split)
+        assert part is not None
+        for place, target in enumerate(part.target):
+            name, _, number = describe_line(corpus, split, place).rpartition(", line ")
+            assert name == str(folder / "train.tsv")
+            assert table[int(number) - 1].endswith(f"\t{target}")
 
 
 def test_what_files_hold_is_part_of_the_identity(folder: Path) -> None:
@@ -81,3 +94,21 @@ def test_settings_are_checked(folder: Path) -> None:
         build(folder).load("train")
     with pytest.raises(DataError, match=r"data\.train"):
         build(folder, train=str(folder / "no.tsv")).check()
+
+
+class NoTrainer(Unigram):
+    """Learns nothing: what is wrong with sources must be told before."""
+
+    def train_target(self, target: Sequence[str]) -> Tokenizer:
+        raise AssertionError("a vocabulary is learnt")
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_sources_are_looked_at_before_a_vocabulary_is_learnt(folder: Path, split: str) -> None:
+    with (folder / f"{split}.tsv").open("a") as table:
+        table.write("clips/bad.npy\tbad\n")
+    np.save(folder / "clips" / "bad.npy", np.zeros((2, 3), np.float32))
+    settings = TargetOnly(VectorReader(features=2), NoTrainer(vocab_size=30))
+    number = len((folder / f"{split}.tsv").read_text().splitlines())
+    with pytest.raises(DataError, match=rf"{split}\.tsv, line {number}: .*bad\.npy has the shape \(2, 3\)"):
+        prepare(build(folder), settings, Filters(), folder / "cache")

@@ -71,6 +71,15 @@ class Images:
     def load(self, split: Split) -> Bitext | None:
         return held_out.load_split(self._read, split, self.validation_pairs, setting="data.validation")
 
+    def describe_line(self, split: Split, place: int) -> str:
+        """The file that names a picture of a split, and the line in it."""
+        of: Split = split
+        if self.validation_pairs is not None and split != "test":
+            of, text = "train", self._read("train")
+            assert text is not None
+            place = held_out.find_place([text], self.validation_pairs, split, place, setting="data.validation")
+        return [picture.where for picture in self._list_pictures(of)][place]
+
     def _read(self, split: Split) -> Bitext | None:
         if split not in self.places:
             return None

@@ -4,8 +4,9 @@ does not hold."""
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -13,6 +14,8 @@ from numpy.lib import format as npy_format
 from nmt.data.sources.reader import Features
 from nmt.errors import DataError
 from nmt.exhaustion import explain_exhaustion
+
+T = TypeVar("T")
 
 MAX_BYTES = 2**30
 MAX_HEADER_BYTES = 4096
@@ -24,6 +27,16 @@ def read_npy(name: str, features: int) -> Features:
 
     Raises DataError for whatever else has this name: one sentence that says what is wrong.
     """
+    return _read_file(name, lambda file: read_array(file, name, features))
+
+
+def check_npy(name: str, features: int) -> None:
+    """Raises DataError as `read_npy` does, for what a file's header and size tell."""
+    _read_file(name, lambda file: read_header(file, name, features))
+
+
+def _read_file(name: str, read: Callable[[BinaryIO], T]) -> T:
+    """What `read` makes of a regular file. Raises DataError."""
     try:
         path = Path(name).expanduser()
         check_regular(path, name)
@@ -31,7 +44,7 @@ def read_npy(name: str, features: int) -> Features:
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise DataError(f"{name} is no regular file.")
-            return read_array(file, name, features)
+            return read(file)
     except OSError as problem:
         raise DataError(f"{name[:200]} cannot be read: {problem.strerror}.") from None
     except (ValueError, RuntimeError, SyntaxError) as problem:
@@ -53,8 +66,17 @@ def check_regular(path: Path, name: str) -> None:
         raise DataError(f"{name} has {found.st_size} bytes; at most {MAX_BYTES} are read.")
 
 
-def read_array(file: BinaryIO, name: str, features: int) -> Features:
-    """The array in an open file."""
+class Header(NamedTuple):
+    """What an array is, and how many bytes it has."""
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+    size: int
+
+
+def read_header(file: BinaryIO, name: str, features: int) -> Header:
+    """The header of an open file, in which the bytes of the array follow."""
     version = npy_format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"{name} has version {version[0]}.{version[1]} of the format; versions 1.0 and 2.0 are read.")
@@ -63,8 +85,8 @@ def read_array(file: BinaryIO, name: str, features: int) -> Features:
     if length > MAX_HEADER_BYTES:
         raise DataError(f"{name} has a header of {length} bytes; that of an array has at most {MAX_HEADER_BYTES}.")
     file.seek(start)
-    read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-    shape, is_fortran, dtype = read_header(file, max_header_size=MAX_HEADER_BYTES)
+    parse = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    shape, is_fortran, dtype = parse(file, max_header_size=MAX_HEADER_BYTES)
     if dtype.hasobject:
         raise DataError(f"{name} holds pickled Python objects, which are not read. Save an array of numbers.")
     if dtype.kind not in "fiu":
@@ -76,12 +98,18 @@ def read_array(file: BinaryIO, name: str, features: int) -> Features:
     size = math.prod(shape) * dtype.itemsize
     if os.fstat(file.fileno()).st_size - file.tell() != size or min(shape) < 0:
         raise DataError(f"{name} does not hold what its header says: {size} bytes of numbers.")
+    if not shape[0]:
+        raise DataError(f"{name} has no position.")
+    return Header(shape, is_fortran, dtype, size)
+
+
+def read_array(file: BinaryIO, name: str, features: int) -> Features:
+    """The array in an open file."""
+    shape, is_fortran, dtype, size = read_header(file, name, features)
     with np.errstate(over="ignore"):
         found = (
             np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if is_fortran else "C").astype(np.float32)
         )
-    if not len(found):
-        raise DataError(f"{name} has no position.")
     if not np.isfinite(found).all():
         place, feature = np.argwhere(~np.isfinite(found))[0].tolist()
         raise DataError(

@@ -79,6 +79,19 @@ class FeatureReader(ABC):
     def read(self, line: str) -> Features:
         """The item of a line that is not blank. Raises DataError, which says what is wrong and not where."""
 
+    def check_line(self, line: str) -> None:
+        """Raises DataError where it can be told fast that a line that is not blank cannot be read."""
+        return
+
+    def check(self, lines: Sequence[str]) -> None:
+        """Raises LineError for the first line of which `check_line` says that it cannot be read."""
+        for index, line in enumerate(lines):
+            try:
+                if line.strip():
+                    self.check_line(line)
+            except DataError as problem:
+                raise LineError(index, str(problem)) from None
+
     def encode(self, lines: Sequence[str]) -> list[Features]:
         found = []
         for index, line in enumerate(lines):

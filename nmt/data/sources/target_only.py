@@ -20,6 +20,8 @@ class TargetOnly(SentencePieceTrainer):
         return {**self.trainer.get_identity(), "joint": False, "source": self.reader.serialized.decode()}
 
     def train(self, source: Sequence[str], target: Sequence[str]) -> Tokenizers:
+        """Raises LineError first for sources that cannot be read, as far as that can be told fast."""
+        self.reader.check(source)
         return Tokenizers(self.reader, self.trainer.train_target(target))
 
     def load(self, source: bytes | None, target: bytes | None) -> Tokenizers:

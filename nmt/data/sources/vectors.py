@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from nmt.data.sources.npy import read_npy
+from nmt.data.sources.npy import check_npy, read_npy
 from nmt.data.sources.reader import FeatureReader, Features, SourceItem
 from nmt.errors import ConfigError, DataError
 
@@ -28,6 +28,10 @@ class VectorReader(FeatureReader):
         super().__init__(features=features)
         self.features = features
         self.feature_shape = (features,)
+
+    def check_line(self, line: str) -> None:
+        if line.strip().endswith(".npy"):
+            check_npy(line.strip(), self.features)
 
     def read(self, line: str) -> Features:
         line = line.strip()
