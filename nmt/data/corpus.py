@@ -2,18 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt.data import held_out, lines
 from nmt.data.globs import expand_globs
-from nmt.data.line_errors import LineError
 from nmt.data.pharaoh import read_gold
 from nmt.errors import ConfigError, DataError
 
@@ -137,26 +132,6 @@ def get_measure(corpus: Corpus) -> Measure | None:
     """That of a corpus which is a task; None for text."""
     found: Measure | None = getattr(corpus, "measure", None)
     return found
-
-
-def describe_line(corpus: Corpus, split: Split, place: int) -> str:
-    """What a message calls a source line of a split: the file and its number there, where the corpus knows them."""
-    describe = getattr(corpus, "describe_line", None)
-    found: str | None = None if describe is None else describe(split, place)
-    return found or f"the source of the {split} split, line {place + 1}"
-
-
-@contextmanager
-def locate_source(
-    corpus: Corpus, split: Split, places: Sequence[int] | NDArray[np.int64] | None = None
-) -> Iterator[None]:
-    """Inside, a LineError becomes a DataError that says where the line of a split is. places: those of all lines in the
-    split, from 0; None where all of them are there."""
-    try:
-        yield
-    except LineError as problem:
-        place = problem.index if places is None else int(places[problem.index])
-        raise DataError(f"{describe_line(corpus, split, place)}: {problem.problem}") from None
 
 
 class Files:

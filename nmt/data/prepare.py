@@ -12,7 +12,7 @@ import numpy as np
 
 from nmt.data import data_report
 from nmt.data.cleaning import Cleaner, list_prefixes
-from nmt.data.corpus import Bitext, Corpus, Split, locate_source, stream_chunks
+from nmt.data.corpus import Bitext, Corpus, Split, stream_chunks
 from nmt.data.encoded import TokenizedBitext, encode, tokenize
 from nmt.data.encoding import Processes
 from nmt.data.filters import Filters
@@ -30,6 +30,7 @@ from nmt.data.quality import (
     find_overlap,
     leave_out_blank,
 )
+from nmt.data.source_lines import locate_source
 from nmt.data.sources.target_only import TargetOnly
 from nmt.data.tasks import NO_LANGUAGE
 from nmt.data.tokenizer import SentencePieceTrainer, Tokenizers

@@ -330,6 +330,13 @@ def test_text_about_a_file_is_bounded(kind: bytes, write: Callable[..., str]) ->
         read(write("x", content))
 
 
+@pytest.mark.parametrize("make", [make_zip, lambda files: make_tar(files, "w:xz")])
+def test_files_of_an_archive_are_bounded(make: Any, write: Callable[..., str]) -> None:
+    blank = "\n" * (9 << 20)
+    with pytest.raises(DataError, match=r"x: a\.en unpacks to more than 500 times its size"):
+        read(write("x", make({"a.en": blank, "a.de": "a\n"})))
+
+
 def test_a_po_file_that_is_too_large_is_not_parsed(write: Callable[..., str]) -> None:
     content = gzip.compress(
         b'msgid ""\nmsgstr ""\n' + b'"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"\n' * 1_000_000, 1

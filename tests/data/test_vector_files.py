@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data.corpus import describe_line
+from nmt.data.corpus import Files, SplitFiles
 from nmt.data.filters import Filters
 from nmt.data.prepare import prepare
+from nmt.data.source_lines import describe_line
 from nmt.data.sources.target_only import TargetOnly
 from nmt.data.sources.vectors import VectorReader
 from nmt.data.tokenizer import Tokenizer, Unigram
@@ -112,3 +113,17 @@ def test_sources_are_looked_at_before_a_vocabulary_is_learnt(folder: Path, split
     number = len((folder / f"{split}.tsv").read_text().splitlines())
     with pytest.raises(DataError, match=rf"{split}\.tsv, line {number}: .*bad\.npy has the shape \(2, 3\)"):
         prepare(build(folder), settings, Filters(), folder / "cache")
+
+
+def test_a_line_of_text_files_is_named(folder: Path) -> None:
+    """Of several files, with and without validation pairs that are split off."""
+    names = [str(write_lines(folder / f"{part}.en", *(f"{part} {n}" for n in range(4)))) for part in "ab"]
+    for validation in (3, SplitFiles(source=names, target=names)):
+        train = SplitFiles(source=names, target=names)
+        corpus = Files(source_language="en", target_language="de", train=train, validation=validation)
+        for split in ("train", "validation"):
+            part = corpus.load(split)
+            assert part is not None
+            for place, line in enumerate(part.source):
+                name, _, number = describe_line(corpus, split, place).rpartition(", line ")
+                assert Path(name).read_text().splitlines()[int(number) - 1] == line

@@ -2,6 +2,7 @@
 
 import contextlib
 import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ from typing import Any
 
 from nmt.data import lines
 from nmt.data.pair_files.reading import PairRequest
+from nmt.data.unpack import BoundedStream, CountedStream
 from nmt.errors import DataError
 from nmt.printable import shorten
 
@@ -117,9 +119,12 @@ def _read_pair(
 ) -> Iterator[tuple[str, str]]:
     """One side after the other: two files of a compressed tar cannot be read side by side."""
     sides: list[list[str]] = []
+    archive = CountedStream(None)
+    archive.bytes = os.path.getsize(path)  # all of it, whatever part a file of it has
     for name in (source, target):
         with members[name]() as opened:
-            sides.append(list(lines.decode(opened, name=f"{path}: {name}", errors=asked.errors, setting="data.errors")))
+            bounded = BoundedStream(opened, archive, f"{path}: {name}")
+            sides.append(list(lines.decode(bounded, name=bounded.name, errors=asked.errors, setting="data.errors")))
     if len(sides[0]) != len(sides[1]):
         raise DataError(
             f"{path}: {source} has {len(sides[0])} lines and {target} has {len(sides[1])}, but line n of one must "
