@@ -10,7 +10,7 @@ from nmt.build.schema import AVERAGE, DATA, NONE, OPTIMIZER, SETTINGS, TOKENIZER
 from nmt.build.size import build_on_meta, check_size
 from nmt.config import ConfigDict
 from nmt.data.cleaning import check_cleaning
-from nmt.data.corpus import Corpus
+from nmt.data.corpus import Corpus, count_numbers
 from nmt.data.filters import Filters
 from nmt.data.mix.report import get_languages, get_tags
 from nmt.data.sources.table import READERS
@@ -49,7 +49,7 @@ def dry_run(settings: ConfigDict) -> None:
         )
     check_alignment_losses(settings)
     check_pointer_vocabulary(settings)
-    check_bits(settings)
+    check_numbers(settings, corpus)
     check_metric(settings)
     joint = settings["tokenizer"].get("joint", True)
     check_size(build_on_meta(settings, source_vocab=8, target_vocab=8, joint=joint), settings)
@@ -77,16 +77,14 @@ def check_metric(settings: ConfigDict) -> None:
         )
 
 
-def check_bits(settings: ConfigDict) -> None:
-    """Raises ConfigError where there are more symbols of bits than words."""
-    data, tokenizer = settings["data"], settings["tokenizer"]
-    if data["name"] == "bits" and tokenizer["name"] == "numbers":
-        width, count = (
-            chosen.get(key, get_default(variants, chosen, key))
-            for variants, chosen, key in ((DATA, data, "width"), (TOKENIZER, tokenizer, "count"))
+def check_numbers(settings: ConfigDict, corpus: Corpus) -> None:
+    """Raises ConfigError where a task's targets have numbers that are no words."""
+    needed, tokenizer = count_numbers(corpus), settings["tokenizer"]
+    if needed is None or tokenizer["name"] != "numbers":
+        return
+    count = tokenizer.get("count", get_default(TOKENIZER, tokenizer, "count"))
+    if needed > count:
+        raise ConfigError(
+            f"data={settings['data']['name']} has the numbers 0 to {needed - 1} as target words, and "
+            f"tokenizer.count={count} words do not name them all. Set tokenizer.count={needed}."
         )
-        if 2**width > count:
-            raise ConfigError(
-                f"data=bits has {2**width} symbols of data.width={width} bits, and tokenizer.count={count} words do "
-                f"not name them all. Set tokenizer.count={2**width}."
-            )

@@ -52,6 +52,7 @@ class Bits:
                 raise ConfigError(f"data.{split} is a number of pairs, from 1 to {MAX_PAIRS}; got {size}.")
         self.width, self.shortest, self.longest, self.seed = width, shortest, longest, seed
         self.test_length = test_length
+        self.target_numbers = 2**width
         self.source_language = self.target_language = NO_LANGUAGE
 
     def measure(self, source: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:

@@ -114,6 +114,12 @@ def stream_chunks(corpus: Corpus, split: Split) -> Iterator[Bitext]:
         yield Bitext._make(None if side is None else side[start : start + PAIRS_PER_CHUNK] for side in text)
 
 
+def count_numbers(corpus: Corpus) -> int | None:
+    """How many numbers, from 0 on, the target words of a task may be; None where they are other words, or unknown."""
+    found: int | None = getattr(corpus, "target_numbers", None)
+    return found
+
+
 Measure = Callable[[Sequence[str], Sequence[str], Sequence[str]], dict[str, float]]
 """What a task says of source lines, hypotheses and references: metric -> number."""
 

@@ -67,6 +67,7 @@ class PointTask(ABC):
             if not 1 <= size <= MAX_PAIRS:
                 raise ConfigError(f"data.{split} is a number of pairs, from 1 to {MAX_PAIRS}; got {size}.")
         self.shortest, self.longest, self.seed, self.test_length = shortest, longest, seed, test_length
+        self.target_numbers = max(longest, test_length or longest)
         self.source_language = self.target_language = NO_LANGUAGE
 
     @abstractmethod

@@ -38,6 +38,7 @@ class Tones:
     """
 
     features = len(LOW) + len(HIGH)
+    target_numbers = len(KEYS)
 
     def __init__(
         self,

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from nmt import build, config
+from nmt.build.check import check_numbers
+from nmt.build.run import build_corpus
 from nmt.build.schema import DATA
+from nmt.data.corpus import count_numbers
 from nmt.errors import ConfigError
+from tests import tiny_runs
 
 GENERATED = {name: cls for name, cls in DATA.table.items() if "seed" in inspect.signature(cls).parameters}
 SIZES = {"train": 3, "validation": 2, "test": 2}
@@ -41,6 +46,36 @@ def test_a_number_is_refused_with_its_setting_or_there_is_text(name: str, tmp_pa
             continue
         assert f"data.{key}" in said
         assert "got" in said or "ask for" in said
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_target_numbers_are_all_that_there_may_be(name: str, tmp_path: Path) -> None:
+    folder = {"folder": str(tmp_path)} if name == "scenes" else {}
+    lengths = {"width": 2} if name == "bits" else {}
+    corpus = GENERATED[name](**{**lengths, **folder, "train": 50, "validation": 30, "test": 20})
+    words = {word for split in SIZES for line in corpus.load(split).target for word in line.split()}
+    if all(map(str.isdigit, words)):
+        assert max(map(int, words)) + 1 == count_numbers(corpus)
+    else:
+        assert count_numbers(corpus) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("experiment=pointer_sorting data.longest=10", 10),
+        ("experiment=pointer_sorting data.longest=10 data.test_length=12", 12),
+        ("experiment=ntm_copy data.width=7", 128),
+        ("experiment=tones", 10),
+    ],
+)
+def test_every_target_has_a_word(words: str, needed: int) -> None:
+    settings = config.check(tiny_runs.compose_config(*words.split(), f"tokenizer.count={needed}"), build.TRAIN)
+    corpus = build_corpus(settings)
+    check_numbers(settings, corpus)
+    settings["tokenizer"]["count"] = needed - 1
+    with pytest.raises(ConfigError, match=rf"0 to {needed - 1} .*tokenizer\.count={needed - 1} .*count={needed}\."):
+        check_numbers(settings, corpus)
 
 
 @pytest.mark.parametrize("name", GENERATED)
