@@ -145,8 +145,8 @@ def report_damage(name: str, number: Callable[[], int]) -> Iterator[None]:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise  # of the file system
         raise DataError(
-            f"{name} starts like a compressed file but is damaged or incomplete after line {number()} ({problem}). "
-            "Fetch or compress it again; `gzip -t`, `bzip2 -t` and `xz -t` check such files."
+            f"{name} is compressed, and damaged or incomplete after line {number()} ({problem}). Fetch or compress it "
+            "again; `gzip -t`, `bzip2 -t`, `xz -t`, `zstd -t` and `unzip -t` check such files."
         ) from None
 
 

@@ -38,9 +38,10 @@ def check_same_text(checkpoint: Path, corpus: Corpus) -> None:
             changed = sorted(key for key in {*parts, *now["parts"]} if parts.get(key) != now["parts"].get(key))
         raise CheckpointError(
             f"The run in {checkpoint.parents[1]} was made from other text. Changed since {checkpoint.resolve().name}: "
-            f"{', '.join(changed) or 'the data'}. Choose another output=..., or give the data that the run began with. "
-            f"To train its model further on other text: from={checkpoint.parents[1]} init={checkpoint.parents[1]} and "
-            "another output=..."
+            f"{', '.join(changed) or 'the data'}. Files count by their bytes: an archive or a compressed file that was "
+            "written again is other data, even with the same text. Choose another output=..., or give the data that "
+            f"the run began with. To train its model further on other text: from={checkpoint.parents[1]} "
+            f"init={checkpoint.parents[1]} and another output=..."
         )
 
 

@@ -8,6 +8,7 @@ import lzma
 import random
 import tarfile
 import tracemalloc
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pytest
 from backports import zstd
 
 from nmt.data import lines
+from nmt.data.pair_files import archive
 from nmt.data.pair_files.corpus import PairFiles
 from nmt.data.pair_files.formats import READERS, detect_format
 from nmt.data.pair_files.reading import PairRequest, matches_language
@@ -90,18 +92,20 @@ def read(train: Any, **options: Any) -> list[tuple[str, str]]:
     return list(zip(text.source, text.target, strict=True))
 
 
-def make_zip(files: dict[str, str]) -> bytes:
+def make_zip(files: dict[str, str], more: dict[str, str] | None = None) -> bytes:
+    """more: further files, which may have the names of others."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, text in files.items():
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a name comes twice
+        for name, text in (*files.items(), *(more or {}).items()):
             opened.writestr(name, text)
     return packed.getvalue()
 
 
-def make_tar(files: dict[str, str], mode: Any = "w") -> bytes:
+def make_tar(files: dict[str, str], mode: Any = "w", more: dict[str, str] | None = None) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode=mode) as opened:
-        for name, text in files.items():
+        for name, text in (*files.items(), *(more or {}).items()):
             info = tarfile.TarInfo(name)
             info.size = len(text.encode())
             opened.addfile(info, io.BytesIO(text.encode()))
@@ -109,6 +113,7 @@ def make_tar(files: dict[str, str], mode: Any = "w") -> bytes:
 
 
 MOSES = {"README": "x\n", "a/Corpus.de-en.en": "a\nb\n", "a/Corpus.de-en.de": "A\nB\n", "a/Corpus.de-en.ids": "1\n2\n"}
+SIDES = {"x.en": "a\n", "x.de": "A\n"}
 EXPECTED = {
     "m.tmx": (TMX, [("A & bold cat", "Eine Katze"), ("two", "zwei")]),
     "a.xlf": (XLIFF_1, [("A red house", "Ein rotes Haus")]),
@@ -116,6 +121,10 @@ EXPECTED = {
     "c.po": (PO, [("Open the file", "Die Datei öffnen"), ("%d file", "%d Datei")]),
     "d.tsv": ('"a\tb"\tc\n\t\t\n', [('"a', 'b"'), ("", "")]),
     "e.zip": (make_zip(MOSES), [("a", "A"), ("b", "B")]),
+    "twice what is not asked for": (
+        make_zip(MOSES, {"README": "y\n", "a/Corpus.de-en.ids": "2\n1\n"}),
+        [("a", "A"), ("b", "B")],
+    ),
     "f.tar.gz": (make_tar(MOSES, "w:gz"), [("a", "A"), ("b", "B")]),
 }
 
@@ -291,9 +300,14 @@ REFUSED = {
     "not UTF-8": (r"x, line 1: byte 0xff", b"a\t\xff\n"),
     "lines": (r"a\.en has 2 lines and a\.de has 1", make_zip({"a.en": "a\nb\n", "a.de": "A\n"})),
     "no pair of files": (r"end in \.en and \.de; it holds a\.en, a\.fr", make_zip({"a.en": "a\n", "a.fr": "A\n"})),
-    "damaged zip": (r"damaged, incomplete or cannot be unpacked", make_zip(MOSES)[:60]),
+    "damaged zip": (r"zip archive that is damaged or cut off: .*`unzip -t`", make_zip(MOSES)[:60]),
+    "zip with a wrong byte": (r"x: x\.en .*damaged.*`unzip -t`", make_zip(SIDES)[:34] + b"\xff" + make_zip(SIDES)[35:]),
+    "two of one name": (r"several files for x in en: x\.en, x\.en\. Which", make_zip(SIDES, {"x.en": "B\n"})),
+    "two of one name in a tar": (r"several files for x in de: x\.de, x\.de\.", make_tar(SIDES, "w", {"x.de": "B\n"})),
+    "two for one side": (r"several files for x in en: x\.en, x\.en\.gz\.", make_zip(SIDES, {"x.en.gz": "B\n"})),
+    "two cases of a language": (r"several files for x in en: x\.en, x\.EN\.", make_zip(SIDES, {"x.EN": "B\n"})),
     "damaged tar": (r"damaged", make_tar(MOSES)[:700]),
-    "damaged zstd": (r"damaged or incomplete", zstd.compress(TMX.encode() * 9)[:-9]),
+    "damaged zstd": (r"damaged or incomplete.*`zstd -t`", zstd.compress(TMX.encode() * 9)[:-9]),
     "plain text": (r"holds no pairs: .* data=files", "one sentence\nanother\n"),
     "other markup": (r"holds no pairs", "<html><body>a\tb</body></html>"),
     "po": (r"x is no PO file that can be read", '#\nmsgid "a\nmsgstr "b\n'),
@@ -308,8 +322,18 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_read_is_said_with_its_place(case: str, write: Callable[..., str]) -> None:
     said, content = REFUSED[case]
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=said) as raised:
         read(write("x", content))
+    assert "\n" not in str(raised.value)
+
+
+def test_no_file_of_an_archive_is_passed_over(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (make_zip(MOSES), make_tar(MOSES)):
+        monkeypatch.setattr(archive, "MAX_MEMBERS", len(MOSES))
+        assert read(write("x", content)) == [("a", "A"), ("b", "B")]
+        monkeypatch.setattr(archive, "MAX_MEMBERS", len(MOSES) - 1)
+        with pytest.raises(DataError, match=r"x holds more than 3 files"):
+            read(write("x", content))
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

@@ -7,7 +7,9 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,7 +20,10 @@ from nmt.errors import DataError
 from nmt.printable import shorten
 
 MAX_MEMBERS = 10_000
-"""The most files of an archive that are looked at."""
+"""The most files of an archive, with its folders."""
+
+Member = tuple[str, Callable[[], Any]]
+"""The name of a file in an archive, and what opens it."""
 
 MAX_HEADER_BYTES = 1 << 20
 """The most bytes of a name or of other text about a file in a tar, which is read at once."""
@@ -45,25 +50,29 @@ _DAMAGE = (
 def read_archive(path: str, asked: PairRequest, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
     """The pairs of all pairs of text files that it holds: a/train.en and a/train.de, or a/train.en.gz.
 
-    Other files are left out. Nothing is written to the disk. Raises DataError where it holds no such pair, where two
-    files have different numbers of lines, and as `lines.decode` does.
+    Other files are left out. Nothing is written to the disk. Raises DataError where it holds no such pair, or two files
+    for one side of a pair, where it has more than MAX_MEMBERS files, where two files have different numbers of lines,
+    and as `lines.decode` does.
     """
     try:
-        with _open_archive(path) as members:
-            pairs = _find_pairs(members, asked)
+        with _open_archive(path) as files:
+            names = [name for name, _ in files]
+            pairs, members = _find_pairs(path, names, asked), dict(files)
             if not pairs:
-                names = ", ".join(shorten(name, 60) for name in sorted(members)[:8])
+                names = [shorten(name, 60) for name in sorted(names)[:8]]
                 raise DataError(
                     f"{path} holds no two text files of one name that end in .{asked.source_language} and "
-                    f".{asked.target_language}; it holds {names or 'nothing'}."
+                    f".{asked.target_language}; it holds {', '.join(names) or 'nothing'}."
                 )
             for source, target in pairs:
                 yield from _read_pair(path, members, source, target, asked)
     except _DAMAGE as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise  # of the file system
+        reason = str(problem).partition("\n")[0].rstrip(":")  # tarfile lists all that it tried, one a line
         raise DataError(
-            f"{path} is damaged, incomplete or cannot be unpacked ({problem}). Fetch it again, or unpack it first."
+            f"{path} is damaged, incomplete or cannot be unpacked ({reason}). Fetch it again, or unpack it first; "
+            "`unzip -t` and `tar -tf` check such files."
         ) from None
 
 
@@ -81,30 +90,63 @@ class BoundedInfo(tarfile.TarInfo):
 
 
 @contextlib.contextmanager
-def _open_archive(path: str) -> Iterator[Mapping[str, Any]]:
-    """What opens each file, by its name."""
+def _open_archive(path: str) -> Iterator[list[Member]]:
+    """The files, in their order."""
     with contextlib.ExitStack() as stack:
         if zipfile.is_zipfile(path):
             packed = stack.enter_context(zipfile.ZipFile(path))
-            names = [info.filename for info in packed.infolist()[:MAX_MEMBERS] if not info.is_dir()]
-            yield {name: lambda name=name: packed.open(name) for name in names}
+            _check_count(path, infos := packed.infolist())
+            yield [(info.filename, partial(packed.open, info)) for info in infos if not info.is_dir()]
+        elif _begins_like_zip(path):
+            raise DataError(
+                f"{path} is a zip archive that is damaged or cut off: the directory at its end is missing. Fetch it "
+                "again; `unzip -t` checks such files."
+            )
         else:
             try:
                 tar = stack.enter_context(tarfile.open(path, tarinfo=BoundedInfo))
-                files = [member for member, _ in zip(tar, range(MAX_MEMBERS), strict=False) if member.isreg()]
+                members = list(islice(tar, MAX_MEMBERS + 1))
             except DataError as problem:
                 raise DataError(f"{path}: {problem}") from None
-            yield {member.name: lambda member=member: tar.extractfile(member) for member in files}
+            _check_count(path, members)
+            yield [(member.name, partial(tar.extractfile, member)) for member in members if member.isreg()]
 
 
-def _find_pairs(members: Mapping[str, Any], asked: PairRequest) -> list[tuple[str, str]]:
-    """Names of source and target files that differ in the language at their end alone."""
-    stems = {
-        language: {_get_stem(name, language): name for name in members if _get_stem(name, language) is not None}
-        for language in (asked.source_language, asked.target_language)
-    }
-    sources, targets = stems.values()
-    return [(sources[stem], targets[stem]) for stem in sorted(set(sources) & set(targets), key=str)]
+def _check_count(path: str, members: Sequence[Any]) -> None:
+    """Raises DataError where there are too many for all to be looked at."""
+    if len(members) > MAX_MEMBERS:
+        raise DataError(
+            f"{path} holds more than {MAX_MEMBERS} files and folders, which are not looked at. Unpack it, and name its "
+            "text files with data=files."
+        )
+
+
+def _begins_like_zip(path: str) -> bool:
+    """Whether the first bytes of a file are those of a zip archive that holds something."""
+    with open(path, "rb") as opened:
+        return opened.read(4) == b"PK\x03\x04"
+
+
+def _find_pairs(path: str, names: Sequence[str], asked: PairRequest) -> list[tuple[str, str]]:
+    """Names of source and target files that differ in the language at their end alone. Raises DataError where there are
+    two for one side, such as a.en and a.en.gz, or twice a.en."""
+    sides = []
+    for language in (asked.source_language, asked.target_language):
+        found: dict[str, list[str]] = {}
+        for name in names:
+            if (stem := _get_stem(name, language)) is not None:
+                found.setdefault(stem, []).append(name)
+        sides.append(found)
+    stems = sorted(set(sides[0]) & set(sides[1]))
+    for side, language in zip(sides, (asked.source_language, asked.target_language), strict=True):
+        for stem in stems:
+            if len(side[stem]) > 1:
+                raise DataError(
+                    f"{path} holds several files for {shorten(stem, 60)} in {language}: "
+                    f"{', '.join(shorten(name, 60) for name in side[stem][:8])}. Which of them is meant is not known; "
+                    "unpack the archive, and name the files that are with data=files."
+                )
+    return [(sides[0][stem][0], sides[1][stem][0]) for stem in stems]
 
 
 def _get_stem(name: str, language: str) -> str | None:
@@ -115,7 +157,7 @@ def _get_stem(name: str, language: str) -> str | None:
 
 
 def _read_pair(
-    path: str, members: Mapping[str, Any], source: str, target: str, asked: PairRequest
+    path: str, members: Mapping[str, Callable[[], Any]], source: str, target: str, asked: PairRequest
 ) -> Iterator[tuple[str, str]]:
     """One side after the other: two files of a compressed tar cannot be read side by side."""
     sides: list[list[str]] = []
