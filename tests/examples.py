@@ -130,7 +130,12 @@ def list_missing_settings(command: str, words: Sequence[str], model: Path) -> li
     found = []
     for path in find_missing_keys(compose_command(command, *plain)):
         last = path.split(".")[-1]
-        found.append(f"model={model}" if path == "model.folder" else f"{path}={STAND_INS.get(last, 'given.txt')}")
+        if path != "model.folder":
+            found.append(f"{path}={STAND_INS.get(last, 'given.txt')}")
+        elif not any(word.startswith("model=") for word in words):
+            found.append(f"model={model}")
+    if command == "align" and not any(word.startswith(("model=", "method=em")) for word in words):
+        found.append(f"model={model}")
     return found
 
 
