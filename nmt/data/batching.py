@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.data.encoded import LINES_PER_CHUNK, PieceLinks, RaggedIds, TokenizedBitext, resegment
 from nmt.data.links import resegment_links
-from nmt.data.mix.shares import Mixture
+from nmt.data.mix.shares import CorpusMixture
 from nmt.data.ordered_rows import OrderedRows, draw_order
 from nmt.data.sources.reader import SourceItem
 from nmt.data.tokenizer import Tokenizers
@@ -113,7 +113,7 @@ class Batches:
         *,
         seed: int,
         is_quadratic: bool = False,
-        mixture: Mixture | None = None,
+        mixture: CorpusMixture | None = None,
     ) -> None:
         self.mixture = mixture
         self.train = train

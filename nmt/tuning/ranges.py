@@ -58,7 +58,7 @@ FIXED = ("seed", "output", "from", "init", "resume", "training.stop", "training.
 Value = str | float | int
 
 
-class Axis(NamedTuple):
+class SearchAxis(NamedTuple):
     """One setting that is searched. key: as on the command line. low, high: the ends of a range, both included.
 
     step: between the values of `int`. choices: the values of `choice`, as on the command line.
@@ -99,7 +99,7 @@ class Axis(NamedTuple):
 class SearchSpace(NamedTuple):
     """The settings that are searched, and the words that all trials have in common."""
 
-    axes: list[Axis]
+    axes: list[SearchAxis]
     words: list[str]
 
     @property
@@ -112,7 +112,7 @@ def parse_space(words: Sequence[str]) -> SearchSpace:
     """What the words of the command line leave to the search. Raises ConfigError with all that is wrong with them."""
     if (problem_text := find_syntax_problem(words, "tune")) is not None:
         raise ConfigError(problem_text)
-    axes: list[Axis] = []
+    axes: list[SearchAxis] = []
     common: list[str] = []
     problems: list[str] = []
     with isolate_hydra(), initialize_config_dir(find_config_folder(), version_base="1.3"):
@@ -141,7 +141,7 @@ def parse_space(words: Sequence[str]) -> SearchSpace:
     return SearchSpace(axes, common)
 
 
-def parse_word(word: str) -> Axis | None:
+def parse_word(word: str) -> SearchAxis | None:
     """The axis that a word is; None where it has one value. Hydra must be initialized. Raises ConfigError."""
     key, equals, value = word.partition("=")
     if not equals or word.startswith("~"):
@@ -158,7 +158,7 @@ def parse_word(word: str) -> Axis | None:
     if not override.is_sweep_override():
         return None
     if override.get_key_element() == "seed":
-        return Axis("seed", "choice")  # which is refused with a reason
+        return SearchAxis("seed", "choice")  # which is refused with a reason
     count = count_sweep_values(override)
     if call is not None and call[1] == "range" and count < 2:
         raise ConfigError(
@@ -170,10 +170,10 @@ def parse_word(word: str) -> Axis | None:
     values = [text.partition("=")[2] for text in list_sweep_values(override)]
     if len(set(values)) < len(values):
         raise ConfigError(f"{word} has a value twice. Give each once.")
-    return None if len(values) == 1 else Axis(override.get_key_element(), "choice", choices=tuple(values))
+    return None if len(values) == 1 else SearchAxis(override.get_key_element(), "choice", choices=tuple(values))
 
 
-def parse_range(word: str, key: str, kind: Kind, arguments: Sequence[str]) -> Axis:
+def parse_range(word: str, key: str, kind: Kind, arguments: Sequence[str]) -> SearchAxis:
     """The axis of a range of numbers. Raises ConfigError where it is none."""
     integer = kind in ("int", "log_int")
     numbers = list(map(parse_number, arguments))
@@ -199,7 +199,7 @@ def parse_range(word: str, key: str, kind: Kind, arguments: Sequence[str]) -> Ax
     stride = int(rest[0]) if rest else 1
     if integer and (stride < 1 or low + stride > high):
         raise ConfigError(f"{word}: the step must be at least 1 and fit into the range; got {stride}.")
-    return Axis(key, kind, low, low + (high - low) // stride * stride if integer else high, stride)
+    return SearchAxis(key, kind, low, low + (high - low) // stride * stride if integer else high, stride)
 
 
 def parse_number(text: str) -> float | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nmt.errors import CheckpointError, ConfigError
 from nmt.storage.files import explain_disk_errors
 from nmt.tuning.objective import Direction, convert_score
-from nmt.tuning.ranges import Axis, SearchSpace, Value
+from nmt.tuning.ranges import SearchAxis, SearchSpace, Value
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -60,7 +60,9 @@ class TuningStudy:
     where the file cannot be read.
     """
 
-    def __init__(self, folder: Path, axes: Sequence[Axis], direction: Direction, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, axes: Sequence[SearchAxis], direction: Direction, about: Mapping[str, Any]
+    ) -> None:
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -221,7 +223,7 @@ class TuningStudy:
         return {key: float(value) for key, value in found.items() if math.isfinite(value)}
 
 
-def build_distribution(axis: Axis) -> "BaseDistribution":
+def build_distribution(axis: SearchAxis) -> "BaseDistribution":
     """An axis as Optuna has it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -232,7 +234,7 @@ def build_distribution(axis: Axis) -> "BaseDistribution":
     return FloatDistribution(axis.low, axis.high, log=axis.kind == "log")
 
 
-def list_values(axis: Axis) -> list[Value]:
+def list_values(axis: SearchAxis) -> list[Value]:
     """All values of an axis that has a countable number of them."""
     if axis.kind == "choice":
         return list(axis.choices)

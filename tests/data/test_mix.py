@@ -19,7 +19,7 @@ from nmt.data.filters import Filters
 from nmt.data.held_out import select_pairs
 from nmt.data.mix.corpus import Mix, join_texts, take_turns
 from nmt.data.mix.report import find_mixture, get_tags
-from nmt.data.mix.shares import Mixture, compute_shares, count_pairs
+from nmt.data.mix.shares import CorpusMixture, compute_shares, count_pairs
 from nmt.data.mix.tags import find_missing, put_tags, shift_links
 from nmt.data.pharaoh import parse_pharaoh_line, shift_gold
 from nmt.data.prepare import PreparedData, prepare
@@ -44,7 +44,7 @@ def test_shares_are_powers_of_sizes(sizes: list[int], temperature: float) -> Non
 def test_at_temperature_one_an_epoch_has_every_pair_once(sizes: list[int]) -> None:
     counts = count_pairs(sizes, compute_shares(sizes).tolist())
     assert counts == sizes
-    order = Mixture(sizes, counts).draw_order(np.random.default_rng(1))
+    order = CorpusMixture(sizes, counts).draw_order(np.random.default_rng(1))
     assert sorted(order.tolist()) == list(range(sum(sizes)))
 
 
@@ -53,7 +53,7 @@ def test_a_pair_is_seen_as_often_as_all_of_its_corpus_or_once_more(
     sizes: list[int], temperature: float, seed: int
 ) -> None:
     counts = count_pairs(sizes, compute_shares(sizes, temperature=temperature).tolist())
-    seen = Counter(Mixture(sizes, counts).draw_order(np.random.default_rng(seed)).tolist())
+    seen = Counter(CorpusMixture(sizes, counts).draw_order(np.random.default_rng(seed)).tolist())
     start = 0
     for size, count in zip(sizes, counts, strict=True):
         each = [seen[row] for row in range(start, start + size)]
@@ -76,7 +76,7 @@ def test_corpora_nine_to_one_in_size_are_seen_in_the_computed_proportions() -> N
     sizes = [900, 100]
     shares = compute_shares(sizes, temperature=5.0)
     assert shares[0] == pytest.approx(9**0.2 / (9**0.2 + 1))
-    mixture = Mixture(sizes, count_pairs(sizes, shares.tolist()))
+    mixture = CorpusMixture(sizes, count_pairs(sizes, shares.tolist()))
     batches = Batches(pairs(1000), LETTERS, BatchSettings(tokens=64), seed=3, mixture=mixture)
     seen = np.concatenate([read_epoch(batches, number) for number in range(8)])
     of_corpora = [int((seen < 900).sum()), int((seen >= 900).sum())]
@@ -93,7 +93,7 @@ def test_corpora_nine_to_one_in_size_are_seen_in_the_computed_proportions() -> N
 
 
 def test_an_epoch_is_a_pure_function_of_seed_and_number() -> None:
-    mixture = Mixture([40, 7], [20, 30])
+    mixture = CorpusMixture([40, 7], [20, 30])
 
     def make(seed: int) -> Batches:
         return Batches(pairs(47), LETTERS, BatchSettings(tokens=30), seed=seed, mixture=mixture)
@@ -250,7 +250,7 @@ def test_prepared_pairs_know_their_corpora_and_tags_are_pieces(tmp_path: Path) -
         data = prepare_mix(mix, tmp_path)
         assert data.report["corpora"] == {"a": {"read": 9, "kept": 9}, "b": {"read": 3, "kept": 3}}
         mixture = find_mixture(mix, data.report)
-        assert mixture == Mixture([9, 3], [8, 4]), "12 pairs in the proportions of 3 and the square root of 3"
+        assert mixture == CorpusMixture([9, 3], [8, 4]), "12 pairs in the proportions of 3 and the square root of 3"
         pieces = data.tokenizers.source.label(data.train.source.get_item(9))
         assert "<2fr>" in pieces
     assert data.report["copies"]["validation"]["pairs"] == 0

@@ -8,29 +8,29 @@ from hypothesis import strategies as st
 
 from nmt.errors import ConfigError
 from nmt.tuning.halving import choose_survivors, count_survivors, plan_rungs
-from nmt.tuning.ranges import Axis, parse_space
+from nmt.tuning.ranges import SearchAxis, parse_space
 from nmt.tuning.settings import Budget, split_arguments
 
 
-def parse(word: str) -> Axis:
+def parse(word: str) -> SearchAxis:
     return parse_space([word]).axes[0]
 
 
 @pytest.mark.parametrize(
     ("word", "axis"),
     [
-        ("optimizer.learning_rate=log(1e-4,1e-2)", Axis("optimizer.learning_rate", "log", 1e-4, 1e-2)),
-        ("a.b=uniform(0, 0.5)", Axis("a.b", "uniform", 0.0, 0.5)),
-        ("a.b=interval(-1,1)", Axis("a.b", "uniform", -1.0, 1.0)),
-        ("a.b=int(1,8)", Axis("a.b", "int", 1, 8)),
-        ("a.b=int(64,500,64)", Axis("a.b", "int", 64, 448, 64)),
-        ("a.b=log_int(64,1024)", Axis("a.b", "log_int", 64, 1024)),
-        ("attention=dot,additive", Axis("attention", "choice", choices=("dot", "additive"))),
-        ("a.b=range(1,4)", Axis("a.b", "choice", choices=("1", "2", "3"))),
-        ("a.b=choice(x,y)", Axis("a.b", "choice", choices=("x", "y"))),
+        ("optimizer.learning_rate=log(1e-4,1e-2)", SearchAxis("optimizer.learning_rate", "log", 1e-4, 1e-2)),
+        ("a.b=uniform(0, 0.5)", SearchAxis("a.b", "uniform", 0.0, 0.5)),
+        ("a.b=interval(-1,1)", SearchAxis("a.b", "uniform", -1.0, 1.0)),
+        ("a.b=int(1,8)", SearchAxis("a.b", "int", 1, 8)),
+        ("a.b=int(64,500,64)", SearchAxis("a.b", "int", 64, 448, 64)),
+        ("a.b=log_int(64,1024)", SearchAxis("a.b", "log_int", 64, 1024)),
+        ("attention=dot,additive", SearchAxis("attention", "choice", choices=("dot", "additive"))),
+        ("a.b=range(1,4)", SearchAxis("a.b", "choice", choices=("1", "2", "3"))),
+        ("a.b=choice(x,y)", SearchAxis("a.b", "choice", choices=("x", "y"))),
     ],
 )
-def test_ranges_are_read(word: str, axis: Axis) -> None:
+def test_ranges_are_read(word: str, axis: SearchAxis) -> None:
     assert parse(word) == axis
     assert all(axis.format_word(value).startswith(f"{axis.key}=") for value in axis.probes)
 
@@ -77,7 +77,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 @given(st.floats(1e-6, 1.0), st.floats(1.0, 1e3), st.floats(0, 1))
 def test_drawn_numbers_stay_in_their_range(low: float, width: float, share: float) -> None:
-    axis = Axis("a", "uniform", low, low + width)
+    axis = SearchAxis("a", "uniform", low, low + width)
     rounded = axis.round(low + share * width)
     assert isinstance(rounded, float)
     assert axis.low <= rounded <= axis.high

@@ -14,7 +14,7 @@ from nmt.config import inspect_parameters
 from nmt.data.corpus import Bitext, Corpus, Split, stream_chunks
 from nmt.data.corpus_table import CORPORA, TEXT_CORPORA
 from nmt.data.held_out import join_chunks, select_pairs
-from nmt.data.mix.shares import Mixture, compute_shares, count_pairs
+from nmt.data.mix.shares import CorpusMixture, compute_shares, count_pairs
 from nmt.data.mix.tags import Tags, check_tags, name_target_tag, put_tags, shift_links
 from nmt.errors import ConfigError, DataError
 from nmt.variants import Variants
@@ -170,13 +170,13 @@ class Mix:
         links = None if text.alignments is None else shift_links(text.alignments, len(tags))
         return text._replace(source=put_tags(text.source, tags), alignments=links)
 
-    def make_mixture(self, sizes: Mapping[str, int]) -> Mixture:
+    def make_mixture(self, sizes: Mapping[str, int]) -> CorpusMixture:
         """The mixture of training pairs, of which so many are left of each corpus."""
         counts = [sizes.get(name, 0) for name in self.parts]
         weights = [part.weight for part in self.parts.values()]
         given = None if None in weights else [weight if n else 0.0 for weight, n in zip(weights, counts, strict=True)]
         shares = compute_shares(counts, weights=given, temperature=self.temperature)  # type: ignore[arg-type]
-        return Mixture(counts, count_pairs(counts, shares.tolist()))
+        return CorpusMixture(counts, count_pairs(counts, shares.tolist()))
 
 
 def join_languages(languages: Sequence[str]) -> str:

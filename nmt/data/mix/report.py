@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmt.data.corpus import Corpus
 from nmt.data.mix.corpus import Mix
-from nmt.data.mix.shares import Mixture
+from nmt.data.mix.shares import CorpusMixture
 from nmt.data.mix.tags import Tags, find_missing
 from nmt.data.tokenizer import Tokenizer, Tokenizers
 from nmt.errors import DataError
@@ -51,14 +51,14 @@ def count_corpora(read: Mapping[str, int], lines: NDArray[np.int64]) -> dict[str
     return {name: {"read": size, "kept": int(count)} for (name, size), count in zip(read.items(), kept, strict=True)}
 
 
-def find_mixture(corpus: Corpus, report: Mapping[str, Any]) -> Mixture | None:
+def find_mixture(corpus: Corpus, report: Mapping[str, Any]) -> CorpusMixture | None:
     """How pairs of several corpora are drawn, by what the report of prepared data says of them; None for one corpus."""
     if not isinstance(corpus, Mix):
         return None
     return corpus.make_mixture({name: counts["kept"] for name, counts in report["corpora"].items()})
 
 
-def log_mixture(corpus: Corpus, mixture: Mixture) -> None:
+def log_mixture(corpus: Corpus, mixture: CorpusMixture) -> None:
     """Logs how much of an epoch each corpus has."""
     assert isinstance(corpus, Mix)
     total = sum(mixture.counts)

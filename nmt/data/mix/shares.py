@@ -28,7 +28,7 @@ def count_pairs(sizes: Sequence[int], shares: Sequence[float]) -> list[int]:
     return [max(1, round(float(share) * sum(sizes))) if size else 0 for size, share in zip(sizes, shares, strict=True)]
 
 
-class Mixture(NamedTuple):
+class CorpusMixture(NamedTuple):
     """Corpora that lie one after another among the training pairs. sizes: the pairs of each. counts: how many an epoch
     has of each."""
 
