@@ -47,6 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not 0.0 <= arguments.share <= 1.0:
         parser.error(f"SHARE must be from 0 to 1; got {arguments.share}.")
+    if arguments.seed < 0:
+        parser.error(f"--seed must be 0 or more, as -1 disturbs what 1 does; got {arguments.seed}.")
     draw = random.Random(arguments.seed)
     for line in lines.decode(sys.stdin.buffer, name="standard input", tables=True):
         sys.stdout.write(disturb_line(line, arguments.kind, arguments.share, draw) + "\n")

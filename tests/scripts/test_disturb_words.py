@@ -2,6 +2,9 @@
 
 from random import Random
 
+import pytest
+
+from scripts import disturb_words
 from scripts.disturb_words import LEET, disturb_line, swap_letters
 
 WORDS = ["Zwei", "junge", "weiße", "Männer", "stehen", "draußen", "in", "der", "Nähe", "vieler", "Büsche"]
@@ -40,3 +43,10 @@ def test_so_many_words_are_disturbed() -> None:
 def test_the_same_seed_disturbs_the_same_words() -> None:
     line = " ".join(WORDS)
     assert disturb_line(line, "swap", 0.5, Random(7)) == disturb_line(line, "swap", 0.5, Random(7))
+
+
+def test_a_negative_seed_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["disturb_words.py", "leet", "1", "--seed=-1"])
+    with pytest.raises(SystemExit):
+        disturb_words.main()
+    assert "--seed must be 0 or more" in capsys.readouterr().err
