@@ -336,6 +336,16 @@ def test_no_file_of_an_archive_is_passed_over(write: Callable[..., str], monkeyp
             read(write("x", content))
 
 
+def test_a_side_of_an_archive_has_so_many_lines_at_most(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_LINES", 2)
+    assert read(write("x", make_zip(MOSES))) == [("a", "A"), ("b", "B")]
+    monkeypatch.setattr(archive, "MAX_LINES", 1)
+    with pytest.raises(DataError, match=r"has more than 1 lines.*data=files"):
+        read(write("x", make_zip(MOSES)))
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_archives_that_are_cut_off_are_named(mode: str, share: float, write: Callable[..., str]) -> None:

@@ -22,6 +22,9 @@ from nmt.printable import shorten
 MAX_MEMBERS = 10_000
 """The most files of an archive, with its folders."""
 
+MAX_LINES = 20_000_000
+"""The most lines of a side, blank ones too."""
+
 Member = tuple[str, Callable[[], Any]]
 """The name of a file in an archive, and what opens it."""
 
@@ -51,8 +54,8 @@ def read_archive(path: str, asked: PairRequest, left_out: Counter[str]) -> Itera
     """The pairs of all pairs of text files that it holds: a/train.en and a/train.de, or a/train.en.gz.
 
     Other files are left out. Nothing is written to the disk. Raises DataError where it holds no such pair, or two files
-    for one side of a pair, where it has more than MAX_MEMBERS files, where two files have different numbers of lines,
-    and as `lines.decode` does.
+    for one side of a pair, where it has more than MAX_MEMBERS files or a side more than MAX_LINES lines, where two
+    files have different numbers of lines, and as `lines.decode` does.
     """
     try:
         with _open_archive(path) as files:
@@ -166,7 +169,13 @@ def _read_pair(
     for name in (source, target):
         with members[name]() as opened:
             bounded = BoundedStream(opened, archive, f"{path}: {name}")
-            sides.append(list(lines.decode(bounded, name=bounded.name, errors=asked.errors, setting="data.errors")))
+            text = lines.decode(bounded, name=bounded.name, errors=asked.errors, setting="data.errors")
+            sides.append(list(islice(text, MAX_LINES + 1)))
+        if len(sides[-1]) > MAX_LINES:
+            raise DataError(
+                f"{path}: {name} has more than {MAX_LINES:,} lines, and a side of an archive is held in memory. Unpack "
+                "it, and name its files with data=files, which reads them in parts."
+            )
     if len(sides[0]) != len(sides[1]):
         raise DataError(
             f"{path}: {source} has {len(sides[0])} lines and {target} has {len(sides[1])}, but line n of one must "
