@@ -92,9 +92,9 @@ def command_line(folder: Path, systems: dict[str, list[str]], test: str, *, samp
         cwd=folder,
         env={**os.environ, SEED_VARIABLE: str(seed)},
         capture_output=True,
-        check=True,
         text=True,
     )
+    assert not done.returncode, done.stderr
     return [system["BLEU"] for system in json.loads(done.stdout)]
 
 
