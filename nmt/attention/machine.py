@@ -26,8 +26,8 @@ FIRST_LOGIT = 5.0
 """Of the slot at which heads begin, before training; 0 for all others."""
 
 AHEAD = 1.0
-"""Of a step of one slot ahead, in the logits of `shift` before training; 0 for all others. Heads that drift both ways
-alike write over what they wrote."""
+"""Of a step of one slot ahead, in the logits of `shift` of write heads before training; 0 for all others. Heads that
+drift both ways alike write over what they wrote. Read heads that tend ahead from the start generalize worse."""
 
 HeadWeights = Float[Tensor, "row head slot"]
 
@@ -74,7 +74,7 @@ class Addressing(nn.Module):
         nn.init.xavier_uniform_(self.location.weight)
         nn.init.zeros_(self.location.bias)
         if reach:
-            nn.init.constant_(self.location.bias.view(len(contents), -1)[:, 3 + reach], AHEAD)
+            nn.init.constant_(self.location.bias.view(len(contents), -1)[read_heads:, 3 + reach], AHEAD)
 
     def compare(
         self,
