@@ -91,6 +91,7 @@ def command_line(folder: Path, systems: dict[str, list[str]], test: str, *, samp
         [sys.executable, "-m", "sacrebleu", "references", "--input", *systems, *options, "--width", "6"],
         cwd=folder,
         env={**os.environ, SEED_VARIABLE: str(seed)},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )

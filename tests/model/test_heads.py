@@ -204,7 +204,7 @@ def test_words_beyond_the_vocabulary_can_only_be_copied() -> None:
     assert_close(found.sum(1), torch.ones(ROWS).double())
     for row, word in itertools.product(range(ROWS), range(VOCAB + 2)):
         copied = sum(float(inputs.weights[row, s]) for s in range(SOURCE) if inputs.source[row, s] == word)
-        own = float(generated[row, word]) if word < VOCAB else 0.0
+        own = generated[row, word].item() if word < VOCAB else 0.0
         assert float(found[row, word]) == pytest.approx(float(gate[row]) * own + (1 - float(gate[row])) * copied)
     for word in (VOCAB, VOCAB + 1):
         wanted = torch.full((ROWS,), word)
