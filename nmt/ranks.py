@@ -244,11 +244,26 @@ def join(device: str) -> Iterator[Ranks]:
     begun = dist.is_initialized()
     with explain_loss(Ranks(launch.rank, launch.processes)):
         if not begun:
-            dist.init_process_group("cpu:gloo,cuda:nccl" if is_on_gpu else "gloo", timeout=STEP_TIMEOUT)
+            backend = "cpu:gloo,cuda:nccl" if is_on_gpu else "gloo"
+            store, rank, processes = open_store(launch), launch.rank, launch.processes
+            dist.init_process_group(backend, timeout=STEP_TIMEOUT, store=store, rank=rank, world_size=processes)
         waits = dist.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
     yield Ranks(launch.rank, launch.processes, launch.local_rank, waits)
     if not begun:  # what has failed ends the process, and may have messages under way that would be waited for
         dist.destroy_process_group()
+
+
+def open_store(launch: Launch) -> Any:
+    """Where processes tell each other their addresses.
+
+    torchrun keeps one store over all starts, and in it the addresses of processes that are dead: each start has a part
+    of its own.
+    """
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", timeout=STEP_TIMEOUT))
+    return PrefixStore(f"start {launch.start}", store)
 
 
 def choose_gpu(launch: Launch) -> None:

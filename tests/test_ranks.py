@@ -42,6 +42,10 @@ def test_the_environment_tells_how_a_process_was_started(launched: pytest.Monkey
     assert read_launch() == Launch(rank=1, processes=2, local_rank=1, restarts=0)
     launched.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     assert read_launch().restarts == 3
+    launched.setenv("TORCHELASTIC_RESTART_COUNT", "2")
+    assert read_launch().start == 0, "other machines may count differently"
+    launched.setenv("LOCAL_WORLD_SIZE", "2")
+    assert read_launch().start == 2
     for name in VARIABLES:
         with launched.context() as patch:
             patch.delenv(name)

@@ -1,6 +1,5 @@
 """A comparison from its words to its tables: what nmt-compare and `nmt.compare` do."""
 
-import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nmt import config
 from nmt.composition.overrides import quote
+from nmt.composition.own_settings import check_own_spelling
 from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError
 from nmt.printable import escape_controls
@@ -104,7 +104,7 @@ def compare_variants(settings: CompareSettings, overrides: Sequence[str], comman
         LAUNCHER, config.check({"launcher": settings.launcher}, {"launcher": LAUNCHER})["launcher"]
     )
     launcher.check()
-    check_spelling(overrides)
+    check_own_spelling(overrides, COMPARE_SETTINGS)
     jobs = plan.plan_jobs(
         overrides,
         seeds=settings.seed_numbers,
@@ -175,19 +175,6 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             overrides.append(argument)
     return own, overrides
-
-
-def check_spelling(overrides: Sequence[str]) -> None:
-    """Raises ConfigError where a word for nmt-train is none of its settings, but nearly one of the comparison's."""
-    from nmt import build
-
-    train_settings = {*build.TRAIN, "experiment", "debug", "hydra"}
-    for override in overrides:
-        key = re.split("[./=]", override.lstrip("+~"))[0]
-        if key not in train_settings and difflib.get_close_matches(key, [*train_settings, *COMPARE_SETTINGS], n=1) in (
-            [name] for name in COMPARE_SETTINGS - train_settings
-        ):
-            raise ConfigError(f"{key} is not a setting. {config.suggest(key, COMPARE_SETTINGS)}")
 
 
 def write_tables(comparison: "Comparison", output: Path) -> None:

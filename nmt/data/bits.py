@@ -74,7 +74,7 @@ class Bits:
         sizes = list(self.sizes.items())
         place = [name for name, _ in sizes].index(split)
         start = sum(size for _, size in sizes[:place])
-        drawn = self._drawn[start : start + self.sizes[split]]
+        drawn = self._sequences[start : start + self.sizes[split]]
         links = [" ".join(f"{s}-{s}" for s in range(len(symbols))) for symbols in drawn]
         return Bitext(
             [" ".join(write_bits(symbol, self.width) for symbol in symbols) for symbols in drawn],
@@ -83,7 +83,7 @@ class Bits:
         )
 
     @cached_property
-    def _drawn(self) -> list[list[int]]:
+    def _sequences(self) -> list[list[int]]:
         random, drawn = Random(self.seed), []
         for split, size in self.sizes.items():
             for _ in range(size):

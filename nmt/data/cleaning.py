@@ -15,7 +15,7 @@ from nmt.data.scripts import choose_scripts, compute_shares
 from nmt.errors import DataError
 
 
-class Plain(NamedTuple):
+class UntaggedText(NamedTuple):
     """A text without tags: its lines, the corpus of each pair, if there are several, and its target language."""
 
     source: Sequence[str]
@@ -24,7 +24,7 @@ class Plain(NamedTuple):
     languages: Sequence[str]
 
     @classmethod
-    def from_text(cls, text: Bitext, corpus: Corpus) -> "Plain":
+    def from_text(cls, text: Bitext, corpus: Corpus) -> "UntaggedText":
         if not isinstance(corpus, Mix) or text.corpora is None:
             size = len(text.source)
             return cls(text.source, text.target, [None] * size, [corpus.target_language] * size)
@@ -78,7 +78,7 @@ class Cleaner:
         self.filters = filters
         self.has_rules = bool(filters.drop) or filters.source_script is not None or filters.target_script is not None
         self.scripts = {name: find_scripts(filters, each) for name, each in list_corpora(corpus).items()}
-        others = [Plain.from_text(text, corpus) for text in held_out]
+        others = [UntaggedText.from_text(text, corpus) for text in held_out]
         none = [np.zeros(0, np.uint64)]
         self.held_pairs, self.held_sources = none[0], none[0]
         if "held_out" in filters.drop:
@@ -114,7 +114,7 @@ class Cleaner:
             )
 
     def _clean(self, chunk: Bitext) -> Bitext:
-        plain = Plain.from_text(chunk, self.corpus)
+        plain = UntaggedText.from_text(chunk, self.corpus)
         full = np.array([bool(a.strip() and b.strip()) for a, b in zip(*chunk[:2], strict=True)], dtype=bool)
         reasons = {reason: holds & full for reason, holds in self._find_reasons(plain)}
         kept, dropped = split_by_reason(reasons)
@@ -127,7 +127,7 @@ class Cleaner:
         self._places.append(rows + self.read)
         return chunk if len(rows) == len(kept) else select_pairs(chunk, rows)
 
-    def _find_reasons(self, plain: Plain) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    def _find_reasons(self, plain: UntaggedText) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Each rule that is on, by what it leaves out, with the pairs for which it holds."""
         drop = self.filters.drop
         if "held_out" in drop:
@@ -142,7 +142,7 @@ class Cleaner:
         if "duplicates" in drop:
             yield "duplicate", self._find_repeated(plain.hash_pairs())
 
-    def _compute_shares(self, lines: Sequence[str], plain: Plain, side: str) -> NDArray[np.float64]:
+    def _compute_shares(self, lines: Sequence[str], plain: UntaggedText, side: str) -> NDArray[np.float64]:
         """The share of letters of each line that are of a script which its language may have."""
         found = np.ones(len(lines))
         for name in set(plain.corpora):

@@ -119,6 +119,18 @@ class Validator:
             values["aer"] = score_attention_links(attention, gold, position="predicted").aer
             measures["attention.forced.aer_read"] = score_attention_links(attention, gold, position="read").aer
         measures |= {f"attention.forced.{name}": value for name, value in self._point(source, attention).items()}
+        probes, maps = self._make_probes(source, translations, target, attention, gold)
+        return ValidationResult(values, scores, hypotheses, probes, measures, maps)
+
+    def _make_probes(
+        self,
+        source: Sequence[str],
+        translations: Sequence[SearchResult],
+        target: Sequence[str],
+        attention: Sequence[PairAttention],
+        gold: Sequence[Gold] | None,
+    ) -> tuple[list[dict[str, Any]], list[AttentionMaps]]:
+        """What the pictures of the chosen sentences show, and the weights of every layer and head, where asked for."""
         shown = self.probes.choose(source, self.translator.tokenizers.source)
         marks = {"monotonic": True} if self.translator.model.decoder.attention.is_monotonic else {}
         pictures = [
@@ -139,12 +151,11 @@ class Validator:
             if found and self.probes.maps
         ]
         traces = [
-            {} if self.trace is None else self.trace(source[i], hypotheses[i], target[i])
+            {} if self.trace is None else self.trace(source[i], translations[i].text, target[i])
             for i, found in zip(shown, pictures, strict=True)
             if found
         ]
-        probes = [found | marks | traced for found, traced in zip(filter(None, pictures), traces, strict=True)]
-        return ValidationResult(values, scores, hypotheses, probes, measures, maps)
+        return [found | marks | traced for found, traced in zip(filter(None, pictures), traces, strict=True)], maps
 
     def _point(self, source: Sequence[str], attention: Sequence[PairAttention]) -> dict[str, float]:
         """Whether attention to pictures lies on what words name, where that is known."""

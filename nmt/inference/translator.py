@@ -96,12 +96,12 @@ class Translator:
         """A translation of each line, in their order.
 
         target: the language to translate to, of `targets` where the model has several. tag: another of its tags. Among
-        the source pieces of alignments they come first; words are those of the line.
-        search: settings that differ from the model's own search, {"size": 8, "nbest": 8}; or another search, by its
-        name or with its name, {"name": "sampling", "top_p": 0.9}, whose other settings have their defaults. They are
-        those of the command line. prefixes: how each translation must begin, "" where it may begin with anything.
-        alignments: whether translations have their attention, which takes memory and some time. max_source: pieces; of
-        a longer line the beginning is translated, with a warning in the log. progress: shows a bar.
+        the source pieces of alignments they come first; words are those of the line. search: settings that differ from
+        the model's own search, {"size": 8, "nbest": 8}; or another search, by its name or with its name, {"name":
+        "sampling", "top_p": 0.9}, whose other settings have their defaults. They are those of the command line.
+        prefixes: how each translation must begin, "" where it may begin with anything. alignments: whether translations
+        have their attention, which takes memory and some time. max_source: pieces; of a longer line the beginning is
+        translated, with a warning in the log. progress: shows a bar.
 
         Raises ConfigError for a language, a tag or a setting of the search that is wrong, and DataError for what is no
         text, and for prefixes that do not fit.
@@ -186,8 +186,7 @@ class Translator:
 
         The text is cut into pieces anew, so the numbers may differ from those of a search that put other pieces
         together to the same text. target_language: that of `target`, where the model translates to several. tag,
-        max_source: as in `translate`. Raises DataError unless there are as many lines of
-        both.
+        max_source: as in `translate`. Raises DataError unless there are as many lines of both.
         """
         source, target = check_pairs(source, target, "source", "target")
         check_count("max_source", max_source, optional=True)

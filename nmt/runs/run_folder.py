@@ -1,13 +1,10 @@
 """A run on disk: its log, its config, how it came about, and what its checkpoints hold beside the model."""
 
 import importlib.metadata
-import logging
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,6 @@ from torch import Tensor
 import nmt
 from nmt.errors import CheckpointError
 from nmt.evaluation.validation import ValidationResult
-from nmt.printable import Formatter
 from nmt.ranks import ALONE, Ranks
 from nmt.runs.heatmaps import save_heatmaps
 from nmt.runs.run_files import (
@@ -27,7 +23,6 @@ from nmt.runs.run_files import (
     EXPLANATIONS,
     FIGURES,
     FORMAT,
-    LOG,
     REPORT,
     RESUMABLE_SETTINGS,
     RUN,
@@ -71,52 +66,6 @@ __all__ = [
     "read_settings",
 ]
 """What is found here as well, though it is written where torch is not needed."""
-
-
-class LogFile(logging.FileHandler):
-    """A log that a full disk cannot end a run with: what must not be lost is written elsewhere, and fails there."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Goes on without this line."""
-
-    def close(self) -> None:
-        """Closes the file, and lets go of what cannot be written."""
-        with suppress(OSError):
-            super().close()
-
-
-def open_log(folder: Path) -> list[logging.Handler]:
-    """Sends what the program logs to train.log and, without times, to stderr."""
-    with explain_disk_errors("write", folder / LOG):
-        to_file = LogFile(folder / LOG, encoding="utf-8")
-    to_file.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    to_screen = logging.StreamHandler(sys.stderr)
-    to_screen.setFormatter(Formatter("%(message)s"))
-    ours = logging.getLogger("nmt")
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
-    for handler in (to_file, to_screen):
-        ours.addHandler(handler)
-    return [to_file, to_screen]
-
-
-def silence_log() -> list[logging.Handler]:
-    """Keeps what the program logs to itself: of several processes, the first alone speaks."""
-    handler = logging.NullHandler()
-    ours = logging.getLogger("nmt")
-    ours.setLevel(logging.CRITICAL)
-    ours.propagate = False
-    ours.addHandler(handler)
-    return [handler]
-
-
-def close_log(handlers: list[logging.Handler]) -> None:
-    """Takes the handlers of one run away again, so that the next in the same process has its own."""
-    ours = logging.getLogger("nmt")
-    ours.propagate = True
-    for handler in handlers:
-        ours.removeHandler(handler)
-        handler.close()
 
 
 def initialize(folder: Path, settings: Mapping[str, Any], command: str) -> None:

@@ -25,7 +25,7 @@ from nmt.evaluation.validation import ValidationResult, Validator
 from nmt.kernels import process_setup
 from nmt.launch import read_launch
 from nmt.ranks import ALONE, Ranks, join
-from nmt.runs import run_folder, shared_run
+from nmt.runs import run_folder, run_log, shared_run
 from nmt.runs.checks import check_run, read_outcome
 from nmt.runs.final_scores import FinalScores, score_translations
 from nmt.runs.final_weights import load_best_weights, open_checkpoints, save_average
@@ -78,7 +78,7 @@ def run_rank(settings: ConfigDict, folder: Path, command: str, on_signal: Handle
             return outcome
         ranks.work_on_first(lambda: run_folder.initialize(folder, settings, command))
         ranks.check(lambda: shared_run.check_shared_folder(folder, ranks))
-        handlers = run_folder.open_log(folder) if ranks.is_first else run_folder.silence_log()
+        handlers = run_log.open_log(folder) if ranks.is_first else run_log.silence_log()
         try:
             process_setup.configure(settings["threads"], settings["kernels"])
             filters = config.build(Filters, settings["filters"])
@@ -95,7 +95,7 @@ def run_rank(settings: ConfigDict, folder: Path, command: str, on_signal: Handle
             interruption = Interruption(second=second, ranks=ranks)
             return TrainingRun(settings, folder, device, corpus, data, interruption, initial, command, ranks).execute()
         finally:
-            run_folder.close_log(handlers)
+            run_log.close_log(handlers)
 
 
 class TrainingRun:

@@ -1,13 +1,12 @@
 """What `configs/tune.yaml` says, and which words of the command line are whose."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from nmt import config
 from nmt.composition.overrides import quote
+from nmt.composition.own_settings import check_own_spelling, get_first_key, list_train_settings
 from nmt.composition.spelling import use_new_names
 from nmt.errors import ConfigError
 from nmt.tuning.halving import check_rungs
@@ -77,17 +76,9 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def check_spelling(words: Sequence[str]) -> None:
-    """Raises ConfigError where a word is no setting of nmt-train, but nearly one of the search's own."""
-    from nmt import build
-
-    train_settings = {*build.TRAIN, "experiment", "debug", "hydra"}
-    names = TUNE_SETTINGS - train_settings
-    budget = {each.name for each in fields(Budget)} - train_settings
+    """Raises ConfigError where a word is no setting of nmt-train, but one of the search's own, or nearly."""
+    budget = {each.name for each in fields(Budget)} - list_train_settings()
     for word in words:
-        key = re.split("[./=]", word.lstrip("+~"))[0]
-        if key in budget:
+        if (key := get_first_key(word)) in budget:
             raise ConfigError(f"{key} is a setting of the search: write tune.{word}.")
-        if key not in train_settings and difflib.get_close_matches(key, [*train_settings, *names], n=1) in (
-            [name] for name in names
-        ):
-            raise ConfigError(f"{key} is not a setting. {config.suggest(key, names)}")
+    check_own_spelling(words, TUNE_SETTINGS)

@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from nmt.data.points import (
-    POINT_TASKS,
-    Hull,
-    PointTask,
-    Sorting,
-    Tour,
-    compute_area,
-    find_hull,
-    is_simple,
-    parse_points,
-    parse_positions,
-)
+from nmt.data.geometry import compute_area, find_hull, is_simple
+from nmt.data.points import POINT_TASKS, Hull, PointTask, Sorting, Tour, parse_points, parse_positions
 from nmt.errors import ConfigError
 
 SMALL = {"shortest": 3, "longest": 7, "train": 60, "validation": 13, "test": 11}

@@ -14,7 +14,7 @@ import yaml
 from nmt.errors import CheckpointError
 from nmt.evaluation.bleu import CorpusScore
 from nmt.evaluation.validation import ValidationResult
-from nmt.runs import run_folder
+from nmt.runs import run_folder, run_log
 from nmt.runs.heatmaps import plot_reference, plot_translation, save_heatmaps
 from nmt.runs.run_files import COSMETIC_SETTINGS, RESUMABLE_SETTINGS
 from nmt.runs.run_folder import find_changed_settings, flatten, is_finished, read_probes
@@ -182,9 +182,9 @@ def test_a_package_that_is_not_installed_has_no_version() -> None:
 def test_the_log_goes_to_file_and_stderr_and_closes_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours = logging.getLogger("nmt")
     before = list(ours.handlers)
-    handlers = run_folder.open_log(tmp_path)
+    handlers = run_log.open_log(tmp_path)
     logging.getLogger("nmt.somewhere").info("told %d", 7)
-    run_folder.close_log(handlers)
+    run_log.close_log(handlers)
     logging.getLogger("nmt.somewhere").info("too late")
     assert capsys.readouterr() == ("", "told 7\n")
     line = (tmp_path / "train.log").read_text()

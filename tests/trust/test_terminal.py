@@ -19,7 +19,7 @@ from nmt.data.hub import Hub
 from nmt.errors import NmtError
 from nmt.inference import inference, streams
 from nmt.report.terminal import render_grid
-from nmt.runs import run_folder
+from nmt.runs import run_log
 from tests.commands import write_lines
 from tests.test_printable import steers
 
@@ -153,14 +153,14 @@ def test_what_is_in_data_and_vocabularies(
 
 def test_logs_and_what_is_said_of_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("nmt.test")
-    handlers = run_folder.open_log(tmp_path)
+    handlers = run_log.open_log(tmp_path)
     logger.warning("%s is long", HOSTILE)
-    run_folder.close_log(handlers)
+    run_log.close_log(handlers)
     application.guard_terminal()
     assert isinstance(logging.lastResort, logging.Handler)
     logging.lastResort.handle(logger.makeRecord("x", logging.WARNING, "x", 1, HOSTILE, (), None))
     local.log_line(f"[1/2] {HOSTILE} seed 1: training")
-    said = capfd.readouterr().err + (tmp_path / run_folder.LOG).read_text()
+    said = capfd.readouterr().err + (tmp_path / run_log.LOG).read_text()
     assert said.count(r"\x1b") == 4 * 2
     assert not steers(said)
 

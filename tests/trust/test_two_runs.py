@@ -9,7 +9,7 @@ import pytest
 
 from nmt.cli import compare
 from nmt.errors import CheckpointError
-from nmt.runs import run_folder
+from nmt.runs import run_folder, run_log
 from nmt.runs.training_run import run
 from nmt.storage.run_lock import NAME, lock
 from tests import tiny_runs
@@ -88,7 +88,7 @@ def test_a_folder_with_other_files_is_free_and_a_killed_run_is_recognized(tmp_pa
     settings = tiny_runs.build_settings(tmp_path)
     run_folder.check(tmp_path, settings)
     run_folder.initialize(tmp_path, settings, "nmt-train")
-    for name in (run_folder.SCORES, run_folder.LOG, run_folder.CONFIG):
+    for name in (run_folder.SCORES, run_log.LOG, run_folder.CONFIG):
         (tmp_path / name).write_text("half")
     (tmp_path / name).unlink()
     run_folder.check(tmp_path, settings)
